@@ -1,0 +1,61 @@
+"""A client of the EnOS Connection Service, as far as firmware jobs are concerned. Usable on its own."""
+
+from enos_ota.enos.auth import Credentials
+from enos_ota.enos.client import EnosClient, Timeout
+from enos_ota.enos.clock import SYSTEM_CLOCK, Clock
+from enos_ota.enos.errors import (
+    AnswerLost,
+    ApiError,
+    AuthenticationError,
+    ConfigurationError,
+    ConnectError,
+    EnosError,
+    InvalidAnswer,
+    InvalidArgument,
+    JobNotFound,
+    JobNotRunning,
+    PermissionDenied,
+    ServerError,
+    TasksNotCancellable,
+    TasksNotRetryable,
+    Throttled,
+    TransportError,
+    UnquotableValue,
+)
+from enos_ota.enos.expressions import is_quotable
+from enos_ota.enos.gateway import check_gateway
+from enos_ota.enos.models import Job, JobStatus, Page, Task, TaskStatus
+from enos_ota.enos.retry import RetryPolicy
+
+__all__ = [
+    "SYSTEM_CLOCK",
+    "AnswerLost",
+    "ApiError",
+    "AuthenticationError",
+    "Clock",
+    "ConfigurationError",
+    "ConnectError",
+    "Credentials",
+    "EnosClient",
+    "EnosError",
+    "InvalidAnswer",
+    "InvalidArgument",
+    "Job",
+    "JobNotFound",
+    "JobNotRunning",
+    "JobStatus",
+    "Page",
+    "PermissionDenied",
+    "RetryPolicy",
+    "ServerError",
+    "Task",
+    "TaskStatus",
+    "TasksNotCancellable",
+    "TasksNotRetryable",
+    "Throttled",
+    "Timeout",
+    "TransportError",
+    "UnquotableValue",
+    "check_gateway",
+    "is_quotable",
+]

@@ -1,0 +1,205 @@
+"""What can go wrong between this client and EnOS. `str(error)` is the text for the operator.
+
+    EnosError
+    ├── ConfigurationError        the gateway, the CA bundle or a proxy cannot be used as given; nothing was sent
+    ├── UnquotableValue           a value no search expression can hold safely; nothing was sent
+    ├── TransportError            no usable answer
+    │   ├── ConnectError          surely not processed: name, refusal, TLS handshake, connect time-out
+    │   ├── AnswerLost            sent, but no whole answer: read time-out, closed, truncated
+    │   └── InvalidAnswer         an answer that is not EnOS's: HTML, a redirect, no JSON, too large
+    ├── AuthenticationError       the token service or the gateway says no
+    └── ApiError                  EnOS answered with a code other than 0
+        ├── JobNotFound           24404
+        ├── JobNotRunning         24617
+        ├── TasksNotCancellable   24620
+        ├── TasksNotRetryable     24621
+        ├── InvalidArgument       99400
+        ├── PermissionDenied      99403
+        ├── Throttled             429
+        └── ServerError           24500, 99500, HTTP 5xx
+
+Codes are those of the OTA family and the general ones [D]. Any other code is a plain `ApiError`. No error carries a
+secret: not in its text, its arguments or the exceptions behind it.
+"""
+
+# ruff: noqa: N818 - the names tell what happened; that each is an error the tree above says
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+
+class EnosError(Exception):
+    """Any failure of this client.
+
+    Attributes:
+        operation: what was asked for, as EnOS names it (`get`, `searchTask`, `cancelTask`, `token/get`, …), or "".
+        may_have_been_processed: True when a request that writes was sent and nobody can tell whether EnOS did it,
+            wholly or in part: look before sending it again. Always False for requests that only read.
+    """
+
+    MAY_HAVE_BEEN_PROCESSED: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, operation: str = "", may_have_been_processed: bool | None = None) -> None:
+        super().__init__(message)
+        self.operation = operation
+        self.may_have_been_processed = (
+            self.MAY_HAVE_BEEN_PROCESSED if may_have_been_processed is None else may_have_been_processed
+        )
+
+
+class ConfigurationError(EnosError):
+    """A setting cannot be used as it is. Nothing was sent."""
+
+
+class UnquotableValue(EnosError):
+    """A value that cannot be quoted in a search expression: how EnOS escapes quotes is unknown [U]."""
+
+
+class TransportError(EnosError):
+    """There is no usable answer.
+
+    Attributes:
+        permanent: True when sending the same once more would surely end the same way (a certificate, a redirect).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        operation: str = "",
+        may_have_been_processed: bool | None = None,
+        permanent: bool = False,
+    ) -> None:
+        super().__init__(message, operation=operation, may_have_been_processed=may_have_been_processed)
+        self.permanent = permanent
+
+
+class ConnectError(TransportError):
+    """There was no connection to send the request over, so it surely was not processed."""
+
+
+class AnswerLost(TransportError):
+    """The request was sent, or part of it, and no whole answer came back."""
+
+    MAY_HAVE_BEEN_PROCESSED = True
+
+
+class InvalidAnswer(TransportError):
+    """An answer came back that is not one of EnOS's.
+
+    Attributes:
+        http_status: HTTP status of the answer, None if unknown.
+    """
+
+    MAY_HAVE_BEEN_PROCESSED = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        http_status: int | None = None,
+        operation: str = "",
+        may_have_been_processed: bool | None = None,
+        permanent: bool = False,
+    ) -> None:
+        super().__init__(
+            message, operation=operation, may_have_been_processed=may_have_been_processed, permanent=permanent
+        )
+        self.http_status = http_status
+
+
+class _Refusal(EnosError):
+    """An answer that says no. Attributes as in `ApiError`."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: int | None = None,
+        msg: str = "",
+        request_id: str = "",
+        http_status: int | None = None,
+        retry_after: float | None = None,
+        operation: str = "",
+        may_have_been_processed: bool | None = None,
+    ) -> None:
+        super().__init__(message, operation=operation, may_have_been_processed=may_have_been_processed)
+        self.code = code
+        self.msg = msg
+        self.request_id = request_id
+        self.http_status = http_status
+        self.retry_after = retry_after
+
+
+class AuthenticationError(_Refusal):
+    """The token service or the gateway refused these credentials, the token or the signature; nothing was done."""
+
+
+class ApiError(_Refusal):
+    """EnOS answered with a code other than 0.
+
+    Attributes:
+        code: EnOS's code, or None where there is only an HTTP status (429 or 5xx without an envelope).
+        msg: EnOS's text, shortened and without secrets, or "".
+        request_id: EnOS's requestId, for its support, or "".
+        http_status: HTTP status; EnOS documents none for errors [U].
+        retry_after: seconds the server asks to wait, from its Retry-After header, or None.
+    """
+
+    # What an unknown code means for the request is unknown as well.
+    MAY_HAVE_BEEN_PROCESSED = True
+
+
+class JobNotFound(ApiError):
+    """24404: no such job in this organization."""
+
+    MAY_HAVE_BEEN_PROCESSED = False
+
+
+class JobNotRunning(ApiError):
+    """24617: the job is stopped, its tasks can be neither cancelled nor retried."""
+
+    MAY_HAVE_BEEN_PROCESSED = False
+
+
+class TasksNotCancellable(ApiError):
+    """24620: at least one task is neither init nor published. Whether the others were cancelled is unknown [U]."""
+
+
+class TasksNotRetryable(ApiError):
+    """24621: at least one task has not failed. Whether the others were retried is unknown [U]."""
+
+
+class InvalidArgument(ApiError):
+    """99400: an argument is missing or wrong; for cancelTask perhaps a key without a task, or too many keys [U]."""
+
+
+class PermissionDenied(ApiError):
+    """99403: the application lacks the permission for this call or this organization."""
+
+    MAY_HAVE_BEEN_PROCESSED = False
+
+
+class Throttled(ApiError):
+    """429: too many requests; this one was not processed."""
+
+    MAY_HAVE_BEEN_PROCESSED = False
+
+
+class ServerError(ApiError):
+    """24500, 99500 or HTTP 5xx: EnOS, or a proxy before it, failed."""
+
+
+BY_CODE: Final[dict[int, type[ApiError]]] = {
+    429: Throttled,
+    24404: JobNotFound,
+    24500: ServerError,
+    24617: JobNotRunning,
+    24620: TasksNotCancellable,
+    24621: TasksNotRetryable,
+    99400: InvalidArgument,
+    99403: PermissionDenied,
+    99500: ServerError,
+}
+"""The class of each code that has one of its own."""

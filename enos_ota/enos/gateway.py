@@ -1,0 +1,83 @@
+"""Where EnOS is reached: the address of its API gateway, in one normal form."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from enos_ota.enos.errors import ConfigurationError
+
+_HOST_NAME: Final = re.compile(r"(?=.{1,253}\Z)(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.ASCII)
+_DEFAULT_PORTS: Final = {"https": 443, "http": 80}
+
+
+def check_gateway(url: str) -> str:
+    """The gateway's address in its normal form: `scheme://host[:port]`, lower case, no default port, no last slash.
+
+    https is required; plain http is accepted for loopback addresses alone (`localhost`, 127.0.0.0/8, ::1), where no
+    network sees the token.
+
+    Raises:
+        ConfigurationError: this is not the address of a gateway; the text names what is wrong with it.
+    """
+    parts, host, port = _split(url)
+    if parts.scheme not in _DEFAULT_PORTS:
+        raise ConfigurationError(f"The gateway {_shown(url)} must start with https://, as in https://apim.example.com.")
+    if parts.username is not None or parts.password is not None:
+        raise ConfigurationError("The gateway's address must not hold a user name or password; give the host alone.")
+    if parts.path not in {"", "/"} or parts.query or parts.fragment or url.rstrip().endswith(("?", "#")):
+        raise ConfigurationError(
+            f"The gateway {_shown(url)} must be scheme and host alone, as in https://apim.example.com:"
+            " no path, no question mark."
+        )
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ConfigurationError(
+            f"The gateway {_shown(url)} must use https: over plain http the token could be read on the way."
+            " Plain http is accepted for a loopback address only."
+        )
+    shown_host = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown_host}" + (f":{port}" if port not in {None, _DEFAULT_PORTS[parts.scheme]} else "")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host (no brackets) is this machine itself, going by its name or address alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _split(url: str) -> tuple[SplitResult, str, int | None]:
+    try:
+        parts = urlsplit(url.strip())
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port = "", None
+    if not host:
+        raise ConfigurationError(
+            f"The gateway {_shown(url)} is not an address; give one such as https://apim.example.com."
+        )
+    if not _is_host(host) or re.search(r"[\s\x00-\x1f\\]", url.strip()):
+        raise ConfigurationError(
+            f"The gateway {_shown(url)} has no valid host name; give one such as https://apim.example.com."
+        )
+    return parts, host, port
+
+
+def _is_host(host: str) -> bool:
+    if ":" in host:
+        try:
+            return ipaddress.ip_address(host).version == 6 and "%" not in host  # noqa: PLR2004 - IPv6
+        except ValueError:
+            return False
+    return _HOST_NAME.fullmatch(host) is not None
+
+
+def _shown(url: str) -> str:
+    """The address for a message, without what may be a password in it."""
+    text = re.sub(r"//[^/?#]*@", "//[secure]@", url.strip())
+    return ascii(text if len(text) <= 80 else text[:79] + "…")  # noqa: PLR2004 - a width for people

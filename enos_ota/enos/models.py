@@ -1,0 +1,187 @@
+"""EnOS's jobs and tasks as values. JSON ends here: unknown fields are ignored, null is accepted everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+E = TypeVar("E", bound=Enum)
+
+
+class JobStatus(str, Enum):
+    """State of a job. EnOS documents the first two [D]; any other text is UNKNOWN, see `Job.raw_status`."""
+
+    STARTED = "started"
+    STOPPED = "stopped"
+    UNKNOWN = "unknown"
+
+
+class TaskStatus(str, Enum):
+    """State of a task. EnOS documents the first five [D]; any other text is UNKNOWN, see `Task.raw_status`.
+
+    A cancelled task reads `failed` with a text in `Task.desc` [I]; CANCELED stands for the literal `canceled` or
+    `cancelled`, should a platform ever answer that.
+    """
+
+    INIT = "init"
+    PUBLISHED = "published"
+    UPGRADING = "upgrading"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A firmware job: one version pushed to many devices."""
+
+    job_id: str
+    org_id: str = ""
+    name: str = ""
+    """Default value of the job's name; "" when it has none."""
+    firmware_id: str = ""
+    firmware_version: str = ""
+    """Target version; given since EnOS 2.4.0 [D], else ""."""
+    firmware_name: str = ""
+    product_key: str = ""
+    """Only for old firmware files since EnOS 2.4.4 [D], else ""."""
+    type: str = ""
+    """`upgrade` or `verify`."""
+    status: JobStatus = JobStatus.UNKNOWN
+    raw_status: str = ""
+    """The status as EnOS wrote it."""
+    upgrade_policy: str = ""
+    """`snapshot` (a closed list of devices) or `incremental` (devices that match later join)."""
+    automatic_retry: bool = False
+    """Whether EnOS retries failed tasks by itself, perhaps cancelled ones too [U]."""
+    maximum_concurrency: int | None = None
+    """How many tasks may be under way at once."""
+    create_time: int | None = None
+    """Unix milliseconds."""
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Job:
+        """A job from EnOS's JobInfo."""
+        raw_status = _text(data.get("status"))
+        return cls(
+            job_id=_text(data.get("jobId")),
+            org_id=_text(data.get("orgId")),
+            name=_default_text(data.get("name")),
+            firmware_id=_text(data.get("firmwareId")),
+            firmware_version=_text(data.get("firmwareVersion")),
+            firmware_name=_default_text(data.get("firmwareName")),
+            product_key=_text(data.get("productKey")),
+            type=_text(data.get("type")),
+            status=_member(JobStatus, raw_status, JobStatus.UNKNOWN),
+            raw_status=raw_status,
+            upgrade_policy=_text(data.get("upgradePolicy")),
+            automatic_retry=_truth(_field(data.get("retryPolicy"), "enableRetry")),
+            maximum_concurrency=whole_number(data.get("maximumConcurrency")),
+            create_time=whole_number(data.get("createTime")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """The part of a job that concerns one device."""
+
+    task_id: str
+    job_id: str = ""
+    device_key: str = ""
+    product_key: str = ""
+    """A device is identified by product and device key: a device key alone is unique within one product only [I]."""
+    asset_id: str = ""
+    from_version: str = ""
+    to_version: str = ""
+    status: TaskStatus = TaskStatus.UNKNOWN
+    raw_status: str = ""
+    """The status as EnOS wrote it."""
+    desc: str = ""
+    """Reason text, by EnOS or the device; a cancelled task is told from other failures by this alone [I]."""
+    progress: int | None = None
+    """0 to 100; negative: the failed step."""
+    update_time: int | None = None
+    """Last change, Unix milliseconds."""
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Task:
+        """A task from EnOS's TaskInfo."""
+        raw_status = _text(data.get("status"))
+        spelled = "canceled" if raw_status.strip().lower() == "cancelled" else raw_status
+        return cls(
+            task_id=_text(data.get("taskId")),
+            job_id=_text(data.get("jobId")),
+            device_key=_text(data.get("deviceKey")),
+            product_key=_text(data.get("productKey")),
+            asset_id=_text(data.get("assetId")),
+            from_version=_text(data.get("fromVersion")),
+            to_version=_text(data.get("toVersion")),
+            status=_member(TaskStatus, spelled, TaskStatus.UNKNOWN),
+            raw_status=raw_status,
+            desc=_text(data.get("desc")),
+            progress=whole_number(data.get("progress")),
+            update_time=whole_number(data.get("updateTime")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a search."""
+
+    items: tuple[T, ...]
+    page_no: int
+    """From 1."""
+    page_size: int
+    """Rows a page as the service applied it; it may be less than was asked for."""
+    total_size: int | None
+    """Rows of the whole search, or None when the service does not say."""
+
+
+def whole_number(value: object) -> int | None:
+    """An integer that EnOS wrote as a number or as a text; None for anything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str):
+        try:
+            return int(value)
+        except ValueError:
+            return None
+    return value if isinstance(value, int) else None
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def _field(value: object, name: str) -> object:
+    return value.get(name) if isinstance(value, Mapping) else None
+
+
+def _default_text(value: object) -> str:
+    """The text of a StringI18n: its default, else the first translation; plain strings are taken as they are."""
+    if not isinstance(value, Mapping):
+        return _text(value)
+    if default := _text(value.get("defaultValue")):
+        return default
+    translations = value.get("i18nValue")
+    if isinstance(translations, Mapping):
+        return next((text for text in map(_text, translations.values()) if text), "")
+    return ""
+
+
+def _truth(value: object) -> bool:
+    # The official samples send such fields as JSON strings [S].
+    return value.strip().lower() == "true" if isinstance(value, str) else value is True
+
+
+def _member(kind: type[E], text: str, otherwise: E) -> E:
+    try:
+        return kind(text.strip().lower())
+    except ValueError:
+        return otherwise
