@@ -1,0 +1,50 @@
+"""The sets that a stack's configuration declares."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pulumi
+from pulumi.runtime.config import CONFIG
+
+from enos_ota.resource import CancelledTaskSet
+from enos_ota.settings import SettingsError, StackSettings, load_stack, stack_file_path
+
+
+def declare_sets() -> list[CancelledTaskSet]:
+    """Declare every set of this stack's `enos-ota:cancelledTaskSets`.
+
+    Raises:
+        pulumi.RunError: Something in the configuration is wrong: all of it is said at once, nothing was registered.
+    """
+    settings = _settings()
+    return [
+        CancelledTaskSet(
+            each.name,
+            each.job_id,
+            each.device_keys,
+            reason=each.reason,
+            on_too_late=each.on_too_late,
+            on_missing=each.on_missing,
+            expires=each.expires,
+            opts=pulumi.ResourceOptions(
+                aliases=[pulumi.Alias(name=former) for former in each.former_names],
+                protect=each.protect,
+            ),
+        )
+        for each in settings.sets
+    ]
+
+
+def _settings() -> StackSettings:
+    stack_file = stack_file_path(Path.cwd(), pulumi.get_stack())
+    try:
+        return load_stack(
+            dict(CONFIG.get()),
+            os.environ,
+            stack_file=stack_file if stack_file.is_file() else None,
+            project=pulumi.get_project(),
+        )
+    except SettingsError as error:
+        raise pulumi.RunError(str(error)) from None

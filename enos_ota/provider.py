@@ -1,0 +1,198 @@
+"""Pulumi's calls → the reconciler: a thin adapter from property bags to typed values.
+
+The path of this module and the name of its class are part of the state format: a state file names them, and refresh and
+destroy import them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import datetime, timezone
+from functools import cached_property
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
+    ConfigureRequest,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    ResourceProvider,
+    UpdateResult,
+)
+from pulumi.output import Unknown
+
+from enos_ota import keys, liveness
+from enos_ota.enos import SYSTEM_CLOCK, AuthenticationError, ConfigurationError, EnosClient, EnosError
+from enos_ota.reconciler import Limits, Reconciler, Record, plan
+from enos_ota.settings import Connection, SettingsError, load_connection
+from enos_ota.state import IDENTITY, METADATA, Declared, declared_of, inputs_of, outputs_of, record_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import date
+
+
+class CancelledTaskSetProvider(ResourceProvider):
+    """The life of a set: check, diff, create, update, read, delete.
+
+    One instance serves every set of a stack, from up to four threads. It is pickled by reference, so it has no
+    attributes before `configure`, and `configure` runs in the provider's process only.
+    """
+
+    serialize_as_secret_always = False
+    _session: Session
+
+    def configure(self, req: ConfigureRequest) -> None:
+        """Remember how to get at the configuration. Nothing is checked or opened before it is needed.
+
+        An un-declared set must be removable, and a change shown, where there are no credentials at all.
+        """
+        # SDKs from 3.260 on answer with the whole traceback; this leaves the message. Here, in the provider's process,
+        # and not at import: that hangs programs.
+        sys.tracebacklimit = 0
+        self._session = Session(req.config.get)
+
+    def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
+        """Normalise and validate, without network: all problems in one failure."""
+        if problems := _problems(news):
+            text = f"set {news.get('setName')!r}: " + "; ".join(problems)
+            # With a property name Pulumi would print the whole value, that is every key.
+            return CheckResult(news, [CheckFailure("", text)])
+        inputs = {name: value for name, value in news.items() if value is not None}
+        if isinstance(inputs["deviceKeys"], str):
+            inputs["deviceKeys"] = keys.to_text(keys.from_text(inputs["deviceKeys"]))
+        return CheckResult(inputs, [])
+
+    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
+        """Compare what is recorded with what is declared. A new name alone is no change: it comes with an alias."""
+        replaces = [name for name in IDENTITY if not _is_unknown(news.get(name)) and olds.get(name) != news.get(name)]
+        changed = any(olds.get(name) != news.get(name) for name in (*IDENTITY, "deviceKeys", *METADATA))
+        return DiffResult(changes=changed, replaces=replaces)
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        """Cancel what is declared; what is cancelled already is adopted without a request that writes."""
+        declared = declared_of(props)
+        record = self._apply(declared, Record())
+        return CreateResult(f"{declared.org_id}/{declared.job_id}/{declared.set_name}", outputs_of(props, record))
+
+    def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
+        """Cancel what is declared and not recorded yet. Keys no longer declared are forgotten: they stay cancelled."""
+        return UpdateResult(outputs_of(news, self._apply(declared_of(news), record_of(olds))))
+
+    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
+        """Look again. Tasks that can be cancelled again leave outputs and inputs, so a preview shows just these."""
+        declared = declared_of(props)
+        rules = declared.rules(self._session.today())
+        record = record_of(props)
+        if not rules.expired:
+            try:
+                record = self._session.reconciler_for(declared).refresh(declared.job_id, record)
+            except (EnosError, SettingsError) as error:
+                _fail(f"{rules.subject}: could not be read, so nothing is known to have changed: {error}", error)
+        outputs = outputs_of(props, record)
+        return ReadResult(id_, outputs, inputs_of(outputs))
+
+    def delete(self, _id: str, _props: dict[str, Any]) -> None:
+        """Forget the set. Nothing is sent: what is cancelled stays cancelled."""
+
+    def _apply(self, declared: Declared, previous: Record) -> Record:
+        rules = declared.rules(self._session.today())
+        change = plan(declared.device_keys, previous, expired=rules.expired)
+        if not change.todo:
+            return change.kept  # needs neither network nor credentials
+        try:
+            return self._session.reconciler_for(declared).apply(declared.job_id, change)
+        except (EnosError, SettingsError) as error:
+            _fail(f"{rules.subject}: nothing was sent: {error}", error)
+
+
+class Session:
+    """What one provider process shares between its sets: the connection, made when it is first needed."""
+
+    def __init__(self, get: Callable[[str], str | None]) -> None:
+        self._get = get
+        self._lock = Lock()
+
+    def today(self) -> date:
+        """The day in UTC, by which sets expire."""
+        return datetime.fromtimestamp(SYSTEM_CLOCK.time(), timezone.utc).date()
+
+    def reconciler_for(self, declared: Declared) -> Reconciler:
+        """The reconciler, if this process is configured for the gateway and organization of the set.
+
+        Raises:
+            SettingsError: The configuration is incomplete or wrong.
+            ConfigurationError: It is for another gateway or organization.
+        """
+        with self._lock:
+            connection = self._connection
+            _same_place(connection, declared)
+            return self._reconciler
+
+    @cached_property
+    def _connection(self) -> Connection:
+        return load_connection(self._get, os.environ)
+
+    @cached_property
+    def _reconciler(self) -> Reconciler:
+        connection = self._connection
+        client = EnosClient(
+            connection.gateway,
+            connection.org_id,
+            connection.credentials,
+            ca_bundle=connection.ca_bundle,
+            timeout=connection.timeout,
+            max_requests_per_second=connection.max_requests_per_second,
+        )
+        engine = liveness.engine_address(sys.argv)
+        return Reconciler(
+            client,
+            # Without an address nobody can tell whether the engine lives: then nothing is written.
+            may_write=lambda: engine is not None and liveness.is_alive(engine),
+            markers=connection.cancelled_markers,
+            limits=Limits(batch_size=connection.batch_size, deadline=connection.deadline),
+        )
+
+
+def _same_place(connection: Connection, declared: Declared) -> None:
+    for what, here, there in (
+        ("gateway", connection.gateway, declared.api_gateway),
+        ("organization", connection.org_id, declared.org_id),
+    ):
+        if here != there:
+            raise ConfigurationError(
+                f"the set is recorded for {what} {there}, but {here} is configured; "
+                f"use the same one, or add --run-program after it was changed in the stack"
+            )
+
+
+def _problems(news: Mapping[str, Any]) -> list[str]:
+    problems = [
+        f"{name} is missing"
+        for name in ("setName", *IDENTITY)
+        if not _is_unknown(news.get(name)) and not news.get(name)
+    ]
+    text = news.get("deviceKeys")
+    if _is_unknown(text):
+        return problems
+    if not isinstance(text, str):
+        return [*problems, "deviceKeys is not one text with a key a line"]
+    lines = text.split("\n")
+    return problems + keys.problems(lines[:-1] if not lines[-1] else lines)
+
+
+def _is_unknown(value: object) -> bool:
+    return isinstance(value, Unknown)
+
+
+def _fail(text: str, error: Exception) -> NoReturn:
+    if isinstance(error, AuthenticationError):
+        text += (
+            "\nA secret that was rotated in the stack file alone is not seen by a refresh: add --run-program, or set "
+            "ENOS_APP_KEY and ENOS_APP_SECRET. With --refresh=false a preview still shows the declared change."
+        )
+    raise RuntimeError(text) from None

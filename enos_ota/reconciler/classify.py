@@ -1,0 +1,77 @@
+"""From a task as it reads to a category: every read classifies every key anew."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from enos_ota.enos import Task, TaskStatus
+from enos_ota.reconciler.outcome import UNKNOWN_TEXT, Category, Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+_CANCELLABLE = frozenset({TaskStatus.INIT, TaskStatus.PUBLISHED})
+
+
+class Past(Enum):
+    """What is known of a key from before the reading."""
+
+    NOTHING = auto()
+    """Never seen as cancelled."""
+    CANCELLED = auto()
+    """Was recorded as cancelled, or had escaped."""
+    ACCEPTED = auto()
+    """EnOS answered our cancelTask for it with code 0."""
+
+
+def past_of(finding: Finding | None) -> Past:
+    """What a recorded key's finding (None: plainly cancelled) says about its past."""
+    if finding is None or finding.category is Category.ESCAPED:
+        return Past.CANCELLED
+    if finding.category is Category.CANCELLED:
+        return Past.ACCEPTED if finding == UNKNOWN_TEXT else Past.CANCELLED
+    return Past.CANCELLED if finding.was_cancelled else Past.NOTHING
+
+
+def fold(markers: Collection[str]) -> frozenset[str]:
+    """Marker texts made ready for comparison: trimmed, without regard to case."""
+    return frozenset(marker.strip().casefold() for marker in markers)
+
+
+def is_cancellable(tasks: Sequence[Task]) -> bool:
+    """A cancelTask for this key would be accepted and would touch one task only."""
+    return len(tasks) == 1 and tasks[0].status in _CANCELLABLE
+
+
+def is_cancelled(task: Task, markers: frozenset[str]) -> bool:
+    """The task reads as cancelled.
+
+    EnOS documents no status for it: `failed` with a marker text is what its sample code looks for [I]; a literal
+    `canceled` is accepted too, should a platform ever answer it.
+    """
+    if task.status is TaskStatus.CANCELED:
+        return True
+    return task.status is TaskStatus.FAILED and task.desc.strip().casefold() in markers
+
+
+def classify(tasks: Sequence[Task], markers: frozenset[str], past: Past) -> Finding | None:
+    """Where a key stands; None when it is plainly cancelled.
+
+    Args:
+        tasks: The key's tasks in the job, as just read; several only if several products share the key.
+        markers: The texts of a cancelled task, as `fold` gives them.
+        past: What is known from before.
+    """
+    if not tasks:
+        return Finding(Category.MISSING)
+    if all(is_cancelled(task, markers) for task in tasks):
+        return None
+    if len(tasks) > 1:
+        return Finding(Category.AMBIGUOUS, ",".join(sorted({task.raw_status for task in tasks})))
+    (task,) = tasks
+    if task.status in _CANCELLABLE:
+        return Finding(Category.PENDING, task.raw_status, was_cancelled=past is not Past.NOTHING)
+    if task.status is TaskStatus.FAILED and past is Past.ACCEPTED:
+        return UNKNOWN_TEXT
+    return Finding(Category.TOO_LATE if past is Past.NOTHING else Category.ESCAPED, task.raw_status)

@@ -1,0 +1,149 @@
+"""What is known of a declared set: one category for every key, the job, and what went wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+
+class Category(str, Enum):
+    """Where a declared device key stands."""
+
+    CANCELLED = "cancelled"
+    """Its task reads as cancelled."""
+    TOO_LATE = "too late"
+    """Its task was already `upgrading`, `succeeded` or `failed` for another reason: nothing is left to cancel."""
+    ESCAPED = "escaped"
+    """It was cancelled, is no longer, and cannot be cancelled again: the device goes on or has gone on."""
+    MISSING = "missing"
+    """The job has no task for it; asked twice."""
+    AMBIGUOUS = "ambiguous"
+    """The job has several tasks for it, under several products; a cancel could not tell them apart, so none is sent."""
+    HELD = "held"
+    """The job is stopped: nothing is pushed and nothing can be cancelled."""
+    PENDING = "pending"
+    """Not done yet: its task can still be cancelled, or nobody could look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something to say about one declared key; a key that is plainly cancelled has none.
+
+    Attributes:
+        category: Where the key stands. `CANCELLED` here is a cancellation with a remark, see `status`.
+        status: The task's status as EnOS spells it, empty when it was not read. For `CANCELLED`: `published` when the
+            device had been told before the cancel, `failed` when the text of the failed task is not a known marker.
+        was_cancelled: Of a pending or held key: it had been recorded as cancelled before. Should it slip away now, it
+            has escaped, and is not just "too late".
+    """
+
+    category: Category
+    status: str = ""
+    was_cancelled: bool = False
+
+
+AFTER_PUSH: Final = Finding(Category.CANCELLED, "published")
+"""Cancelled after the device had been told: it may go on with what it knows [U]."""
+
+UNKNOWN_TEXT: Final = Finding(Category.CANCELLED, "failed")
+"""EnOS accepted the cancel and the task failed, but with a text that is not among the known markers."""
+
+
+class JobStatus(str, Enum):
+    """What a set knows of its job. The first two are EnOS's own [D]; the others are what an answer 24404 means here."""
+
+    STARTED = "started"
+    STOPPED = "stopped"
+    DELETED = "deleted"
+    """Was there before, is no longer."""
+    UNKNOWN = "unknown"
+    """Never seen: a wrong id, another organization, or nobody could ask yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """What a set remembers of its job, so that an outcome can be explained without asking again."""
+
+    status: JobStatus = JobStatus.UNKNOWN
+    name: str = ""
+    firmware_version: str = ""
+    automatic_retry: bool = False
+    """The job's retryPolicy re-publishes failed tasks; a cancelled task may be one of them [U]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is recorded of a set once a run is over.
+
+    Attributes:
+        keys: The keys that are settled: nothing is planned for them. A declared key outside them is work to do.
+        findings: Everything that is not plainly "cancelled", by key; also the keys that are `PENDING`.
+        job: What is known of the job.
+        problem: Why the last change could not be finished, for the operator; empty when it was.
+    """
+
+    keys: frozenset[str] = frozenset()
+    findings: Mapping[str, Finding] = field(default_factory=lambda: MappingProxyType({}))
+    job: JobFacts = JobFacts()
+    problem: str = ""
+
+    @property
+    def cancelled_count(self) -> int:
+        """How many keys are cancelled, with or without a remark."""
+        others = sum(
+            1
+            for key, finding in self.findings.items()
+            if finding.category is not Category.CANCELLED and key in self.keys
+        )
+        return len(self.keys) - others
+
+    def of(self, category: Category) -> dict[str, str]:
+        """The keys with a finding of this category, sorted, with their status."""
+        return {key: finding.status for key, finding in sorted(self.findings.items()) if finding.category is category}
+
+    def without(self, keys: Collection[str]) -> Record:
+        """The same without these keys: what un-declaring them leaves. Nothing is sent for that."""
+        gone = frozenset(keys)
+        return Record(
+            keys=self.keys - gone,
+            findings={key: finding for key, finding in self.findings.items() if key not in gone},
+            job=self.job,
+            problem=self.problem,
+        )
+
+    def known_keys(self) -> frozenset[str]:
+        """Every key that is mentioned: settled ones and pending ones."""
+        return self.keys | self.findings.keys()
+
+
+def settle(findings: Mapping[str, Finding | None], job: JobFacts, problem: str = "") -> Record:
+    """The record of keys just looked at; pending ones are left out of `keys`, so that they show as work to do."""
+    return Record(
+        keys=frozenset(key for key, finding in findings.items() if not _is_pending(finding)),
+        findings={key: finding for key, finding in findings.items() if finding is not None},
+        job=job,
+        problem=problem,
+    )
+
+
+def rest(record: Record, keys: Iterable[str], job: JobFacts) -> Record:
+    """The record of a set for which nothing can or may be done any more (job deleted, set expired).
+
+    Keys that were still to do are settled as `PENDING`: it is said what did not happen, but nothing is planned.
+    """
+    open_keys = frozenset(keys) - record.keys
+    return Record(
+        keys=record.keys | open_keys,
+        findings={**record.findings, **dict.fromkeys(open_keys, Finding(Category.PENDING))},
+        job=job,
+        problem="",
+    )
+
+
+def _is_pending(finding: Finding | None) -> bool:
+    return finding is not None and finding.category is Category.PENDING

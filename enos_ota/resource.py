@@ -1,0 +1,241 @@
+"""What a program declares: sets of device keys whose OTA tasks are cancelled."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from datetime import datetime, timezone
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import pulumi
+from pulumi.dynamic import Resource
+
+from enos_ota import keys, state
+from enos_ota.enos import SYSTEM_CLOCK
+from enos_ota.provider import CancelledTaskSetProvider
+from enos_ota.reconciler import Rules, Verdict, judge, summary
+from enos_ota.settings import SettingsError, load_address
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+    from enos_ota.reconciler.verdict import OnMissing, OnTooLate
+
+TaskException: TypeAlias = "tuple[str, str, str]"
+"""A key that is not plainly cancelled: (device key, category, task status)."""
+
+
+class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
+    """The OTA tasks of some devices in one job, cancelled and kept cancelled.
+
+    Creating or changing it cancels the tasks of the declared keys that are still `init` or `published`, and reads back
+    what came of it. Tasks that are cancelled already are adopted. Taking a key out, or the whole set, sends nothing: a
+    cancellation stays. A refresh shows tasks that somebody retried, and the next `pulumi up` cancels them again.
+
+    Outcomes never fail the resource, so that one set never keeps another from being cancelled: give all sets to
+    `require_converged` to have the run fail at its end.
+
+    Args:
+        name: Name of the set, unique in the stack.
+        job_id: The OTA job; another one replaces the resource.
+        device_keys: The devices' keys; order and duplicates do not matter.
+        org_id: The organization; by default `ENOS_ORG_ID` or the stack's `enos:orgId`.
+        reason: Why, for those who read the state later.
+        on_too_late: "fail" makes `require_converged` fail for tasks that had gone too far already.
+        on_missing: "report" keeps it from failing for keys without a task in the job.
+        max_devices: Not enforced by this version, so anything but None is refused.
+        max_share: The same.
+        expect_firmware_version: The same.
+        expires: Last day, as an ISO date; afterwards the set is only reported, neither read nor written.
+        opts: Pulumi's resource options.
+
+    Raises:
+        pulumi.RunError: Something above is wrong; nothing was registered.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        job_id: pulumi.Input[str],
+        device_keys: pulumi.Input[Sequence[pulumi.Input[str]]],
+        *,
+        org_id: str | None = None,
+        reason: str | None = None,
+        on_too_late: OnTooLate = "report",
+        on_missing: OnMissing = "fail",
+        max_devices: int | None = None,
+        max_share: float | None = None,
+        expect_firmware_version: str | None = None,
+        expires: str | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        _leave_quietly_when_interrupted()
+        _refuse(
+            name,
+            [
+                *_not_enforced(
+                    max_devices=max_devices, max_share=max_share, expect_firmware_version=expect_firmware_version
+                ),
+                *_bad_choices(on_too_late, on_missing, expires),
+                *_bad_keys(device_keys),
+            ],
+        )
+        try:
+            address = load_address(_config, os.environ)
+        except SettingsError as error:
+            raise pulumi.RunError(str(error)) from None
+        self._set_name = name
+        super().__init__(
+            CancelledTaskSetProvider(),
+            name,
+            {
+                "setName": name,
+                "apiGateway": address.gateway,
+                "orgId": org_id or address.org_id,
+                "jobId": job_id,
+                "deviceKeys": _key_text(name, device_keys),
+                "reason": reason,
+                "onTooLate": on_too_late,
+                "onMissing": on_missing,
+                "expires": expires,
+                **dict.fromkeys(state.OUTPUTS),
+            },
+            opts,
+        )
+
+    @property
+    def device_keys(self) -> pulumi.Output[list[str]]:
+        """The keys that are settled, sorted; keys that are still to be cancelled are not among them."""
+        return self._output("deviceKeys").apply(lambda text: list(keys.from_text(text)))
+
+    @property
+    def cancelled_count(self) -> pulumi.Output[int]:
+        """How many of the declared tasks are cancelled."""
+        return self._output("cancelledCount").apply(int)
+
+    @property
+    def exceptions(self) -> pulumi.Output[list[TaskException]]:
+        """What is not plainly cancelled, sorted by key."""
+        return self._bag().apply(lambda bag: state.rows(state.record_of(bag)))
+
+    @property
+    def problem(self) -> pulumi.Output[str]:
+        """Why the last change could not be finished; empty when it was."""
+        return self._output("problem").apply(lambda text: text or "")
+
+    def verdict(self) -> pulumi.Output[Verdict]:
+        """What is to be said of the set, and whether it fails the run."""
+        return self._bag().apply(lambda bag: judge(state.record_of(bag), self._rules(bag)))
+
+    def _rules(self, bag: dict[str, Any]) -> Rules:
+        today = datetime.fromtimestamp(SYSTEM_CLOCK.time(), timezone.utc).date()
+        return state.declared_of(bag | {"setName": self._set_name}).rules(today)
+
+    def _bag(self) -> pulumi.Output[dict[str, Any]]:
+        return pulumi.Output.all(
+            **{name: self._output(name) for name in (*state.INPUTS, *state.OUTPUTS) if name in self.__dict__}
+        )
+
+    def _output(self, name: str) -> pulumi.Output[Any]:
+        # Pulumi keeps outputs under the provider's names; the typed views above are what programs see.
+        return cast("pulumi.Output[Any]", self.__dict__[name])
+
+
+def require_converged(*sets: CancelledTaskSet) -> None:
+    """Fail the run once, at its end, if any set did not come out as declared.
+
+    By then every set was worked on and saved. A preview only warns: failing there would keep an otherwise fine change
+    from being made at all.
+    """
+    if pulumi.runtime.is_dry_run():
+        for each in sets:
+            each.verdict().apply(partial(_preview, each))
+        return
+    pulumi.Output.all(*(each.verdict() for each in sets)).apply(lambda verdicts: _conclude(sets, verdicts))
+
+
+def _preview(resource: CancelledTaskSet, verdict: Verdict) -> None:
+    _warn(resource, (*verdict.errors, *verdict.warnings))
+
+
+def _conclude(sets: Sequence[CancelledTaskSet], verdicts: Sequence[Verdict]) -> None:
+    for each, verdict in zip(sets, verdicts, strict=True):
+        _warn(each, verdict.warnings)
+    if text := summary(verdicts):
+        raise pulumi.RunError(text)
+
+
+def _warn(resource: CancelledTaskSet, texts: Sequence[str]) -> None:
+    for text in texts:
+        pulumi.log.warn(text, resource)
+
+
+def _config(key: str) -> str | None:
+    namespace, _, name = key.partition(":")
+    return pulumi.Config(namespace).get(name)
+
+
+def _refuse(name: str, problems: Sequence[str]) -> None:
+    if problems:
+        raise pulumi.RunError(f"set {name!r}: " + "; ".join(problems))
+
+
+def _not_enforced(**arguments: object) -> list[str]:
+    return [
+        f"{name} is not enforced by this version, so it is refused rather than ignored; leave it out"
+        for name, value in arguments.items()
+        if value is not None
+    ]
+
+
+def _bad_choices(on_too_late: str, on_missing: str, expires: str | None) -> list[str]:
+    problems = [
+        f"{name} must be 'report' or 'fail', not {value!r}"
+        for name, value in (("on_too_late", on_too_late), ("on_missing", on_missing))
+        if value not in {"report", "fail"}
+    ]
+    try:
+        datetime.strptime(expires or "2000-01-01", "%Y-%m-%d")  # noqa: DTZ007 - a day has no time zone
+    except (TypeError, ValueError):
+        problems.append(f"expires must be a day such as 2027-03-31, not {expires!r}")
+    return problems
+
+
+def _bad_keys(device_keys: pulumi.Input[Sequence[pulumi.Input[str]]]) -> list[str]:
+    """Problems that can be seen right away; what is only known later is checked when it is."""
+    if isinstance(device_keys, str):
+        return ["device_keys is one text; give a list of keys"]
+    if not isinstance(device_keys, (list, tuple, set, frozenset)):
+        return []
+    if any(isinstance(key, pulumi.Output) or hasattr(key, "__await__") for key in device_keys):
+        return []
+    return keys.problems(device_keys)
+
+
+def _key_text(name: str, device_keys: pulumi.Input[Sequence[pulumi.Input[str]]]) -> pulumi.Output[str]:
+    if isinstance(device_keys, (set, frozenset)):
+        device_keys = sorted(device_keys)
+    known = pulumi.Output.from_input(device_keys)
+
+    def text_of(values: Sequence[Any]) -> str:
+        found, secret = values
+        problems = ["device keys must not be secret: they are shown in outcomes"] if secret else keys.problems(found)
+        _refuse(name, problems)
+        return keys.to_text(found)
+
+    return pulumi.Output.all(known, known.is_secret()).apply(text_of)
+
+
+def _leave_quietly_when_interrupted() -> None:
+    """When one resource fails the engine interrupts the program; Python would print thirty lines about that."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _leave)
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    os._exit(128 + signal.SIGINT)
