@@ -1,0 +1,127 @@
+"""What fails a run, what is only said, and in which words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from enos_ota.reconciler import Category, Finding, JobFacts, JobStatus, Record, Rules, Verdict, judge, summary
+from enos_ota.reconciler.outcome import AFTER_PUSH, UNKNOWN_TEXT
+
+RULES = Rules("pump", "j1")
+STARTED = JobFacts(JobStatus.STARTED)
+
+
+def record(*cancelled: str, job: JobFacts = STARTED, problem: str = "", **findings: Finding) -> Record:
+    settled = {key for key, finding in findings.items() if finding.category is not Category.PENDING}
+    return Record(frozenset(cancelled) | settled, findings, job, problem)
+
+
+def test_everything_cancelled_says_nothing() -> None:
+    assert judge(record("a", "b"), RULES) == Verdict()
+
+
+def test_pending_keys_fail_and_say_that_the_next_up_sends_just_these() -> None:
+    assert judge(record("a", b=Finding(Category.PENDING, "init")), RULES).errors == (
+        "set 'pump' (job j1): 1 cancelled, 1 pending (b init); the next `pulumi up` sends just these",
+    )
+
+
+def test_a_problem_fails_and_says_what_was_and_was_not_done() -> None:
+    verdict = judge(record("a", b=Finding(Category.PENDING), problem="EnOS kept throttling"), RULES)
+    assert verdict.errors == (
+        "set 'pump' (job j1): EnOS kept throttling (1 cancelled, 1 pending (b); the next `pulumi up` sends just these)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("category", "status", "said"),
+    [
+        (Category.ESCAPED, "upgrading", "1 key cancelled before and escaped since (b upgrading): the device goes on"),
+        (Category.AMBIGUOUS, "init", "1 key with tasks in several products (b init): a cancel cannot tell them apart"),
+        (Category.MISSING, "", "1 key without a task in this job, so there is nothing to cancel (b): check the key"),
+    ],
+)
+def test_what_needs_somebody_fails_and_says_what_to_do(category: Category, status: str, said: str) -> None:
+    (error,) = judge(record("a", b=Finding(category, status)), RULES).errors
+    assert error.startswith(f"set 'pump' (job j1): {said}")
+
+
+def test_missing_keys_only_warn_under_report() -> None:
+    verdict = judge(record("a", b=Finding(Category.MISSING)), replace(RULES, on_missing="report"))
+    assert verdict == Verdict(
+        warnings=("set 'pump' (job j1): 1 key without a task in this job, so there is nothing to cancel (b)",)
+    )
+
+
+def test_keys_that_were_too_late_only_warn() -> None:
+    verdict = judge(record("a", b=Finding(Category.TOO_LATE, "succeeded")), RULES)
+    assert verdict == Verdict(warnings=("set 'pump' (job j1): 1 key too late to cancel (b succeeded)",))
+
+
+def test_keys_that_were_too_late_fail_under_fail() -> None:
+    verdict = judge(record("a", b=Finding(Category.TOO_LATE, "succeeded")), replace(RULES, on_too_late="fail"))
+    assert verdict.errors == (
+        "set 'pump' (job j1): 1 key too late to cancel (b succeeded): "
+        "take it out of the set (or say onTooLate: report)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (record(b=Finding(Category.HELD), job=JobFacts(JobStatus.STOPPED)), "1 key held, the job is stopped"),
+        (record("a", job=JobFacts(JobStatus.STOPPED)), "the job is stopped: nothing is pushed"),
+        (record(b=AFTER_PUSH), "1 key cancelled after push (b)"),
+        (
+            record(b=UNKNOWN_TEXT),
+            "1 key whose cancel EnOS accepted, but whose task failed with a text that is not known",
+        ),
+        (record("a", job=replace(STARTED, automatic_retry=True)), "not durable: the job's retryPolicy re-publishes"),
+    ],
+)
+def test_what_only_has_to_be_known_is_a_warning(given: Record, said: str) -> None:
+    verdict = judge(given, RULES)
+    assert verdict.errors == ()
+    (warning,) = verdict.warnings
+    assert warning.startswith(f"set 'pump' (job j1): {said}")
+
+
+def test_a_deleted_job_only_warns_whatever_was_left_undone() -> None:
+    given = record(
+        "a", b=Finding(Category.ESCAPED, "upgrading"), c=Finding(Category.PENDING), job=JobFacts(JobStatus.DELETED)
+    )
+    assert judge(given, RULES) == Verdict(
+        warnings=("set 'pump' (job j1): job deleted: retire this set; last seen: 1 cancelled, 1 escaped, 1 pending",)
+    )
+
+
+def test_an_expired_set_only_warns_and_says_since_when() -> None:
+    verdict = judge(record("a", b=Finding(Category.MISSING)), replace(RULES, expired=True, expires="2026-03-31"))
+    assert verdict == Verdict(
+        warnings=(
+            "set 'pump' (job j1): expired on 2026-03-31: neither read nor written, last seen: 1 cancelled, 1 missing; "
+            "remove the set, or set a later day",
+        )
+    )
+
+
+def test_many_keys_are_counted_and_three_of_them_named() -> None:
+    findings = {f"k{n}": Finding(Category.TOO_LATE, "upgrading") for n in range(5)}
+    (warning,) = judge(record(**findings), RULES).warnings
+    assert warning.endswith("5 keys too late to cancel (k0 upgrading, k1 upgrading, k2 upgrading, … 2 more)")
+
+
+def test_one_failing_set_is_one_line() -> None:
+    assert summary([Verdict(errors=("set 'a': no",)), Verdict(warnings=("set 'b': hm",))]) == "set 'a': no"
+
+
+def test_several_failing_sets_are_one_text_with_a_line_each() -> None:
+    assert summary(
+        [Verdict(errors=("set 'a': no",)), Verdict(), Verdict(errors=("set 'c': no", "set 'c': never"))]
+    ) == ("2 of 3 sets did not come out as declared:\nset 'a': no\nset 'c': no\nset 'c': never")
+
+
+def test_sets_that_came_out_well_have_no_summary() -> None:
+    assert summary([Verdict(), Verdict(warnings=("set 'b': hm",))]) == ""
