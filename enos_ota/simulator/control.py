@@ -1,0 +1,206 @@
+"""The control API under `/_simulator/`: look at tasks, set them, read the journal, turn switches. JSON in and out.
+
+It has no authentication and is meant for loopback. docs/simulator.md lists the calls. An error is JSON too:
+`{"error": "…"}` with HTTP 400, 404 or 409.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from enos_ota import __version__
+from enos_ota.simulator.codes import RefusedError
+from enos_ota.simulator.fleet import FleetError
+from enos_ota.simulator.gateway import Reply
+from enos_ota.simulator.simulator import UnknownJobError
+from enos_ota.simulator.switches import SwitchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from enos_ota.simulator.gateway import Request
+    from enos_ota.simulator.simulator import Simulator
+    from enos_ota.simulator.store import JobTasks
+
+PREFIX: Final = "/_simulator/"
+
+_WRONG, _MISSING, _CONFLICT, _INTERNAL = 400, 404, 409, 500
+
+
+class _NotPossibleError(Exception):
+    """The control API cannot do what it is asked."""
+
+    def __init__(self, text: str, http: int = _WRONG) -> None:
+        super().__init__(text)
+        self.http = http
+
+
+def answer(simulator: Simulator, request: Request) -> Reply:
+    """Answer one request to the control API; nothing is raised."""
+    body: dict[str, Any]
+    try:
+        return Reply(200, _call(simulator, request))
+    except _NotPossibleError as error:
+        http, body = error.http, {"error": str(error)}
+    except UnknownJobError as error:
+        http, body = _MISSING, {"error": error.args[0]}
+    except RefusedError as error:
+        http, body = _CONFLICT, {"error": error.msg, "code": int(error.code)}
+    except (FleetError, SwitchError) as error:
+        http, body = _WRONG, {"error": "; ".join(error.problems), "problems": error.problems}
+    except ValueError as error:
+        http, body = _WRONG, {"error": str(error)}
+    except Exception as error:  # noqa: BLE001 - a caller gets JSON, whatever went wrong in here
+        http, body = _INTERNAL, {"error": f"internal error of the simulator: {type(error).__name__}: {error}"}
+    return Reply(http, body)
+
+
+def _call(simulator: Simulator, request: Request) -> dict[str, Any]:
+    path = request.path.removeprefix(PREFIX).rstrip("/")
+    if path.startswith("jobs/"):
+        # The path is decoded already; a job id with a slash in it is out of reach here.
+        _, job_id, *rest = path.split("/")
+        call = _ABOUT_A_JOB.get((request.method, "/".join(rest)))
+        if call is not None:
+            return call(simulator, job_id, request)
+    elif (about_all := _ABOUT_ALL.get((request.method, path))) is not None:
+        return about_all(simulator, request)
+    text = f"the control API has no {request.method} {PREFIX}{path}; docs/simulator.md lists its calls"
+    raise _NotPossibleError(text, _MISSING)
+
+
+def _health(simulator: Simulator, _: Request) -> dict[str, Any]:
+    return {"status": "ok", "version": __version__, **simulator.info()}
+
+
+def _jobs(simulator: Simulator, _: Request) -> dict[str, Any]:
+    return {"jobs": [_job(held) for held in simulator.jobs()]}
+
+
+def _add_job(simulator: Simulator, request: Request) -> dict[str, Any]:
+    return _job(simulator.add_job(_body(request)))
+
+
+def _journal(simulator: Simulator, request: Request) -> dict[str, Any]:
+    since = request.parameter("since") or "0"
+    if not (since.isascii() and since.isdigit()):
+        raise _NotPossibleError("since: must be a whole number")
+    return {"entries": [entry.as_json() for entry in simulator.journal.entries[int(since) :]]}
+
+
+def _counters(simulator: Simulator, _: Request) -> dict[str, Any]:
+    return {"requests": dict(simulator.journal.requests), "answers": dict(simulator.journal.answers)}
+
+
+def _switches(simulator: Simulator, _: Request) -> dict[str, Any]:
+    return simulator.switches.as_json()
+
+
+def _set_switches(simulator: Simulator, request: Request) -> dict[str, Any]:
+    simulator.change_switches(_body(request))
+    return simulator.switches.as_json()
+
+
+def _reset(simulator: Simulator, _: Request) -> dict[str, Any]:
+    simulator.reset()
+    return simulator.info()
+
+
+def _expire_tokens(simulator: Simulator, _: Request) -> dict[str, Any]:
+    return {"expired": simulator.expire_tokens()}
+
+
+def _one_job(simulator: Simulator, job_id: str, _: Request) -> dict[str, Any]:
+    return _job(simulator.job(job_id))
+
+
+def _set_job(simulator: Simulator, job_id: str, request: Request) -> dict[str, Any]:
+    simulator.set_job(job_id, _text(_only(_body(request), "status"), "status"))
+    return _job(simulator.job(job_id))
+
+
+def _delete_job(simulator: Simulator, job_id: str, _: Request) -> dict[str, Any]:
+    simulator.delete_job(job_id)
+    return {"deleted": job_id}
+
+
+def _retry(simulator: Simulator, job_id: str, request: Request) -> dict[str, Any]:
+    keys = _keys(_only(_body(request), "deviceKeys"))
+    simulator.retry_as_colleague(job_id, keys)
+    return {"retried": len(set(keys))}
+
+
+def _tasks(simulator: Simulator, job_id: str, request: Request) -> dict[str, Any]:
+    held = simulator.job(job_id)
+    statuses = {value for name, value in request.query if name == "status"}
+    keys = [value for name, value in request.query if name == "deviceKey"]
+    tasks = (held.task(place) for key in keys for place in held.places(key)) if keys else held.tasks()
+    rows = [held.as_json(task) for task in tasks if not statuses or task.status in statuses]
+    return {"counts": held.counts(), "tasks": rows}
+
+
+def _set_tasks(simulator: Simulator, job_id: str, request: Request) -> dict[str, Any]:
+    body = _only(_body(request), "deviceKeys", "status", "desc", "progress")
+    desc, progress = body.get("desc"), body.get("progress")
+    if not isinstance(desc, str | None):
+        raise _NotPossibleError("desc: must be a text")
+    if not isinstance(progress, int | None) or isinstance(progress, bool):
+        raise _NotPossibleError("progress: must be a whole number")
+    return {"changed": simulator.set_tasks(job_id, _keys(body), _text(body, "status"), desc, progress)}
+
+
+_ABOUT_ALL: Final[dict[tuple[str, str], Callable[[Simulator, Request], dict[str, Any]]]] = {
+    ("GET", "health"): _health,
+    ("GET", "jobs"): _jobs,
+    ("POST", "jobs"): _add_job,
+    ("GET", "journal"): _journal,
+    ("GET", "counters"): _counters,
+    ("GET", "switches"): _switches,
+    ("POST", "switches"): _set_switches,
+    ("POST", "reset"): _reset,
+    ("POST", "tokens/expire"): _expire_tokens,
+}
+_ABOUT_A_JOB: Final[dict[tuple[str, str], Callable[[Simulator, str, Request], dict[str, Any]]]] = {
+    ("GET", ""): _one_job,
+    ("POST", ""): _set_job,
+    ("DELETE", ""): _delete_job,
+    ("GET", "tasks"): _tasks,
+    ("POST", "tasks"): _set_tasks,
+    ("POST", "retry"): _retry,
+}
+
+
+def _job(held: JobTasks) -> dict[str, Any]:
+    return {**held.job.as_json(), "tasks": len(held.rows), "counts": held.counts()}
+
+
+def _body(request: Request) -> dict[str, Any]:
+    try:
+        body = json.loads((request.body or b"").decode())
+    except (ValueError, RecursionError):
+        raise _NotPossibleError("the body is no JSON text") from None
+    if not isinstance(body, dict):
+        raise _NotPossibleError("the body must be a JSON object")
+    return body
+
+
+def _only(body: dict[str, Any], *known: str) -> dict[str, Any]:
+    unknown = sorted(set(body) - set(known))
+    if unknown:
+        raise _NotPossibleError(f"{', '.join(unknown)}: unknown; there are {', '.join(known)}")
+    return body
+
+
+def _text(body: dict[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str):
+        raise _NotPossibleError(f"{name}: must be a text")
+    return value
+
+
+def _keys(body: dict[str, Any]) -> list[str]:
+    keys = body.get("deviceKeys")
+    if not isinstance(keys, list) or not keys or not all(isinstance(key, str) for key in keys):
+        raise _NotPossibleError("deviceKeys: must be a list of texts that is not empty")
+    return keys

@@ -1,0 +1,266 @@
+"""A fleet from YAML: organisations, applications, jobs and their tasks, checked as a whole before anything runs.
+
+    tokenSeconds: 7200                 # lifetime of an access token
+    switches: {cancelMode: partial}    # see `switches`
+    orgs: [o16172478070561926]
+    apps:
+      - appKey: 11112222-3333-4444-5555-666677778888
+        appSecret: aaaabbbb-cccc-4ddd-8eee-ffff00001111
+        orgs: [o16172478070561926]     # default: all
+        permissions: [read, control]   # default: both
+    jobs:
+      - jobId: "65a1b2c3d4e5f60718293a4b"
+        orgId: o16172478070561926      # default: the first
+        name: Pump firmware 2.3.0      # or {defaultValue: …, i18nValue: {zh_CN: …}}
+        firmwareVersion: "2.3.0"       # and every other field of JobInfo
+        status: started                # default
+        tasks:                         # tasks one by one
+          - {deviceKey: dk-01, status: init, fromVersion: "2.2.0"}
+        devices:                       # and/or many alike; one such mapping or a list of them
+          - count: 1000
+            key: "pump-{:05d}"         # numbers from `first`, default 1
+            states: {init: 900, published: 60, cancelled: 40}   # in this order; default: all init
+            fromVersion: ["2.2.0", "2.1.4"]                     # in turn
+
+A status is one of the five of EnOS, or `cancelled`: what a cancelled task looks like under the switches of the moment.
+Everything has a default; an empty file is a fleet with one organisation, one application and no job.
+"""
+
+from __future__ import annotations
+
+import string
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from enos_ota.simulator.switches import SwitchError, Switches
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEFAULT_ORG: Final = "o16172478070561926"
+DEFAULT_APP_KEY: Final = "11112222-3333-4444-5555-666677778888"
+DEFAULT_APP_SECRET: Final = "aaaabbbb-cccc-4ddd-8eee-ffff00001111"  # noqa: S105 - for show, opens nothing
+
+
+class FleetError(ValueError):
+    """A fleet that cannot be used; `problems` has one line each, with where in the file it is."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+Text = Annotated[str, StringConstraints(strict=True, min_length=1)]
+FreeText = Annotated[str, StringConstraints(strict=True)]
+Status = Literal["init", "published", "upgrading", "succeeded", "failed", "canceled", "cancelled"]
+
+
+def _as_list(value: object) -> object:
+    return value if isinstance(value, list) or value is None else [value]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel)
+
+
+class I18nText(_Part):
+    """A text in several languages, StringI18n of EnOS. A plain text is its default value."""
+
+    default_value: Text
+    i18n_value: Annotated[dict[str, str], Field(alias="i18nValue")] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, value: object) -> object:
+        return {"defaultValue": value} if isinstance(value, str) else value
+
+
+class AppSpec(_Part):
+    """An application."""
+
+    app_key: Text
+    app_secret: Text
+    orgs: list[Text] | None = None
+    permissions: list[Literal["read", "control"]] = ["read", "control"]
+
+
+class TaskSpec(_Part):
+    """One task. Unset: desc and progress as they usually go with the status."""
+
+    device_key: Text
+    product_key: Text | None = None
+    status: Status = "init"
+    desc: FreeText | None = None
+    progress: int | None = None
+    from_version: Text | None = None
+
+
+class DevicesSpec(_Part):
+    """Many tasks alike."""
+
+    count: Annotated[int, Field(ge=1, le=5_000_000)]
+    key: Text
+    first: Annotated[int, Field(ge=0)] = 1
+    product_key: Text | None = None
+    states: dict[Status, Annotated[int, Field(ge=0)]] = {}
+    from_version: Annotated[list[Text], BeforeValidator(_as_list), Field(min_length=1)] | None = None
+
+    @field_validator("key")
+    @classmethod
+    def _numbered(cls, key: str) -> str:
+        try:
+            fields = [name for _, name, _, _ in string.Formatter().parse(key) if name is not None]
+            if fields == [""] and key.format(1) != key.format(2):
+                return key
+        except (ValueError, LookupError, TypeError):
+            pass
+        raise ValueError('needs one place for the number, as in "pump-{:05d}"')
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> DevicesSpec:
+        if self.states and sum(self.states.values()) != self.count:
+            raise ValueError(f"states add up to {sum(self.states.values())}, count is {self.count}")
+        return self
+
+
+class JobSpec(_Part):
+    """A job: the fields of JobInfo, all but `jobId` with a default, and its tasks."""
+
+    job_id: Text
+    org_id: Text | None = None
+    product_key: Text = "Pk12aB34"
+    name: I18nText | None = None
+    firmware_id: Text = "65a0f0f0f0f0f0f0f0f0f0f0"
+    firmware_version: Text = "1.0.0"
+    firmware_name: I18nText | None = None
+    type: Literal["upgrade", "verify"] = "upgrade"
+    enable_upgrade_request: bool = False
+    upgrade_policy: Literal["snapshot", "incremental"] = "snapshot"
+    upgrade_scope: dict[str, Any] | None = None
+    upgrade_timeout: int = 7200
+    retry_policy: dict[str, Any] | None = None
+    schedule_policy: dict[str, Any] | None = None
+    maximum_concurrency: int = 300
+    status: Literal["started", "stopped"] | None = None
+    create_time: int | None = None
+    start_schedule: int = 0
+    end_schedule: int = 86399
+    tasks: list[TaskSpec] = []
+    devices: Annotated[list[DevicesSpec], BeforeValidator(_as_list)] = []
+
+    @model_validator(mode="after")
+    def _each_device_once(self) -> JobSpec:
+        # Generated keys are compared when the tasks are made; here only what a person wrote one by one.
+        seen = Counter((task.product_key or self.product_key, task.device_key) for task in self.tasks)
+        twice = [key for (_, key), count in seen.items() if count > 1]
+        if twice:
+            raise ValueError(f"tasks: device key {', '.join(twice[:3])} stands more than once under the same product")
+        return self
+
+
+class Fleet(_Part):
+    """All that a simulator starts with."""
+
+    token_seconds: Annotated[int, Field(ge=1)] = 7200
+    switches: dict[str, Any] = {}
+    orgs: Annotated[list[Text], Field(min_length=1)] = [DEFAULT_ORG]
+    apps: Annotated[list[AppSpec], Field(min_length=1)] = [
+        AppSpec.model_validate({"appKey": DEFAULT_APP_KEY, "appSecret": DEFAULT_APP_SECRET}),
+    ]
+    jobs: list[JobSpec] = []
+
+    @field_validator("switches")
+    @classmethod
+    def _known_switches(cls, values: dict[str, Any]) -> dict[str, Any]:
+        try:
+            Switches().changed(values)
+        except SwitchError as error:
+            raise ValueError(str(error)) from None
+        return values
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Fleet:
+        problems = []
+        for kind, ids in (
+            ("appKey", [app.app_key for app in self.apps]),
+            ("jobId", [job.job_id for job in self.jobs]),
+            ("organisation", self.orgs),
+        ):
+            problems += [f"{kind} {one} stands more than once" for one, count in Counter(ids).items() if count > 1]
+        for app in self.apps:
+            problems += [f"app {app.app_key}: no organisation {org}" for org in app.orgs or () if org not in self.orgs]
+        problems += [
+            f"job {job.job_id}: no organisation {job.org_id}"
+            for job in self.jobs
+            if job.org_id is not None and job.org_id not in self.orgs
+        ]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+def parse_fleet(data: object) -> Fleet:
+    """A fleet from what a YAML or JSON file holds; None is an empty file.
+
+    Raises:
+        FleetError: With all that is wrong at once.
+    """
+    try:
+        return Fleet.model_validate({} if data is None else data)
+    except ValidationError as error:
+        raise FleetError(_problems(error)) from None
+
+
+def parse_job(data: object) -> JobSpec:
+    """One job, as it stands under `jobs` in a fleet.
+
+    Raises:
+        FleetError: With all that is wrong at once.
+    """
+    try:
+        return JobSpec.model_validate(data)
+    except ValidationError as error:
+        raise FleetError(_problems(error)) from None
+
+
+def read_fleet(path: Path) -> Fleet:
+    """A fleet from a YAML file.
+
+    Raises:
+        FleetError: The file cannot be read, is no YAML, or holds something else; each line begins with the path.
+    """
+    try:
+        data = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - the safe loader, in C where built
+        return parse_fleet(data)
+    except FleetError as error:
+        raise FleetError([f"{path}: {problem}" for problem in error.problems]) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise FleetError([f"{path}: no valid YAML: {' '.join(str(error).split())}"]) from None
+    except OSError as error:
+        raise FleetError([f"{path}: {error.strerror or error}"]) from None
+
+
+def _problems(error: ValidationError) -> list[str]:
+    found = []
+    for one in error.errors(include_url=False, include_context=False):
+        path = ""
+        for step in one["loc"]:
+            path += f"[{step}]" if isinstance(step, int) else f"{'.' if path else ''}{step}"
+        message = one["msg"].removeprefix("Value error, ")
+        if one["type"] == "string_type":
+            message = f"must be a text; put {one['input']!r} in quotes"
+        found.append(f"{path or 'fleet'}: {message}")
+    return found

@@ -1,0 +1,240 @@
+"""One request in, one answer out: token service, signature check, organisation, permission, and then the call.
+
+Envelopes are documented [D]. The form of a rejection at the gateway and the HTTP status of a refusal are not [U]: they
+follow the switches `gateway_http` and `business_http`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from enos_ota.simulator.codes import Code, RefusedError, TokenCode, TurnedAwayError, invalid
+from enos_ota.simulator.jobs import Answer, PartlyDoneError, device_keys
+from enos_ota.simulator.journal import WRITES, Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from enos_ota.simulator.jobs import OtaJobs
+    from enos_ota.simulator.journal import Change
+    from enos_ota.simulator.switches import Switches
+    from enos_ota.simulator.tokens import App, Tokens
+
+OTA_JOBS: Final = "/connect-service/v2.1/ota-jobs"
+TOKEN_GET: Final = "/apim-token-service/v2.0/token/get"  # noqa: S105 - a path
+TOKEN_REFRESH: Final = "/apim-token-service/v2.0/token/refresh"  # noqa: S105 - a path
+LARGEST_BODY: Final = 16 * 1024 * 1024
+"""Bytes of a body that are read; a limit is not documented [U]."""
+
+# Documented method, and the permission it takes [D].
+_ACTIONS: Final = {
+    "get": ("GET", "read"),
+    "search": ("POST", "read"),
+    "searchTask": ("POST", "read"),
+    "cancelTask": ("POST", "control"),
+    "retryTask": ("POST", "control"),
+    "start": ("POST", "control"),
+    "stop": ("POST", "control"),
+}
+_WITH_BODY: Final = frozenset({"search", "searchTask", "cancelTask", "retryTask"})
+_METHODS: Final = frozenset({"GET", "POST"})
+_NOT_FOUND: Final = 404
+_TOO_LARGE: Final = 413
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request. `query`: decoded pairs; `headers`: names in lower case; `body`: None if it was too large."""
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str]
+    body: bytes | None
+
+    def parameter(self, name: str) -> str:
+        """The first value of a query parameter; empty if there is none."""
+        return next((value for known, value in self.query if known == name), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What goes back: the HTTP status and the JSON body."""
+
+    http: int
+    body: dict[str, Any]
+
+
+class Gateway:
+    """Answers requests.
+
+    Args:
+        tokens: The token service.
+        jobs: The OTA calls.
+        orgs: Organisations that exist.
+        journal: Where counts and writes go.
+        switches: The switches of the moment.
+        clock: Unix ms.
+        new_id: A requestId, a UUID.
+    """
+
+    def __init__(
+        self,
+        *,
+        tokens: Tokens,
+        jobs: OtaJobs,
+        orgs: Collection[str],
+        journal: Journal,
+        switches: Callable[[], Switches],
+        clock: Callable[[], int],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._tokens = tokens
+        self._jobs = jobs
+        self._orgs = orgs
+        self._journal = journal
+        self._switches = switches
+        self._clock = clock
+        self._new_id = new_id
+
+    def answer(self, request: Request) -> Reply:
+        """Answer a request; nothing is raised, an error of the simulator's own is 99500."""
+        if request.path in {TOKEN_GET, TOKEN_REFRESH}:
+            return self._answer_token(request)
+        if request.path == OTA_JOBS:
+            return self._answer_job(request)
+        self._journal.count("unknown", Code.NOT_FOUND)
+        return Reply(_NOT_FOUND, self._envelope(Code.NOT_FOUND, f"no such path: {request.path}"))
+
+    def _answer_token(self, request: Request) -> Reply:
+        operation = request.path.partition("/v2.0/")[2]
+        try:
+            body = _token_body(request)
+            token, seconds = self._tokens.get(body) if operation == "token/get" else self._tokens.refresh(body)
+        except TurnedAwayError as refusal:
+            self._journal.count(operation, refusal.code)
+            return Reply(200, _rejection(refusal))
+        except Exception:  # noqa: BLE001 - whatever went wrong in here, a caller gets the documented answer
+            self._journal.count(operation, TokenCode.INTERNAL)
+            return Reply(200, _rejection(TurnedAwayError(TokenCode.INTERNAL, "internal error")))
+        self._journal.count(operation, TokenCode.OK)
+        data = {"accessToken": token, "expire": seconds}
+        return Reply(200, {"status": 0, "msg": "SUCCESS", "business": "apim-token-service", "data": data})
+
+    def _answer_job(self, request: Request) -> Reply:
+        action = request.parameter("action")
+        http, by = 200, ""
+        changes: tuple[Change, ...] = ()
+        try:
+            app = self._tokens.check(request.headers, request.query, request.body or b"")
+            by = app.app_key
+            done = self._call(app, action, request)
+            envelope, changes = self._envelope(Code.OK, "OK", done), done.changes
+        except TurnedAwayError as refusal:
+            http, envelope = self._switches().gateway_http, _rejection(refusal)
+        except RefusedError as refusal:
+            http, envelope = self._switches().business_http, self._envelope(refusal.code, refusal.msg)
+            if isinstance(refusal, PartlyDoneError):
+                changes = refusal.changes
+        except Exception:  # noqa: BLE001 - whatever went wrong in here, a caller gets the documented answer
+            http, envelope = 500, self._envelope(Code.INTERNAL, "Internal Server Error")
+        if request.body is None:
+            http = _TOO_LARGE
+        code: int = envelope["code"] if "code" in envelope else envelope["status"]
+        operation = action if action in _ACTIONS else "unknown"
+        self._journal.count(operation, code)
+        if operation in WRITES:
+            self._journal.record(
+                time=self._clock(),
+                operation=operation,
+                by=by,
+                org_id=request.parameter("orgId"),
+                job_id=request.parameter("jobId"),
+                keys=_keys_in(request),
+                code=code,
+                msg=envelope["msg"],
+                request_id=envelope.get("requestId", ""),
+                changes=changes,
+            )
+        return Reply(http, envelope)
+
+    def _call(self, app: App, action: str, request: Request) -> Answer:
+        self._admit(app, action, request)
+        org_id, job_id = request.parameter("orgId"), request.parameter("jobId")
+        body = _json_object(request) if action in _WITH_BODY else {}
+        jobs = self._jobs
+        calls: dict[str, Callable[[], Answer]] = {
+            "get": lambda: jobs.get(org_id, job_id),
+            "search": lambda: jobs.search(org_id, body),
+            "searchTask": lambda: jobs.search_task(org_id, body),
+            "cancelTask": lambda: jobs.cancel_task(org_id, job_id, body),
+            "retryTask": lambda: jobs.retry_task(org_id, job_id, body),
+            "start": lambda: jobs.start(org_id, job_id),
+            "stop": lambda: jobs.stop(org_id, job_id),
+        }
+        return calls[action]()
+
+    def _admit(self, app: App, action: str, request: Request) -> None:
+        if request.body is None:
+            raise invalid("body", f"larger than {LARGEST_BODY} bytes")
+        if not action:
+            raise invalid("action", "action is missing")
+        if action not in _ACTIONS:
+            raise invalid("action", f"action {action} is not supported")
+        method, permission = _ACTIONS[action]
+        # Official samples use either method for every action [S].
+        if request.method not in ({method} if self._switches().strict_method == "on" else _METHODS):
+            raise invalid("action", f"action {action} is not supported with method {request.method}")
+        org_id = request.parameter("orgId")
+        if not org_id:
+            raise invalid("orgId", "orgId is missing")
+        if org_id not in self._orgs:
+            raise invalid("orgId", "  orgId does not exist")  # the blanks are in the documented text
+        if org_id not in app.orgs or permission not in app.permissions:
+            raise RefusedError(Code.DENIED, f"Denied resource:  orgId {org_id}")
+
+    def _envelope(self, code: Code, msg: str, done: Answer | None = None) -> dict[str, Any]:
+        envelope = {"code": int(code), "msg": msg, "requestId": self._new_id(), "data": done.data if done else None}
+        if done and done.pagination:
+            envelope["pagination"] = done.pagination
+        return envelope
+
+
+def _rejection(refusal: TurnedAwayError) -> dict[str, Any]:
+    return {"status": int(refusal.code), "msg": refusal.msg, "business": "apim-token-service", "data": None}
+
+
+def _token_body(request: Request) -> dict[str, Any]:
+    if request.method != "POST":
+        raise TurnedAwayError(TokenCode.BAD_PARAMETER, f"method {request.method} is not supported")
+    try:
+        return _json_object(request)
+    except RefusedError as refusal:
+        raise TurnedAwayError(TokenCode.BAD_PARAMETER, refusal.msg) from None
+
+
+def _json_object(request: Request) -> dict[str, Any]:
+    if not request.body:
+        raise invalid("body", "body is missing" if request.body is not None else f"larger than {LARGEST_BODY} bytes")
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != "application/json":
+        raise invalid("body", f"content type must be application/json, not {content_type or 'empty'}")
+    body = _loads(request.body)
+    if not isinstance(body, dict):
+        raise invalid("body", "body is not a JSON object")
+    return body
+
+
+def _loads(body: bytes) -> object:
+    """What a JSON text holds; None if it is none."""
+    try:
+        loaded: object = json.loads(body.decode())
+    except (ValueError, RecursionError):
+        return None
+    return loaded
+
+
+def _keys_in(request: Request) -> tuple[str, ...] | None:
+    return device_keys(_loads(request.body)) if request.body else None

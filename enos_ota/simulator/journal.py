@@ -1,0 +1,99 @@
+"""What reached the simulator: a count of requests by operation, and each request that was meant to change something.
+
+Tests take their verdicts from here, so a write is recorded whether it was accepted, refused or turned away at the
+gateway.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Final
+
+WRITES: Final = frozenset({"cancelTask", "retryTask", "start", "stop"})
+"""The operations that are recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How one task changed: status and desc before and after."""
+
+    device_key: str
+    product_key: str
+    before: tuple[str, str]
+    after: tuple[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        """As the control API gives it."""
+        return {
+            "deviceKey": self.device_key,
+            "productKey": self.product_key,
+            "before": {"status": self.before[0], "desc": self.before[1]},
+            "after": {"status": self.after[0], "desc": self.after[1]},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One request that was meant to write.
+
+    Attributes:
+        sequence: 1 for the first since the start or the last reset.
+        time: When it was answered, Unix ms.
+        operation: `cancelTask`, `retryTask`, `start` or `stop`.
+        by: appKey of the caller, `control` for the control API, empty if the gateway turned it away.
+        org_id, job_id: As sent; empty if missing.
+        keys: Device keys as sent, in their order; None if the request had none that could be read.
+        code: What was answered; 0 is accepted. Of the token service's codes if the gateway turned it away.
+        msg: The text of the answer.
+        request_id: That of the answer; empty if the gateway turned the request away.
+        changes: Every task that this request changed.
+    """
+
+    sequence: int
+    time: int
+    operation: str
+    by: str
+    org_id: str
+    job_id: str
+    keys: tuple[str, ...] | None
+    code: int
+    msg: str
+    request_id: str
+    changes: tuple[Change, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """As the control API gives it."""
+        return {
+            "sequence": self.sequence,
+            "time": self.time,
+            "operation": self.operation,
+            "by": self.by,
+            "orgId": self.org_id,
+            "jobId": self.job_id,
+            "keys": None if self.keys is None else list(self.keys),
+            "code": self.code,
+            "msg": self.msg,
+            "requestId": self.request_id,
+            "changes": [change.as_json() for change in self.changes],
+        }
+
+
+class Journal:
+    """Entries in the order of their answers, and the counters."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.requests: Counter[str] = Counter()
+        """Requests by operation, answered in whatever way."""
+        self.answers: Counter[str] = Counter()
+        """Answers by operation and code, for example `cancelTask 24620`."""
+
+    def count(self, operation: str, code: int) -> None:
+        """One request of this operation was answered with this code."""
+        self.requests[operation] += 1
+        self.answers[f"{operation} {code}"] += 1
+
+    def record(self, **values: Any) -> None:
+        """Add an entry; all its attributes but `sequence`."""
+        self.entries.append(Entry(sequence=len(self.entries) + 1, **values))

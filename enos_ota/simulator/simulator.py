@@ -1,0 +1,194 @@
+"""The simulator as an object: a fleet, the switches, a clock; requests are answered, and a test can turn every knob.
+
+No HTTP in here: `app` puts it behind a server, and a harness can drive it as it is. Not thread-safe; the server calls
+it from one thread.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from enos_ota.simulator import jobs as ota
+from enos_ota.simulator.codes import RefusedError
+from enos_ota.simulator.fleet import FleetError, parse_job
+from enos_ota.simulator.gateway import Gateway
+from enos_ota.simulator.journal import Journal
+from enos_ota.simulator.populate import make_apps, make_job, task_values
+from enos_ota.simulator.store import Store
+from enos_ota.simulator.switches import Switches
+from enos_ota.simulator.tokens import Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from enos_ota.simulator.fleet import Fleet
+    from enos_ota.simulator.gateway import Reply, Request
+    from enos_ota.simulator.journal import Change
+    from enos_ota.simulator.store import JobTasks
+
+
+def wall_clock() -> int:
+    """Unix time in ms."""
+    return time.time_ns() // 1_000_000
+
+
+class UnknownJobError(LookupError):
+    """The control API was asked about a job that is not there."""
+
+
+class Simulator:
+    """An EnOS Connection Service.
+
+    Args:
+        fleet: What there is at the start and after `reset`.
+        switches: How it behaves at the start and after `reset`; default: as the fleet says.
+        clock: Unix time in ms.
+        rng: Source of request ids, tokens and random orders; a seeded one makes a run repeatable.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        switches: Switches | None = None,
+        clock: Callable[[], int] = wall_clock,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.fleet = fleet
+        self._clock = clock
+        self._rng = rng or random.Random()  # noqa: S311 - ids of a simulator, nothing to guard
+        self._first_switches = switches or Switches().changed(fleet.switches)
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the start: fleet, switches, journal and counters; tokens given out so far are void."""
+        self.switches = self._first_switches
+        self.journal = Journal()
+        self._store = Store(self._clock, lambda: self.switches.index_delay)
+        for spec in self.fleet.jobs:
+            self._store.add(*make_job(spec, self.fleet.orgs[0], spec.status or "started", self.switches))
+        self._tokens = Tokens(
+            make_apps(self.fleet),
+            lifetime=self.fleet.token_seconds,
+            switches=lambda: self.switches,
+            clock=self._clock,
+            new_text=self._new_id,
+        )
+        self._ota = ota.OtaJobs(self._store, switches=lambda: self.switches, clock=self._clock, random=self._rng)
+        self._gateway = Gateway(
+            tokens=self._tokens,
+            jobs=self._ota,
+            orgs=frozenset(self.fleet.orgs),
+            journal=self.journal,
+            switches=lambda: self.switches,
+            clock=self._clock,
+            new_id=self._new_id,
+        )
+
+    def answer(self, request: Request) -> Reply:
+        """Answer a request of the EnOS API."""
+        return self._gateway.answer(request)
+
+    def change_switches(self, values: Mapping[str, object]) -> None:
+        """Set some switches. Raises SwitchError."""
+        self.switches = self.switches.changed(values)
+        self._store.settle()
+
+    def jobs(self) -> list[JobTasks]:
+        """All jobs."""
+        return self._store.jobs()
+
+    def job(self, job_id: str) -> JobTasks:
+        """One job. Raises UnknownJobError."""
+        held = self._store.find(job_id)
+        if held is None:
+            known = ", ".join(held.job.job_id for held in self._store.jobs()[:5]) or "none"
+            raise UnknownJobError(f"no job {job_id}; there are: {known}")
+        return held
+
+    def add_job(self, data: object) -> JobTasks:
+        """Add a job, written as under `jobs` in a fleet; its status is by default that of `job_initial`.
+
+        Raises:
+            FleetError: With all that is wrong with it.
+        """
+        spec = parse_job(data)
+        if self._store.find(spec.job_id):
+            raise FleetError([f"jobId: job {spec.job_id} exists"])
+        if spec.org_id is not None and spec.org_id not in self.fleet.orgs:
+            raise FleetError([f"orgId: no organisation {spec.org_id}"])
+        status = spec.status or self.switches.job_initial
+        return self._store.add(*make_job(spec, self.fleet.orgs[0], status, self.switches))
+
+    def delete_job(self, job_id: str) -> None:
+        """Delete a job with its tasks, started or not. Raises UnknownJobError."""
+        self._store.delete(self.job(job_id))
+
+    def set_job(self, job_id: str, status: str) -> None:
+        """Set a job's status, `started` or `stopped`. Raises UnknownJobError, ValueError."""
+        if status not in {"started", "stopped"}:
+            raise ValueError(f"status: a job is started or stopped, not {status!r}")
+        self._store.set_job(self.job(job_id), status=status)
+
+    def set_tasks(
+        self, job_id: str, keys: Collection[str], status: str, desc: str | None = None, progress: int | None = None
+    ) -> int:
+        """Set the tasks of some device keys, whatever they are now; how many there were.
+
+        `status` is one of EnOS's, or `cancelled`; desc and progress default to what usually goes with it.
+
+        Raises:
+            UnknownJobError: No such job.
+            ValueError: Unknown status, or a key without a task; nothing was changed.
+        """
+        held = self.job(job_id)
+        values = task_values(status, desc, progress, self.switches)
+        missing = [key for key in keys if not held.places(key)]
+        if missing:
+            raise ValueError(f"deviceKeys: no task in job {job_id} for {', '.join(missing[:5])}")
+        tasks = [held.task(place) for key in dict.fromkeys(keys) for place in held.places(key)]
+        new_status, new_desc, new_progress = values
+        return len(self._ota.change(held, tasks, status=new_status, desc=new_desc, progress=new_progress))
+
+    def retry_as_colleague(self, job_id: str, keys: Sequence[str]) -> None:
+        """Someone else retries these keys: the rules of retryTask hold, and the journal says `by: control`.
+
+        Raises:
+            UnknownJobError: No such job.
+            RefusedError: As retryTask would refuse it.
+        """
+        held = self.job(job_id)
+        refusal: RefusedError | None = None
+        changes: tuple[Change, ...] = ()
+        try:
+            changes = self._ota.retry_task(held.job.org_id, job_id, {"deviceKeys": list(keys)}).changes
+        except RefusedError as error:
+            refusal = error
+        self.journal.record(
+            time=self._clock(),
+            operation="retryTask",
+            by="control",
+            org_id=held.job.org_id,
+            job_id=job_id,
+            keys=tuple(keys),
+            code=int(refusal.code) if refusal else 0,
+            msg=refusal.msg if refusal else "OK",
+            request_id=self._new_id(),
+            changes=changes,
+        )
+        if refusal:
+            raise refusal
+
+    def expire_tokens(self) -> int:
+        """End every token now; how many there were."""
+        return self._tokens.expire()
+
+    def info(self) -> dict[str, Any]:
+        """Counts for people and for health checks."""
+        held = self._store.jobs()
+        return {"jobs": len(held), "tasks": sum(len(one.rows) for one in held)}
+
+    def _new_id(self) -> str:
+        return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))

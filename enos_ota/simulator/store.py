@@ -1,0 +1,251 @@
+"""Jobs and tasks, held so that a search in a million tasks takes milliseconds, and what a search sees of late changes.
+
+A job keeps its tasks in a list in the order of their ids, a column of status bytes beside it, and for every block of
+the list the number of tasks in each status. A page of "all `init` of this job" skips whole blocks; a search by device
+key is a look-up. Nothing is ever sorted or scanned for these two.
+
+Searches may lag behind changes (`index_delay`): `rows` is what searches see, `ahead` what they do not see yet.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+STATUSES: Final = ("init", "published", "upgrading", "succeeded", "failed", "canceled")
+"""Every status a task can have. The first five are documented [D]; the last is there for `cancelled_as` [U]."""
+
+_NUMBER: Final = {status: number for number, status in enumerate(STATUSES)}
+_BLOCK: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One device's part in a job. `place`: its position among the job's tasks. `update_time`: Unix ms."""
+
+    place: int
+    device_key: str
+    product_key: str
+    from_version: str
+    status: str
+    desc: str
+    progress: int
+    update_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job. `info` holds the fields of JobInfo that decide nothing here, ready for JSON. `create_time`: Unix ms."""
+
+    job_id: str
+    org_id: str
+    status: str
+    create_time: int
+    info: Mapping[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """JobInfo as EnOS gives it [D]."""
+        return {
+            "orgId": self.org_id,
+            "jobId": self.job_id,
+            **self.info,
+            "status": self.status,
+            "createTime": self.create_time,
+        }
+
+
+class JobTasks:
+    """A job with its tasks. `seen` is the job as searches see it; `job` as it is."""
+
+    def __init__(self, job: Job, tasks: Iterable[Task]) -> None:
+        self.job = job
+        self.seen = job
+        self.deleted = False
+        self.rows: list[Task] = list(tasks)
+        self.ahead: dict[int, Task] = {}
+        self._id_prefix = hashlib.sha256(f"{job.org_id}/{job.job_id}".encode()).hexdigest()[:16]
+        self._place: dict[str, int] = {}
+        self._twins: dict[str, tuple[int, ...]] = {}
+        for task in self.rows:
+            if self._place.setdefault(task.device_key, task.place) != task.place:
+                # One key under two products: rare, so the usual case pays nothing for it.
+                first = self._place[task.device_key]
+                self._twins[task.device_key] = (*self._twins.get(task.device_key, (first,)), task.place)
+        self._column = bytearray(_NUMBER[task.status] for task in self.rows)
+        self._blocks = [
+            [self._column.count(number, start, start + _BLOCK) for number in range(len(STATUSES))]
+            for start in range(0, len(self._column), _BLOCK)
+        ]
+        self._totals = [sum(block[number] for block in self._blocks) for number in range(len(STATUSES))]
+
+    def places(self, key: str) -> tuple[int, ...]:
+        """Where the tasks of a device key stand; none, one, or several if the key exists under several products."""
+        if key in self._twins:
+            return self._twins[key]
+        place = self._place.get(key)
+        return () if place is None else (place,)
+
+    def task(self, place: int) -> Task:
+        """A task as it is, whether or not searches see it yet."""
+        return self.ahead.get(place) or self.rows[place]
+
+    def tasks(self) -> Iterator[Task]:
+        """All tasks as they are, in the order of their ids."""
+        return (self.task(place) for place in range(len(self.rows)))
+
+    def counts(self) -> dict[str, int]:
+        """How many tasks are in each status, as they are; the documented five always, `canceled` if there are any."""
+        counts = Counter(dict(zip(STATUSES, self._totals, strict=True)))
+        for place, task in self.ahead.items():
+            counts[self.rows[place].status] -= 1
+            counts[task.status] += 1
+        return {status: counts[status] for status in STATUSES if counts[status] or status != "canceled"}
+
+    def show(self, tasks: Sequence[Task]) -> None:
+        """Let searches see these changed tasks."""
+        for task in tasks:
+            place, number = task.place, _NUMBER[task.status]
+            before = self._column[place]
+            if before != number:
+                self._column[place] = number
+                block = self._blocks[place // _BLOCK]
+                block[before] -= 1
+                block[number] += 1
+                self._totals[before] -= 1
+                self._totals[number] += 1
+            self.rows[place] = task
+            if self.ahead.get(place) is task:
+                del self.ahead[place]
+
+    def count_seen(self, statuses: frozenset[str] | None) -> int:
+        """How many tasks a search by status finds; None: all."""
+        if statuses is None:
+            return len(self.rows)
+        return sum(self._totals[_NUMBER[status]] for status in statuses if status in _NUMBER)
+
+    def page_seen(self, statuses: frozenset[str] | None, start: int, size: int) -> list[Task]:
+        """A part of what a search by status finds, in the order of the ids."""
+        if statuses is None:
+            return self.rows[start : start + size]
+        wanted = [_NUMBER[status] for status in statuses if status in _NUMBER]
+        found: list[Task] = []
+        for index, block in enumerate(self._blocks):
+            here = sum(block[number] for number in wanted)
+            if here <= start:
+                start -= here
+                continue
+            first = index * _BLOCK
+            matching = [
+                place for place, number in enumerate(self._column[first : first + _BLOCK], first) if number in wanted
+            ]
+            found += [self.rows[place] for place in matching[start : start + size - len(found)]]
+            start = 0
+            if len(found) == size:
+                break
+        return found
+
+    def as_json(self, task: Task) -> dict[str, Any]:
+        """TaskInfo as EnOS gives it [D]."""
+        return {
+            "taskId": f"{self._id_prefix}{task.place:08x}",
+            "orgId": self.job.org_id,
+            "assetId": hashlib.sha256(f"{task.product_key}/{task.device_key}".encode(errors="replace")).hexdigest()[:8],
+            "productKey": task.product_key,
+            "deviceKey": task.device_key,
+            "jobId": self.job.job_id,
+            "fromVersion": task.from_version,
+            "toVersion": self.job.info["firmwareVersion"],
+            "progress": task.progress,
+            "desc": task.desc,
+            "status": task.status,
+            "updateTime": task.update_time,
+        }
+
+    @property
+    def id_prefix(self) -> str:
+        """What the ids of this job's tasks begin with; they go by it when rows of several jobs are put in order."""
+        return self._id_prefix
+
+
+class Store:
+    """All jobs. `clock` gives Unix ms, `delay` how long (seconds) searches lag behind at that moment."""
+
+    def __init__(self, clock: Callable[[], int], delay: Callable[[], float]) -> None:
+        self._clock = clock
+        self._delay = delay
+        self._jobs: dict[str, JobTasks] = {}
+        self._waiting: deque[tuple[float, Callable[[], None]]] = deque()
+        self.version = 0
+        """Grows whenever what searches see changes."""
+
+    def add(self, job: Job, tasks: Iterable[Task]) -> JobTasks:
+        """Add a job; searches see it at once. The id must be free."""
+        added = self._jobs[job.job_id] = JobTasks(job, tasks)
+        self.version += 1
+        return added
+
+    def find(self, job_id: str, org_id: str | None = None) -> JobTasks | None:
+        """A job as it is; none if it was deleted, or belongs to another organisation than the one asked for."""
+        found = self._jobs.get(job_id)
+        if found is None or found.deleted or (org_id is not None and found.job.org_id != org_id):
+            return None
+        return found
+
+    def jobs(self) -> list[JobTasks]:
+        """All jobs as they are, in the order they were added."""
+        return [held for held in self._jobs.values() if not held.deleted]
+
+    def seen(self, org_id: str) -> list[JobTasks]:
+        """The jobs of an organisation that searches see now. Brings what they see up to date first."""
+        self.settle()
+        return [held for held in self._jobs.values() if held.job.org_id == org_id]
+
+    def seen_job(self, job_id: str, org_id: str) -> JobTasks | None:
+        """One of `seen`, without looking at the others."""
+        self.settle()
+        held = self._jobs.get(job_id)
+        return held if held is not None and held.job.org_id == org_id else None
+
+    def write(self, held: JobTasks, changed: Sequence[Task]) -> None:
+        """Tasks are now as given; searches see it after the delay."""
+        for task in changed:
+            held.ahead[task.place] = task
+        self._later(lambda: held.show(changed))
+
+    def set_job(self, held: JobTasks, **values: Any) -> None:
+        """The job's fields are now as given; searches see it after the delay."""
+        job = held.job = dataclasses.replace(held.job, **values)
+
+        def show() -> None:
+            held.seen = job
+
+        self._later(show)
+
+    def delete(self, held: JobTasks) -> None:
+        """The job and its tasks are gone; searches see it after the delay."""
+        held.deleted = True
+
+        def show() -> None:
+            if self._jobs.get(held.job.job_id) is held:
+                del self._jobs[held.job.job_id]
+
+        self._later(show)
+
+    def settle(self) -> None:
+        """Let searches see what they may see by now."""
+        if not self._waiting:
+            return
+        delay, now = self._delay(), self._clock()
+        while self._waiting and (delay == 0 or self._waiting[0][0] <= now):
+            self._waiting.popleft()[1]()
+            self.version += 1
+
+    def _later(self, show: Callable[[], None]) -> None:
+        self._waiting.append((self._clock() + self._delay() * 1000, show))
+        self.settle()
