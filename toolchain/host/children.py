@@ -1,0 +1,99 @@
+"""The processes that run programs: started, waited for, ended with the host."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+GRACE = 4.0
+"""Seconds a program has after an interrupt before it is killed; the engine gives the host itself five."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a program came to its end."""
+
+    code: int
+    """Exit code; negative: the signal that ended it."""
+
+    interrupted: bool
+    """The operator wanted it, so there is nothing to report."""
+
+
+class Children:
+    """The programs this host is running. None outlives it; after `interrupt_all` none is started any more."""
+
+    def __init__(self, grace: float = GRACE) -> None:
+        self._grace = grace
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._interrupted: set[subprocess.Popen[bytes]] = set()
+        self._ending = False
+
+    def run(
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        on_start: Callable[[Callable[[], None]], object] = lambda _interrupt: None,
+    ) -> Ending:
+        """Run a command to its end, on the host's own stdout and stderr, which the engine reads.
+
+        `on_start` is given a function that interrupts just this one.
+
+        Raises:
+            OSError: there is no such command.
+        """
+        with self._lock:
+            if self._ending:
+                return Ending(0, interrupted=True)
+            # In the host's own process group: the engine signals the group, and so reaches the program too.
+            process = subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL)
+            self._running.add(process)
+        on_start(lambda: self._interrupt(process))
+        code = process.wait()
+        with self._lock:
+            self._running.discard(process)
+            asked = process in self._interrupted
+            self._interrupted.discard(process)
+        return Ending(code, interrupted=asked or code in {-signal.SIGINT, 128 + signal.SIGINT})
+
+    def interrupt_all(self) -> None:
+        """Interrupt every program and start no other."""
+        with self._lock:
+            self._ending = True
+            running = list(self._running)
+        for process in running:
+            self._interrupt(process)
+
+    def wait_all(self) -> None:
+        """Return when no program runs any more; those that do not heed an interrupt are killed after the grace time."""
+        with self._lock:
+            running = list(self._running)
+        for process in running:
+            try:
+                process.wait(self._grace)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def _interrupt(self, process: subprocess.Popen[bytes]) -> None:
+        with self._lock:
+            if process not in self._running or process in self._interrupted:
+                return
+            self._interrupted.add(process)
+        process.send_signal(signal.SIGINT)
+        killer = threading.Timer(self._grace, _kill, [process])
+        killer.daemon = True
+        killer.start()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
