@@ -70,7 +70,7 @@ class Switches:
     strict_method: Literal["off", "on"] = _one_of("off", "on", says="accept only the documented HTTP method")
 
     def changed(self, values: Mapping[str, object]) -> Switches:
-        """These switches with some set anew; `values` by any of the three spellings of a name.
+        """These switches with some set anew; `values` by any of the three spellings of a name (with or without `--`).
 
         Raises:
             SwitchError: With all that is wrong at once.
@@ -78,14 +78,14 @@ class Switches:
         found: dict[str, Any] = {}
         problems = []
         for name, value in values.items():
-            known = _BY_SPELLING.get(name)
+            known = _BY_SPELLING.get(name.removeprefix("--"))
             if known is None:
                 problems.append(_unknown(name))
                 continue
             try:
                 found[known.name] = _read(known, value)
             except ValueError as error:
-                problems.append(f"{camel(known.name)}: {error}")
+                problems.append(f"{name} {error}")
         if problems:
             raise SwitchError(problems)
         return dataclasses.replace(self, **found)
@@ -133,8 +133,8 @@ def _number_of(kind: type[int | float], value: object) -> int | float:
 
 def _unknown(name: str) -> str:
     near = difflib.get_close_matches(name, _BY_SPELLING, n=1)
-    hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(_CAMEL)}"
-    return f"{name}: no such switch{hint}"
+    hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(_CAMEL)}"
+    return f"{name}: there is no such switch{hint}"
 
 
 _CAMEL: Final = [camel(known.name) for known in dataclasses.fields(Switches)]

@@ -1,0 +1,117 @@
+"""The command line, `enos-ota`.
+
+Commands import what they need when they run: help is quick, and works without the optional packages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from enos_ota import __version__
+from enos_ota.simulator.switches import Switches, kebab
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class MissingExtraError(click.ClickException):
+    """A command needs packages that are optional; `package` is the first that is not there."""
+
+    exit_code = 2
+
+    def __init__(self, extra: str, package: str | None) -> None:
+        super().__init__(f'{package} is not installed, which this command needs: pip install "enos-ota[{extra}]"')
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, prog_name="enos-ota", message="%(prog)s %(version)s")
+def main() -> None:
+    """Call back a firmware rollout on Envision EnOS as safely as a code change.
+
+    Exit codes: 0 fine, 1 the answer is no, 2 wrong usage or configuration, 3 it could not be done or determined.
+    """
+
+
+def _switch_options(command: Callable[..., None]) -> Callable[..., None]:
+    """One option for each switch of the simulator, unset by default so that the fleet file can have its say."""
+    for known in reversed(dataclasses.fields(Switches)):
+        choices = known.metadata.get("choices")
+        add = click.option(
+            f"--{kebab(known.name)}",
+            known.name,
+            type=click.Choice([str(choice) for choice in choices]) if choices else str,
+            metavar=None if choices else known.metadata.get("unit", "text").upper(),
+            help=f"{known.metadata['says']} (default {_shown(known.default)})",
+        )
+        command = add(command)
+    return command
+
+
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="address to listen on")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 takes a free one")
+@click.option(
+    "--fleet",
+    "fleet_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="YAML file with organisations, jobs and devices (default: a pump firmware rollout over 40 devices)",
+)
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="how to say where it listens; json is one line",
+)
+@_switch_options
+def simulate(host: str, port: int, fleet_file: Path | None, output: str, **switches: str | None) -> None:
+    """Run an EnOS Connection Service to try things on: real HTTP, real signatures, devices of your choice.
+
+    Prints its address and credentials, then runs until Ctrl-C. Everything is in memory and gone afterwards. Beside the
+    API of EnOS there is a control API under /_simulator/, open to anyone who can reach the port.
+
+    The options after --format decide what the documentation of EnOS leaves open. They win over the fleet file.
+    """
+    with _quiet_end():
+        try:
+            from enos_ota.simulator import command  # noqa: PLC0415 - an optional extra, and slow to import
+        except ModuleNotFoundError as error:
+            # A module of our own that is missing is a broken installation, not a missing extra.
+            if (error.name or "").startswith("enos_ota"):
+                raise
+            raise MissingExtraError("simulator", error.name) from None
+        command.run(
+            host=host,
+            port=port,
+            fleet_file=fleet_file,
+            as_json=output == "json",
+            switches={f"--{kebab(name)}": value for name, value in switches.items() if value is not None},
+        )
+
+
+@contextlib.contextmanager
+def _quiet_end() -> Iterator[None]:
+    """Ctrl-C and SIGTERM are the usual way to end this command: exit 0, from its first moment on."""
+    before = {number: signal.signal(number, lambda *_: sys.exit(0)) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+if __name__ == "__main__":
+    main(prog_name="enos-ota")

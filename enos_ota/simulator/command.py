@@ -1,0 +1,143 @@
+"""What `enos-ota simulate` does: fleet and switches in, one server until a signal ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import json
+import os
+import shlex
+import signal
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from enos_ota.simulator.fleet import FleetError, read_fleet
+from enos_ota.simulator.server import listen, make_server, url_of
+from enos_ota.simulator.simulator import Simulator
+from enos_ota.simulator.switches import SwitchError, Switches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from enos_ota.simulator.fleet import Fleet
+    from enos_ota.simulator.server import Server
+
+
+class WrongSetupError(click.ClickException):
+    """The fleet or a switch cannot be used."""
+
+    exit_code = 2
+
+
+class NoPortError(click.ClickException):
+    """The port cannot be had."""
+
+    exit_code = 3
+
+
+def run(*, host: str, port: int, fleet_file: Path | None, as_json: bool, switches: Mapping[str, str]) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        host: Address to listen on.
+        port: Port to listen on; 0 takes a free one.
+        fleet_file: A fleet; None is the demo's.
+        as_json: Tell the address as one line of JSON instead of as text.
+        switches: Values by option name, `--cancel-mode`; they win over the fleet's.
+
+    Raises:
+        WrongSetupError: The fleet or a switch cannot be used.
+        NoPortError: The port cannot be had.
+    """
+    simulator = _make_simulator(fleet_file, switches)
+    try:
+        listening = listen(host, port)
+    except OSError as error:
+        raise NoPortError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
+    address = listening.getsockname()[0]
+    server = make_server(simulator)
+    with _ended_by_signals(server):
+        told = _about(simulator, url_of(listening))
+        click.echo(json.dumps(told, ensure_ascii=False) if as_json else _as_text(told))
+        if not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
+            click.echo("Warning: others on the network can reach this simulator and its control API.", err=True)
+        server.run(sockets=[listening])
+
+
+def _make_simulator(fleet_file: Path | None, switches: Mapping[str, str]) -> Simulator:
+    try:
+        fleet = _demo_fleet() if fleet_file is None else read_fleet(fleet_file)
+        return Simulator(fleet, Switches().changed(fleet.switches).changed(switches))
+    except FleetError as error:
+        more = f" ({len(error.problems)} problems)" if len(error.problems) > 1 else ""
+        raise WrongSetupError(f"the fleet cannot be used{more}:\n" + "\n".join(error.problems)) from None
+    except SwitchError as error:
+        raise WrongSetupError("; ".join(error.problems)) from None
+
+
+def _demo_fleet() -> Fleet:
+    with resources.as_file(resources.files("enos_ota.simulator") / "demo_fleet.yaml") as path:
+        return read_fleet(path)
+
+
+@contextlib.contextmanager
+def _ended_by_signals(server: Server) -> Iterator[None]:
+    """The first signal lets answers under way go out, a second one does not wait."""
+
+    def end(*_: object) -> None:
+        server.force_exit = server.should_exit
+        server.should_exit = True
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _about(simulator: Simulator, url: str) -> dict[str, Any]:
+    """Where to reach the simulator, with what credentials, and what is there."""
+    app = simulator.fleet.apps[0]
+    jobs = [
+        {
+            "jobId": held.job.job_id,
+            "orgId": held.job.org_id,
+            "name": held.job.info["name"]["defaultValue"],
+            "firmwareVersion": held.job.info["firmwareVersion"],
+            "status": held.job.status,
+            "counts": held.counts(),
+        }
+        for held in simulator.jobs()
+    ]
+    return {
+        "url": url,
+        "orgId": (app.orgs or simulator.fleet.orgs)[0],
+        "appKey": app.app_key,
+        "appSecret": app.app_secret,
+        "controlUrl": f"{url}/_simulator/",
+        "pid": os.getpid(),
+        "jobs": jobs,
+    }
+
+
+def _as_text(told: dict[str, Any]) -> str:
+    lines = [f"EnOS simulator on {told['url']} (in memory; Ctrl-C ends it)", ""]
+    lines += [
+        f"export {name}={shlex.quote(told[key])}"
+        for name, key in (
+            ("ENOS_API_GATEWAY", "url"),
+            ("ENOS_ORG_ID", "orgId"),
+            ("ENOS_APP_KEY", "appKey"),
+            ("ENOS_APP_SECRET", "appSecret"),
+        )
+    ]
+    lines.append("")
+    for job in told["jobs"]:
+        counts = ", ".join(f"{count} {status}" for status, count in job["counts"].items() if count) or "no tasks"
+        lines.append(f"Job {job['jobId']} ({job['status']}) {job['name']}: {counts}")
+    lines.append(f"Tasks of a job: {told['controlUrl']}jobs/JOB/tasks; everything else: docs/simulator.md")
+    return "\n".join(lines)
