@@ -1,0 +1,36 @@
+"""An orphan must notice that its engine is gone."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from enos_ota.liveness import Address, engine_address, is_alive
+
+
+@pytest.mark.parametrize(
+    ("argv", "address"),
+    [
+        (["dynamic/__main__.py", "127.0.0.1:4711"], Address("127.0.0.1", 4711)),
+        (["dynamic/__main__.py", "--logtostderr", "-v=9", "127.0.0.1:4711"], Address("127.0.0.1", 4711)),
+        (["dynamic/__main__.py", "[::1]:4711"], Address("::1", 4711)),
+        (["dynamic/__main__.py", "--tracing", "http://127.0.0.1:9411", "127.0.0.1:4711"], Address("127.0.0.1", 4711)),
+        (["dynamic/__main__.py"], None),
+        (["127.0.0.1:4711"], None),
+        (["dynamic/__main__.py", "-v=9"], None),
+    ],
+)
+def test_the_engines_address_is_the_last_argument_of_its_form(argv: list[str], address: Address | None) -> None:
+    assert engine_address(argv) == address
+
+
+def test_an_engine_that_accepts_connections_lives() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert is_alive(Address("127.0.0.1", server.getsockname()[1]))
+
+
+def test_an_engine_whose_port_is_closed_is_gone() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    assert not is_alive(Address("127.0.0.1", port))
