@@ -80,4 +80,5 @@ def _is_host(host: str) -> bool:
 def _shown(url: str) -> str:
     """The address for a message, without what may be a password in it."""
     text = re.sub(r"//[^/?#]*@", "//[secure]@", url.strip())
-    return ascii(text if len(text) <= 80 else text[:79] + "…")  # noqa: PLR2004 - a width for people
+    text = re.sub(r"([?#]).+", r"\1…", text, flags=re.DOTALL)
+    return repr(text if len(text) <= 80 else text[:79] + "…")  # noqa: PLR2004 - a width for people

@@ -1,0 +1,261 @@
+"""What an HTTP answer means: pure, so that every odd answer can be tested without a server.
+
+EnOS documents an envelope and its codes, but not which HTTP status errors have, nor what a rejection by the gateway
+looks like [U]. So the code counts, wherever it stands (`code`, `status`, `apim_status`), and the HTTP status only where
+there is no code that says more.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timezone
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from enos_ota.enos.errors import (
+    BY_CODE,
+    ApiError,
+    AuthenticationError,
+    EnosError,
+    InvalidAnswer,
+    InvalidArgument,
+    JobNotFound,
+    JobNotRunning,
+    PermissionDenied,
+    ServerError,
+    TasksNotCancellable,
+    TasksNotRetryable,
+    Throttled,
+)
+from enos_ota.enos.models import whole_number
+from enos_ota.enos.redaction import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from enos_ota.enos.operations import Call
+
+UNAUTHORIZED: Final = 401
+TOO_MANY_REQUESTS: Final = 429
+_TOKEN_SERVICE_FAILED: Final = 1005
+_TOKEN_CODES: Final = frozenset({1001, 1002, 1003, 1004, 1202, 1203, 1204, 4011, 4012})
+_STALE_TOKEN_CODES: Final = frozenset({1203, 4011, 4012})
+
+_ADVICE: Final[dict[type[EnosError], str]] = {
+    JobNotFound: "Check job id and organization; the job may have been deleted.",
+    JobNotRunning: "The job is stopped: what waits in it is held and can be neither cancelled nor retried.",
+    TasksNotCancellable: "Some may have been cancelled: read their states and send those that are init or published.",
+    TasksNotRetryable: "Some may have been retried: read their states and send those that are failed.",
+    InvalidArgument: "",
+    PermissionDenied: "Give the application the permissions to read and control OTA in this organization.",
+    Throttled: "It was not processed. Try again later, or set enos:maxRequestsPerSecond.",
+    ServerError: "EnOS or a proxy before it has trouble: try again later.",
+}
+_PARTLY: Final = (TasksNotCancellable, TasksNotRetryable)  # their advice says it
+_TOKEN_ADVICE: Final = {
+    1002: "Check enos:appKey (ENOS_APP_KEY).",
+    1003: "Check enos:appSecret (ENOS_APP_SECRET), and whether it was rotated.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer, read whole."""
+
+    http_status: int
+    content_type: str = ""
+    retry_after: float | None = None
+    """Seconds, see `parse_retry_after`."""
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What EnOS answers when all is well."""
+
+    data: Any = field(repr=False)
+    pagination: Mapping[str, Any]
+    request_id: str
+
+
+def classify(answer: Answer, call: Call, secrets: Collection[str]) -> Envelope | EnosError:
+    """What an answer means for a call: its content, or the error to raise.
+
+    Args:
+        answer: the answer.
+        call: what was asked.
+        secrets: texts that must not show in the error, should the service echo them.
+    """
+    envelope = _envelope(answer.body)
+    if envelope is None:
+        return _without_envelope(answer, call)
+    code = _code(envelope)
+    msg = clean(_text(envelope, "msg"), secrets)
+    request_id = clean(_text(envelope, "requestId"), secrets)
+    status = answer.http_status
+    if code == 0 and _is_success(status):
+        pagination = envelope.get("pagination")
+        return Envelope(
+            data=envelope.get("data"),
+            pagination=pagination if isinstance(pagination, Mapping) else {},
+            request_id=request_id,
+        )
+    kind = _refusal(code, status)
+    if kind is None:
+        return _invalid(answer, call, f"with HTTP {status}, though its envelope says success")
+    return _refused(kind, answer, call, code=code, msg=msg, request_id=request_id)
+
+
+def is_token_rejection(error: EnosError) -> bool:
+    """Whether a new token may help: the old one is expired or unknown to the gateway. The request was not processed."""
+    return isinstance(error, AuthenticationError) and (
+        error.code in _STALE_TOKEN_CODES or error.http_status == UNAUTHORIZED
+    )
+
+
+def parse_retry_after(value: str | None, *, date: str | None, now: float) -> float | None:
+    """Seconds that a Retry-After header asks to wait; None when there is none, or none that makes sense.
+
+    Args:
+        value: the header: seconds, or an HTTP date.
+        date: the answer's Date header. A date is counted from it, so that a wrong clock here does no harm.
+        now: Unix seconds, for an answer without Date.
+    """
+    if not value:
+        return None
+    if re.fullmatch(r"\d{1,9}", value.strip(), re.ASCII):
+        return float(value)
+    until = _http_date(value)
+    if until is None:
+        return None
+    since = _http_date(date) if date else None
+    return max(0.0, until - (now if since is None else since))
+
+
+def invalid(call: Call, problem: str, *, http_status: int | None, permanent: bool = False) -> InvalidAnswer:
+    """The error for an answer that EnOS does not give.
+
+    Args:
+        call: what was asked.
+        problem: how the answer came or what it holds, in words that fit behind "was answered".
+        http_status: HTTP status of the answer.
+        permanent: whether asking again would surely end the same way.
+    """
+    return InvalidAnswer(
+        f"{call.what} was answered {problem}.{doubt(call, InvalidAnswer)}",
+        http_status=http_status,
+        operation=call.operation.name,
+        may_have_been_processed=call.operation.writes,
+        permanent=permanent,
+    )
+
+
+def doubt(call: Call, kind: type[EnosError]) -> str:
+    """What to tell the operator when a request that writes may have been processed; "" otherwise."""
+    if call.operation.writes and kind.MAY_HAVE_BEEN_PROCESSED and kind not in _PARTLY:
+        return " It may have been processed: look at the tasks before sending it again."
+    return ""
+
+
+def _refusal(code: int, status: int) -> type[ApiError | AuthenticationError] | None:
+    if status == UNAUTHORIZED or (code in _TOKEN_CODES and status != TOO_MANY_REQUESTS):
+        return AuthenticationError
+    if code in BY_CODE:
+        return BY_CODE[code]
+    if status == TOO_MANY_REQUESTS:
+        return Throttled
+    if _is_failure(status) or code == _TOKEN_SERVICE_FAILED:
+        return ServerError
+    return ApiError if code else None
+
+
+def _refused(
+    kind: type[ApiError | AuthenticationError],
+    answer: Answer,
+    call: Call,
+    *,
+    code: int | None = None,
+    msg: str = "",
+    request_id: str = "",
+) -> EnosError:
+    if issubclass(kind, AuthenticationError):
+        advice = _TOKEN_ADVICE.get(code or 0, "Check the application's key and secret, and this machine's clock.")
+    else:
+        advice = _ADVICE.get(kind, "")
+    said = " ".join(filter(None, [str(code) if code else f"HTTP {answer.http_status}", msg]))
+    reference = f" (requestId {request_id})" if request_id else ""
+    verb = "did not do" if kind is ServerError else "refused"
+    return kind(
+        f"EnOS {verb} {call.what}: {said}{reference}.{f' {advice}' if advice else ''}{doubt(call, kind)}",
+        code=code or None,
+        msg=msg,
+        request_id=request_id,
+        http_status=answer.http_status,
+        retry_after=answer.retry_after,
+        operation=call.operation.name,
+        may_have_been_processed=call.operation.writes and kind.MAY_HAVE_BEEN_PROCESSED,
+    )
+
+
+def _without_envelope(answer: Answer, call: Call) -> EnosError:
+    status = answer.http_status
+    if kind := _refusal(0, status):
+        return _refused(kind, answer, call)
+    if 300 <= status < 400:  # noqa: PLR2004 - the HTTP statuses of redirects
+        return _invalid(answer, call, "with a redirect, which is not followed: is this the gateway's own address?")
+    return _invalid(answer, call, "by something that is not EnOS: is this the gateway, or is a proxy in the way?")
+
+
+def _invalid(answer: Answer, call: Call, problem: str) -> InvalidAnswer:
+    # The body is not shown: there is no telling what a proxy puts there, the request's own headers for instance.
+    kind = re.sub(r"[^\w/.+-].*", "", answer.content_type, flags=re.ASCII | re.DOTALL)[:60] or "no content type"
+    detail = f" (HTTP {answer.http_status}, {kind}, {len(answer.body)} bytes)"
+    question, colon, rest = problem.partition(":")
+    return invalid(
+        call,
+        f"{question}{detail}{colon}{rest}".removesuffix("."),
+        http_status=answer.http_status,
+        permanent=300 <= answer.http_status < 400,  # noqa: PLR2004 - as above
+    )
+
+
+def _envelope(body: bytes) -> Mapping[str, Any] | None:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(value, Mapping) and any(whole_number(value.get(name)) is not None for name in _CODE_FIELDS):
+        return value
+    return None
+
+
+def _code(envelope: Mapping[str, Any]) -> int:
+    codes = [whole_number(envelope.get(name)) for name in _CODE_FIELDS]
+    return next((code for code in codes if code), 0)
+
+
+_CODE_FIELDS: Final = ("code", "status", "apim_status")
+
+
+def _text(envelope: Mapping[str, Any], name: str) -> str:
+    value = envelope.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _http_date(text: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _is_success(status: int) -> bool:
+    return 200 <= status < 300  # noqa: PLR2004 - the HTTP statuses of success
+
+
+def _is_failure(status: int) -> bool:
+    return status >= 500  # noqa: PLR2004 - the HTTP statuses of server errors

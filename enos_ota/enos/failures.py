@@ -1,0 +1,152 @@
+"""From the exceptions of the layers below to ours: pure, total, and pessimistic where it cannot know.
+
+Texts of the layers below are not passed on: they hold URLs, proxy passwords or headers.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import ssl
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import requests.exceptions
+import urllib3.exceptions
+
+from enos_ota.enos.answers import doubt
+from enos_ota.enos.errors import AnswerLost, ConfigurationError, ConnectError, EnosError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from enos_ota.enos.operations import Call
+
+_X = TypeVar("_X", bound=BaseException)
+
+LOWER_LAYERS: Final = (
+    requests.exceptions.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    OSError,
+    ValueError,  # UnicodeError for odd host names, urllib3's ProxySchemeUnsupported
+)
+"""All that sending a request or reading its answer may raise."""
+
+_BAD_SETTING: Final = (
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,  # InvalidProxyURL too
+    requests.exceptions.MissingSchema,
+    requests.exceptions.URLRequired,
+    urllib3.exceptions.LocationValueError,  # LocationParseError, URLSchemeUnknown and ProxySchemeUnknown too
+    urllib3.exceptions.ProxySchemeUnsupported,
+)
+_NO_CONNECTION: Final = (
+    requests.exceptions.ConnectTimeout,
+    requests.exceptions.ProxyError,
+    urllib3.exceptions.ConnectTimeoutError,  # NewConnectionError, NameResolutionError and our mark too
+    urllib3.exceptions.ProxyError,
+)
+_EXPIRED: Final = frozenset({9, 10})  # OpenSSL's verify codes: not yet valid, expired
+_OTHER_HOST: Final = frozenset({62, 64})  # another host name, another address
+
+
+def error_for(
+    failure: BaseException, call: Call, *, gateway: str, timeout: tuple[float, float], answering: bool = False
+) -> EnosError:
+    """The error for whatever was raised while a request was sent or its answer read.
+
+    Args:
+        failure: what was raised.
+        call: what was asked.
+        gateway: where.
+        timeout: seconds to connect and to read, for the text.
+        answering: whether an answer had begun; then the request surely was sent.
+    """
+    causes = list(_behind(failure))
+    if not answering:
+        if _first(causes, *_NO_CONNECTION):
+            return _connect_error(causes, call, gateway, timeout[0])
+        if _first(causes, *_BAD_SETTING):
+            return ConfigurationError(
+                f"{call.what} could not be sent: the address {gateway} or the proxy that the environment sets for it"
+                " (HTTPS_PROXY) cannot be used. Nothing was sent.",
+                operation=call.operation.name,
+            )
+    if _first(causes, TimeoutError, urllib3.exceptions.ReadTimeoutError, requests.exceptions.ReadTimeout):
+        problem = f"{gateway} did not answer {call.what} within {timeout[1]:g} s"
+    elif _first(causes, ssl.SSLError, urllib3.exceptions.SSLError, requests.exceptions.SSLError):
+        problem = f"The TLS connection to {gateway} broke before {call.what} was answered"
+    else:
+        problem = f"The connection to {gateway} broke before {call.what} was answered whole"
+    return lost(call, problem)
+
+
+def lost(call: Call, problem: str) -> AnswerLost:
+    """The error for an answer that never came whole."""
+    return AnswerLost(
+        f"{problem}.{doubt(call, AnswerLost)}",
+        operation=call.operation.name,
+        may_have_been_processed=call.operation.writes,
+    )
+
+
+def _connect_error(causes: list[BaseException], call: Call, gateway: str, timeout: float) -> ConnectError:
+    certificate = _first(causes, ssl.SSLCertVerificationError)
+    reason, advice = _certificate(certificate) if certificate else _no_connection(causes, timeout)
+    return ConnectError(
+        f"Cannot connect to {gateway} for {call.what}: {reason}. {advice}Nothing was sent.",
+        operation=call.operation.name,
+        permanent=certificate is not None,
+    )
+
+
+def _no_connection(causes: list[BaseException], timeout: float) -> tuple[str, str]:
+    """Reason and advice."""
+    if tls := _first(causes, ssl.SSLError):
+        reason = (tls.reason or "handshake failed").replace("_", " ").lower()
+        return f"TLS failed ({reason})", "Does the gateway speak https on this port? "
+    if _first(causes, socket.gaierror, urllib3.exceptions.NameResolutionError):
+        return "the host name cannot be resolved", ""
+    if _first(causes, TimeoutError, requests.exceptions.ConnectTimeout):
+        return f"no connection within {timeout:g} s", ""
+    if system := _first(causes, OSError, but=requests.exceptions.RequestException):
+        if system.errno is not None:
+            return os.strerror(system.errno).lower(), ""
+        # http.client's words for a proxy that says no to CONNECT hold the proxy's own text: not shown.
+        return "the proxy refused, or broke the connection", "Check HTTPS_PROXY and NO_PROXY. "
+    return "no connection", ""
+
+
+def _certificate(error: ssl.SSLCertVerificationError) -> tuple[str, str]:
+    """Reason and advice."""
+    if error.verify_code in _EXPIRED:
+        return "its certificate is expired or not valid yet", "Check it, and this machine's clock. "
+    if error.verify_code in _OTHER_HOST:
+        return "its certificate is for another host", "Check the gateway's address. "
+    return (
+        f"its certificate is not trusted ({error.verify_message})",
+        "Give the CA that signed it with enos:caBundle or ENOS_CA_BUNDLE. ",
+    )
+
+
+def _first(causes: list[BaseException], *kinds: type[_X], but: type[BaseException] | None = None) -> _X | None:
+    for cause in causes:
+        if isinstance(cause, kinds) and not (but and isinstance(cause, but)):
+            return cause
+    return None
+
+
+def _behind(failure: BaseException) -> Iterator[BaseException]:
+    """The exception and all that it wraps, by whichever of the ways the layers below do it.
+
+    Its `__context__` is left out: that may be a failure the caller was busy with, which says nothing of this request.
+    """
+    seen: set[int] = set()
+    waiting: list[object] = [failure]
+    while waiting:
+        one = waiting.pop(0)
+        if isinstance(one, BaseException) and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            waiting += [*one.args, getattr(one, "reason", None), getattr(one, "original_error", None), one.__cause__]

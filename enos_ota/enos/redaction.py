@@ -1,0 +1,22 @@
+"""Texts from elsewhere, made fit for a terminal, a log and other eyes."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+SECURE: Final = "[secure]"
+_LONGEST: Final = 300
+
+
+def clean(text: str, secrets: Collection[str]) -> str:
+    """The text on one line, without the secrets, without control characters, and shortened to 300 characters."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, SECURE)
+    # A server's text must not be able to move the cursor or start a new line of a log.
+    text = "".join(" " if unicodedata.category(character)[0] in "CZ" else character for character in text)
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
