@@ -1,0 +1,43 @@
+# Each target does its own set-up; all it needs is make and a Python from 3.10 on. `make PYTHON=python3.12 …` names another.
+PYTHON ?= python3
+TOOLCHAIN := $(PYTHON) -m toolchain
+BIN := .venv/bin
+# The engine's directory is found once, by `env`, and put on PATH for one command.
+WITH_ENGINE = environment=$$($(TOOLCHAIN) env) && eval "$$environment" &&
+SOURCES := $(wildcard enos_ota tests toolchain demo __main__.py)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint toolchain env shell lock clean
+
+help: ## Show this list.
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; \
+		do printf '  make %-10s %s\n' "$$target" "$$text"; done
+
+demo: ## Watch it work: simulator, fleet, preview, up, drift, healing.
+	@$(WITH_ENGINE) exec $(BIN)/python -m demo
+
+test: ## All tests, end-to-end ones with the real pulumi included. ARGS="-k name" chooses.
+	@$(TOOLCHAIN) newest
+	@$(TOOLCHAIN) engine
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+lint: ## ruff, formatting, mypy --strict.
+	@$(TOOLCHAIN) venv
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy $(SOURCES)
+
+toolchain: ## Get the virtual environment and the Pulumi engine.
+	@$(TOOLCHAIN) engine
+
+env: ## Print export lines: eval "$(make -s env)" makes plain pulumi and enos-ota work.
+	@$(TOOLCHAIN) env
+
+shell: ## A subshell in which pulumi and enos-ota work.
+	@$(TOOLCHAIN) shell
+
+lock: ## Write requirements.lock anew from pyproject.toml.
+	@$(TOOLCHAIN) lock
+
+clean: ## Remove environments and caches from the checkout; ENGINE=1: the shared engine too.
+	@$(TOOLCHAIN) clean $(if $(ENGINE),--engine)

@@ -1,0 +1,88 @@
+"""What the Makefile calls."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolchain import cache, engine, lock, shell, venv
+from toolchain.errors import ToolchainError
+from toolchain.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+LEFT_BY_TOOLS = (".venv", ".venv-newest", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", "dist", "build")
+"""What `clean` removes. Not `.pulumi`: that is state."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command; gives the exit code. What fails is told in a few lines on stderr."""
+    parser = argparse.ArgumentParser(prog="python3 -m toolchain", description="Make this machine ready for enos-ota.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("engine", help="virtual environment and Pulumi engine")
+    commands.add_parser("env", help="print export lines for a shell; progress goes to stderr")
+    commands.add_parser("shell", help="start a subshell in which pulumi and enos-ota work")
+    commands.add_parser("venv", help="the virtual environment alone")
+    commands.add_parser("newest", help="a second environment with the newest Pulumi SDK")
+    commands.add_parser("lock", help="write requirements.lock anew")
+    clean = commands.add_parser("clean", help="remove environments and caches from the checkout")
+    clean.add_argument("--engine", action="store_true", help="also the per-user cache, which other checkouts share")
+    options = parser.parse_args(argv)
+    progress = Progress()
+    try:
+        return _run(options, progress)
+    except ToolchainError as error:
+        progress.say(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        progress.say("Interrupted. Nothing half-made is left; run the same again to go on.")
+        return 130
+
+
+def _run(options: argparse.Namespace, progress: Progress) -> int:
+    environ = os.environ
+    if options.command == "clean":
+        return _clean(progress, engine_too=options.engine)
+    if options.command == "lock":
+        lock.write(CHECKOUT, environ, progress)
+        return 0
+    python = venv.ensure(venv.locked(CHECKOUT), environ, progress)
+    if options.command == "venv":
+        return 0
+    if options.command == "newest":
+        venv.ensure(venv.newest(CHECKOUT), environ, progress)
+        return 0
+    found = engine.obtain(environ, python, progress)
+    progress.say(f"pulumi {found.version} ({found.source}): {found.folder}")
+    if options.command == "engine":
+        return 0
+    made = shell.surroundings(environ, CHECKOUT, found.folder, logged_in=shell.is_logged_in(environ))
+    for note in made.notes:
+        progress.say(note)
+    if options.command == "env":
+        sys.stdout.write(shell.exports(made.variables))
+        return 0
+    name = environ.get("SHELL") or "/bin/sh"
+    progress.say(f"{name} with pulumi and enos-ota; leave it with `exit`.")
+    return subprocess.run([name], env={**environ, **made.variables}, check=False).returncode
+
+
+def _clean(progress: Progress, *, engine_too: bool) -> int:
+    folders = [CHECKOUT / name for name in LEFT_BY_TOOLS]
+    folders += [found for found in CHECKOUT.rglob("__pycache__") if found.parent.name != ".git"]
+    if engine_too:
+        folders.append(cache.root(os.environ))
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+    progress.say(f"Removed what tools made in {CHECKOUT}.")
+    if not engine_too and cache.root(os.environ).exists():
+        progress.say(f"The engine stays in {cache.root(os.environ)}; `make clean ENGINE=1` removes it too.")
+    return 0
