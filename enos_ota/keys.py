@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 MAX_KEY_LENGTH: Final = 256
 """Longest device key that is accepted, in characters. EnOS documents no limit [U]; a longer one is taken for a slip."""
+
+NO_KEYS: Final = "no device keys; to end a set remove the whole set, what is cancelled stays cancelled"
 
 _SHOWN: Final = 3
 
@@ -30,49 +31,78 @@ def from_text(text: str) -> tuple[str, ...]:
     return tuple(sorted({key for key in text.split("\n") if key}))
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A kind of problem that some keys of a set have.
+
+    Attributes:
+        kind: what is wrong, to be read after "3 device keys".
+        count: how many keys have it.
+        positions: where the first few of them stand, counted from 0.
+        examples: these few, fit for a message.
+    """
+
+    kind: str
+    count: int
+    positions: tuple[int, ...]
+    examples: tuple[str, ...]
+
+    def sentence(self, place: Callable[[int], str] = lambda position: f"no. {position + 1}") -> str:
+        """One short sentence; `place` says how a position is called."""
+        shown = ", ".join(
+            f"{place(position)}: {example}" for position, example in zip(self.positions, self.examples, strict=True)
+        )
+        more = ", …" if self.count > len(self.positions) else ""
+        return f"{self.count} device {'key' if self.count == 1 else 'keys'} {self.kind} ({shown}{more})"
+
+
 def problems(keys: Iterable[object]) -> list[str]:
     """What is wrong with a set of keys, one short sentence a kind of problem; empty when all is well.
 
     Any order, duplicates and quotes of both kinds are fine. Refused are an empty set, an empty key, a key that is no
     string, control characters (they would break the text and every report) and a key longer than `MAX_KEY_LENGTH`.
     """
-    found: Counter[str] = Counter()
-    examples: dict[str, list[str]] = {}
-    total = 0
-    for position, key in enumerate(keys, start=1):
-        total += 1
-        kind = _problem(key)
+    listed = keys if isinstance(keys, Sequence) else list(keys)
+    return [finding.sentence() for finding in findings(listed)] if listed else [NO_KEYS]
+
+
+def findings(keys: Iterable[object]) -> list[Finding]:
+    """The same key by key, for a caller that knows where each key was written; an empty set is not a finding."""
+    found: dict[str, list[tuple[int, object]]] = {}
+    counts: Counter[str] = Counter()
+    for position, key in enumerate(keys):
+        kind = problem(key)
         if kind:
-            found[kind] += 1
-            if len(shown := examples.setdefault(kind, [])) < _SHOWN:
-                shown.append(f"no. {position}: {_excerpt(key)}")
-    if not total:
-        return ["no device keys; to end a set remove the whole set, what is cancelled stays cancelled"]
-    return [_sentence(kind, count, examples[kind]) for kind, count in found.items()]
+            counts[kind] += 1
+            if len(first := found.setdefault(kind, [])) < _SHOWN:
+                first.append((position, key))
+    return [
+        Finding(kind, counts[kind], tuple(n for n, _ in first), tuple(excerpt(key) for _, key in first))
+        for kind, first in found.items()
+    ]
 
 
-def _sentence(kind: str, count: int, examples: list[str]) -> str:
-    more = ", …" if count > len(examples) else ""
-    return f"{count} device {'key' if count == 1 else 'keys'} {kind} ({', '.join(examples)}{more})"
-
-
-def _problem(key: object) -> str | None:
+def problem(key: object) -> str | None:
+    """What is wrong with one key, None when it is fine."""
     if not isinstance(key, str):
         return "not a text: put it in quotes"
-    if not key.strip():
+    if not key or key.isspace():
         return "empty"
-    if any(_is_control(character) for character in key):
+    # Nearly all keys are printable, and that is known a hundred times faster than each character's category.
+    if not key.isprintable() and any(is_control(character) for character in key):
         return "with control characters"
     if len(key) > MAX_KEY_LENGTH:
         return f"longer than {MAX_KEY_LENGTH} characters"
     return None
 
 
-def _is_control(character: str) -> bool:
+def is_control(character: str) -> bool:
+    """Whether a character would break a line, a report or UTF-8 itself."""
     # Cc: control characters; Cs: lone surrogates, which no UTF-8 can carry; Zl, Zp: line breaks in disguise.
     return unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
 
 
-def _excerpt(key: object) -> str:
+def excerpt(key: object) -> str:
+    """A key as it may stand in a message, whatever it holds."""
     text = ascii(key) if isinstance(key, str) else str(key)
     return text if len(text) <= 40 else text[:37] + "…"  # noqa: PLR2004 - a width for people

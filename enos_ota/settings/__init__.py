@@ -1,0 +1,20 @@
+"""Stack configuration and environment as typed settings; whatever is wrong with them is told at once."""
+
+from enos_ota.settings.connection import WAYS_OUT, Connection, load_connection
+from enos_ota.settings.document import stack_file_path
+from enos_ota.settings.problems import Problem, SettingsError
+from enos_ota.settings.sets import SetSettings
+from enos_ota.settings.stack import StackSettings, check_stack_file, load_stack
+
+__all__ = [
+    "WAYS_OUT",
+    "Connection",
+    "Problem",
+    "SetSettings",
+    "SettingsError",
+    "StackSettings",
+    "check_stack_file",
+    "load_connection",
+    "load_stack",
+    "stack_file_path",
+]

@@ -1,0 +1,211 @@
+"""How EnOS is reached: what the environment and the stack say, made one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
+
+from enos_ota.enos import ConfigurationError, Credentials, Timeout, check_gateway
+from enos_ota.settings.models import ENOS, EnosKeys
+from enos_ota.settings.problems import Problem, SettingsError
+from enos_ota.settings.wording import explain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+CONNECT_TIMEOUT: Final = 5.0
+"""Seconds until a connection must stand; less when `enos:requestTimeout` is less."""
+
+WAYS_OUT: Final = (
+    "Operations that do not run the program (refresh, destroy) use what the state recorded: --run-program makes them"
+    " read the stack file, and the environment (ENOS_APP_KEY, ENOS_APP_SECRET) always wins."
+    " --refresh=false previews the declared change without asking EnOS."
+)
+"""What to do when credentials are missing or no longer right."""
+
+_VARIABLES: Final = {
+    "apiGateway": "ENOS_API_GATEWAY",
+    "orgId": "ENOS_ORG_ID",
+    "appKey": "ENOS_APP_KEY",
+    "appSecret": "ENOS_APP_SECRET",
+    "caBundle": "ENOS_CA_BUNDLE",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How EnOS is reached.
+
+    Attributes:
+        gateway: in the normal form of `enos_ota.enos.check_gateway`.
+        org_id: the organization.
+        credentials: from the environment if they are there, else from the stack.
+        ca_bundle: file of certificates to trust, or None for the usual ones.
+        timeout: in seconds.
+        batch_size: device keys in one cancelTask call.
+        max_concurrency: requests under way at once.
+        max_requests_per_second: None for no limit.
+        cancelled_markers: texts by which EnOS marks a cancelled task.
+    """
+
+    gateway: str
+    org_id: str
+    credentials: Credentials = field(repr=False)
+    ca_bundle: str | None
+    timeout: Timeout
+    batch_size: int
+    max_concurrency: int
+    max_requests_per_second: float | None
+    cancelled_markers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Gateway and organization; None where it is missing or wrong, which is then a problem."""
+
+    gateway: str | None
+    org_id: str | None
+
+
+def load_connection(get: Callable[[str], str | None], environ: Mapping[str, str]) -> Connection:
+    """How a provider reaches EnOS.
+
+    Args:
+        get: the text of a configuration key such as `enos:apiGateway`, secrets decrypted, or None.
+        environ: the environment.
+
+    Raises:
+        SettingsError: with every problem; among them missing credentials, which only a program may do without.
+    """
+    given = {name: text for name in EnosKeys.names() if (text := get(f"{ENOS}:{name}")) is not None}
+    problems: list[Problem] = []
+    keys = EnosKeys()
+    sound = given
+    try:
+        keys = EnosKeys.model_validate(given)
+    except ValidationError as error:
+        for path, text in explain(error, EnosKeys, noun=f"{ENOS}: key"):
+            problems.append(Problem(f"{ENOS}:{text}", path=f"{ENOS}:{path[0]}"))
+            sound = {name: value for name, value in sound.items() if name != path[0]}
+    faults = environment_problems(environ)
+    place, more = locate_enos(
+        sound, environ, lambda name, text: Problem(text, path=f"{ENOS}:{name}"), present=given.keys()
+    )
+    credentials = None if problems or faults else _credentials(keys, environ)
+    problems += [*faults, *more]
+    if credentials is None and not problems:
+        problems.append(Problem(_no_credentials(keys)))
+    if problems or credentials is None or place.gateway is None or place.org_id is None:
+        raise SettingsError(problems)
+    return Connection(
+        gateway=place.gateway,
+        org_id=place.org_id,
+        credentials=credentials,
+        ca_bundle=environ.get(_VARIABLES["caBundle"]) or keys.ca_bundle,
+        timeout=Timeout(connect=min(CONNECT_TIMEOUT, keys.request_timeout), read=keys.request_timeout),
+        batch_size=keys.batch_size,
+        max_concurrency=keys.max_concurrency,
+        max_requests_per_second=keys.max_requests_per_second,
+        cancelled_markers=tuple(keys.cancelled_markers),
+    )
+
+
+def environment_problems(environ: Mapping[str, str]) -> list[Problem]:
+    """What is wrong with the environment on its own: half a pair of credentials, white space, control characters.
+
+    An empty variable counts as not set: that is what a CI system makes of a secret it does not have.
+    """
+    problems = []
+    given = {_VARIABLES[name]: value for name, value in _from_environment(environ).items()}
+    try:
+        EnosKeys.model_validate(_from_environment(environ))
+    except ValidationError as error:
+        problems = [
+            Problem(_VARIABLES[str(path[0])] + text[len(str(path[0])) :])
+            for path, text in explain(error, EnosKeys, noun="variable")
+        ]
+    pair = ("ENOS_APP_KEY", "ENOS_APP_SECRET")
+    here = [name for name in pair if name in given]
+    if len(here) == 1:
+        other = pair[1 - pair.index(here[0])]
+        problems.append(
+            Problem(f"{here[0]} is set and {other} is not: set both, or neither to use the pair of the stack")
+        )
+    return problems
+
+
+def locate_enos(
+    stack: Mapping[str, Any],
+    environ: Mapping[str, str],
+    locate: Callable[[str, str], Problem],
+    *,
+    present: Collection[str] | None = None,
+) -> tuple[Place, list[Problem]]:
+    """Gateway and organization of environment and stack, which must not contradict each other.
+
+    Args:
+        stack: the keys under `enos:` that are valid by themselves.
+        environ: the environment.
+        locate: makes a problem of a key's name and a text.
+        present: the keys that the stack gives at all, right or wrong; then a key that is given nowhere is a problem.
+    """
+    problems: list[Problem] = []
+    found: dict[str, str | None] = {}
+    for name, noun in (("apiGateway", "gateway"), ("orgId", "organization")):
+        variable, key = _VARIABLES[name], f"{ENOS}:{name}"
+        inside, outside = stack.get(name), _from_environment(environ).get(name)
+        outside_given = outside is not None
+        if name == "apiGateway":
+            inside = _gateway(inside, key, lambda text: problems.append(locate("apiGateway", text)))
+            outside = _gateway(outside, variable, lambda text: problems.append(Problem(text)))
+        if inside and outside and inside != outside:
+            problems.append(
+                locate(
+                    name,
+                    f"the {noun} differs: {key} is {inside}, {variable} is {outside}; unset {variable} or change {key},"
+                    " a stack belongs to one of them",
+                )
+            )
+        found[name] = inside or outside
+        if present is not None and name not in present and not outside_given:
+            problems.append(
+                Problem(f"no {noun}: set {key} in the stack file or {variable} in the environment", path=key)
+            )
+    return Place(found["apiGateway"], found["orgId"]), problems
+
+
+def _gateway(url: str | None, source: str, note: Callable[[str], None]) -> str | None:
+    if not url:
+        return None
+    try:
+        return check_gateway(url)
+    except ConfigurationError as error:
+        note(f"{source}: {error}")
+        return None
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, variable in _VARIABLES.items() if (value := environ.get(variable))}
+
+
+def _credentials(keys: EnosKeys, environ: Mapping[str, str]) -> Credentials | None:
+    outside = _from_environment(environ)
+    if "appKey" in outside and "appSecret" in outside:
+        return Credentials(outside["appKey"], outside["appSecret"])
+    if keys.app_key and keys.app_secret:
+        return Credentials(keys.app_key, keys.app_secret)
+    return None
+
+
+def _no_credentials(keys: EnosKeys) -> str:
+    if keys.app_key or keys.app_secret:
+        there, missing = ("appKey", "appSecret") if keys.app_key else ("appSecret", "appKey")
+        what = f"{ENOS}:{there} is set and {ENOS}:{missing} is not"
+    else:
+        what = "no credentials for EnOS"
+    return (
+        f"{what}: set ENOS_APP_KEY and ENOS_APP_SECRET, or {ENOS}:appKey and {ENOS}:appSecret"
+        f" (pulumi config set --secret {ENOS}:appSecret). {WAYS_OUT}"
+    )

@@ -1,0 +1,201 @@
+"""The keys of a stack's configuration: names, types, limits, defaults, descriptions. The one source of all of them.
+
+Keys directly under a namespace may also be texts of numbers and of JSON: `pulumi config set` writes every value in
+quotes, and Pulumi hands a program nothing but texts. Everything below is strict.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from datetime import date
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from enos_ota import keys
+from enos_ota.yamltext import Unquoted, shown
+
+ENOS: Final = "enos"
+ENOS_OTA: Final = "enos-ota"
+SETS: Final = "cancelledTaskSets"
+
+SECRETS: Final = frozenset({"appKey", "appSecret"})
+"""Keys of `enos:` that may be secret and whose values are never shown."""
+
+# What Go makes of a date without quotes: 2026-01-02 00:00:00 +0000 UTC
+_MANGLED_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)? [+-][0-9]{4} \S+")
+_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+_ISO_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _fault(text: str) -> PydanticCustomError:
+    # In a template braces would be places for values.
+    return PydanticCustomError("settings", "{text}", {"text": text})
+
+
+def is_mangled(text: str) -> bool:
+    """Whether a text looks like what becomes of an unquoted date on its way through Pulumi."""
+    return _MANGLED_DATE.fullmatch(text) is not None
+
+
+def _one_line(text: str) -> str:
+    if any(keys.is_control(character) for character in text):
+        raise _fault("holds control characters or line breaks: it must be one line")
+    if text != text.strip():
+        raise _fault("has white space around it: remove it")
+    if is_mangled(text):
+        raise _fault(f"reads {text}, a date that lost its form on the way: put the value in quotes")
+    return text
+
+
+def _name(text: str) -> str:
+    if "/" in text or "::" in text or any(character.isspace() for character in text):
+        raise _fault("must be without white space, / and :: (it becomes part of the resource's id)")
+    return text
+
+
+def _iso_date(text: str) -> str:
+    try:
+        if _ISO_DATE.fullmatch(text):
+            date.fromisoformat(text)
+            return text
+    except ValueError:
+        pass
+    raise _fault(f'is "{shown(text)}", no date such as "2027-03-31"')
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        number = float(value)
+        # Pulumi hands on 100000 as "100000" and 1e21 as "1e+21"; which of both was written must not matter.
+        return int(number) if number.is_integer() and math.fabs(number) < 2**53 else number
+    return value
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+def _switch(value: Any) -> Any:
+    # `off` without quotes is a truth value in YAML 1.1 and a text in YAML 1.2; here both mean the same.
+    word = value.text if isinstance(value, Unquoted) else value
+    if isinstance(word, (bool, str)):
+        return {"false": "off", "true": "on"}.get(str(word).lower(), word)
+    return word
+
+
+Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_one_line)]
+Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_one_line)]
+Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_line), AfterValidator(_name)]
+IsoDate: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_one_line), AfterValidator(_iso_date)]
+
+
+class Keys(BaseModel):
+    """A mapping of the configuration. Unknown keys are refused, and so is a key without a value."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=to_camel)
+
+    not_enforced: ClassVar[frozenset[str]] = frozenset()
+    """Keys of the contract that this version does not act on: refused, never ignored."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _has_a_value(cls, value: Any) -> Any:
+        if value is None:
+            raise _fault("has no value: give it one, in quotes, or remove the key")
+        return value
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """The keys as they are written."""
+        return [field.alias or name for name, field in cls.model_fields.items()]
+
+
+class EnosKeys(Keys):
+    """Keys under `enos:`, how EnOS is reached."""
+
+    api_gateway: Text | None = Field(default=None, description="Address of the EnOS API gateway, https://host[:port].")
+    org_id: Id | None = Field(default=None, description="Organization that owns the jobs.")
+    app_key: Id | None = Field(default=None, description="Access key of the application registered in EnOS.")
+    app_secret: Text | None = Field(default=None, description="Its secret; kept encrypted in the stack file.")
+    ca_bundle: Text | None = Field(
+        default=None, description="File with the certificates to trust, for a private authority."
+    )
+    max_concurrency: Annotated[int, BeforeValidator(_number)] = Field(
+        default=8, ge=1, le=64, description="Requests under way at once."
+    )
+    max_requests_per_second: Annotated[float, BeforeValidator(_number)] | None = Field(
+        default=None,
+        gt=0,
+        le=10_000,
+        allow_inf_nan=False,
+        description="Limit over all requests of a run; none when left out.",
+    )
+    request_timeout: Annotated[float, BeforeValidator(_number)] = Field(
+        default=30.0, gt=0, le=3600, allow_inf_nan=False, description="Seconds to wait for the next bytes of an answer."
+    )
+    batch_size: Annotated[int, BeforeValidator(_number)] = Field(
+        default=200, ge=1, le=1000, description="Device keys in one cancelTask call; EnOS documents no limit."
+    )
+    cancelled_markers: Annotated[list[Text], BeforeValidator(_json)] = Field(
+        default=["Cancelled by user"],
+        min_length=1,
+        description="Texts by which EnOS marks a failed task as cancelled, compared trimmed and without case.",
+    )
+
+
+class DeclaredSet(Keys):
+    """A set of devices whose task in one job is to be cancelled."""
+
+    not_enforced: ClassVar[frozenset[str]] = frozenset({"expect", "guard"})
+
+    name: Name = Field(description="Name of the resource, unique in the stack.")
+    job_id: Id = Field(description="The OTA job.")
+    reason: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_one_line)] | None = Field(
+        default=None, description="Why, for reviewers and the audit log."
+    )
+    device_keys: list[str] | None = Field(default=None, description="Device keys, in any order.")
+    device_keys_file: Text | None = Field(
+        default=None, description="More device keys: a .txt, .csv or .yaml file, relative to the stack file."
+    )
+    on_too_late: Literal["report", "fail"] = Field(
+        default="report", description="What to do about devices that were upgrading or done already."
+    )
+    on_missing: Literal["fail", "report"] = Field(
+        "fail", description="What to do about keys without a task in the job."
+    )
+    expires: IsoDate | None = Field(
+        default=None,
+        description="Last day of the set, ISO 8601; afterwards it is only reported, never read or written.",
+    )
+    former_names: list[Name] = Field(default=[], description="Earlier names of this set; a rename changes nothing.")
+    protect: bool = Field(default=False, description="Whether Pulumi refuses to remove the set.")
+
+
+class EnosOtaKeys(Keys):
+    """Keys under `enos-ota:`, what is to be cancelled and how."""
+
+    not_enforced: ClassVar[frozenset[str]] = frozenset({"auditLog", "guard"})
+
+    preflight: Annotated[Literal["auto", "off"], BeforeValidator(_switch)] = Field(
+        default="auto", description="Whether a preview looks at the state of the tasks it would cancel."
+    )
+    deadline: Annotated[float, BeforeValidator(_number)] = Field(
+        default=1800.0, gt=0, le=604_800, allow_inf_nan=False, description="Seconds for one set's change."
+    )
+    cancelled_task_sets: Annotated[list[DeclaredSet], BeforeValidator(_json)] = Field(
+        default=[], description="The sets of devices whose tasks are to be cancelled."
+    )
+
+
+NAMESPACES: Final[dict[str, type[Keys]]] = {ENOS: EnosKeys, ENOS_OTA: EnosOtaKeys}
+"""The model of each namespace that is ours."""

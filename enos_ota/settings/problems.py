@@ -1,0 +1,76 @@
+"""What is wrong with a configuration: where, and in words for the operator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from enos_ota.yamltext import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_SHOWN: Final = 100  # lines of a message; a file that is wrong all over is read from the top anyway
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        text: what is wrong and what to do, one line, no secret in it.
+        file: the file it stands in, as the operator knows it; None when it came from elsewhere.
+        line: line in that file, from 1.
+        path: where in the configuration, such as `enos-ota:cancelledTaskSets[2].jobId`; empty when no key is meant.
+    """
+
+    text: str
+    file: str | None = None
+    line: int | None = None
+    path: str = ""
+
+    def __str__(self) -> str:
+        if self.file is None:
+            return self.text
+        return f"{self.file}:{self.line}: {self.text}" if self.line else f"{self.file}: {self.text}"
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used. Nothing was registered and nothing was sent.
+
+    `str()` is a headline and one line a problem.
+
+    Attributes:
+        findings: every problem, by file and line.
+    """
+
+    def __init__(self, findings: Iterable[Problem]) -> None:
+        self.findings = in_order(findings)
+        super().__init__(self._text())
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Every problem as one line, `file:line: text` where a file is known."""
+        return tuple(str(problem) for problem in self.findings)
+
+    def _text(self) -> str:
+        count = len(self.findings)
+        headline = (
+            f"The configuration has {'a problem' if count == 1 else f'{count} problems'}; nothing was sent to EnOS:"
+        )
+        more = [f"  … and {count - _SHOWN} more"] if count > _SHOWN else []
+        return "\n".join([headline, *(f"  {problem}" for problem in self.problems[:_SHOWN]), *more])
+
+
+def label(path: tuple[str | int, ...]) -> str:
+    """A path as people write it: `formerNames[0]`."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{shown(step)}" if text else shown(step)
+    return text
+
+
+def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """By file and line, each once; what has no place in a file comes first, in the order in which it was found."""
+    unique = dict.fromkeys(problems)
+    return tuple(sorted(unique, key=lambda problem: (problem.file or "", problem.line or 0)))

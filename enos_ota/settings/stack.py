@@ -1,0 +1,271 @@
+"""What a program needs to know about its stack: read, compared with what Pulumi delivered, checked as a whole."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
+
+from enos_ota.settings import document as documents
+from enos_ota.settings.connection import environment_problems, locate_enos
+from enos_ota.settings.models import ENOS, ENOS_OTA, NAMESPACES, SECRETS, SETS, EnosOtaKeys
+from enos_ota.settings.problems import Problem, SettingsError, in_order, label
+from enos_ota.settings.sets import SETS_KEY, KeyFilesAt, SetSettings, read_sets
+from enos_ota.settings.wording import NOT_ENFORCED, explain, nearest_qualified, similar_namespace
+from enos_ota.yamltext import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from enos_ota.settings.document import Document
+
+SECRET_KEYS_VARIABLE: Final = "PULUMI_CONFIG_SECRET_KEYS"  # noqa: S105 - the name of a variable
+"""Where Pulumi's language host names the keys that are secret, as a JSON list."""
+
+_APP_SECRET: Final = f"{ENOS}:appSecret"
+
+
+@dataclass(frozen=True, slots=True)
+class StackSettings:
+    """What a program needs; no secret among it.
+
+    Attributes:
+        gateway: in the normal form of `enos_ota.enos.check_gateway`.
+        org_id: the organization.
+        deadline: seconds for one set's change.
+        sets: in the order in which they are declared.
+    """
+
+    gateway: str
+    org_id: str
+    deadline: float
+    sets: tuple[SetSettings, ...]
+
+
+def load_stack(
+    config: Mapping[str, str], environ: Mapping[str, str], *, stack_file: Path | None, project: str = ENOS_OTA
+) -> StackSettings:
+    """Check the configuration of a stack and give back what the program needs.
+
+    The stack file is what counts, as only there can be seen what was in quotes and what was secret. What Pulumi
+    delivered must say the same; it adds what the file does not hold (defaults of Pulumi.yaml, Pulumi ESC). Missing
+    credentials are no problem here: a preview with `--refresh=false` needs none.
+
+    Args:
+        config: full key -> text, as Pulumi hands it to a program.
+        environ: the environment.
+        stack_file: see `stack_file_path`; None when it is not known. Then what was delivered is checked as well as it
+            can be, and `deviceKeysFile` is refused.
+        project: name of the Pulumi project, the namespace of keys that are written without one.
+
+    Raises:
+        SettingsError: with all problems at once. Nothing was registered or sent.
+    """
+    found = _Examination(config, environ, stack_file, project)
+    found.run()
+    place, problems = locate_enos(found.enos, environ, found.enos_problem, present=found.present)
+    problems = [*found.problems, *environment_problems(environ), *problems]
+    if problems or place.gateway is None or place.org_id is None:
+        raise SettingsError(_without_repetitions(problems))
+    return StackSettings(place.gateway, place.org_id, found.deadline, found.sets)
+
+
+def check_stack_file(stack_file: Path, *, project: str = ENOS_OTA) -> tuple[Problem, ...]:
+    """Every problem of a stack file and its key files, by file and line, without Pulumi, environment or network."""
+    found = _Examination(None, {}, stack_file, project)
+    if found.document is None:
+        return (Problem("there is no such file", documents.shown_path(stack_file)),)
+    found.run()
+    _, problems = locate_enos(found.enos, {}, found.enos_problem)
+    return in_order([*found.problems, *problems])
+
+
+class _Examination:
+    """One reading of a stack's configuration; what is wrong gathers in `problems`."""
+
+    def __init__(
+        self, config: Mapping[str, str] | None, environ: Mapping[str, str], stack_file: Path | None, project: str
+    ) -> None:
+        self.document: Document | None = documents.read(stack_file, project) if stack_file else None
+        self.problems: list[Problem] = []
+        self.enos: dict[str, Any] = {}  # what is valid under enos:
+        self.present: frozenset[str] = frozenset()  # what is given there, right or wrong
+        self.deadline = EnosOtaKeys().deadline
+        self.sets: tuple[SetSettings, ...] = ()
+        self._delivered = config
+        self._secret_keys = _secret_keys(environ)
+        self._stack_file = stack_file
+
+    def run(self) -> None:
+        if self.document:
+            self.problems.extend(self.document.flaws)
+            if self.document.flaws and not self.document.values:
+                # Nothing was read, so everything would be missing.
+                raise SettingsError(self.problems)
+            self._compare(self.document)
+        values = self._values()
+        self.problems.extend(self._unknown(values))
+        for namespace in NAMESPACES:
+            self._check_namespace(namespace, values)
+
+    def problem(self, key: str, path: Sequence[str | int], text: str) -> Problem:
+        """A problem with a value, wherever that came from."""
+        if self.document and key in self.document.values:
+            return self.document.problem(key, path, text)
+        return Problem(text, path=label((key, *path)))
+
+    def enos_problem(self, name: str, text: str) -> Problem:
+        """A problem with a key under `enos:`."""
+        return self.problem(f"{ENOS}:{name}", (), text)
+
+    def _values(self) -> dict[str, Any]:
+        delivered = dict(self._delivered or {})
+        return delivered | self.document.values if self.document else delivered
+
+    def _compare(self, document: Document) -> None:
+        """Refuse a value that was mangled between file and program, and a file that is not the one Pulumi read."""
+        if self._delivered is None:
+            return
+        other = [
+            key
+            for key, value in document.values.items()
+            if _is_known(key)
+            and not (key in self._delivered and documents.agrees(value, self._delivered[key]))
+            and value is not None
+        ]
+        if other:
+            text = (
+                f"Pulumi handed on other values than this file holds for {', '.join(other)}:"
+                " it was edited meanwhile, or pulumi --config-file names another file;"
+                " only this one can be checked, so put the settings here"
+            )
+            self.problems.append(document.problem(other[0], (), text))
+
+    def _unknown(self, values: Mapping[str, Any]) -> Iterator[Problem]:
+        for key in values:
+            namespace, _, name = key.partition(":")
+            model = NAMESPACES.get(namespace)
+            if model and name in model.names():
+                continue
+            if model and name in model.not_enforced:
+                yield self.problem(key, (), f"{key} {NOT_ENFORCED}")
+                continue
+            meant = nearest_qualified(namespace, name)
+            if model or (meant and similar_namespace(namespace)):
+                text = f"{shown(key)} is no configuration key" + (f"; did you mean {meant}?" if meant else "")
+                yield self.problem(key, (), text)
+
+    def _check_namespace(self, namespace: str, values: Mapping[str, Any]) -> None:
+        model = NAMESPACES[namespace]
+        given = {name: values[key] for name in model.names() if (key := f"{namespace}:{name}") in values}
+        if namespace == ENOS:
+            self.present = frozenset(given)
+        self._check_secrets(namespace, given)
+        if namespace == ENOS_OTA and SETS in given:
+            self._check_sets(given.pop(SETS))
+        try:
+            checked = model.model_validate(given)
+        except ValidationError as error:
+            for path, text in explain(error, model, noun=f"{namespace}: key"):
+                self.problems.append(self.problem(f"{namespace}:{path[0]}", path[1:], f"{namespace}:{text}"))
+                given.pop(str(path[0]), None)
+        else:
+            if isinstance(checked, EnosOtaKeys):
+                self.deadline = checked.deadline
+        if namespace == ENOS:
+            self.enos = given
+
+    def _check_secrets(self, namespace: str, given: dict[str, Any]) -> None:
+        """Refuse secrets that would show, and the one that must be secret and is not; take out what is encrypted."""
+        for name, value in list(given.items()):
+            key = f"{namespace}:{name}"
+            written = self.document is not None and key in self.document.values
+            paths = list(documents.secrets(value)) if written else [()] if key in (self._secret_keys or ()) else []
+            if namespace == ENOS and name in SECRETS:
+                secret = bool(paths) or (not written and self._secret_keys is None)
+                if key == _APP_SECRET and not secret:
+                    text = f"{key} stands there in plain text: pulumi config set --secret {key}"
+                    self.problems.append(self.problem(key, (), text))
+                if written and paths:
+                    given.pop(name)
+                    if self._delivered and key in self._delivered:
+                        given[name] = self._delivered[key]
+                continue
+            for path in paths:
+                why = "device keys and outcomes show in previews" if name == SETS else "it shows in previews and state"
+                text = f"{label((key, *path))} must not be secret: {why}; write it in plain text"
+                self.problems.append(self.problem(key, path, text))
+            if () in paths and written:
+                given.pop(name)
+            elif paths and written:
+                given[name] = _stand_in(value)
+
+    def _check_sets(self, value: Any) -> None:
+        items = value
+        if isinstance(value, str):
+            try:
+                items = json.loads(value)
+            except (ValueError, RecursionError):
+                items = None
+        if not isinstance(items, list):
+            self.problems.append(self.problem(SETS_KEY, (), f"{SETS_KEY} must be a list of sets"))
+            return
+        self.sets, problems = read_sets(items, lambda path, text: self.problem(SETS_KEY, path, text), self._key_files())
+        self.problems.extend(problems)
+
+    def _key_files(self) -> KeyFilesAt | str:
+        if self._stack_file is None:
+            return "that is not known here (pulumi --config-file hides it)"
+        if self.document is None:
+            return f"there is none at {documents.shown_path(self._stack_file)}"
+        directory = self._stack_file.parent
+        project = next((parent for parent in directory.resolve().parents if _is_project(parent)), directory)
+        if _is_project(directory):
+            project = directory
+        name = documents.shown_path(directory)
+        return KeyFilesAt(directory, project, "" if name == "." else name)
+
+
+def _is_known(key: str) -> bool:
+    namespace, _, name = key.partition(":")
+    return namespace in NAMESPACES and name in NAMESPACES[namespace].names()
+
+
+def _is_project(directory: Path) -> bool:
+    return any((directory / name).is_file() for name in ("Pulumi.yaml", "Pulumi.yml"))
+
+
+def _secret_keys(environ: Mapping[str, str]) -> frozenset[str] | None:
+    """The keys that Pulumi calls secret; None when it said nothing."""
+    try:
+        listed = json.loads(environ.get(SECRET_KEYS_VARIABLE, ""))
+    except ValueError:
+        return None
+    return frozenset(str(key) for key in listed) if isinstance(listed, list) else None
+
+
+def _stand_in(value: Any, path: str = "secret") -> Any:
+    """The same value with a text of its own for each secret, so that one mistake is told once."""
+    if documents.is_secret(value):
+        return path
+    if isinstance(value, dict):
+        return {key: _stand_in(inner, f"{path}.{key}") for key, inner in value.items()}
+    if isinstance(value, list):
+        return [
+            inner if isinstance(inner, str) else _stand_in(inner, f"{path}.{position}")
+            for position, inner in enumerate(value)
+        ]
+    return value
+
+
+def _without_repetitions(problems: list[Problem]) -> list[Problem]:
+    """Of a value that must not be secret nothing else is worth saying: what was checked was a stand-in."""
+    secret = {problem.path for problem in problems if " must not be secret: " in problem.text}
+    return [
+        problem
+        for problem in problems
+        if problem.path not in secret or not problem.path or " must not be secret: " in problem.text
+    ]

@@ -1,0 +1,128 @@
+"""From what pydantic found to what an operator reads."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any, Final
+
+from enos_ota.settings.models import NAMESPACES, SECRETS, Keys
+from enos_ota.settings.problems import label
+from enos_ota.yamltext import Unquoted, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+NOT_ENFORCED: Final = "is not enforced by this version, so it is refused rather than ignored; remove it"
+
+_FIXED: Final = {
+    "missing": "is missing",
+    "string_too_short": "is empty",
+    "too_short": "is empty",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false, without quotes",
+    "list_type": "must be a list",
+    "model_type": "must be a mapping of keys and values",
+    "model_attributes_type": "must be a mapping of keys and values",
+    "dict_type": "must be a mapping of keys and values",
+}
+_BOUNDS: Final = {
+    "greater_than": ("must be more than", "gt"),
+    "greater_than_equal": ("must be at least", "ge"),
+    "less_than": ("must be less than", "lt"),
+    "less_than_equal": ("must be at most", "le"),
+}
+
+
+def explain(error: ValidationError, model: type[Keys], *, noun: str) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Each error as its path and a sentence that begins with the key.
+
+    Args:
+        error: what pydantic raised.
+        model: the mapping it was raised for.
+        noun: what such a key is called in "onToolate is no …".
+    """
+    for details in error.errors(include_url=False, include_context=True):
+        path = details["loc"]
+        if details["type"] == "extra_forbidden":
+            yield path, unknown(str(path[-1]), model, noun=noun)
+        elif path and path[0] == "preflight" and details["input"] in ("on", True):
+            yield path, f"preflight: on {NOT_ENFORCED}"
+        else:
+            yield path, f"{label(path)} {_what(details)}".strip()
+
+
+def unknown(key: str, model: type[Keys], *, noun: str) -> str:
+    """What to say about a key that the model does not have."""
+    if key in model.not_enforced:
+        return f"{key} {NOT_ENFORCED}"
+    hint = nearest(key, [*model.names(), *model.not_enforced])
+    return f"{shown(key)} is no {noun}" + (f"; did you mean {hint}?" if hint else "")
+
+
+def nearest(word: str, words: Iterable[str]) -> str | None:
+    """The word that was probably meant, None when nothing is near. Case, - and _ do not count."""
+    plain = {_folded(candidate): candidate for candidate in words}
+    found = difflib.get_close_matches(_folded(word), plain, n=1, cutoff=0.7)
+    return plain[found[0]] if found else None
+
+
+def nearest_qualified(namespace: str, name: str) -> str | None:
+    """The full configuration key that was probably meant by `namespace:name`, None when nothing is near."""
+    close = nearest(namespace, NAMESPACES)
+    # The same name may be known in both namespaces; the one that was written goes first.
+    order = sorted(NAMESPACES, key=lambda candidate: candidate != close)
+    names = {
+        key: space for space in reversed(order) for key in [*NAMESPACES[space].names(), *NAMESPACES[space].not_enforced]
+    }
+    found = nearest(name, names)
+    return f"{names[found]}:{found}" if found else None
+
+
+def similar_namespace(namespace: str) -> bool:
+    """Whether a namespace that is not ours reads as if it were meant to be."""
+    return nearest(namespace, NAMESPACES) is not None
+
+
+def spelled(value: Any) -> str:
+    """A value that is no text as it was probably written."""
+    return shown(str(value).lower() if isinstance(value, bool) else str(value))
+
+
+def _what(details: ErrorDetails) -> str:
+    kind, value, context = details["type"], details["input"], details.get("ctx", {})
+    if kind in _FIXED:
+        return _FIXED[kind]
+    if kind in _BOUNDS:
+        words, bound = _BOUNDS[kind]
+        return f"{words} {context[bound]:g}"
+    if kind == "string_type":
+        return _no_text(value, secret=bool(SECRETS & set(details["loc"])))
+    if kind == "string_too_long":
+        return f"is longer than {context['max_length']} characters"
+    if kind == "literal_error":
+        return _no_choice(value, str(context["expected"]))
+    return details["msg"]
+
+
+def _no_text(value: Any, *, secret: bool) -> str:
+    if isinstance(value, (list, dict)):
+        return f"must be a text, not a {'list' if isinstance(value, list) else 'mapping'}"
+    given = "is not in quotes" if secret else f"is {spelled(value)} without quotes"
+    return f"{given}, and Pulumi may turn that into another text: put it in quotes"
+
+
+def _no_choice(value: Any, expected: str) -> str:
+    choices = [word.strip("' ") for word in expected.replace(" or ", ",").split(",")]
+    hint = nearest(value, choices) if isinstance(value, str) else None
+    given = f'is "{shown(str(value))}", ' if isinstance(value, (str, Unquoted)) else ""
+    return f"{given}must be {' or '.join(choices)}" + (f"; did you mean {hint}?" if hint else "")
+
+
+def _folded(word: str) -> str:
+    return word.lower().replace("-", "").replace("_", "")
