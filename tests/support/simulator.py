@@ -29,10 +29,10 @@ import requests
 
 from enos_ota.simulator.fleet import parse_fleet
 from enos_ota.simulator.server import listen, make_server, url_of
-from enos_ota.simulator.simulator import Simulator
+from enos_ota.simulator.simulator import Simulator, wall_clock
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
 JOB = "65a1b2c3d4e5f60718293a4b"
@@ -132,12 +132,17 @@ class RunningSimulator:
 
 
 @contextlib.contextmanager
-def running_simulator(fleet: dict[str, Any] | None = None, **switches: object) -> Iterator[RunningSimulator]:
-    """A simulator in a thread of this process, with `SMALL_FLEET` if no fleet is given. It is gone at the end."""
+def running_simulator(
+    fleet: dict[str, Any] | None = None, *, clock: Callable[[], int] = wall_clock, **switches: object
+) -> Iterator[RunningSimulator]:
+    """A simulator in a thread of this process, with `SMALL_FLEET` if no fleet is given. It is gone at the end.
+
+    With a clock of the test's own (Unix ms), waiting for the simulator takes no time.
+    """
     content = SMALL_FLEET if fleet is None else fleet
     parsed = parse_fleet(content | {"switches": {**content.get("switches", {}), **switches}})
     listening = listen("127.0.0.1", 0)
-    server = make_server(Simulator(parsed))
+    server = make_server(Simulator(parsed, clock=clock))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="simulator")
     app = parsed.apps[0]
     running = RunningSimulator(url_of(listening), parsed.orgs[0], app.app_key, app.app_secret, os.getpid())
