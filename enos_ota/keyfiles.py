@@ -108,12 +108,16 @@ def _text(path: Path) -> str:
     try:
         # The descriptor is asked and not the path, so that what was judged is what is read. Without O_NONBLOCK a named
         # pipe would keep us waiting for a writer.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-            found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode):
-                what = "a directory" if stat.S_ISDIR(found.st_mode) else "no regular file"
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            mode = os.fstat(descriptor).st_mode
+            if not stat.S_ISREG(mode):
+                what = "a directory" if stat.S_ISDIR(mode) else "no regular file"
                 raise _UnreadableError(KeyFileProblem(None, f"is {what}, not a key file"))
-            data = file.read(MAX_BYTES + 1)
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                data = file.read(MAX_BYTES + 1)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         raise _UnreadableError(KeyFileProblem(None, "there is no such file")) from None
     except OSError as error:

@@ -13,7 +13,7 @@ from enos_ota.settings.problems import Problem, SettingsError
 from enos_ota.settings.wording import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
 CONNECT_TIMEOUT: Final = 5.0
 """Seconds until a connection must stand; less when `enos:requestTimeout` is less."""
@@ -62,11 +62,44 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Gateway and organization; None where it is missing or wrong, which is then a problem."""
+class Address:
+    """Which EnOS, and which organization in it.
 
-    gateway: str | None
-    org_id: str | None
+    Attributes:
+        gateway: in the normal form of `enos_ota.enos.check_gateway`.
+        org_id: the organization.
+    """
+
+    gateway: str
+    org_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Stack:
+    """What the stack says under `enos:`, keys that are wrong left out of `sound` and reported in `problems`."""
+
+    present: frozenset[str]
+    sound: dict[str, str]
+    keys: EnosKeys
+    problems: list[Problem]
+
+
+def load_address(get: Callable[[str], str | None], environ: Mapping[str, str]) -> Address:
+    """Gateway and organization for a program that declares sets of its own; no credentials are needed.
+
+    Args:
+        get: the text of a configuration key such as `enos:apiGateway`, or None.
+        environ: the environment.
+
+    Raises:
+        SettingsError: with every problem.
+    """
+    stack = _read_stack(get, ("apiGateway", "orgId"))
+    address, problems = find_address(stack.sound, environ, _unplaced, present=stack.present)
+    problems = [*stack.problems, *environment_problems(environ), *problems]
+    if address is None or problems:
+        raise SettingsError(problems)
+    return address
 
 
 def load_connection(get: Callable[[str], str | None], environ: Mapping[str, str]) -> Connection:
@@ -79,29 +112,19 @@ def load_connection(get: Callable[[str], str | None], environ: Mapping[str, str]
     Raises:
         SettingsError: with every problem; among them missing credentials, which only a program may do without.
     """
-    given = {name: text for name in EnosKeys.names() if (text := get(f"{ENOS}:{name}")) is not None}
-    problems: list[Problem] = []
-    keys = EnosKeys()
-    sound = given
-    try:
-        keys = EnosKeys.model_validate(given)
-    except ValidationError as error:
-        for path, text in explain(error, EnosKeys, noun=f"{ENOS}: key"):
-            problems.append(Problem(f"{ENOS}:{text}", path=f"{ENOS}:{path[0]}"))
-            sound = {name: value for name, value in sound.items() if name != path[0]}
-    faults = environment_problems(environ)
-    place, more = locate_enos(
-        sound, environ, lambda name, text: Problem(text, path=f"{ENOS}:{name}"), present=given.keys()
-    )
-    credentials = None if problems or faults else _credentials(keys, environ)
-    problems += [*faults, *more]
-    if credentials is None and not problems:
-        problems.append(Problem(_no_credentials(keys)))
-    if problems or credentials is None or place.gateway is None or place.org_id is None:
+    stack = _read_stack(get, EnosKeys.names())
+    faults = [*stack.problems, *environment_problems(environ)]
+    address, more = find_address(stack.sound, environ, _unplaced, present=stack.present)
+    credentials = None if faults else _credentials(stack.keys, environ)
+    problems = [*faults, *more]
+    if credentials is None and not faults:
+        problems.append(Problem(_no_credentials(stack.keys)))
+    if address is None or credentials is None or problems:
         raise SettingsError(problems)
+    keys = stack.keys
     return Connection(
-        gateway=place.gateway,
-        org_id=place.org_id,
+        gateway=address.gateway,
+        org_id=address.org_id,
         credentials=credentials,
         ca_bundle=environ.get(_VARIABLES["caBundle"]) or keys.ca_bundle,
         timeout=Timeout(connect=min(CONNECT_TIMEOUT, keys.request_timeout), read=keys.request_timeout),
@@ -136,13 +159,13 @@ def environment_problems(environ: Mapping[str, str]) -> list[Problem]:
     return problems
 
 
-def locate_enos(
+def find_address(
     stack: Mapping[str, Any],
     environ: Mapping[str, str],
     locate: Callable[[str, str], Problem],
     *,
     present: Collection[str] | None = None,
-) -> tuple[Place, list[Problem]]:
+) -> tuple[Address | None, list[Problem]]:
     """Gateway and organization of environment and stack, which must not contradict each other.
 
     Args:
@@ -153,10 +176,10 @@ def locate_enos(
     """
     problems: list[Problem] = []
     found: dict[str, str | None] = {}
+    around = _from_environment(environ)
     for name, noun in (("apiGateway", "gateway"), ("orgId", "organization")):
         variable, key = _VARIABLES[name], f"{ENOS}:{name}"
-        inside, outside = stack.get(name), _from_environment(environ).get(name)
-        outside_given = outside is not None
+        inside, outside = stack.get(name), around.get(name)
         if name == "apiGateway":
             inside = _gateway(inside, key, lambda text: problems.append(locate("apiGateway", text)))
             outside = _gateway(outside, variable, lambda text: problems.append(Problem(text)))
@@ -169,11 +192,28 @@ def locate_enos(
                 )
             )
         found[name] = inside or outside
-        if present is not None and name not in present and not outside_given:
+        if present is not None and name not in present and name not in around:
             problems.append(
                 Problem(f"no {noun}: set {key} in the stack file or {variable} in the environment", path=key)
             )
-    return Place(found["apiGateway"], found["orgId"]), problems
+    gateway, org_id = found["apiGateway"], found["orgId"]
+    return (Address(gateway, org_id) if gateway and org_id else None), problems
+
+
+def _unplaced(name: str, text: str) -> Problem:
+    return Problem(text, path=f"{ENOS}:{name}")
+
+
+def _read_stack(get: Callable[[str], str | None], names: Iterable[str]) -> _Stack:
+    given = {name: text for name in names if (text := get(f"{ENOS}:{name}")) is not None}
+    sound, problems = dict(given), []
+    try:
+        EnosKeys.model_validate(given)
+    except ValidationError as error:
+        for path, text in explain(error, EnosKeys, noun=f"{ENOS}: key"):
+            problems.append(_unplaced(str(path[0]), f"{ENOS}:{text}"))
+            sound.pop(str(path[0]), None)
+    return _Stack(frozenset(given), sound, EnosKeys.model_validate(sound), problems)
 
 
 def _gateway(url: str | None, source: str, note: Callable[[str], None]) -> str | None:

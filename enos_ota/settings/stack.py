@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from enos_ota.settings import document as documents
-from enos_ota.settings.connection import environment_problems, locate_enos
+from enos_ota.settings.connection import environment_problems, find_address
 from enos_ota.settings.models import ENOS, ENOS_OTA, NAMESPACES, SECRETS, SETS, EnosOtaKeys
 from enos_ota.settings.problems import Problem, SettingsError, in_order, label
 from enos_ota.settings.sets import SETS_KEY, KeyFilesAt, SetSettings, read_sets
@@ -66,11 +66,11 @@ def load_stack(
     """
     found = _Examination(config, environ, stack_file, project)
     found.run()
-    place, problems = locate_enos(found.enos, environ, found.enos_problem, present=found.present)
+    address, problems = find_address(found.enos, environ, found.enos_problem, present=found.present)
     problems = [*found.problems, *environment_problems(environ), *problems]
-    if problems or place.gateway is None or place.org_id is None:
+    if problems or address is None:
         raise SettingsError(_without_repetitions(problems))
-    return StackSettings(place.gateway, place.org_id, found.deadline, found.sets)
+    return StackSettings(address.gateway, address.org_id, found.deadline, found.sets)
 
 
 def check_stack_file(stack_file: Path, *, project: str = ENOS_OTA) -> tuple[Problem, ...]:
@@ -79,7 +79,7 @@ def check_stack_file(stack_file: Path, *, project: str = ENOS_OTA) -> tuple[Prob
     if found.document is None:
         return (Problem("there is no such file", documents.shown_path(stack_file)),)
     found.run()
-    _, problems = locate_enos(found.enos, {}, found.enos_problem)
+    _, problems = find_address(found.enos, {}, found.enos_problem)
     return in_order([*found.problems, *problems])
 
 

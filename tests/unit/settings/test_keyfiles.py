@@ -1,0 +1,113 @@
+"""Key files: three formats, and one clear error for everything that is wrong with one."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from enos_ota import keyfiles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def write(directory: Path, name: str, content: str | bytes) -> Path:
+    path = directory / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(keyfiles.KeyFileError) as caught:
+        keyfiles.read(path, name=path.name)
+    return str(caught.value)
+
+
+def test_text_holds_one_key_a_line(tmp_path: Path) -> None:
+    path = write(tmp_path, "k.txt", "# waiting on 3 May\n\ndk-01\n  dk-02\t\n  # more\ndk#03 # x\n")
+    assert keyfiles.read(path) == ("dk-01", "dk-02", "dk#03 # x")
+
+
+def test_duplicates_and_order_are_left_to_the_caller(tmp_path: Path) -> None:
+    assert keyfiles.read(write(tmp_path, "k.txt", "b\na\nb")) == ("b", "a", "b")
+
+
+@pytest.mark.parametrize("name", ["k.txt", "k.csv", "k.yaml", "k.yml", "K.TXT"])
+def test_crlf_and_a_byte_order_mark_are_accepted(tmp_path: Path, name: str) -> None:
+    lines = {"csv": "deviceKey\r\na\r\nb\r\n", "txt": "a\r\nb\r\n"}.get(name[-3:].lower(), "- a\r\n- b\r\n")
+    assert keyfiles.read(write(tmp_path, name, b"\xef\xbb\xbf" + lines.encode())) == ("a", "b")
+
+
+def test_csv_takes_the_column_by_its_name_and_passes_over_empty_rows(tmp_path: Path) -> None:
+    path = write(tmp_path, "k.csv", 'site,deviceKey\nA,"dk,01"\n\n,\nB, dk-02 \n')
+    assert keyfiles.read(path) == ("dk,01", "dk-02")
+
+
+def test_yaml_is_a_list_of_texts(tmp_path: Path) -> None:
+    assert keyfiles.read(write(tmp_path, "k.yaml", '- "0012"\n- dk-02\n')) == ("0012", "dk-02")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("k.txt", "", "k.txt: holds no device key"),
+        ("k.txt", "# only this\n", "k.txt: holds no device key"),
+        ("k.yaml", "", "k.yaml: holds no device key"),
+        ("k.csv", "deviceKey\n", "k.csv: holds no device key"),
+        ("k.txt", b"dk-01\n# \xfcber\n", "k.txt:2: is not UTF-8: save the file as UTF-8"),
+        ("k.txt", "a\nb\x00\n", "k.txt:2: 1 device key with control characters (line 2: 'b\\x00')"),
+        ("k.txt", "a\rb", "k.txt:1: 1 device key with control characters (line 1: 'a\\rb')"),
+        ("k.csv", "", "k.csv:1: has no column deviceKey; its header names nothing"),
+        ("k.csv", "id,devicekey\n1,a\n", "k.csv:1: has no column deviceKey; its header names id, devicekey"),
+        (
+            "k.csv",
+            "id;deviceKey\n1;a\n",
+            "k.csv:1: has no column deviceKey; its header names id;deviceKey; columns are separated by commas",
+        ),
+        ("k.csv", "deviceKey,deviceKey\na,b\n", "k.csv:1: has more than one column deviceKey"),
+        ("k.csv", "id,deviceKey\n1,a\n2\n", "k.csv:3: 1 device key empty (line 3: '')"),
+        ("k.csv", 'deviceKey\na\n"b\nc"\n', "k.csv:3: 1 device key with control characters (line 3: 'b\\nc')"),
+        ("k.yaml", "a: b\n", "k.yaml:1: must hold one list of device keys"),
+        (
+            "k.yaml",
+            "- a\n- 0012\n- 1e5\n",
+            "k.yaml:2: 2 device keys not a text: put it in quotes (line 2: 0012, line 3: 1e5)",
+        ),
+        ("k.json", "[]", "k.json: a key file ends in .txt, .csv, .yaml or .yml"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
+    assert refusal(write(tmp_path, name, content)) == message
+
+
+def test_broken_quotes_in_csv_are_named_with_their_line(tmp_path: Path) -> None:
+    assert refusal(write(tmp_path, "k.csv", 'deviceKey\na\n"b"c\n')).startswith("k.csv:3: this is not CSV: ")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "k.txt") == "k.txt: there is no such file"
+
+
+def test_a_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "k.txt").mkdir()
+    assert refusal(tmp_path / "k.txt") == "k.txt: is a directory, not a key file"
+
+
+def test_a_named_pipe_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "k.txt")
+    assert refusal(tmp_path / "k.txt") == "k.txt: is no regular file, not a key file"
+
+
+def test_a_file_over_the_limit_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "k.txt", "")
+    os.truncate(path, keyfiles.MAX_BYTES + 1)
+    assert refusal(path) == "k.txt: is larger than 64 MiB"
+
+
+def test_every_kind_of_problem_has_its_line(tmp_path: Path) -> None:
+    assert refusal(write(tmp_path, "k.txt", f"a\n{'x' * 257}\nb\tc\n")).splitlines() == [
+        f"k.txt:2: 1 device key longer than 256 characters (line 2: '{'x' * 36}…)",
+        "k.txt:3: 1 device key with control characters (line 3: 'b\\tc')",
+    ]

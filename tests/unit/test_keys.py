@@ -1,0 +1,86 @@
+"""Device keys: one canonical text, and what no set may hold."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enos_ota import keys
+
+sound_keys = st.text(min_size=1, max_size=keys.MAX_KEY_LENGTH).filter(lambda key: keys.problem(key) is None)
+
+
+def test_the_text_is_sorted_unique_and_ends_each_key_with_a_newline() -> None:
+    assert keys.to_text(["b", "a", "b", "C"]) == "C\na\nb\n"
+
+
+def test_no_keys_are_an_empty_text() -> None:
+    assert keys.to_text([]) == ""
+
+
+def test_a_text_without_the_last_newline_is_forgiven() -> None:
+    assert keys.from_text("b\na") == ("a", "b")
+
+
+@given(st.lists(sound_keys))
+def test_every_sound_set_survives_its_text(device_keys: list[str]) -> None:
+    assert keys.from_text(keys.to_text(device_keys)) == tuple(sorted(set(device_keys)))
+
+
+@given(st.lists(sound_keys), st.randoms())
+def test_order_and_duplicates_do_not_change_the_text(device_keys: list[str], chance: object) -> None:
+    shuffled = [*device_keys, *device_keys[:2]]
+    getattr(chance, "shuffle")(shuffled)  # noqa: B009 - hypothesis's own random, typed as object here
+    assert keys.to_text(shuffled) == keys.to_text(device_keys)
+
+
+@pytest.mark.parametrize("key", ["dk-01", "it's", 'say "hi"', "a b", "#1", "ключ", "x" * 256, "a,b;c", "\u00a0x"])
+def test_a_key_may_hold_anything_printable(key: str) -> None:
+    assert keys.problem(key) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        ("", "empty"),
+        (" \u00a0", "empty"),
+        ("a\tb", "with control characters"),
+        ("a\nb", "with control characters"),
+        ("a\x00", "with control characters"),
+        ("a\x85b", "with control characters"),
+        ("a\u2028b", "with control characters"),
+        ("a\ud800", "with control characters"),
+        ("x" * 257, "longer than 256 characters"),
+        (12345, "not a text: put it in quotes"),
+        (None, "not a text: put it in quotes"),
+    ],
+)
+def test_what_no_set_may_hold(key: object, kind: str) -> None:
+    assert keys.problem(key) == kind
+
+
+def test_an_empty_set_is_told_what_ends_a_set() -> None:
+    assert keys.problems([]) == ["no device keys; to end a set remove the whole set, what is cancelled stays cancelled"]
+
+
+def test_an_iterator_that_is_used_up_is_still_judged() -> None:
+    assert keys.problems(iter(["a", ""])) == ["1 device key empty (no. 2: '')"]
+
+
+def test_each_kind_of_problem_is_one_short_sentence() -> None:
+    assert keys.problems(["ok", "", 7, "a\nb", "", "", "", "y" * 300]) == [
+        "4 device keys empty (no. 2: '', no. 5: '', no. 6: '', …)",
+        "1 device key not a text: put it in quotes (no. 3: 7)",
+        "1 device key with control characters (no. 4: 'a\\nb')",
+        f"1 device key longer than 256 characters (no. 8: '{'y' * 36}…)",
+    ]
+
+
+def test_a_sound_set_has_no_problems() -> None:
+    assert keys.problems(["b", "a", "a"]) == []
+
+
+def test_a_finding_says_where_in_the_words_of_the_caller() -> None:
+    (finding,) = keys.findings(["a", ""])
+    assert finding.sentence(lambda position: f"line {position + 10}") == "1 device key empty (line 11: '')"
