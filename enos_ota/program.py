@@ -38,12 +38,11 @@ def declare_sets() -> list[CancelledTaskSet]:
 
 
 def _settings() -> StackSettings:
-    stack_file = stack_file_path(Path.cwd(), pulumi.get_stack())
     try:
         return load_stack(
             dict(CONFIG.get()),
             os.environ,
-            stack_file=stack_file if stack_file.is_file() else None,
+            stack_file=stack_file_path(Path.cwd(), pulumi.get_stack()),
             project=pulumi.get_project(),
         )
     except SettingsError as error:

@@ -28,7 +28,7 @@ from pulumi.output import Unknown
 from enos_ota import keys, liveness
 from enos_ota.enos import SYSTEM_CLOCK, AuthenticationError, ConfigurationError, EnosClient, EnosError
 from enos_ota.reconciler import Limits, Reconciler, Record, plan
-from enos_ota.settings import Connection, SettingsError, load_connection
+from enos_ota.settings import WAYS_OUT, Connection, SettingsError, load_connection
 from enos_ota.state import IDENTITY, METADATA, Declared, declared_of, inputs_of, outputs_of, record_of
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class Session:
             # Without an address nobody can tell whether the engine lives: then nothing is written.
             may_write=lambda: engine is not None and liveness.is_alive(engine),
             markers=connection.cancelled_markers,
-            limits=Limits(batch_size=connection.batch_size, deadline=connection.deadline),
+            limits=Limits(batch_size=connection.batch_size, deadline=1800),
         )
 
 
@@ -191,8 +191,5 @@ def _is_unknown(value: object) -> bool:
 
 def _fail(text: str, error: Exception) -> NoReturn:
     if isinstance(error, AuthenticationError):
-        text += (
-            "\nA secret that was rotated in the stack file alone is not seen by a refresh: add --run-program, or set "
-            "ENOS_APP_KEY and ENOS_APP_SECRET. With --refresh=false a preview still shows the declared change."
-        )
+        text += f"\n{WAYS_OUT}"
     raise RuntimeError(text) from None

@@ -138,34 +138,37 @@ class Cancellation:
 
     def _send(self, keys: Sequence[str], size: int) -> None:
         for batch in chunks(keys, size):
-            self._send_batch(self._seen_before_sending(batch))
+            if self._is_often_refused() and not all(key in self._seen for key in batch):
+                self._look(batch)
+                eligible = self._cancellable(batch)
+                self._recent.append(len(eligible) < len(batch))
+                self._send_batch(eligible)
+            else:
+                self._recent.append(not self._send_batch(batch))
 
-    def _seen_before_sending(self, batch: Sequence[str]) -> Sequence[str]:
-        """While more than a third of the last batches were refused, a batch is read before it is sent."""
-        if sum(self._recent) * 3 <= len(self._recent) or all(key in self._seen for key in batch):
-            return batch
-        self._look(batch)
-        return self._cancellable(batch)
+    def _is_often_refused(self) -> bool:
+        """More than a third of the last batches were refused, or would have been had they not been read first."""
+        return sum(self._recent) * 3 > len(self._recent)
 
-    def _send_batch(self, batch: Sequence[str]) -> None:
+    def _send_batch(self, batch: Sequence[str]) -> bool:
         """Send keys until none of them can be cancelled any more, a bounded number of times.
 
         A refused call or a lost answer is looked at, and only what is still cancellable is sent again.
+
+        Returns:
+            Whether the first call was accepted.
         """
         wait = _FIRST_WAIT
         refusal: EnosError | None = None
         for attempt in range(_ROUNDS):
             if not batch:
-                return
+                break
             if len(batch) > self._most:
-                for part in chunks(batch, self._most):
-                    self._send_batch(part)
-                return
+                parts = [self._send_batch(part) for part in chunks(batch, self._most)]
+                return attempt == 0 and all(parts)
             refusal = self._cancel(batch)
-            if attempt == 0:
-                self._recent.append(refusal is not None)
             if refusal is None:
-                return
+                return attempt == 0
             if attempt:
                 self._clock.sleep(wait)
                 wait = min(wait * 2, _LONGEST_WAIT)
@@ -177,6 +180,7 @@ class Cancellation:
             batch = left
         if batch:
             self._problem = f"{len(batch)} tasks read as cancellable, yet EnOS refused to cancel them: {refusal}"
+        return False
 
     def _cancel(self, batch: Sequence[str]) -> EnosError | None:
         """One cancelTask: None when it was accepted, else why it has to be looked at."""

@@ -1,0 +1,486 @@
+"""What the reconciler sends and reads, and what it makes of it; verdicts come from the simulator's journal."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from enos_ota.enos import AnswerLost, Credentials, EnosClient
+from enos_ota.reconciler import Category, Finding, JobFacts, JobStatus, Limits, Reconciler, Record, plan
+from enos_ota.reconciler.outcome import AFTER_PUSH, UNKNOWN_TEXT
+from tests.support.clock import FakeClock
+from tests.support.simulator import JOB, RunningSimulator, running_simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+
+class World:
+    """A simulator, a client and a reconciler on one clock, which no test has to wait for."""
+
+    def __init__(
+        self,
+        simulator: RunningSimulator,
+        clock: FakeClock,
+        *,
+        client_class: type[EnosClient] = EnosClient,
+        may_write: Callable[[], bool] = lambda: True,
+        markers: Collection[str] = ("Cancelled by user",),
+        limits: Limits | None = None,
+    ) -> None:
+        self.simulator = simulator
+        credentials = Credentials(simulator.app_key, simulator.app_secret)
+        self.client = client_class(simulator.url, simulator.org_id, credentials, clock=clock)
+        self.reconciler = Reconciler(self.client, may_write=may_write, markers=markers, limits=limits, clock=clock)
+
+    def apply(self, *keys: str, previous: Record | None = None, job_id: str = JOB) -> Record:
+        return self.reconciler.apply(job_id, plan(keys, previous or Record()))
+
+    def refresh(self, record: Record) -> Record:
+        return self.reconciler.refresh(JOB, record)
+
+    def writes(self) -> list[list[str]]:
+        """The keys of each cancelTask that arrived, in order."""
+        return [sorted(entry["keys"]) for entry in self.simulator.journal() if entry["operation"] == "cancelTask"]
+
+    def cancelled(self) -> set[str]:
+        return {key for key, (_, desc) in self.simulator.states().items() if desc == "Cancelled by user"}
+
+
+@contextmanager
+def world(
+    fleet: dict[str, Any] | None = None,
+    *,
+    client_class: type[EnosClient] = EnosClient,
+    may_write: Callable[[], bool] = lambda: True,
+    markers: Collection[str] = ("Cancelled by user",),
+    limits: Limits | None = None,
+    **switches: object,
+) -> Iterator[World]:
+    clock = FakeClock()
+    with running_simulator(fleet, clock=lambda: int(clock.time() * 1000), **switches) as simulator:
+        here = World(simulator, clock, client_class=client_class, may_write=may_write, markers=markers, limits=limits)
+        with here.client:
+            yield here
+
+
+def fleet_of(*tasks: dict[str, Any], **job: Any) -> dict[str, Any]:
+    return {"jobs": [{"jobId": JOB, "name": "Pump", "firmwareVersion": "2.3.0", "tasks": list(tasks), **job}]}
+
+
+def many(count: int, **status_of: str) -> dict[str, Any]:
+    """A fleet of k0000, k0001, …, all init but those named."""
+    return fleet_of(
+        *({"deviceKey": key, "status": status_of.get(key, "init")} for key in (f"k{n:04}" for n in range(count)))
+    )
+
+
+def keys(count: int) -> list[str]:
+    return [f"k{n:04}" for n in range(count)]
+
+
+# What is done
+
+
+def test_a_small_set_costs_one_write_and_three_reads() -> None:
+    with world() as here:
+        record = here.apply("dk-01", "dk-02")
+        assert record == Record(
+            frozenset({"dk-01", "dk-02"}), {}, JobFacts(JobStatus.STARTED, "Pump firmware 2.3.0", "2.3.0")
+        )
+        assert here.writes() == [["dk-01", "dk-02"]]
+        assert here.simulator.counters() == {"token/get": 1, "get": 1, "searchTask": 2, "cancelTask": 1}
+
+
+def test_what_is_cancelled_already_is_adopted_without_a_write() -> None:
+    with world() as here:
+        assert here.apply("dk-11").findings == {}
+        assert here.writes() == []
+
+
+def test_nothing_to_do_costs_no_request_at_all() -> None:
+    with world() as here:
+        record = here.apply("dk-01")
+        before = here.simulator.counters()
+        assert here.apply("dk-01", previous=record) == record
+        assert here.simulator.counters() == before
+
+
+def test_one_key_more_costs_requests_for_that_key_only() -> None:
+    with world() as here:
+        record = here.apply("dk-01", "dk-02")
+        here.apply("dk-01", "dk-02", "dk-03", previous=record)
+        assert here.writes() == [["dk-01", "dk-02"], ["dk-03"]]
+
+
+@pytest.mark.parametrize("cancel_mode", ["atomic", "partial"])
+@pytest.mark.parametrize("unknown_key", ["error", "ignore"])
+def test_eligible_keys_are_cancelled_beside_ones_that_are_too_late_or_missing(
+    cancel_mode: str, unknown_key: str
+) -> None:
+    with world(cancel_mode=cancel_mode, unknown_key=unknown_key) as here:
+        record = here.apply("dk-01", "dk-07", "dk-08", "dk-09", "dk-10", "dk-99")
+        assert record.findings == {
+            "dk-07": AFTER_PUSH,
+            "dk-08": Finding(Category.TOO_LATE, "upgrading"),
+            "dk-09": Finding(Category.TOO_LATE, "succeeded"),
+            "dk-10": Finding(Category.TOO_LATE, "failed"),
+            "dk-99": Finding(Category.MISSING),
+        }
+        assert (record.cancelled_count, record.problem) == (2, "")
+        assert here.cancelled() == {"dk-01", "dk-07", "dk-11"}
+
+
+def test_published_tasks_go_first_in_a_small_set() -> None:
+    with world() as here:
+        here.apply("dk-01", "dk-07")
+        assert here.writes() == [["dk-07"], ["dk-01"]]
+
+
+def test_published_tasks_of_a_large_set_go_first_twenty_at_a_time() -> None:
+    published = {f"k{n:04}": "published" for n in range(300, 330)}
+    with world(many(450, **published)) as here:
+        record = here.apply(*keys(450))
+        assert [len(batch) for batch in here.writes()] == [20, 10, 200, 200, 20]
+        assert set(here.writes()[0] + here.writes()[1]) == set(published)
+        assert record.of(Category.CANCELLED) == dict.fromkeys(published, "published")
+        # get, published, ⌈450 / 200⌉ to read back
+        assert here.simulator.counters()["searchTask"] == 1 + 3
+
+
+@pytest.mark.parametrize("cancel_mode", ["atomic", "partial"])
+@pytest.mark.parametrize("unknown_key", ["error", "ignore"])
+def test_ineligible_keys_of_a_large_set_do_not_keep_the_others_from_being_cancelled(
+    cancel_mode: str, unknown_key: str
+) -> None:
+    late = {"k0007": "upgrading", "k0211": "succeeded"}
+    with world(many(400, **late), cancel_mode=cancel_mode, unknown_key=unknown_key) as here:
+        record = here.apply(*keys(410))
+        assert record.of(Category.TOO_LATE) == late
+        assert list(record.of(Category.MISSING)) == keys(410)[400:]
+        assert (record.cancelled_count, record.problem) == (398, "")
+        assert here.cancelled() == set(keys(400)) - late.keys()
+
+
+def test_once_many_batches_are_refused_the_rest_is_read_before_it_is_sent() -> None:
+    late = {f"k{n:04}": "upgrading" for n in range(0, 1000, 50)}
+    with world(many(1000, **late), limits=Limits(batch_size=100)) as here:
+        here.apply(*keys(1000))
+        refused = [entry for entry in here.simulator.journal() if entry["code"] != 0]
+        assert len(refused) == 1
+        assert len(here.cancelled()) == 1000 - len(late)
+
+
+def test_a_limit_on_the_keys_of_a_call_is_found_by_halving_and_kept() -> None:
+    with world(many(400), max_keys=60) as here:
+        assert here.apply(*keys(400)).cancelled_count == 400
+        refused = [entry for entry in here.simulator.journal() if entry["code"] != 0]
+        assert [len(entry["keys"]) for entry in refused] == [200, 100]
+        assert here.simulator.counters()["cancelTask"] == 2 + 4 + 4
+
+
+@pytest.mark.parametrize("key", ["it's", 'say "pump"', "back\\slash"])
+def test_keys_that_no_expression_can_hold_are_cancelled_all_the_same(key: str) -> None:
+    with world(fleet_of({"deviceKey": key, "status": "init"}, {"deviceKey": "dk-01", "status": "init"})) as here:
+        assert here.apply(key).findings == {}
+        assert here.writes() == [[key]]
+
+
+def test_a_key_that_several_products_share_is_not_sent() -> None:
+    fleet = fleet_of(
+        {"deviceKey": "dk-01", "status": "init", "productKey": "pump"},
+        {"deviceKey": "dk-01", "status": "init", "productKey": "valve"},
+        {"deviceKey": "dk-02", "status": "init", "productKey": "pump"},
+    )
+    with world(fleet) as here:
+        assert here.apply("dk-01", "dk-02").findings == {"dk-01": Finding(Category.AMBIGUOUS, "init")}
+        assert here.writes() == [["dk-02"]]
+
+
+# What cancelled looks like
+
+
+def test_a_literal_canceled_status_is_taken_for_cancelled() -> None:
+    with world(cancelled_as="canceled") as here:
+        assert here.apply("dk-01").findings == {}
+
+
+def test_a_configured_marker_is_taken_for_cancelled() -> None:
+    with world(cancelled_marker="已被用户取消", markers=["已被用户取消"]) as here:
+        assert here.apply("dk-01").findings == {}
+
+
+def test_an_unknown_marker_after_an_accepted_cancel_is_cancelled_with_a_remark_that_stays() -> None:
+    with world(cancelled_marker="已被用户取消") as here:
+        record = here.apply("dk-01")
+        assert record.findings == {"dk-01": UNKNOWN_TEXT}
+        assert here.refresh(record) == record
+
+
+def test_a_search_that_lags_behind_is_waited_for() -> None:
+    with world(index_delay=2) as here:
+        assert here.apply("dk-01", "dk-02").findings == {}
+        assert here.writes() == [["dk-01", "dk-02"]]
+
+
+def test_a_search_that_lags_behind_for_longer_than_the_settle_time_leaves_the_keys_pending() -> None:
+    with world(index_delay=60) as here:
+        record = here.apply("dk-01")
+        assert record.findings == {"dk-01": Finding(Category.PENDING, "init", was_cancelled=True)}
+        assert record.keys == frozenset()
+
+
+# What goes wrong
+
+
+def test_an_unknown_job_is_an_outcome_with_the_keys_pending() -> None:
+    with world() as here:
+        record = here.apply("dk-01", job_id="nope")
+        assert (record.keys, record.findings) == (frozenset(), {"dk-01": Finding(Category.PENDING)})
+        assert "24404" in record.problem
+        assert here.simulator.counters() == {"token/get": 1, "get": 1}
+
+
+def test_a_stopped_job_holds_the_keys_for_one_request() -> None:
+    with world() as here:
+        here.simulator.set_job(JOB, "stopped")
+        record = here.apply("dk-01", "dk-08")
+        assert record.keys == {"dk-01", "dk-08"}
+        assert record.findings == {"dk-01": Finding(Category.HELD), "dk-08": Finding(Category.HELD)}
+        assert here.simulator.counters() == {"token/get": 1, "get": 1}
+
+
+def test_keys_added_to_a_deleted_job_are_settled_so_that_nothing_is_planned() -> None:
+    with world() as here:
+        record = here.apply("dk-01")
+        here.simulator.delete_job(JOB)
+        record = here.apply("dk-01", "dk-02", previous=record)
+        assert (record.job.status, record.problem) == (JobStatus.DELETED, "")
+        assert record.keys == {"dk-01", "dk-02"}
+        assert record.findings == {"dk-02": Finding(Category.PENDING)}
+
+
+def test_an_orphan_sends_nothing() -> None:
+    with world(may_write=lambda: False) as here:
+        record = here.apply("dk-01")
+        assert record.keys == frozenset()
+        assert "engine is gone" in record.problem
+        assert here.writes() == []
+
+
+def test_the_engine_is_asked_for_before_every_write() -> None:
+    answers = iter([True, True, False])
+    with world(many(600), may_write=lambda: next(answers)) as here:
+        here.apply(*keys(600))
+        assert len(here.writes()) == 2
+
+
+def test_a_deadline_ends_the_writing_and_keeps_what_was_done() -> None:
+    with world(many(600), limits=Limits(deadline=0)) as here:
+        record = here.apply(*keys(600))
+        assert here.writes() == []
+        assert record.problem == "the deadline of 0 s for one set is over"
+        assert len(record.of(Category.PENDING)) == 600
+
+
+class _LosesAnswers(EnosClient):
+    """Every first cancelTask ends without an answer: processed or not, as the subclass says."""
+
+    processed = True
+    lost = 0
+
+    def cancel_tasks(self, job_id: str, device_keys: Sequence[str]) -> str:
+        if self.lost:
+            return super().cancel_tasks(job_id, device_keys)
+        self.lost += 1
+        if self.processed:
+            super().cancel_tasks(job_id, device_keys)
+        raise AnswerLost("cancelTask: closed", operation="cancelTask", may_have_been_processed=True)
+
+
+class _LosesRequests(_LosesAnswers):
+    processed = False
+
+
+@pytest.mark.parametrize("count", [10, 450])
+def test_a_lost_answer_is_looked_at_and_nothing_is_cancelled_twice(count: int) -> None:
+    with world(many(count), client_class=_LosesAnswers) as here:
+        assert here.apply(*keys(count)).cancelled_count == count
+        sent = [key for batch in here.writes() for key in batch]
+        assert sorted(sent) == keys(count)
+
+
+def test_a_request_that_never_arrived_is_sent_again() -> None:
+    with world(client_class=_LosesRequests) as here:
+        assert here.apply("dk-01").findings == {}
+        assert here.writes() == [["dk-01"]]
+
+
+class _StopsAfterOne(EnosClient):
+    """The job is stopped right after the first cancelTask."""
+
+    simulator: RunningSimulator
+    status = "stopped"
+
+    def cancel_tasks(self, job_id: str, device_keys: Sequence[str]) -> str:
+        answer = super().cancel_tasks(job_id, device_keys)
+        if self.status == "stopped":
+            self.simulator.set_job(job_id, "stopped")
+        else:
+            self.simulator.delete_job(job_id)
+        return answer
+
+
+class _DeletesAfterOne(_StopsAfterOne):
+    status = "deleted"
+
+
+def test_a_job_stopped_half_way_leaves_what_was_done_recorded_and_the_rest_pending() -> None:
+    with world(many(600), client_class=_StopsAfterOne) as here:
+        _StopsAfterOne.simulator = here.simulator
+        record = here.apply(*keys(600))
+        assert record.keys == set(keys(600)[:200])
+        assert record.problem.startswith("the job was stopped meanwhile: ")
+        assert "24617" in record.problem
+
+
+def test_a_job_deleted_half_way_leaves_all_keys_to_be_looked_up() -> None:
+    with world(many(600), client_class=_DeletesAfterOne) as here:
+        _StopsAfterOne.simulator = here.simulator
+        record = here.apply(*keys(600))
+        assert record.keys == frozenset()
+        assert record.problem.startswith("the job was deleted meanwhile: ")
+        settled = here.refresh(record)
+        assert settled.keys == set(keys(600))
+        assert settled.job.status is JobStatus.DELETED
+
+
+def test_a_job_deleted_before_the_read_back_is_not_taken_for_missing_tasks() -> None:
+    with world(client_class=_DeletesAfterOne) as here:
+        _StopsAfterOne.simulator = here.simulator
+        record = here.apply("dk-01")
+        assert record.of(Category.MISSING) == {}
+        assert record.problem.startswith("the job was deleted meanwhile: ")
+
+
+class _CannotReadBack(EnosClient):
+    """Searches fail once something was sent."""
+
+    sent = False
+
+    def cancel_tasks(self, job_id: str, device_keys: Sequence[str]) -> str:
+        self.sent = True
+        return super().cancel_tasks(job_id, device_keys)
+
+    def search_tasks(self, *args: Any, **kwargs: Any) -> Any:
+        if self.sent:
+            raise AnswerLost("searchTask: closed", operation="searchTask")
+        return super().search_tasks(*args, **kwargs)
+
+
+def test_what_cannot_be_read_back_is_pending_and_looked_up_the_next_time() -> None:
+    with world(client_class=_CannotReadBack) as here:
+        record = here.apply("dk-01")
+        assert record.problem == "what was sent could not be read back: searchTask: closed"
+        assert record.findings == {"dk-01": Finding(Category.PENDING, "init", was_cancelled=True)}
+        here.client.sent = False  # type: ignore[attr-defined]  # the network is back
+        assert here.refresh(record).keys == {"dk-01"}
+        assert here.writes() == [["dk-01"]]
+
+
+def test_a_read_that_fails_before_anything_was_sent_raises() -> None:
+    with world(client_class=_CannotReadBack) as here:
+        here.client.sent = True  # type: ignore[attr-defined]  # from the start
+        with pytest.raises(AnswerLost):
+            here.apply("dk-01")
+        assert here.writes() == []
+
+
+# Looking again
+
+
+def test_a_refresh_without_drift_changes_nothing_and_reads_once() -> None:
+    with world() as here:
+        record = here.apply("dk-01", "dk-07")
+        before = here.simulator.counters()
+        assert here.refresh(record) == record
+        after = here.simulator.counters()
+        assert (after["get"] - before["get"], after["searchTask"] - before["searchTask"]) == (1, 1)
+
+
+def test_a_task_that_somebody_retried_leaves_the_settled_keys() -> None:
+    with world() as here:
+        record = here.apply("dk-01", "dk-02")
+        here.simulator.retry(JOB, ["dk-02"])
+        record = here.refresh(record)
+        assert record.keys == {"dk-01"}
+        assert record.findings == {"dk-02": Finding(Category.PENDING, "init", was_cancelled=True)}
+        assert here.apply("dk-01", "dk-02", previous=record).findings == {}
+        assert here.writes() == [["dk-01", "dk-02"], ["dk-02"]]
+
+
+def test_a_task_that_somebody_retried_and_that_went_on_has_escaped() -> None:
+    with world() as here:
+        record = here.apply("dk-01")
+        here.simulator.set_tasks(JOB, ["dk-01"], "upgrading")
+        assert here.refresh(record).findings == {"dk-01": Finding(Category.ESCAPED, "upgrading")}
+
+
+def test_a_task_that_slips_away_between_refresh_and_cancel_has_escaped_not_just_been_late() -> None:
+    with world() as here:
+        record = here.apply("dk-01")
+        here.simulator.retry(JOB, ["dk-01"])
+        record = here.refresh(record)
+        here.simulator.set_tasks(JOB, ["dk-01"], "upgrading")
+        assert here.apply("dk-01", previous=record).findings == {"dk-01": Finding(Category.ESCAPED, "upgrading")}
+
+
+def test_pending_keys_that_a_colleague_cancelled_are_adopted_by_a_refresh() -> None:
+    with world() as here:
+        pending = Record(
+            findings={"dk-11": Finding(Category.PENDING, "init")}, job=JobFacts(JobStatus.STARTED), problem="x"
+        )
+        record = here.refresh(pending)
+        assert record == Record(frozenset({"dk-11"}), {}, record.job)
+
+
+def test_a_stopped_job_costs_one_request_to_refresh_and_changes_no_key() -> None:
+    with world() as here:
+        record = here.apply("dk-01")
+        here.simulator.retry(JOB, ["dk-01"])
+        here.simulator.set_job(JOB, "stopped")
+        before = here.simulator.counters()
+        refreshed = here.refresh(record)
+        assert refreshed == replace(record, job=replace(record.job, status=JobStatus.STOPPED))
+        assert here.simulator.counters() == before | {"get": before["get"] + 1}
+
+
+def test_held_keys_show_as_work_once_the_job_is_started_again() -> None:
+    with world() as here:
+        here.simulator.set_job(JOB, "stopped")
+        record = here.apply("dk-01", "dk-08")
+        here.simulator.set_job(JOB, "started")
+        record = here.refresh(record)
+        assert record.keys == {"dk-08"}
+        assert record.findings == {
+            "dk-01": Finding(Category.PENDING, "init"),
+            "dk-08": Finding(Category.TOO_LATE, "upgrading"),
+        }
+
+
+def test_a_deleted_job_is_noted_and_nothing_is_planned() -> None:
+    with world() as here:
+        record = here.apply("dk-01", "dk-08")
+        here.simulator.delete_job(JOB)
+        refreshed = here.refresh(record)
+        assert refreshed.job.status is JobStatus.DELETED
+        assert (refreshed.keys, refreshed.findings) == (record.keys, record.findings)
+
+
+def test_a_job_that_was_never_found_is_not_taken_for_deleted() -> None:
+    with world() as here:
+        record = here.apply("dk-01", job_id="nope")
+        assert here.reconciler.refresh("nope", record) == record
