@@ -50,32 +50,36 @@ def main(argv: Sequence[str]) -> int:
 def _run(options: argparse.Namespace, progress: Progress) -> int:
     environ = os.environ
     if options.command == "clean":
-        return _clean(progress, engine_too=options.engine)
-    if options.command == "lock":
+        _clean(progress, engine_too=options.engine)
+    elif options.command == "lock":
         lock.write(CHECKOUT, environ, progress)
-        return 0
-    python = venv.ensure(venv.locked(CHECKOUT), environ, progress)
-    if options.command == "venv":
-        return 0
-    if options.command == "newest":
+    elif options.command == "newest":
         venv.ensure(venv.newest(CHECKOUT), environ, progress)
-        return 0
+    else:
+        python = venv.ensure(venv.locked(CHECKOUT), environ, progress)
+        if options.command != "venv":
+            return _with_engine(options.command, python, progress)
+    return 0
+
+
+def _with_engine(command: str, python: Path, progress: Progress) -> int:
+    environ = os.environ
     found = engine.obtain(environ, python, progress)
     progress.say(f"pulumi {found.version} ({found.source}): {found.folder}")
-    if options.command == "engine":
+    if command == "engine":
         return 0
     made = shell.surroundings(environ, CHECKOUT, found.folder, logged_in=shell.is_logged_in(environ))
     for note in made.notes:
         progress.say(note)
-    if options.command == "env":
+    if command == "env":
         sys.stdout.write(shell.exports(made.variables))
         return 0
-    name = environ.get("SHELL") or "/bin/sh"
-    progress.say(f"{name} with pulumi and enos-ota; leave it with `exit`.")
-    return subprocess.run([name], env={**environ, **made.variables}, check=False).returncode
+    program = environ.get("SHELL") or "/bin/sh"
+    progress.say(f"{program} with pulumi and enos-ota; leave it with `exit`.")
+    return subprocess.run([program], env={**environ, **made.variables}, check=False).returncode
 
 
-def _clean(progress: Progress, *, engine_too: bool) -> int:
+def _clean(progress: Progress, *, engine_too: bool) -> None:
     folders = [CHECKOUT / name for name in LEFT_BY_TOOLS]
     folders += [found for found in CHECKOUT.rglob("__pycache__") if found.parent.name != ".git"]
     if engine_too:
@@ -85,4 +89,3 @@ def _clean(progress: Progress, *, engine_too: bool) -> int:
     progress.say(f"Removed what tools made in {CHECKOUT}.")
     if not engine_too and cache.root(os.environ).exists():
         progress.say(f"The engine stays in {cache.root(os.environ)}; `make clean ENGINE=1` removes it too.")
-    return 0

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolchain import cache, venv
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from toolchain.progress import Progress
 
 HEADER = "# What CI installs: every version pinned, with hashes, for all platforms. Made by `make lock`.\n"
 
-UV = "uv>=0.9,<1"
+UV = "uv==0.13.9"
 
 
 def write(checkout: Path, environ: Mapping[str, str], progress: Progress) -> None:
@@ -42,7 +42,6 @@ def _uv(environ: Mapping[str, str], progress: Progress) -> Path:
         progress.run("Creating an environment for uv", [base, "-m", "venv", str(folder)], environ=environ)
         progress.run("Installing uv", venv.pip(folder / "bin" / "python", [UV]), environ=environ)
 
-    final = cache.root(environ) / "uv" / UV.replace(",", "")
-    return (
-        cache.make_once(final, make, lambda: progress.say("Another process is installing uv; waiting ...")) / "bin/uv"
-    )
+    final = cache.root(environ) / "uv" / UV
+    cache.make_once(final, make, lambda: progress.say("Another process is installing uv; waiting for it ..."))
+    return final / "bin" / "uv"
