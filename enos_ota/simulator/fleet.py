@@ -261,6 +261,6 @@ def _problems(error: ValidationError) -> list[str]:
             path += f"[{step}]" if isinstance(step, int) else f"{'.' if path else ''}{step}"
         message = one["msg"].removeprefix("Value error, ")
         if one["type"] == "string_type":
-            message = f"must be a text; put {one['input']!r} in quotes"
+            message = f"must be a text: put it in quotes (YAML reads it as {one['input']!r})"
         found.append(f"{path or 'fleet'}: {message}")
     return found

@@ -128,7 +128,9 @@ class Gateway:
         http, by = 200, ""
         changes: tuple[Change, ...] = ()
         try:
-            app = self._tokens.check(request.headers, request.query, request.body or b"")
+            if request.body is None:
+                raise _too_large()  # noqa: TRY301 - the same ways out as for any other refusal
+            app = self._tokens.check(request.headers, request.query, request.body)
             by = app.app_key
             done = self._call(app, action, request)
             envelope, changes = self._envelope(Code.OK, "OK", done), done.changes
@@ -177,8 +179,6 @@ class Gateway:
         return calls[action]()
 
     def _admit(self, app: App, action: str, request: Request) -> None:
-        if request.body is None:
-            raise invalid("body", f"larger than {LARGEST_BODY} bytes")
         if not action:
             raise invalid("action", "action is missing")
         if action not in _ACTIONS:
@@ -216,8 +216,10 @@ def _token_body(request: Request) -> dict[str, Any]:
 
 
 def _json_object(request: Request) -> dict[str, Any]:
+    if request.body is None:
+        raise _too_large()
     if not request.body:
-        raise invalid("body", "body is missing" if request.body is not None else f"larger than {LARGEST_BODY} bytes")
+        raise invalid("body", "body is missing")
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         raise invalid("body", f"content type must be application/json, not {content_type or 'empty'}")
@@ -225,6 +227,10 @@ def _json_object(request: Request) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise invalid("body", "body is not a JSON object")
     return body
+
+
+def _too_large() -> RefusedError:
+    return invalid("body", f"body is larger than {LARGEST_BODY} bytes")
 
 
 def _loads(body: bytes) -> object:

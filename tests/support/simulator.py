@@ -159,9 +159,7 @@ def running_simulator(
 def simulator_process(*arguments: str, cwd: Path | None = None) -> Iterator[RunningSimulator]:
     """`enos-ota simulate` in a process of its own, ended with SIGTERM; it must then exit 0 and say nothing."""
     command = [sys.executable, "-m", "enos_ota.cli", "simulate", "--format", "json", *arguments]
-    with subprocess.Popen(  # noqa: S603 - our own program
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd
-    ) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:
