@@ -29,7 +29,15 @@ def write(checkout: Path, environ: Mapping[str, str], progress: Progress) -> Non
     uv = _uv(environ, progress)
     target = checkout / "requirements.lock"
     command = [str(uv), "pip", "compile", "pyproject.toml", "--universal", "--generate-hashes", "--extra", "simulator"]
-    command += ["--group", "dev", "--no-header", "--no-emit-index-url", "--no-emit-find-links", "--quiet"]
+    command += [
+        "--system-certs",
+        "--group",
+        "dev",
+        "--no-header",
+        "--no-emit-index-url",
+        "--no-emit-find-links",
+        "--quiet",
+    ]
     command += ["--python-version", "3.10", "--output-file", target.name]
     progress.run("Resolving requirements", command, cwd=checkout, environ=environ)
     text = target.read_text(encoding="utf-8")
