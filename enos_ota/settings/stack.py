@@ -66,10 +66,12 @@ def load_stack(
     """
     found = _Examination(config, environ, stack_file, project)
     found.run()
+    if found.unreadable:
+        raise SettingsError(found.problems)
     address, problems = find_address(found.enos, environ, found.enos_problem, present=found.present)
     problems = [*found.problems, *environment_problems(environ), *problems]
     if problems or address is None:
-        raise SettingsError(_without_repetitions(problems))
+        raise SettingsError(problems)
     return StackSettings(address.gateway, address.org_id, found.deadline, found.sets)
 
 
@@ -95,6 +97,7 @@ class _Examination:
         self.present: frozenset[str] = frozenset()  # what is given there, right or wrong
         self.deadline = EnosOtaKeys().deadline
         self.sets: tuple[SetSettings, ...] = ()
+        self.unreadable = False  # nothing was read, so that everything would be missing
         self._delivered = config
         self._secret_keys = _secret_keys(environ)
         self._stack_file = stack_file
@@ -103,13 +106,14 @@ class _Examination:
         if self.document:
             self.problems.extend(self.document.flaws)
             if self.document.flaws and not self.document.values:
-                # Nothing was read, so everything would be missing.
-                raise SettingsError(self.problems)
+                self.unreadable = True
+                return
             self._compare(self.document)
         values = self._values()
         self.problems.extend(self._unknown(values))
         for namespace in NAMESPACES:
             self._check_namespace(namespace, values)
+        self.problems = _without_repetitions(self.problems)
 
     def problem(self, key: str, path: Sequence[str | int], text: str) -> Problem:
         """A problem with a value, wherever that came from."""

@@ -101,7 +101,7 @@ def test_what_passes_for_a_text_is_one_to_pyyaml_too(scalar: str) -> None:
 
 @given(near_misses | st.text(max_size=20).filter(str.isprintable))
 def test_any_quoted_text_comes_back_as_it_was(text: str) -> None:
-    assert only(f"- {json.dumps(text)}\n") == [text]
+    assert only(f"- {json.dumps(text, ensure_ascii=False)}\n") == [text]
 
 
 @given(near_misses)

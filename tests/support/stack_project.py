@@ -1,0 +1,56 @@
+"""A project on disk and what Pulumi would make of its stack file, for the tests beside."""
+
+from __future__ import annotations
+
+import json
+from textwrap import dedent, indent
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from enos_ota.settings import SettingsError, StackSettings, load_stack, stack_file_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BASE = """\
+enos:apiGateway: https://apim.example.com
+enos:orgId: o16172478070561926
+"""
+ONE_SET = '- {name: pump, jobId: "65a1", deviceKeys: [dk-01]}'
+SECRET = "hunter2"
+
+
+class Project:
+    """A project on disk and what Pulumi would make of its stack file."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "Pulumi.yaml").write_text("name: enos-ota\nruntime: python\nstackConfigDir: stacks\n")
+        (root / "stacks" / "keys").mkdir(parents=True)
+        self.file = stack_file_path(root, "prod")
+
+    def write(self, config: str, *, sets: str = "") -> None:
+        body = dedent(config) + (f"enos-ota:cancelledTaskSets:\n{indent(dedent(sets), '  ')}\n" if sets else "")
+        self.file.write_text("config:\n" + indent(body, "  "))
+
+    def delivered(self) -> dict[str, str]:
+        config = yaml.safe_load(self.file.read_text())["config"]
+        return {key if ":" in key else f"enos-ota:{key}": text_of(value) for key, value in config.items()}
+
+    def load(self, delivered: dict[str, str] | None = None, **environ: str) -> StackSettings:
+        config = self.delivered() if delivered is None else delivered
+        return load_stack(config, environ, stack_file=self.file)
+
+    def problems(self, delivered: dict[str, str] | None = None, **environ: str) -> list[str]:
+        with pytest.raises(SettingsError) as caught:
+            self.load(delivered, **environ)
+        assert SECRET not in str(caught.value)
+        return list(caught.value.problems)
+
+
+def text_of(value: Any) -> str:
+    if isinstance(value, dict) and set(value) == {"secure"}:
+        return SECRET
+    return value if isinstance(value, str) else json.dumps(value, default=lambda odd: f"{odd} 00:00:00 +0000 UTC")

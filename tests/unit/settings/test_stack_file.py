@@ -1,0 +1,97 @@
+"""The stack file: where it is, and the offline check of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from enos_ota.settings import Problem, SettingsError, check_stack_file, stack_file_path
+from tests.support.stack_project import BASE, ONE_SET
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.stack_project import Project
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "expected"),
+    [
+        ("Pulumi.yaml", "name: x\nstackConfigDir: stacks\n", "stacks/Pulumi.prod.yaml"),
+        ("Pulumi.yaml", "name: x\nconfig: old\n", "old/Pulumi.prod.yaml"),
+        ("Pulumi.yaml", "name: x\nconfig: {a: 1}\n", "Pulumi.prod.yaml"),
+        ("Pulumi.yml", "name: x\n", "Pulumi.prod.yml"),
+    ],
+)
+def test_the_stack_file_is_where_pulumi_looks_for_it(tmp_path: Path, file: str, content: str, expected: str) -> None:
+    (tmp_path / file).write_text(content)
+    assert stack_file_path(tmp_path, "prod") == tmp_path / expected
+
+
+def test_without_a_project_there_is_no_stack_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError) as caught:
+        stack_file_path(tmp_path, "prod")
+    assert caught.value.problems == ("there is no Pulumi.yaml in .",)
+
+
+def test_a_good_stack_file_passes_offline_without_gateway_and_credentials(project: Project) -> None:
+    project.write("enos:appSecret: {secure: v1:x}\n", sets=ONE_SET)
+    assert check_stack_file(project.file) == ()
+
+
+def test_a_problem_has_file_line_and_path(project: Project) -> None:
+    project.write(BASE, sets='- name: p\n  jobId: "1"\n  deviceKeys: [a]\n  formerNames: [p]\n')
+    assert check_stack_file(project.file) == (
+        Problem(
+            text='set "p": formerNames holds the set\'s present name; remove it',
+            file="stacks/Pulumi.prod.yaml",
+            line=8,
+            path="enos-ota:cancelledTaskSets[0].formerNames[0]",
+        ),
+    )
+
+
+def test_a_problem_in_a_key_file_has_the_path_that_names_it(project: Project) -> None:
+    (project.root / "stacks/keys/p.txt").write_text("a\x00\n")
+    project.write(BASE, sets='- {name: p, jobId: "1", deviceKeysFile: keys/p.txt}')
+    (problem,) = check_stack_file(project.file)
+    assert (problem.file, problem.line, problem.path) == (
+        "stacks/keys/p.txt",
+        1,
+        "enos-ota:cancelledTaskSets[0].deviceKeysFile",
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"config: [a]\n", "stacks/Pulumi.prod.yaml:1: must hold a mapping of keys under config:"),
+        (b"- a\n", "stacks/Pulumi.prod.yaml:1: must hold a mapping of keys under config:"),
+        (b"config: {}\n# \xff\n", "stacks/Pulumi.prod.yaml:2: is not UTF-8: save the file as UTF-8"),
+        (
+            b"config:\n  enos:orgId: o1\n  enos:orgId: o2\n",
+            "stacks/Pulumi.prod.yaml:3: enos:orgId is given twice in one mapping",
+        ),
+        (
+            b"config:\n  enos:orgId: o1\n  enos:config:orgId: o2\n",
+            "stacks/Pulumi.prod.yaml:3: enos:config:orgId is given twice, once as enos:orgId",
+        ),
+    ],
+)
+def test_a_file_that_is_no_stack_file_is_refused(project: Project, content: bytes, text: str) -> None:
+    project.file.write_bytes(content)
+    assert [str(problem) for problem in check_stack_file(project.file)] == [text]
+
+
+@pytest.mark.parametrize("content", ["", "config:\n", "encryptionsalt: v1:x\n"])
+def test_an_empty_stack_file_is_fine_offline(project: Project, content: str) -> None:
+    project.file.write_text(content)
+    assert check_stack_file(project.file) == ()
+
+
+def test_a_missing_stack_file_is_a_problem_offline(project: Project) -> None:
+    assert [str(problem) for problem in check_stack_file(project.file)] == [
+        "stacks/Pulumi.prod.yaml: there is no such file"
+    ]

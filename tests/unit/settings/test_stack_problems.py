@@ -1,0 +1,156 @@
+"""One clear text, with file and line, for everything that is wrong with a stack's keys and values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from enos_ota.settings import SettingsError, load_stack
+from tests.support.stack_project import BASE, SECRET
+
+if TYPE_CHECKING:
+    from tests.support.stack_project import Project
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("enos-ota:appKey: x", "enos-ota:appKey is no configuration key; did you mean enos:appKey?"),
+        ("enos:deadline: 5", "enos:deadline is no configuration key; did you mean enos-ota:deadline?"),
+        ("enos:apigateway: x", "enos:apigateway is no configuration key; did you mean enos:apiGateway?"),
+        ("enos_ota:guard: {}", "enos_ota:guard is no configuration key; did you mean enos-ota:guard?"),
+        ("ENOS:orgid: x", "ENOS:orgid is no configuration key; did you mean enos:orgId?"),
+        ("enos-ota:xyzzy: x", "enos-ota:xyzzy is no configuration key"),
+    ],
+)
+def test_an_unknown_key_names_the_nearest_right_one(project: Project, line: str, text: str) -> None:
+    project.write(BASE + line + "\n")
+    assert project.problems() == [f"stacks/Pulumi.prod.yaml:4: {text}"]
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("enos-ota:guard: {maxDevices: 5}", "enos-ota:guard"),
+        ("enos-ota:auditLog: audit/x.jsonl", "enos-ota:auditLog"),
+        ("enos-ota:preflight: 'on'", "enos-ota:preflight: on"),
+    ],
+)
+def test_what_is_not_enforced_yet_is_refused_and_not_ignored(project: Project, line: str, key: str) -> None:
+    project.write(BASE + line + "\n")
+    text = "is not enforced by this version, so it is refused rather than ignored; remove it"
+    assert project.problems() == [f"stacks/Pulumi.prod.yaml:4: {key} {text}"]
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("enos:batchSize: 0", "enos:batchSize must be at least 1"),
+        ("enos:batchSize: 1001", "enos:batchSize must be at most 1000"),
+        ("enos:batchSize: 1.5", "enos:batchSize must be a whole number"),
+        ("enos:maxConcurrency: many", "enos:maxConcurrency must be a whole number"),
+        ("enos:maxRequestsPerSecond: 0", "enos:maxRequestsPerSecond must be more than 0"),
+        ("enos:requestTimeout: -1", "enos:requestTimeout must be more than 0"),
+        ("enos-ota:deadline: 1e3", "enos-ota:deadline must be a number"),
+        ("enos-ota:deadline: true", "enos-ota:deadline must be a number"),
+        ("enos-ota:preflight: maybe", 'enos-ota:preflight is "maybe", must be auto or off'),
+        ("enos:cancelledMarkers: []", "enos:cancelledMarkers is empty"),
+        ("enos:cancelledMarkers: stopped", "enos:cancelledMarkers must be a list"),
+        ("enos:cancelledMarkers: [' x']", "enos:cancelledMarkers[0] has white space around it: remove it"),
+        ("enos:caBundle: ''", "enos:caBundle is empty"),
+        ("enos-ota:cancelledTaskSets: {}", "enos-ota:cancelledTaskSets must be a list of sets"),
+        ("enos-ota:cancelledTaskSets: []x", "this is not YAML: did not find expected key"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_line(project: Project, line: str, text: str) -> None:
+    project.write(BASE + line + "\n")
+    delivered = {} if "YAML" in text else project.delivered()
+    assert project.problems(delivered) == [f"stacks/Pulumi.prod.yaml:4: {text}"]
+
+
+def test_an_unquoted_id_is_refused(project: Project) -> None:
+    project.write("enos:apiGateway: https://a.example\nenos:orgId: 0012345\n")
+    assert project.problems({**project.delivered(), "enos:orgId": "5349"}) == [
+        "stacks/Pulumi.prod.yaml:3: enos:orgId is 0012345 without quotes, and Pulumi may turn that into another text:"
+        " put it in quotes"
+    ]
+
+
+def test_an_app_secret_in_plain_text_is_refused_and_not_shown(project: Project) -> None:
+    project.write(BASE + f"enos:appSecret: {SECRET}\n")
+    assert project.problems() == [
+        "stacks/Pulumi.prod.yaml:4: enos:appSecret stands there in plain text:"
+        " pulumi config set --secret enos:appSecret"
+    ]
+
+
+def test_an_unquoted_app_secret_is_not_shown(project: Project) -> None:
+    project.write(BASE + "enos:appSecret: 0012345\n")
+    assert "12345" not in "".join(project.problems())
+
+
+@pytest.mark.parametrize(
+    ("sets", "path"),
+    [
+        ('- {name: p, jobId: "1", deviceKeys: [a, {secure: v1:x}]}', "[0].deviceKeys[1]"),
+        ('- {name: p, jobId: "1", deviceKeys: {secure: v1:x}}', "[0].deviceKeys"),
+        ("- {name: p, jobId: {secure: v1:x}, deviceKeys: [a]}", "[0].jobId"),
+        ("- {secure: v1:x}", "[0]"),
+    ],
+)
+def test_nothing_of_a_set_may_be_secret(project: Project, sets: str, path: str) -> None:
+    project.write(BASE, sets=sets)
+    assert project.problems() == [
+        f"stacks/Pulumi.prod.yaml:5: enos-ota:cancelledTaskSets{path} must not be secret: device keys and outcomes"
+        " show in previews; write it in plain text"
+    ]
+
+
+def test_what_pulumi_calls_secret_is_refused_without_the_file_too(project: Project) -> None:
+    config = {"enos:apiGateway": "https://a.example", "enos:orgId": "o1"}
+    with pytest.raises(SettingsError) as caught:
+        load_stack(config, {"PULUMI_CONFIG_SECRET_KEYS": '["enos:orgId"]'}, stack_file=None)
+    assert caught.value.problems == (
+        "enos:orgId must not be secret: it shows in previews and state; write it in plain text",
+    )
+    assert project.root.is_dir()
+
+
+def test_all_problems_come_at_once_in_the_order_of_the_file(project: Project) -> None:
+    (project.root / "stacks/keys/bad.txt").write_text("a\n\tb\tc\n")
+    project.write(
+        BASE + "enos:batchSize: 0\nenos-ota:guard: {}\n",
+        sets="""\
+        - name: one
+          jobId: "1"
+          onToolate: fail
+          deviceKeysFile: keys/bad.txt
+        - name: two
+          jobId: 1e5
+          deviceKeys: []""",
+    )
+    with pytest.raises(SettingsError) as caught:
+        project.load(ENOS_APP_KEY="k")
+    assert str(caught.value).splitlines() == [
+        "The configuration has 7 problems; nothing was sent to EnOS:",
+        "  ENOS_APP_KEY is set and ENOS_APP_SECRET is not: set both, or neither to use the pair of the stack",
+        "  stacks/Pulumi.prod.yaml:4: enos:batchSize must be at least 1",
+        "  stacks/Pulumi.prod.yaml:5: enos-ota:guard is not enforced by this version, so it is refused rather than"
+        " ignored; remove it",
+        '  stacks/Pulumi.prod.yaml:9: set "one": onToolate is no key of a set; did you mean onTooLate?',
+        '  stacks/Pulumi.prod.yaml:12: set "two": jobId is 1e5 without quotes, and Pulumi may turn that into another'
+        " text: put it in quotes",
+        '  stacks/Pulumi.prod.yaml:13: set "two": no device keys; to end a set remove the whole set, what is'
+        " cancelled stays cancelled",
+        "  stacks/keys/bad.txt:2: set \"one\": 1 device key with control characters (line 2: 'b\\tc')",
+    ]
+
+
+def test_a_broken_file_brings_no_follow_up_errors(project: Project) -> None:
+    project.write(BASE)
+    delivered = project.delivered()
+    project.file.write_text("config:\n  a: [1\n")
+    assert project.problems(delivered) == [
+        "stacks/Pulumi.prod.yaml:3: this is not YAML: did not find expected ',' or ']'"
+    ]
