@@ -6,8 +6,9 @@ OLDEST = (3, 10)
 
 if sys.version_info < OLDEST:
     sys.exit(
-        "enos-ota needs Python 3.10 or newer; %s is %d.%d. Name another one: make PYTHON=python3.12 ...  "  # noqa: UP031
-        % (sys.executable, sys.version_info[0], sys.version_info[1])
+        "enos-ota needs Python 3.10 or newer; {} is {}.{}. Name another one: make PYTHON=python3.12 ...".format(
+            sys.executable, *sys.version_info[:2]
+        )
     )
 
 from toolchain.commands import main  # noqa: E402 - only a Python that is new enough can read it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 from dataclasses import dataclass
@@ -26,9 +27,10 @@ def is_logged_in(environ: Mapping[str, str]) -> bool:
         return True
     home = Path(environ.get("PULUMI_HOME") or Path(environ.get("HOME") or Path.home()) / ".pulumi")
     try:
-        return '"current"' in (home / "credentials.json").read_text(encoding="utf-8")
-    except OSError:
+        stored = json.loads((home / "credentials.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return False
+    return isinstance(stored, dict) and bool(stored.get("current"))
 
 
 def surroundings(environ: Mapping[str, str], checkout: Path, engine: Path, *, logged_in: bool) -> Surroundings:

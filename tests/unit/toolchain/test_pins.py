@@ -1,0 +1,57 @@
+"""Things that are written down in two places say the same."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from toolchain import build, engine
+
+CHECKOUT = Path(__file__).parents[3]
+
+
+def read(name: str) -> str:
+    return (CHECKOUT / name).read_text(encoding="utf-8")
+
+
+def test_the_sdk_in_the_lock_is_that_of_the_engine_that_is_built() -> None:
+    assert f"\npulumi=={build.pinned()} " in read("requirements.lock")
+
+
+def test_the_ranges_in_requirements_txt_are_those_of_the_package() -> None:
+    declared = re.search(r"^dependencies = \[\n(.*?)^\]", read("pyproject.toml"), re.MULTILINE | re.DOTALL)
+    assert declared
+    ranges = re.findall(r'"([^"]+)"', declared[1])
+    assert [line for line in read("requirements.txt").splitlines() if not line.startswith("#")] == ranges
+
+
+def test_the_package_allows_no_sdk_older_than_the_oldest_engine() -> None:
+    major, minor, _ = engine.OLDEST
+    assert f'"pulumi>={major}.{minor},<{major + 1}"' in read("pyproject.toml")
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "toolchain/go-requirements.txt"])
+def test_every_pin_has_a_hash(name: str) -> None:
+    pins = re.split(r"^(?=[a-z])", read(name), flags=re.MULTILINE)[1:]
+    assert [pin.split("==")[0] for pin in pins if "--hash=sha256:" not in pin] == []
+
+
+def test_the_lock_names_no_host_and_no_path() -> None:
+    assert re.findall(r"https?://\S+|^--\S+|(?<=-[cr] )\S+", read("requirements.lock"), re.MULTILINE) == []
+
+
+def test_an_old_python_is_refused_in_one_line_that_names_the_way_out() -> None:
+    # Run with a version that is pretended: no old Python is at hand, and the check comes before all else.
+    code = (
+        "import runpy, sys; sys.version_info = (3, 9, 2, 'final', 0); sys.argv = ['toolchain', 'engine'];"
+        "runpy.run_path('toolchain/__main__.py', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"enos-ota needs Python 3.10 or newer; {sys.executable} is 3.9. Name another one: make PYTHON=python3.12 ...\n"
+    )
