@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -87,7 +88,14 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
             address = load_address(_config, os.environ)
         except SettingsError as error:
             raise pulumi.RunError(str(error)) from None
-        self._set_name = name
+        self._judged_by = Rules(
+            set_name=name,
+            job_id="",  # known only later
+            on_too_late=on_too_late,
+            on_missing=on_missing,
+            expired=state.is_expired(expires or "", datetime.fromtimestamp(SYSTEM_CLOCK.time(), timezone.utc).date()),
+            expires=expires or "",
+        )
         super().__init__(
             CancelledTaskSetProvider(),
             name,
@@ -128,16 +136,13 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
 
     def verdict(self) -> pulumi.Output[Verdict]:
         """What is to be said of the set, and whether it fails the run."""
-        return self._bag().apply(lambda bag: judge(state.record_of(bag), self._rules(bag)))
-
-    def _rules(self, bag: dict[str, Any]) -> Rules:
-        today = datetime.fromtimestamp(SYSTEM_CLOCK.time(), timezone.utc).date()
-        return state.declared_of(bag | {"setName": self._set_name}).rules(today)
+        return self._bag().apply(
+            lambda bag: judge(state.record_of(bag), replace(self._judged_by, job_id=bag["jobId"])),
+        )
 
     def _bag(self) -> pulumi.Output[dict[str, Any]]:
-        return pulumi.Output.all(
-            **{name: self._output(name) for name in (*state.INPUTS, *state.OUTPUTS) if name in self.__dict__}
-        )
+        # Only what the provider always answers: in a preview anything absent counts as not known yet.
+        return pulumi.Output.all(**{name: self._output(name) for name in ("jobId", "deviceKeys", *state.OUTPUTS)})
 
     def _output(self, name: str) -> pulumi.Output[Any]:
         # Pulumi keeps outputs under the provider's names; the typed views above are what programs see.

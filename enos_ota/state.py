@@ -51,15 +51,20 @@ class Declared:
     expires: str
 
     def rules(self, today: date) -> Rules:
-        """How the set is judged on a day (UTC). A set expires once its day is over."""
+        """How the set is judged on a day (UTC)."""
         return Rules(
             set_name=self.set_name,
             job_id=self.job_id,
             on_too_late=self.on_too_late,
             on_missing=self.on_missing,
-            expired=bool(self.expires) and today.isoformat() > self.expires,
+            expired=is_expired(self.expires, today),
             expires=self.expires,
         )
+
+
+def is_expired(expires: str, today: date) -> bool:
+    """Whether a set's last day (ISO; empty: it has none) is over."""
+    return bool(expires) and today.isoformat() > expires
 
 
 def inputs_of(bag: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,274 @@
+"""The program's side: what is declared, what a program of one's own gets, what fails it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+import pytest
+from pulumi.runtime import mocks as pulumi_mocks
+
+from enos_ota import CancelledTaskSet, require_converged
+from enos_ota.program import declare_sets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+GATEWAY = "https://apim.example.com"
+
+
+class Engine(pulumi_mocks.Mocks):
+    """Stands in for the engine and the provider: answers every set with the outputs it is told to."""
+
+    def __init__(self) -> None:
+        self.registered: list[pulumi.runtime.MockResourceArgs] = []
+        self.outcomes: dict[str, dict[str, Any]] = {}
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        self.registered.append(args)
+        outcome = {"cancelledCount": 2, "exceptions": "", "problem": "", "job": {"status": "started"}}
+        return f"id of {args.name}", {**args.inputs, **outcome, **self.outcomes.get(args.name, {})}
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], None]:
+        raise AssertionError(f"nothing calls {args.token}")
+
+    def inputs(self, name: str) -> dict[str, Any]:
+        (args,) = (each for each in self.registered if each.name == name)
+        return {key: value for key, value in args.inputs.items() if key != "__provider" and value is not None}
+
+
+@pytest.fixture(autouse=True)
+def environ(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setenv("ENOS_API_GATEWAY", GATEWAY)
+    monkeypatch.setenv("ENOS_ORG_ID", "o1")
+    for name in ("ENOS_APP_KEY", "ENOS_APP_SECRET", "ENOS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    # A program that fails leaves futures nobody looks at; Pulumi's executor keeps asyncio quiet about them too.
+    monkeypatch.setattr(logging.getLogger("asyncio"), "level", logging.CRITICAL)
+    return monkeypatch
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return start(preview=False)
+
+
+def start(*, preview: bool) -> Engine:
+    engine = Engine()
+    pulumi.runtime.set_mocks(engine, project="enos-ota", stack="test", preview=preview)
+    pulumi.runtime.set_all_config({})
+    return engine
+
+
+def run(program: Callable[[], Any]) -> Any:
+    """Run a program to its end and give back what its outputs became; raises what would fail it."""
+    seen: list[Any] = []
+
+    def whole() -> pulumi.Output[None] | None:
+        result = program()
+        return None if result is None else pulumi.Output.from_input(result).apply(seen.append)
+
+    pulumi.runtime.test(whole)()  # type: ignore[no-untyped-call]  # Pulumi gives it no types
+    return seen[0] if seen else None
+
+
+def make(*keys: Any, name: str = "pump", **arguments: Any) -> CancelledTaskSet:
+    return CancelledTaskSet(name, "j1", list(keys), **arguments)
+
+
+# What a set is made of
+
+
+def test_a_set_registers_its_keys_as_one_sorted_text(engine: Engine) -> None:
+    run(lambda: make("b", "a", "b", reason="INC-1").urn)
+    (args,) = engine.registered
+    assert args.typ == "pulumi-python:dynamic/enos_ota:CancelledTaskSet"
+    assert engine.inputs("pump") == {
+        "setName": "pump",
+        "apiGateway": GATEWAY,
+        "orgId": "o1",
+        "jobId": "j1",
+        "deviceKeys": "a\nb\n",
+        "reason": "INC-1",
+        "onTooLate": "report",
+        "onMissing": "fail",
+    }
+
+
+def test_keys_may_be_outputs_and_lists_may_hold_them(engine: Engine) -> None:
+    run(lambda: make("b", pulumi.Output.from_input("a"), name="inside").urn)
+    run(lambda: CancelledTaskSet("whole", "j1", pulumi.Output.from_input(["d", "c"])).urn)
+    assert engine.inputs("inside")["deviceKeys"] == "a\nb\n"
+    assert engine.inputs("whole")["deviceKeys"] == "c\nd\n"
+
+
+def test_gateway_and_organization_come_from_the_stack_too(environ: pytest.MonkeyPatch) -> None:
+    environ.delenv("ENOS_API_GATEWAY")
+    environ.delenv("ENOS_ORG_ID")
+    engine = start(preview=False)
+    pulumi.runtime.set_all_config({"enos:apiGateway": "https://from.stack.example.com/", "enos:orgId": "o2"})
+    run(lambda: make("a").urn)
+    assert (engine.inputs("pump")["apiGateway"], engine.inputs("pump")["orgId"]) == (
+        "https://from.stack.example.com",
+        "o2",
+    )
+
+
+def test_an_organization_can_be_given_in_the_program(engine: Engine) -> None:
+    run(lambda: make("a", org_id="o9").urn)
+    assert engine.inputs("pump")["orgId"] == "o9"
+
+
+def test_outputs_have_typed_views(engine: Engine) -> None:
+    engine.outcomes["pump"] = {"exceptions": "b\ttoo late\tupgrading\n", "cancelledCount": 1.0, "problem": "slow"}
+
+    def program() -> pulumi.Output[Any]:
+        each = make("b", "a")
+        return pulumi.Output.all(each.device_keys, each.cancelled_count, each.exceptions, each.problem)
+
+    assert run(program) == [["a", "b"], 1, [("b", "too late", "upgrading")], "slow"]
+
+
+# What is refused before anything is registered
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        (make, "no device keys"),
+        (lambda: make("a", ""), "1 device key empty (no. 2: '')"),
+        (lambda: make("a\nb"), "1 device key with control characters"),
+        (lambda: make(12345), "1 device key not a text: put it in quotes (no. 1: 12345)"),
+        (lambda: CancelledTaskSet("pump", "j1", "dk-01"), "device_keys is one text; give a list of keys"),
+        (lambda: make("a", on_too_late="fial"), "on_too_late must be 'report' or 'fail', not 'fial'"),
+        (lambda: make("a", expires="31.3.2027"), "expires must be a day such as 2027-03-31, not '31.3.2027'"),
+        (lambda: make("a", max_devices=500), "max_devices is not enforced by this version"),
+        (lambda: make("a", max_share=0.5), "max_share is not enforced by this version"),
+        (lambda: make("a", expect_firmware_version="2.3.0"), "expect_firmware_version is not enforced by this version"),
+    ],
+)
+def test_bad_arguments_are_refused(engine: Engine, program: Callable[[], Any], said: str) -> None:
+    with pytest.raises(pulumi.RunError, match="set 'pump': ") as caught:
+        run(program)
+    assert said in str(caught.value)
+    assert engine.registered == []
+
+
+@pytest.mark.usefixtures("engine")
+def test_all_bad_arguments_are_said_at_once() -> None:
+    with pytest.raises(pulumi.RunError) as caught:
+        run(lambda: make("", on_missing="never", max_devices=1))
+    assert str(caught.value).count("; ") >= 2
+
+
+def test_secret_keys_are_refused(engine: Engine) -> None:
+    with pytest.raises(pulumi.RunError, match="device keys must not be secret: they are shown in outcomes"):
+        run(lambda: make("a", pulumi.Output.secret("b")).urn)
+    assert engine.registered == []
+
+
+def test_bad_keys_that_are_known_only_later_are_refused_then(engine: Engine) -> None:
+    with pytest.raises(pulumi.RunError, match="1 device key empty"):
+        run(lambda: make(pulumi.Output.from_input("")).urn)
+    assert engine.registered == []
+
+
+def test_a_missing_gateway_is_an_error_and_no_simulator_steps_in(environ: pytest.MonkeyPatch) -> None:
+    environ.delenv("ENOS_API_GATEWAY")
+    engine = start(preview=False)
+    with pytest.raises(pulumi.RunError, match="enos:apiGateway"):
+        run(lambda: make("a").urn)
+    assert engine.registered == []
+
+
+# The verdict
+
+
+@pytest.mark.usefixtures("engine")
+def test_sets_that_came_out_as_declared_do_not_fail_the_program() -> None:
+    run(lambda: require_converged(make("a")))
+
+
+def test_one_error_at_the_end_names_every_set_that_did_not(engine: Engine) -> None:
+    engine.outcomes["one"] = {"problem": "EnOS kept throttling", "cancelledCount": 0}
+    engine.outcomes["three"] = {"exceptions": "a\tmissing\t\n", "cancelledCount": 0}
+    with pytest.raises(pulumi.RunError) as caught:
+        run(lambda: require_converged(*(make("a", name=name) for name in ("one", "two", "three"))))
+    first, *others = str(caught.value).splitlines()
+    assert first == "2 of 3 sets did not come out as declared:"
+    assert [line.split(":")[0] for line in others] == ["set 'one' (job j1)", "set 'three' (job j1)"]
+
+
+def test_a_preview_only_warns(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, _resource: said.append(text))
+    engine = start(preview=True)
+    engine.outcomes["pump"] = {"exceptions": "a\tmissing\t\n"}
+    run(lambda: require_converged(make("a")))
+    (text,) = said
+    assert text.startswith("set 'pump' (job j1): 1 key without a task in this job")
+
+
+def test_warnings_are_said_in_a_real_run_too(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, _resource: said.append(text))
+    engine.outcomes["pump"] = {"exceptions": "a\ttoo late\tsucceeded\n"}
+    run(lambda: require_converged(make("a")))
+    assert said == ["set 'pump' (job j1): 1 key too late to cancel (a succeeded)"]
+
+
+# The stack's sets
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "Pulumi.yaml").write_text("name: enos-ota\nruntime: python\nstackConfigDir: stacks\n")
+    (tmp_path / "stacks").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def configure(project: Path, *sets: Mapping[str, Any], **others: Any) -> None:
+    values = {"enos-ota:cancelledTaskSets": list(sets), **others}
+    (project / "stacks" / "Pulumi.test.yaml").write_text(json.dumps({"config": values}))
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+    pulumi.runtime.set_all_config(texts)
+
+
+def test_every_set_of_the_stack_is_declared(engine: Engine, project: Path) -> None:
+    configure(
+        project,
+        {"name": "one", "jobId": "j1", "deviceKeys": ["a"], "onTooLate": "fail", "expires": "2027-03-31"},
+        {"name": "two", "jobId": "j2", "deviceKeys": ["a"], "onMissing": "report", "reason": "INC-2"},
+    )
+    run(lambda: pulumi.Output.all(*(each.urn for each in declare_sets())))
+    one, two = engine.inputs("one"), engine.inputs("two")
+    assert (one["jobId"], one["onTooLate"], one["onMissing"], one["expires"]) == ("j1", "fail", "fail", "2027-03-31")
+    assert (two["jobId"], two["onTooLate"], two["onMissing"], two["reason"]) == ("j2", "report", "report", "INC-2")
+
+
+def test_keys_come_from_a_file_beside_the_stack_file(engine: Engine, project: Path) -> None:
+    (project / "stacks" / "keys.txt").write_text("# all of site 7\nb\na\n")
+    configure(project, {"name": "one", "jobId": "j1", "deviceKeysFile": "keys.txt"})
+    run(lambda: pulumi.Output.all(*(each.urn for each in declare_sets())))
+    assert engine.inputs("one")["deviceKeys"] == "a\nb\n"
+
+
+def test_all_problems_of_the_configuration_are_one_error_and_nothing_is_registered(
+    engine: Engine, project: Path
+) -> None:
+    configure(
+        project,
+        {"name": "one", "jobId": "j1", "deviceKeys": ["a"], "onToolate": "fail"},
+        {"name": "two", "jobId": "j1", "deviceKeys": ["a"]},
+        **{"enos-ota:appKey": "x"},
+    )
+    with pytest.raises(pulumi.RunError) as caught:
+        run(declare_sets)
+    text = str(caught.value)
+    assert "onTooLate" in text
+    assert "enos:appKey" in text
+    assert engine.registered == []
