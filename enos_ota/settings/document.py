@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota import yamltext
+from enos_ota.settings.models import NAMESPACES
 from enos_ota.settings.problems import Problem, SettingsError, label
 from enos_ota.yamltext import Unquoted
 
@@ -75,6 +76,11 @@ def parse(text: str, path: Path, project: str) -> Document:
     if not isinstance(top, dict) or not (config is None or isinstance(config, dict)):
         flaws.append(Problem("must hold a mapping of keys under config:", name, tree.line((_CONFIG,))))
         config = None
+    flaws += [
+        Problem(f"{yamltext.shown(key)} has no effect outside of config: move it there", name, tree.line((key,)))
+        for key in (top if isinstance(top, dict) else ())
+        if ":" in key and key.partition(":")[0] in NAMESPACES
+    ]
     values: dict[str, Any] = {}
     written: dict[str, str] = {}
     for key, value in (config or {}).items():

@@ -165,7 +165,8 @@ class DeclaredSet(Keys):
     )
     device_keys: list[str] | None = Field(default=None, description="Device keys, in any order.")
     device_keys_file: Text | None = Field(
-        default=None, description="More device keys: a .txt, .csv or .yaml file, relative to the stack file."
+        default=None,
+        description="More device keys: a .txt, .csv or .yaml file, relative to the stack file, in the project.",
     )
     on_too_late: Literal["report", "fail"] = Field(
         default="report", description="What to do about devices that were upgrading or done already."

@@ -69,6 +69,10 @@ def test_a_problem_in_a_key_file_has_the_path_that_names_it(project: Project) ->
     [
         (b"config: [a]\n", "stacks/Pulumi.prod.yaml:1: must hold a mapping of keys under config:"),
         (b"- a\n", "stacks/Pulumi.prod.yaml:1: must hold a mapping of keys under config:"),
+        (
+            b"config: {}\nenos:orgId: o1\n",
+            "stacks/Pulumi.prod.yaml:2: enos:orgId has no effect outside of config: move it there",
+        ),
         (b"config: {}\n# \xff\n", "stacks/Pulumi.prod.yaml:2: is not UTF-8: save the file as UTF-8"),
         (
             b"config:\n  enos:orgId: o1\n  enos:orgId: o2\n",

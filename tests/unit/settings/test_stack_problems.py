@@ -21,6 +21,10 @@ if TYPE_CHECKING:
         ("enos:apigateway: x", "enos:apigateway is no configuration key; did you mean enos:apiGateway?"),
         ("enos_ota:guard: {}", "enos_ota:guard is no configuration key; did you mean enos-ota:guard?"),
         ("ENOS:orgid: x", "ENOS:orgid is no configuration key; did you mean enos:orgId?"),
+        (
+            "fleet:cancelledTaskSets: []",
+            "fleet:cancelledTaskSets is no configuration key; did you mean enos-ota:cancelledTaskSets?",
+        ),
         ("enos-ota:xyzzy: x", "enos-ota:xyzzy is no configuration key"),
     ],
 )
