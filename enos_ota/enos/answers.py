@@ -91,7 +91,7 @@ def classify(answer: Answer, call: Call, secrets: Collection[str]) -> Envelope |
     """
     envelope = _envelope(answer.body)
     if envelope is None:
-        return _without_envelope(answer, call)
+        return _without_envelope(answer, call, secrets)
     code = _code(envelope)
     msg = clean(_text(envelope, "msg"), secrets)
     request_id = clean(_text(envelope, "requestId"), secrets)
@@ -105,7 +105,7 @@ def classify(answer: Answer, call: Call, secrets: Collection[str]) -> Envelope |
         )
     kind = _refusal(code, status)
     if kind is None:
-        return _invalid(answer, call, f"with HTTP {status}, though its envelope says success")
+        return _invalid(answer, call, f"with HTTP {status}, though its envelope says success", secrets)
     return _refused(kind, answer, call, code=code, msg=msg, request_id=request_id)
 
 
@@ -145,7 +145,7 @@ def invalid(call: Call, problem: str, *, http_status: int | None, permanent: boo
         permanent: whether asking again would surely end the same way.
     """
     return InvalidAnswer(
-        f"{call.what} was answered {problem}.{doubt(call, InvalidAnswer)}",
+        f"{call.what} was answered {problem}{'' if problem.endswith('?') else '.'}{doubt(call, InvalidAnswer)}",
         http_status=http_status,
         operation=call.operation.name,
         may_have_been_processed=call.operation.writes,
@@ -200,23 +200,25 @@ def _refused(
     )
 
 
-def _without_envelope(answer: Answer, call: Call) -> EnosError:
+def _without_envelope(answer: Answer, call: Call, secrets: Collection[str]) -> EnosError:
     status = answer.http_status
     if kind := _refusal(0, status):
         return _refused(kind, answer, call)
     if 300 <= status < 400:  # noqa: PLR2004 - the HTTP statuses of redirects
-        return _invalid(answer, call, "with a redirect, which is not followed: is this the gateway's own address?")
-    return _invalid(answer, call, "by something that is not EnOS: is this the gateway, or is a proxy in the way?")
+        problem = "with a redirect, which is not followed: is this the gateway's own address?"
+    else:
+        problem = "by something that is not EnOS: is this the gateway, or is a proxy in the way?"
+    return _invalid(answer, call, problem, secrets)
 
 
-def _invalid(answer: Answer, call: Call, problem: str) -> InvalidAnswer:
+def _invalid(answer: Answer, call: Call, problem: str, secrets: Collection[str]) -> InvalidAnswer:
     # The body is not shown: there is no telling what a proxy puts there, the request's own headers for instance.
-    kind = re.sub(r"[^\w/.+-].*", "", answer.content_type, flags=re.ASCII | re.DOTALL)[:60] or "no content type"
+    kind = clean(answer.content_type.partition(";")[0], secrets)[:60] or "no content type"
     detail = f" (HTTP {answer.http_status}, {kind}, {len(answer.body)} bytes)"
     question, colon, rest = problem.partition(":")
     return invalid(
         call,
-        f"{question}{detail}{colon}{rest}".removesuffix("."),
+        f"{question}{detail}{colon}{rest}",
         http_status=answer.http_status,
         permanent=300 <= answer.http_status < 400,  # noqa: PLR2004 - as above
     )

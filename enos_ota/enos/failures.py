@@ -104,7 +104,7 @@ def _connect_error(causes: list[BaseException], call: Call, gateway: str, timeou
 def _no_connection(causes: list[BaseException], timeout: float) -> tuple[str, str]:
     """Reason and advice."""
     if tls := _first(causes, ssl.SSLError):
-        reason = (tls.reason or "handshake failed").replace("_", " ").lower()
+        reason = (getattr(tls, "reason", None) or "handshake failed").replace("_", " ").lower()
         return f"TLS failed ({reason})", "Does the gateway speak https on this port? "
     if _first(causes, socket.gaierror, urllib3.exceptions.NameResolutionError):
         return "the host name cannot be resolved", ""

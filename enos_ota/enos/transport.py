@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 from enos_ota.enos.answers import Answer, Envelope, classify, invalid, is_token_rejection, parse_retry_after
@@ -40,6 +40,14 @@ _TOKEN_LIFETIME: Final = 7200  # EnOS's own, at first [D]; for an answer that do
 def json_body(value: object) -> bytes:
     """JSON as it is signed and sent."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+class _Message(NamedTuple):
+    """What one attempt sends, and what of it must not show in any text."""
+
+    headers: dict[str, str]
+    body: bytes
+    secrets: tuple[str, ...]
 
 
 class Transport:
@@ -84,11 +92,11 @@ class Transport:
         def send(attempt: int) -> Envelope | EnosError:
             nonlocal renewed
             token = self._tokens.current()
-            outcome = self._send(call, attempt, lambda: self._signed(call, token), token.text)
+            outcome = self._send(call, attempt, lambda: self._signed(call, token))
             if isinstance(outcome, EnosError) and is_token_rejection(outcome) and not renewed:
                 renewed = True
                 token = self._tokens.replace(token)
-                outcome = self._send(call, attempt, lambda: self._signed(call, token), token.text)
+                outcome = self._send(call, attempt, lambda: self._signed(call, token))
             return outcome
 
         return self._repeat(call, send, self._retry.attempts)
@@ -135,12 +143,13 @@ class Transport:
         return self._token(call, self._repeat(call, lambda attempt: self._ask_token(call, attempt, more), 1))
 
     def _ask_token(self, call: Call, attempt: int, more: dict[str, str]) -> Envelope | EnosError:
-        def body() -> tuple[dict[str, str], bytes]:
+        def message() -> _Message:
             key, timestamp = self._credentials.app_key, self._timestamps.take()
             proof = encryption(key, self._credentials.app_secret, timestamp)
-            return {}, json_body({"appKey": key, "encryption": proof, "timestamp": timestamp, **more})
+            body = json_body({"appKey": key, "encryption": proof, "timestamp": timestamp, **more})
+            return _Message({}, body, (proof, *more.values()))
 
-        return self._send(call, attempt, body, more.get("accessToken", ""))
+        return self._send(call, attempt, message)
 
     @staticmethod
     def _token(call: Call, envelope: Envelope) -> Token:
@@ -150,15 +159,13 @@ class Transport:
             raise invalid(call, "with success, but without a token", http_status=None)
         return Token(text, _TOKEN_LIFETIME if lifetime is None else max(0, lifetime))
 
-    def _signed(self, call: Call, token: Token) -> tuple[dict[str, str], bytes]:
+    def _signed(self, call: Call, token: Token) -> _Message:
         timestamp = self._timestamps.take()
         signature = sign(token.text, _query(call), call.body, timestamp, self._credentials.app_secret)
         headers = {"apim-accesstoken": token.text, "apim-timestamp": str(timestamp), "apim-signature": signature}
-        return headers, call.body
+        return _Message(headers, call.body, (token.text, signature))
 
-    def _send(
-        self, call: Call, attempt: int, prepare: Callable[[], tuple[dict[str, str], bytes]], token: str
-    ) -> Envelope | EnosError:
+    def _send(self, call: Call, attempt: int, prepare: Callable[[], _Message]) -> Envelope | EnosError:
         """One attempt; failures are values here, raised where no exception of a layer below is around."""
         if (left := self._limiter.pause_left()) > self._retry.patience:
             return Throttled(
@@ -167,12 +174,11 @@ class Transport:
                 retry_after=left,
             )
         self._limiter.wait()
-        headers, body = prepare()  # only now, so that the timestamp is fresh
+        message = prepare()  # only now, so that the timestamp is fresh
         started = self._clock.monotonic()
-        answer = self._exchange(call, headers, body)
+        answer = self._exchange(call, message.headers, message.body)
         if isinstance(answer, Answer):
-            secrets = (self._credentials.app_secret, token, headers.get("apim-signature", ""))
-            outcome = classify(answer, call, secrets)
+            outcome = classify(answer, call, (self._credentials.app_secret, *message.secrets))
         else:
             outcome = answer
         self._log(call.operation, attempt, outcome, self._clock.monotonic() - started)

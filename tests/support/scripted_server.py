@@ -58,6 +58,13 @@ def DROP(_: Request) -> None:  # noqa: N802 - stands in scripts like a constant
     """Read the request, then close the connection."""
 
 
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
 def http(status: int, body: bytes | str = b"", content_type: str = "text/html", **headers: str) -> bytes:
     """An HTTP answer; `retry_after="3"` becomes the header Retry-After."""
     content = body if isinstance(body, bytes) else body.encode()
@@ -111,6 +118,8 @@ class ScriptedServer:
     tokens: Iterable[Step] | None = None
     """Answers of the token service; None: as many tokens as are asked for."""
     tls: ssl.SSLContext | None = None
+    port: int = 0
+    """Any free one unless given."""
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
 
@@ -136,7 +145,7 @@ class ScriptedServer:
             return [request for request in self.requests if not request.name.startswith("token/")]
 
     def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", self.port))
         self.port = self._listener.getsockname()[1]
         self.url = f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
         self._start(self._accept)
@@ -183,6 +192,8 @@ class ScriptedServer:
                     if answer is None:
                         return
                     connection.sendall(answer)
+                    if b"\r\nConnection: close\r\n" in answer:
+                        return
         except OSError:
             pass  # the client went away
         finally:

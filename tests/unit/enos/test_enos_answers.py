@@ -1,0 +1,239 @@
+"""What HTTP answers mean."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from enos_ota.enos import (
+    ApiError,
+    AuthenticationError,
+    EnosError,
+    InvalidAnswer,
+    InvalidArgument,
+    JobNotFound,
+    JobNotRunning,
+    PermissionDenied,
+    ServerError,
+    TasksNotCancellable,
+    TasksNotRetryable,
+    Throttled,
+)
+from enos_ota.enos.answers import Answer, Envelope, classify, is_token_rejection, parse_retry_after
+from enos_ota.enos.operations import CANCEL_TASKS, GET_JOB, Call
+
+READ = Call(GET_JOB, about="job j-1")
+WRITE = Call(CANCEL_TASKS, about="3 devices of job j-1")
+
+
+def answer(value: Any, status: int = 200, retry_after: float | None = None) -> Answer:
+    return Answer(status, "application/json", retry_after, json.dumps(value).encode())
+
+
+def error(got: Answer, call: Call = READ, secrets: tuple[str, ...] = ()) -> Any:
+    outcome = classify(got, call, secrets)
+    assert isinstance(outcome, EnosError)
+    return outcome
+
+
+def refused(code: int, status: int = 200) -> Answer:
+    return answer({"code": code, "msg": "why", "requestId": "r-1", "data": None}, status)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"code": 0, "msg": "OK", "requestId": "r-1", "data": {"a": 1}},
+        {"code": 0, "msg": None, "requestId": "r-1", "data": {"a": 1}, "pagination": None, "new": {"field": []}},
+        {"code": "0", "requestId": "r-1", "data": {"a": 1}},
+        {"status": 0, "requestId": "r-1", "data": {"a": 1}},
+        {"code": 0, "status": None, "apim_status": None, "requestId": "r-1", "data": {"a": 1}},
+    ],
+)
+def test_code_0_is_success_whatever_else_is_there_or_null(value: dict[str, Any]) -> None:
+    assert classify(answer(value), READ, ()) == Envelope(data={"a": 1}, pagination={}, request_id="r-1")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (24404, JobNotFound),
+        (24617, JobNotRunning),
+        (24620, TasksNotCancellable),
+        (24621, TasksNotRetryable),
+        (99400, InvalidArgument),
+        (99403, PermissionDenied),
+        (429, Throttled),
+        (24500, ServerError),
+        (99500, ServerError),
+        (1005, ServerError),
+        (24615, ApiError),
+        (-1, ApiError),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400])
+def test_each_code_has_its_error_whatever_the_http_status(code: int, kind: type[ApiError], status: int) -> None:
+    got = error(refused(code, status))
+
+    assert (type(got), got.code, got.msg, got.request_id, got.http_status, got.operation) == (
+        kind, code, "why", "r-1", status, "get",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("code", [1001, 1002, 1003, 1004, 1202, 1203, 1204, 4011, 4012])
+@pytest.mark.parametrize("field", ["code", "status", "apim_status"])
+@pytest.mark.parametrize("status", [200, 401])
+def test_a_rejection_is_an_authentication_error_wherever_its_code_stands(code: int, field: str, status: int) -> None:
+    got = error(answer({field: code, "msg": "no"}, status))
+
+    assert (type(got), got.code) == (AuthenticationError, code)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, AuthenticationError),
+        (429, Throttled),
+        (500, ServerError),
+        (502, ServerError),
+        (503, ServerError),
+        (200, InvalidAnswer),
+        (204, InvalidAnswer),
+        (302, InvalidAnswer),
+        (403, InvalidAnswer),
+        (404, InvalidAnswer),
+    ],
+)
+@pytest.mark.parametrize("body", [b"", b"<html>no</html>", b"[]", b'{"data": 1}', b'{"code": true}', b"\xff"])
+def test_without_an_envelope_the_http_status_decides(status: int, kind: type[EnosError], body: bytes) -> None:
+    got = error(Answer(status, "text/html", body=body))
+
+    assert (type(got), got.http_status) == (kind, status)
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"code": ' + b"9" * 5000 + b"}", b'{"code": 0', b'{"code": 0}x', b'{"code": 1e400}']
+)
+def test_json_that_cannot_be_read_is_no_envelope(body: bytes) -> None:
+    assert isinstance(error(Answer(200, "application/json", body=body)), InvalidAnswer)
+
+
+def test_success_in_the_envelope_and_failure_in_the_http_status_is_no_success() -> None:
+    assert type(error(answer({"code": 0, "data": {}}, 404))) is InvalidAnswer
+
+
+def test_success_in_the_envelope_of_a_server_error_is_a_server_error() -> None:
+    assert type(error(answer({"code": 0, "data": {}}, 503))) is ServerError
+
+
+def test_only_a_redirect_is_an_answer_that_stays_the_same() -> None:
+    assert [error(Answer(status)).permanent for status in (200, 302, 404)] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("got", "expected"),
+    [
+        (refused(24620), True),
+        (refused(24621), True),
+        (refused(24500), True),
+        (refused(24615), True),
+        (Answer(502), True),
+        (Answer(200, "text/html"), True),
+        (refused(24404), False),
+        (refused(24617), False),
+        (refused(99403), False),
+        (refused(429), False),
+        (refused(1203), False),
+        (Answer(401), False),
+    ],
+)
+def test_what_a_refused_write_may_have_done_is_told(got: Answer, expected: bool) -> None:  # noqa: FBT001 - a table
+    assert error(got, WRITE).may_have_been_processed is expected
+
+
+@pytest.mark.parametrize("got", [refused(24500), refused(24615), Answer(502), Answer(200, "text/html")])
+def test_a_refused_read_has_done_nothing(got: Answer) -> None:
+    assert error(got, READ).may_have_been_processed is False
+
+
+@pytest.mark.parametrize(
+    ("got", "expected"),
+    [
+        (refused(1203), True),
+        (refused(4011), True),
+        (refused(4012), True),
+        (Answer(401), True),
+        (refused(1003, 401), True),
+        (refused(1003), False),
+        (refused(1002), False),
+        (refused(99403), False),
+        (Answer(500), False),
+    ],
+)
+def test_a_new_token_is_worth_trying_for_a_stale_one_only(got: Answer, expected: bool) -> None:  # noqa: FBT001 - a table
+    assert is_token_rejection(error(got)) is expected
+
+
+def test_the_text_of_a_refusal_says_what_was_asked_and_what_enos_said_and_what_to_do() -> None:
+    assert str(error(refused(24404), READ)) == (
+        "EnOS refused get (job j-1): 24404 why (requestId r-1)."
+        " Check job id and organization; the job may have been deleted."
+    )
+
+
+def test_the_text_of_a_doubtful_write_says_to_look_first() -> None:
+    assert str(error(Answer(502), WRITE)) == (
+        "EnOS did not do cancelTask (3 devices of job j-1): HTTP 502."
+        " EnOS or a proxy before it has trouble: try again later."
+        " It may have been processed: look at the tasks before sending it again."
+    )
+
+
+def test_the_text_of_a_foreign_answer_shows_its_kind_and_size_but_none_of_it() -> None:
+    got = error(Answer(404, "text/html; charset=x", body=b"<p>you sent apim-accesstoken: T</p>"))
+
+    assert str(got) == (
+        "get (job j-1) was answered by something that is not EnOS (HTTP 404, text/html, 35 bytes):"
+        " is this the gateway, or is a proxy in the way?"
+    )
+
+
+def test_what_enos_says_is_shown_on_one_line_without_control_characters_and_shortened() -> None:
+    got = error(answer({"code": 7, "msg": "a\nb\x1b[31m\u2028" + "c" * 500}))
+
+    assert got.msg == "a b [31m " + "c" * 290 + "…"
+
+
+def test_a_secret_that_the_service_echoes_is_not_shown() -> None:
+    got = error(answer({"code": 7, "msg": "token T-1 of S-1", "requestId": "T-1"}), secrets=("S-1", "T-1", ""))
+
+    assert (got.msg, got.request_id) == ("token [secure] of [secure]", "[secure]")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("7", 7.0),
+        (" 7 ", 7.0),
+        ("0", 0.0),
+        (None, None),
+        ("", None),
+        ("-1", None),
+        ("1.5", None),
+        ("soon", None),
+        ("9" * 30, None),
+        ("Tue, 14 Nov 2023 22:13:27 GMT", 7.0),
+        ("Tue, 14 Nov 2023 22:13:10 GMT", 0.0),
+        ("Tue, 14 Nov 99999 22:13:10 GMT", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(value: str | None, expected: float | None) -> None:
+    assert parse_retry_after(value, date=None, now=1_700_000_000.0) == expected
+
+
+def test_a_retry_after_date_is_counted_from_the_servers_own_clock() -> None:
+    wait = parse_retry_after("Tue, 14 Nov 2023 22:13:27 GMT", date="Tue, 14 Nov 2023 22:13:20 GMT", now=1_700_009_999.0)
+
+    assert wait == 7.0

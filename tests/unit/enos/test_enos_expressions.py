@@ -1,0 +1,53 @@
+"""Search expressions."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enos_ota.enos import UnquotableValue, is_quotable
+from enos_ota.enos.expressions import all_of, equals, is_in
+
+
+def test_conditions_are_written_in_the_documented_grammar() -> None:
+    expression = all_of(equals("jobId", "j-1"), is_in("deviceKey", ["a", "b c"]), is_in("status", ["init"]))
+
+    assert expression == "jobId = 'j-1' and deviceKey in ('a', 'b c') and status in ('init')"
+
+
+def test_a_value_is_written_once() -> None:
+    assert is_in("deviceKey", ["a", "b", "a"]) == "deviceKey in ('a', 'b')"
+
+
+def test_a_choice_among_no_values_is_refused() -> None:
+    with pytest.raises(ValueError, match="no value for deviceKey"):
+        is_in("deviceKey", [])
+
+
+@pytest.mark.parametrize("value", ["it's", 'a"b', "a\\b", "a\nb", "a\x00", "\x7f", "\u2028", "\ud800"])
+def test_a_value_that_cannot_be_quoted_is_refused(value: str) -> None:
+    with pytest.raises(UnquotableValue, match=r"^deviceKey .* cannot be searched for: .* Nothing was sent\.$"):
+        equals("deviceKey", value)
+
+
+@pytest.mark.parametrize("value", ["dk-01", "泵 1", "a=b", "x) or (y", "#1", "%", "é", "😀"])
+def test_any_other_value_can_be_quoted(value: str) -> None:
+    assert equals("deviceKey", value) == f"deviceKey = '{value}'"
+
+
+@given(st.text())
+def test_what_is_quoted_never_ends_its_quotes(value: str) -> None:
+    if is_quotable(value):
+        assert equals("f", value).count("'") == 2
+    else:
+        with pytest.raises(UnquotableValue):
+            equals("f", value)
+
+
+def test_the_error_shows_an_excerpt_that_is_safe_to_print() -> None:
+    with pytest.raises(UnquotableValue) as caught:
+        equals("deviceKey", "\x1b" + "k" * 5000)
+
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 250

@@ -1,0 +1,237 @@
+"""How many requests leave, and when: repeats, rejected tokens, waits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from enos_ota.enos import (
+    AnswerLost,
+    AuthenticationError,
+    InvalidAnswer,
+    RetryPolicy,
+    ServerError,
+    Throttled,
+)
+from tests.support.clock import FakeClock
+from tests.support.scripted_server import (
+    DROP,
+    ScriptedServer,
+    Step,
+    envelope,
+    http,
+    ok,
+    refusal,
+    rejection,
+    token,
+)
+
+if TYPE_CHECKING:
+    from tests.unit.enos.conftest import Connect
+
+JOB = ok({"jobId": "j", "status": "started"})
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        DROP,
+        http(500),
+        http(502, "<html>"),
+        http(200, "<html>"),
+        http(404),
+        refusal(24500),
+        refusal(99500),
+        refusal(429),
+    ],
+)
+def test_a_read_is_repeated_after_a_failure_that_may_pass(connect: Connect, step: Step) -> None:
+    with ScriptedServer([step, step, JOB]) as server:
+        job = connect(server).get_job("j")
+
+    assert (job.job_id, server.names) == ("j", ["token/get", "get", "get", "get"])
+
+
+@pytest.mark.parametrize(
+    ("step", "kind"),
+    [
+        (DROP, AnswerLost),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 100\r\n\r\n{}", AnswerLost),
+        (http(500), ServerError),
+        (http(502, "<html>"), ServerError),
+        (http(200, "<html>"), InvalidAnswer),
+        (http(302, location="/elsewhere"), InvalidAnswer),
+        (refusal(24500), ServerError),
+        (refusal(99500), ServerError),
+    ],
+)
+def test_a_write_that_may_have_been_processed_is_left_to_the_caller(
+    connect: Connect, step: Step, kind: type[Exception]
+) -> None:
+    with ScriptedServer([step]) as server:
+        client = connect(server)
+        with pytest.raises(kind) as caught:
+            client.cancel_tasks("j", ["a"])
+
+    assert caught.value.may_have_been_processed  # type: ignore[attr-defined]  # an EnosError
+    assert server.names == ["token/get", "cancelTask"]
+
+
+@pytest.mark.parametrize("step", [refusal(429), http(429), http(429, retry_after="1")])
+def test_a_throttled_write_is_repeated(connect: Connect, step: Step) -> None:
+    with ScriptedServer([step, step, ok(request_id="r-1")]) as server:
+        request_id = connect(server).cancel_tasks("j", ["a"])
+
+    assert (request_id, server.names) == ("r-1", ["token/get", *["cancelTask"] * 3])
+
+
+def test_a_write_taken_for_a_replay_is_repeated_with_another_timestamp(connect: Connect) -> None:
+    with ScriptedServer([rejection(1001), ok()]) as server:
+        connect(server).cancel_tasks("j", ["a"])
+
+    first, second = (int(request.headers["apim-timestamp"]) for request in server.calls)
+    assert first < second
+
+
+def test_a_read_ends_after_five_attempts_and_says_so(connect: Connect, clock: FakeClock) -> None:
+    with ScriptedServer([http(503)] * 5) as server, pytest.raises(ServerError, match=r" Tried 5 times\.$"):
+        connect(server).get_job("j")
+
+    assert clock.sleeps == [0.5, 1, 2, 4]
+
+
+def test_an_outage_is_not_multiplied(connect: Connect) -> None:
+    with ScriptedServer([http(503)] * (4 + 2 + 10)) as server:
+        client = connect(server, retry=RetryPolicy(budget=6))
+        for _ in range(10):
+            with pytest.raises(ServerError):
+                client.get_job("j")
+
+    # Ten calls, six retries: four for the first, two for the second, then none is left.
+    assert server.names.count("get") == 10 + 6
+
+
+def test_the_token_service_is_asked_again_after_a_failure_that_may_pass(connect: Connect) -> None:
+    tokens: list[Step] = [DROP, http(503), rejection(1001), rejection(1005), token("t")]
+    with ScriptedServer([JOB], tokens=tokens) as server:
+        connect(server).get_job("j")
+
+    stamps = [request.json()["timestamp"] for request in server.requests[:5]]
+    assert stamps == sorted(set(stamps))
+
+
+def test_a_write_whose_token_cannot_be_got_was_not_sent(connect: Connect) -> None:
+    with ScriptedServer(tokens=[DROP] * 5) as server, pytest.raises(AnswerLost) as caught:
+        connect(server).cancel_tasks("j", ["a"])
+
+    assert (caught.value.operation, caught.value.may_have_been_processed) == ("token/get", False)
+
+
+@pytest.mark.parametrize(
+    "step", [rejection(1203), rejection(4011), rejection(4012), rejection(1203, status=401), http(401)]
+)
+def test_a_rejected_token_is_replaced_and_the_write_sent_once_more(connect: Connect, step: Step) -> None:
+    with ScriptedServer([step, ok()]) as server:
+        connect(server).cancel_tasks("j", ["a"])
+
+    assert server.names == ["token/get", "cancelTask", "token/get", "cancelTask"]
+    assert server.calls[1].headers["apim-accesstoken"] == "token-2"
+
+
+@pytest.mark.parametrize("step", [rejection(1203), rejection(4011, field="apim_status"), http(401)])
+def test_a_second_rejection_is_the_end(connect: Connect, step: Step) -> None:
+    with ScriptedServer([step, step]) as server, pytest.raises(AuthenticationError) as caught:
+        connect(server).get_job("j")
+
+    assert server.names == ["token/get", "get", "token/get", "get"]
+    assert not caught.value.may_have_been_processed
+
+
+def test_one_call_replaces_one_token_whatever_comes_between(connect: Connect) -> None:
+    with ScriptedServer([rejection(1203), http(503), rejection(1203)]) as server, pytest.raises(AuthenticationError):
+        connect(server).get_job("j")
+
+    assert server.names == ["token/get", "get", "token/get", "get", "get"]
+
+
+@pytest.mark.parametrize("code", [1002, 1003])
+def test_wrong_credentials_cost_one_request(connect: Connect, code: int) -> None:
+    with ScriptedServer(tokens=[rejection(code)]) as server:
+        client = connect(server)
+        for _ in range(3):
+            with pytest.raises(
+                AuthenticationError, match=rf"^EnOS refused token/get: {code} rejected\. Check enos:app"
+            ):
+                client.get_job("j")
+
+    assert server.names == ["token/get"]
+
+
+@pytest.mark.parametrize("data", [None, [], {}, {"accessToken": None}, {"accessToken": ""}, {"accessToken": "a\nb"}])
+def test_a_success_without_a_token_is_no_answer(connect: Connect, data: object) -> None:
+    with (
+        ScriptedServer(tokens=[envelope({"status": 0, "data": data})]) as server,
+        pytest.raises(InvalidAnswer, match=r"^token/get was answered with success, but without a token\.$"),
+    ):
+        connect(server).get_job("j")
+
+
+@pytest.mark.parametrize("expire", [None, "7200", 7200])
+def test_the_lifetime_of_a_token_may_be_absent_or_a_text(connect: Connect, clock: FakeClock, expire: object) -> None:
+    with ScriptedServer([JOB, JOB], tokens=[token("t", expire)]) as server:
+        client = connect(server)
+        client.get_job("j")
+        clock.advance(6000)
+        client.get_job("j")
+
+    assert server.names == ["token/get", "get", "get"]
+
+
+def test_retry_after_is_waited_for(connect: Connect, clock: FakeClock) -> None:
+    with ScriptedServer([http(429, retry_after="7"), JOB]) as server:
+        connect(server).get_job("j")
+
+    assert clock.sleeps == [7]
+
+
+def test_retry_after_holds_back_every_call_of_the_client(connect: Connect, clock: FakeClock) -> None:
+    with ScriptedServer([http(503, retry_after="60"), JOB]) as server:
+        client = connect(server, retry=RetryPolicy(attempts=1))
+        with pytest.raises(ServerError):
+            client.get_job("j")
+        client.get_job("j")
+
+    assert clock.sleeps == [60]
+
+
+def test_a_pause_beyond_patience_is_an_error_and_nothing_is_sent_during_it(connect: Connect, clock: FakeClock) -> None:
+    with ScriptedServer([http(429, retry_after="301")]) as server:
+        client = connect(server)
+        with pytest.raises(Throttled):
+            client.get_job("j")
+        with pytest.raises(Throttled, match=r"pause that has 301 s to go; get \(job j\) was not sent") as caught:
+            client.get_job("j")
+
+    assert (caught.value.retry_after, clock.sleeps) == (301, [])
+
+
+def test_the_timestamp_is_taken_after_the_wait(connect: Connect, clock: FakeClock) -> None:
+    with ScriptedServer([JOB, JOB]) as server:
+        client = connect(server, max_requests_per_second=0.01)
+        client.get_job("j")
+        client.get_job("j")
+
+    assert int(server.calls[1].headers["apim-timestamp"]) == int(clock.time() * 1000)
+
+
+def test_a_clock_that_raises_ends_a_wait_and_nothing_more_is_sent(connect: Connect) -> None:
+    class Interrupted(FakeClock):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            raise KeyboardInterrupt
+
+    with ScriptedServer([http(503)]) as server, pytest.raises(KeyboardInterrupt):
+        connect(server, clock=Interrupted()).get_job("j")
+
+    assert server.names == ["token/get", "get"]

@@ -1,0 +1,153 @@
+"""TLS, with a real certificate authority."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+import trustme
+
+from enos_ota.enos import ConfigurationError, ConnectError, RetryPolicy, Timeout
+from tests.support.scripted_server import ScriptedServer, ok
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.clock import FakeClock
+    from tests.unit.enos.conftest import Connect
+
+JOB = ok({"jobId": "j"})
+
+
+class Authority:
+    """A CA, its certificates and its bundle file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._ca = trustme.CA()
+        self.bundle = str(folder / "ca.pem")
+        self._ca.cert_pem.write_to_path(self.bundle)
+
+    def server(self, host: str = "127.0.0.1") -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._ca.issue_cert(host).configure_cert(context)
+        return context
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("ours"))
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("other"))
+
+
+def test_a_gateway_signed_by_the_bundle_is_trusted(connect: Connect, ours: Authority) -> None:
+    with ScriptedServer([JOB, JOB], tls=ours.server()) as server:
+        client = connect(server, ca_bundle=ours.bundle)
+        client.get_job("j")
+        client.get_job("j")
+
+    assert server.connections == 1
+
+
+def test_a_bundle_may_come_from_the_environment_of_requests(
+    connect: Connect, ours: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", ours.bundle)
+    # A loopback address takes nothing from the environment, a name does; both are this machine.
+    monkeypatch.setattr(socket, "getaddrinfo", _to_loopback(socket.getaddrinfo))
+    with ScriptedServer([JOB], tls=ours.server("gateway.test")) as server:
+        assert connect(f"https://gateway.test:{server.port}").get_job("j").job_id == "j"
+
+
+def _to_loopback(genuine: object) -> object:
+    return lambda _, *more, **options: genuine("127.0.0.1", *more, **options)  # type: ignore[operator]  # a function
+
+
+@pytest.mark.parametrize("with_bundle", [True, False])
+def test_a_gateway_signed_by_another_ca_is_not_trusted_and_the_setting_is_named(
+    connect: Connect,
+    ours: Authority,
+    other: Authority,
+    clock: FakeClock,
+    with_bundle: bool,  # noqa: FBT001 - a table
+) -> None:
+    with ScriptedServer(tls=ours.server()) as server, pytest.raises(ConnectError) as caught:
+        connect(server, ca_bundle=other.bundle if with_bundle else None).cancel_tasks("j", ["a"])
+
+    assert str(caught.value) == (
+        f"Cannot connect to {server.url} for token/get: its certificate is not trusted"
+        " (unable to get local issuer certificate)."
+        " Give the CA that signed it with enos:caBundle or ENOS_CA_BUNDLE. Nothing was sent."
+    )
+    assert (server.connections, clock.sleeps) == (1, [])
+
+
+def test_a_certificate_for_another_host_is_not_trusted(connect: Connect, ours: Authority) -> None:
+    with (
+        ScriptedServer(tls=ours.server("elsewhere.example")) as server,
+        pytest.raises(ConnectError, match="its certificate is for another host") as caught,
+    ):
+        connect(server, ca_bundle=ours.bundle).get_job("j")
+
+    assert caught.value.permanent
+
+
+def test_a_handshake_that_gets_no_answer_was_surely_not_processed(connect: Connect, ours: Authority) -> None:
+    # requests would report a read time-out, as if the request had been sent.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        client = connect(f"https://127.0.0.1:{port}", ca_bundle=ours.bundle, timeout=Timeout(connect=0.05, read=30))
+        with pytest.raises(ConnectError, match=r"no connection within 0\.05 s\. Nothing was sent\. Tried 5 times\.$"):
+            client.cancel_tasks("j", ["a"])
+
+
+def test_plain_http_behind_an_https_address_is_a_failed_handshake(connect: Connect, ours: Authority) -> None:
+    def answer_in_plain(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as plain, ThreadPoolExecutor(1) as thread:
+        thread.submit(answer_in_plain, plain)
+        gateway = f"https://127.0.0.1:{plain.getsockname()[1]}"
+        client = connect(gateway, ca_bundle=ours.bundle, retry=RetryPolicy(attempts=1))
+        with pytest.raises(ConnectError, match=r"TLS failed \(.*\)\. Does the gateway speak https on this port\?"):
+            client.cancel_tasks("j", ["a"])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be read (No such file or directory)"),
+        (b"", "holds no certificates in PEM form"),
+        (b"not a certificate", "holds no certificates in PEM form"),
+        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "holds no certificates in PEM form"),
+    ],
+)
+def test_a_bundle_that_cannot_be_used_is_refused_before_anything_is_sent(
+    connect: Connect, tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    bundle = tmp_path / "ca.pem"
+    if content is not None:
+        bundle.write_bytes(content)
+
+    with pytest.raises(ConfigurationError) as caught:
+        connect("https://apim.example.com", ca_bundle=str(bundle))
+
+    assert str(caught.value) == f"The CA bundle {str(bundle)!a} {said}; correct enos:caBundle or ENOS_CA_BUNDLE."
+
+
+def test_a_bundle_of_the_environment_that_cannot_be_used_is_refused(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
+
+    with pytest.raises(ConfigurationError, match=r"'/nowhere/ca\.pem' cannot be read"):
+        connect("https://apim.example.com").get_job("j")
