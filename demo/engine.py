@@ -1,0 +1,96 @@
+"""The real `pulumi`, in a project of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from demo.checks import CannotTellError
+from demo.processes import running
+from toolchain import engine as choice
+from toolchain.errors import ToolchainError
+from toolchain.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from demo.interrupts import Interrupts
+
+
+class UnexpectedExitError(Exception):
+    """`pulumi` failed where it should not have; the text holds all that it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Runs `pulumi` in one directory with one environment.
+
+    Attributes:
+        command: the `pulumi` to run.
+        project: the directory with Pulumi.yaml.
+        environ: the whole environment.
+        interrupts: see `running`.
+    """
+
+    command: Path
+    project: Path
+    environ: Mapping[str, str]
+    interrupts: Interrupts
+
+    def run(self, *arguments: str) -> str:
+        """Run `pulumi ARGUMENTS`; gives what it printed, both streams as they came.
+
+        Raises:
+            UnexpectedExitError: its exit code is not 0.
+        """
+        line = [str(self.command), "--color", "never", "--non-interactive", *arguments]
+        with running(
+            line, interrupts=self.interrupts, cwd=self.project, environ=self.environ, errors=subprocess.STDOUT
+        ) as process:
+            output, _ = process.communicate()
+        if process.returncode:
+            raise UnexpectedExitError(
+                f"pulumi {' '.join(arguments)} ended with exit code {process.returncode}:\n{output}"
+            )
+        return output
+
+
+def obtain() -> choice.Engine:
+    """The engine that `make env` would use.
+
+    Raises:
+        CannotTellError: there is none, and why.
+    """
+    try:
+        return choice.obtain(os.environ, Path(sys.executable), Progress())
+    except ToolchainError as error:
+        raise CannotTellError(str(error)) from None
+
+
+def surroundings(home: Path, engine: Path, enos: Mapping[str, str]) -> dict[str, str]:
+    """The environment of `pulumi`: nothing of the user's own Pulumi or EnOS settings is in it, or is written to.
+
+    Args:
+        home: an existing directory for the state and for Pulumi's files.
+        engine: directory of `pulumi`.
+        enos: the variables that lead to EnOS.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PULUMI_", "ENOS_"))}
+    state = home / "state"
+    state.mkdir()
+    return {
+        **inherited,
+        "PATH": os.pathsep.join([str(Path(sys.prefix) / "bin"), str(engine), os.environ.get("PATH", os.defpath)]),
+        "VIRTUAL_ENV": sys.prefix,
+        "PULUMI_HOME": str(home / "pulumi"),
+        "PULUMI_BACKEND_URL": state.as_uri(),
+        "PULUMI_CONFIG_PASSPHRASE": "",
+        # With these two nothing is asked for on the internet.
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        **enos,
+    }

@@ -1,0 +1,110 @@
+"""The simulated EnOS: `enos-ota simulate` in a process of its own, looked at through its control API."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import requests
+
+from demo.checks import CannotTellError, Task, Write
+from demo.processes import running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from demo.interrupts import Interrupts
+
+CALL_LIMIT: Final = 20.0
+"""Seconds to wait for an answer of the control API."""
+
+
+@dataclass(frozen=True, slots=True)
+class Simulator:
+    """A running simulator.
+
+    Attributes:
+        url: what a gateway's address is otherwise.
+        org_id: the organization.
+        app_key, app_secret: credentials that it accepts.
+        job_id: the job that is under way.
+        job_name: its name.
+        firmware_version: what it installs.
+    """
+
+    url: str
+    org_id: str
+    app_key: str
+    app_secret: str = field(repr=False)
+    job_id: str
+    job_name: str
+    firmware_version: str
+
+    def tasks(self) -> dict[str, Task]:
+        """The job's tasks by device key, as they are right now."""
+        rows = self._call("GET", "tasks")["tasks"]
+        return {row["deviceKey"]: Task(row["deviceKey"], row["status"], row["desc"] or "") for row in rows}
+
+    def writes(self) -> tuple[Write, ...]:
+        """Every request so far that was meant to change something, from the simulator's journal."""
+        entries = self._request("GET", "journal")["entries"]
+        return tuple(Write(entry["operation"], tuple(entry["keys"] or ()), entry["code"]) for entry in entries)
+
+    def retry(self, device_key: str) -> None:
+        """Retry a task by EnOS's rules, as somebody at its console would."""
+        self._call("POST", "retry", {"deviceKeys": [device_key]})
+
+    def _call(self, method: str, what: str, body: object = None) -> Any:
+        return self._request(method, f"jobs/{self.job_id}/{what}", body)
+
+    def _request(self, method: str, path: str, body: object = None) -> Any:
+        with requests.Session() as session:
+            session.trust_env = False  # a proxy knows nothing of this machine's loopback
+            try:
+                answer = session.request(method, f"{self.url}/_simulator/{path}", json=body, timeout=CALL_LIMIT)
+            except requests.RequestException as error:
+                raise CannotTellError(f"the simulator does not answer any more: {type(error).__name__}") from None
+        if not answer.ok:
+            raise CannotTellError(f"the simulator refused {method} {path}: {answer.text}")
+        return answer.json()
+
+
+@contextlib.contextmanager
+def simulator(command: Path, *, interrupts: Interrupts, cwd: Path, environ: Mapping[str, str]) -> Iterator[Simulator]:
+    """Run `enos-ota simulate` with the fleet it brings along.
+
+    Args:
+        command: the `enos-ota` to run.
+        interrupts: see `running`.
+        cwd: where to run it.
+        environ: its environment.
+
+    Raises:
+        CannotTellError: it did not start; with its own words.
+    """
+    arguments = [str(command), "simulate", "--format", "json"]
+    with running(arguments, interrupts=interrupts, cwd=cwd, environ=environ) as process:
+        line = process.stdout.readline() if process.stdout else ""
+        if not line:
+            _, errors = process.communicate()
+            raise CannotTellError(f"enos-ota simulate did not start: {errors.strip()}")
+        told = json.loads(line)
+        job = next(job for job in told["jobs"] if job["status"] == "started")
+        yield Simulator(
+            told["url"],
+            told["orgId"],
+            told["appKey"],
+            told["appSecret"],
+            job["jobId"],
+            job["name"],
+            job["firmwareVersion"],
+        )
+
+
+def count(tasks: Mapping[str, Task]) -> Counter[str]:
+    """How many tasks are in each state, cancelled ones apart from those that failed."""
+    return Counter(task.state for task in tasks.values())
