@@ -51,9 +51,8 @@ def build(environ: Mapping[str, str], python: Path, progress: Progress) -> Path:
     """
 
     def make(folder: Path) -> None:
-        (folder / "bin").mkdir()
+        place_host(folder)
         cache.place(_cli(environ, python, progress), folder / "bin" / "pulumi")
-        _place_host(folder)
 
     return cache.make_once(
         cached(environ), make, lambda: progress.say("Another process is building the engine; waiting for it ...")
@@ -95,8 +94,9 @@ def _cli(environ: Mapping[str, str], python: Path, progress: Progress) -> Path:
     return folder / "pulumi"
 
 
-def _place_host(folder: Path) -> None:
-    """Put the launchers beside the CLI, where it looks for them, and what they start into `lib`."""
+def place_host(folder: Path) -> None:
+    """Put the launchers into `folder`/bin, beside the CLI, where it looks for them, and what they start into lib."""
+    (folder / "bin").mkdir(parents=True)
     package = folder / "lib" / "toolchain"
     package.mkdir(parents=True)
     shutil.copy(HERE / "__init__.py", package)
