@@ -227,9 +227,8 @@ class _Examination:
         if self.document is None:
             return f"there is none at {documents.shown_path(self._stack_file)}"
         directory = self._stack_file.parent
-        project = next((parent for parent in directory.resolve().parents if _is_project(parent)), directory)
-        if _is_project(directory):
-            project = directory
+        around = (directory.resolve(), *directory.resolve().parents)
+        project = next((parent for parent in around if _is_project(parent)), directory)
         name = documents.shown_path(directory)
         return KeyFilesAt(directory, project, "" if name == "." else name)
 

@@ -69,6 +69,7 @@ def test_yaml_is_a_list_of_texts(tmp_path: Path) -> None:
         ("k.csv", "deviceKey,deviceKey\na,b\n", "k.csv:1: has more than one column deviceKey"),
         ("k.csv", "id,deviceKey\n1,a\n2\n", "k.csv:3: 1 device key empty (line 3: '')"),
         ("k.csv", 'deviceKey\na\n"b\nc"\n', "k.csv:3: 1 device key with control characters (line 3: 'b\\nc')"),
+        ("k.yaml", "- a\n- !x [b]\n", "k.yaml:2: the tag !x is not read: remove it"),
         ("k.yaml", "a: b\n", "k.yaml:1: must hold one list of device keys"),
         (
             "k.yaml",
@@ -111,3 +112,8 @@ def test_every_kind_of_problem_has_its_line(tmp_path: Path) -> None:
         f"k.txt:2: 1 device key longer than 256 characters (line 2: '{'x' * 36}…)",
         "k.txt:3: 1 device key with control characters (line 3: 'b\\tc')",
     ]
+
+
+def test_a_loop_of_links_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "k.txt").symlink_to("k.txt")
+    assert refusal(tmp_path / "k.txt") == "k.txt: cannot be read: Too many levels of symbolic links"

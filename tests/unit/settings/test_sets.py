@@ -179,6 +179,7 @@ def test_a_set_that_is_wrong_otherwise_is_compared_all_the_same(project: Project
         ("keys/none.txt", "deviceKeysFile stacks/keys/none.txt there is no such file"),
         ("keys", "deviceKeysFile stacks/keys a key file ends in .txt, .csv, .yaml or .yml"),
         ("/etc/hosts.txt", "deviceKeysFile must be relative to the stack file"),
+        ("keys/loop.txt", "deviceKeysFile stacks/keys/loop.txt cannot be read: Too many levels of symbolic links"),
         ("~/k.txt", "deviceKeysFile must be relative to the stack file"),
         (
             "../../k.txt",
@@ -192,6 +193,7 @@ def test_a_set_that_is_wrong_otherwise_is_compared_all_the_same(project: Project
 )
 def test_a_key_file_that_cannot_be_used_is_named(project: Project, named: str, text: str) -> None:
     (project.root / "stacks/keys/link.txt").symlink_to("/etc/hostname")
+    (project.root / "stacks/keys/loop.txt").symlink_to("loop.txt")
     project.write(BASE, sets=f'- {{name: p, jobId: "1", deviceKeysFile: {named}}}')
     assert project.problems() == [f'{FILE}:5: set "p": {text}']
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -99,3 +100,44 @@ def test_a_missing_stack_file_is_a_problem_offline(project: Project) -> None:
     assert [str(problem) for problem in check_stack_file(project.file)] == [
         "stacks/Pulumi.prod.yaml: there is no such file"
     ]
+
+
+def test_a_stack_file_that_is_a_directory_is_a_problem(project: Project) -> None:
+    project.file.mkdir()
+    assert [str(problem) for problem in check_stack_file(project.file)] == [
+        "stacks/Pulumi.prod.yaml: cannot be read: Is a directory"
+    ]
+
+
+def test_a_stack_file_over_the_limit_names_the_way_out(project: Project) -> None:
+    project.file.touch()
+    os.truncate(project.file, 64 * 1024 * 1024 + 1)
+    assert [str(problem) for problem in check_stack_file(project.file)] == [
+        "stacks/Pulumi.prod.yaml: is larger than 64 MiB: use deviceKeysFile"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"name: [x\n", "Pulumi.yaml:2: this is not YAML: did not find expected ',' or ']'"),
+        (b"name: \xff\n", "Pulumi.yaml: cannot be read"),
+    ],
+)
+def test_a_project_file_that_cannot_be_read_is_a_problem(project: Project, content: bytes, text: str) -> None:
+    (project.root / "Pulumi.yaml").write_bytes(content)
+    with pytest.raises(SettingsError) as caught:
+        stack_file_path(project.root, "prod")
+    assert caught.value.problems == (text,)
+
+
+def test_beside_the_project_file_key_files_stay_below_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "keys.txt").write_text("a\n")
+    root = tmp_path / "project"
+    root.mkdir()
+    monkeypatch.chdir(root)
+    (root / "Pulumi.yaml").write_text("name: enos-ota\n")
+    file = stack_file_path(root, "prod")
+    file.write_text("config:\n  enos-ota:cancelledTaskSets:\n  - {name: p, jobId: j, deviceKeysFile: ../keys.txt}\n")
+    (problem,) = check_stack_file(file)
+    assert "is outside of the project" in problem.text

@@ -63,6 +63,13 @@ def test_what_is_not_enforced_yet_is_refused_and_not_ignored(project: Project, l
         ("enos:cancelledMarkers: stopped", "enos:cancelledMarkers must be a list"),
         ("enos:cancelledMarkers: [' x']", "enos:cancelledMarkers[0] has white space around it: remove it"),
         ("enos:caBundle: ''", "enos:caBundle is empty"),
+        ("enos-ota:cancelledTaskSets: pump", "enos-ota:cancelledTaskSets must be a list of sets"),
+        ("enos-ota:preflight: 5", "enos-ota:preflight must be auto or off"),
+        (
+            "enos:caBundle: '2026-01-02 00:00:00 +0000 UTC'",
+            "enos:caBundle reads 2026-01-02 00:00:00 +0000 UTC, a date that lost its form on the way: put the value in"
+            " quotes",
+        ),
         ("enos-ota:cancelledTaskSets: {}", "enos-ota:cancelledTaskSets must be a list of sets"),
         ("enos-ota:cancelledTaskSets: []x", "this is not YAML: did not find expected key"),
     ],
@@ -108,6 +115,14 @@ def test_nothing_of_a_set_may_be_secret(project: Project, sets: str, path: str) 
     assert project.problems() == [
         f"stacks/Pulumi.prod.yaml:5: enos-ota:cancelledTaskSets{path} must not be secret: device keys and outcomes"
         " show in previews; write it in plain text"
+    ]
+
+
+def test_a_setting_that_shows_must_not_be_secret(project: Project) -> None:
+    project.write("enos:apiGateway: https://a.example\nenos:orgId: {secure: v1:x}\n")
+    assert project.problems() == [
+        "stacks/Pulumi.prod.yaml:3: enos:orgId must not be secret: it shows in previews and state;"
+        " write it in plain text"
     ]
 
 
