@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from enos_ota.enos import ConfigurationError, Credentials, Timeout, check_gateway
-from enos_ota.settings.models import ENOS, EnosKeys
+from enos_ota.settings.models import ENOS, ENOS_OTA, EnosKeys, EnosOtaKeys
 from enos_ota.settings.problems import Problem, SettingsError
 from enos_ota.settings.wording import explain
 
@@ -48,6 +48,7 @@ class Connection:
         max_concurrency: requests under way at once.
         max_requests_per_second: None for no limit.
         cancelled_markers: texts by which EnOS marks a cancelled task.
+        deadline: seconds for one set's change; the one key of `enos-ota:` that a provider goes by.
     """
 
     gateway: str
@@ -59,6 +60,7 @@ class Connection:
     max_concurrency: int
     max_requests_per_second: float | None
     cancelled_markers: tuple[str, ...]
+    deadline: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,8 @@ def load_connection(get: Callable[[str], str | None], environ: Mapping[str, str]
         SettingsError: with every problem; among them missing credentials, which only a program may do without.
     """
     stack = _read_stack(get, EnosKeys.names())
-    faults = [*stack.problems, *environment_problems(environ)]
+    deadline, late = _read_deadline(get)
+    faults = [*stack.problems, *late, *environment_problems(environ)]
     address, more = find_address(stack.sound, environ, _unplaced, present=stack.present)
     credentials = None if faults else _credentials(stack.keys, environ)
     problems = [*faults, *more]
@@ -132,6 +135,7 @@ def load_connection(get: Callable[[str], str | None], environ: Mapping[str, str]
         max_concurrency=keys.max_concurrency,
         max_requests_per_second=keys.max_requests_per_second,
         cancelled_markers=tuple(keys.cancelled_markers),
+        deadline=deadline,
     )
 
 
@@ -214,6 +218,18 @@ def _read_stack(get: Callable[[str], str | None], names: Iterable[str]) -> _Stac
             problems.append(_unplaced(str(path[0]), f"{ENOS}:{text}"))
             sound.pop(str(path[0]), None)
     return _Stack(frozenset(given), sound, EnosKeys.model_validate(sound), problems)
+
+
+def _read_deadline(get: Callable[[str], str | None]) -> tuple[float, list[Problem]]:
+    text = get(f"{ENOS_OTA}:deadline")
+    try:
+        return EnosOtaKeys.model_validate({} if text is None else {"deadline": text}).deadline, []
+    except ValidationError as error:
+        problems = [
+            Problem(f"{ENOS_OTA}:{told}", path=f"{ENOS_OTA}:deadline")
+            for _, told in explain(error, EnosOtaKeys, noun=f"{ENOS_OTA}: key")
+        ]
+        return EnosOtaKeys().deadline, problems
 
 
 def _gateway(url: str | None, source: str, note: Callable[[str], None]) -> str | None:

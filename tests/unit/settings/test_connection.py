@@ -38,6 +38,7 @@ def test_the_stack_alone_is_enough() -> None:
         max_concurrency=8,
         max_requests_per_second=None,
         cancelled_markers=("Cancelled by user",),
+        deadline=1800.0,
     )
 
 
@@ -50,6 +51,7 @@ def test_every_setting_arrives_from_its_text() -> None:
             "enos:maxRequestsPerSecond": "2.5",
             "enos:requestTimeout": "3",
             "enos:batchSize": "50",
+            "enos-ota:deadline": "90",
             "enos:cancelledMarkers": '["Cancelled by user", "已取消"]',
         }.get,
         {},
@@ -59,6 +61,7 @@ def test_every_setting_arrives_from_its_text() -> None:
     assert connection.max_requests_per_second == 2.5
     assert connection.timeout == Timeout(connect=3, read=3)
     assert connection.batch_size == 50
+    assert connection.deadline == 90.0
     assert connection.cancelled_markers == ("Cancelled by user", "已取消")
 
 
@@ -134,6 +137,10 @@ def test_wrong_values_come_all_at_once() -> None:
         "enos:requestTimeout must be a number",
         "enos:batchSize must be at least 1",
     ]
+
+
+def test_a_deadline_that_is_no_number_is_refused() -> None:
+    assert problems({**STACK, "enos-ota:deadline": "soon"}) == ["enos-ota:deadline must be a number"]
 
 
 def test_an_address_needs_no_credentials() -> None:
