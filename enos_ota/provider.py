@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -26,14 +26,13 @@ from pulumi.dynamic import (
 from pulumi.output import Unknown
 
 from enos_ota import keys, liveness
-from enos_ota.enos import SYSTEM_CLOCK, AuthenticationError, ConfigurationError, EnosClient, EnosError
+from enos_ota.enos import SYSTEM_CLOCK, AuthenticationError, ConfigurationError, EnosClient, EnosError, TransportError
 from enos_ota.reconciler import Limits, Reconciler, Record, plan
 from enos_ota.settings import WAYS_OUT, Connection, SettingsError, load_connection
 from enos_ota.state import IDENTITY, METADATA, Declared, declared_of, inputs_of, outputs_of, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import date
 
 
 class CancelledTaskSetProvider(ResourceProvider):
@@ -81,7 +80,10 @@ class CancelledTaskSetProvider(ResourceProvider):
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         """Cancel what is declared and not recorded yet. Keys no longer declared are forgotten: they stay cancelled."""
-        return UpdateResult(outputs_of(news, self._apply(declared_of(news), record_of(olds))))
+        declared, previous = declared_of(news), record_of(olds)
+        if dropped := previous.cancelled_keys().difference(declared.device_keys):
+            _say(declared, f"no longer declared: {_stays(len(dropped))}")
+        return UpdateResult(outputs_of(news, self._apply(declared, previous)))
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """Look again. Tasks that can be cancelled again leave outputs and inputs, so a preview shows just these."""
@@ -96,8 +98,9 @@ class CancelledTaskSetProvider(ResourceProvider):
         outputs = outputs_of(props, record)
         return ReadResult(id_, outputs, inputs_of(outputs))
 
-    def delete(self, _id: str, _props: dict[str, Any]) -> None:
+    def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Forget the set. Nothing is sent: what is cancelled stays cancelled."""
+        _say(declared_of(props), f"removed: {_stays(record_of(props).cancelled_count)}")
 
     def _apply(self, declared: Declared, previous: Record) -> Record:
         rules = declared.rules(self._session.today())
@@ -154,7 +157,7 @@ class Session:
             # Without an address nobody can tell whether the engine lives: then nothing is written.
             may_write=lambda: engine is not None and liveness.is_alive(engine),
             markers=connection.cancelled_markers,
-            limits=Limits(batch_size=connection.batch_size, deadline=1800),
+            limits=Limits(batch_size=connection.batch_size, deadline=connection.deadline),
         )
 
 
@@ -189,7 +192,16 @@ def _is_unknown(value: object) -> bool:
     return isinstance(value, Unknown)
 
 
+def _stays(count: int) -> str:
+    return f"{count} cancelled {'task stays' if count == 1 else 'tasks stay'} cancelled, nothing was sent for that"
+
+
+def _say(declared: Declared, text: str) -> None:
+    # What a provider prints the engine shows: there is no other way to say what a removal means.
+    print(f"{declared.rules(date.min).subject}: {text}", flush=True)  # noqa: T201 - see above
+
+
 def _fail(text: str, error: Exception) -> NoReturn:
-    if isinstance(error, AuthenticationError):
+    if isinstance(error, (AuthenticationError, TransportError)):
         text += f"\n{WAYS_OUT}"
     raise RuntimeError(text) from None

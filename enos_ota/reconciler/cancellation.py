@@ -99,7 +99,7 @@ class Cancellation:
         """Cancel, read back, and say where each key stands and what went wrong.
 
         Raises:
-            EnosError: Authentication or transport failed before anything was sent.
+            EnosError: Configuration, authentication or transport failed before anything was sent; no `ApiError`.
         """
         complete = False
         try:
@@ -108,7 +108,7 @@ class Cancellation:
         except _EarlyEnd as end:
             self._problem = str(end)
         except EnosError as error:
-            if not self._sent:
+            if not self._sent and not isinstance(error, ApiError):
                 raise
             self._problem = str(error)
         self._read_back(self._keys if complete else self._sent)

@@ -92,15 +92,15 @@ class Record:
     job: JobFacts = JobFacts()
     problem: str = ""
 
+    def cancelled_keys(self) -> frozenset[str]:
+        """The keys that are cancelled, with or without a remark."""
+        others = {key for key, finding in self.findings.items() if finding.category is not Category.CANCELLED}
+        return self.keys - others
+
     @property
     def cancelled_count(self) -> int:
-        """How many keys are cancelled, with or without a remark."""
-        others = sum(
-            1
-            for key, finding in self.findings.items()
-            if finding.category is not Category.CANCELLED and key in self.keys
-        )
-        return len(self.keys) - others
+        """How many keys are cancelled."""
+        return len(self.cancelled_keys())
 
     def of(self, category: Category) -> dict[str, str]:
         """The keys with a finding of this category, sorted, with their status."""

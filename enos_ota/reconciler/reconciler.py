@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from enos_ota.enos import SYSTEM_CLOCK, ApiError, Clock, EnosClient, Job, JobNotFound, ServerError
+from enos_ota.enos import SYSTEM_CLOCK, ApiError, Clock, EnosClient, Job, JobNotFound
 from enos_ota.enos import JobStatus as EnosJobStatus
 from enos_ota.reconciler.cancellation import Cancellation, Limits
 from enos_ota.reconciler.classify import classify, fold, past_of
@@ -80,7 +80,7 @@ class Reconciler:
         A job that cannot be worked on is an outcome (`problem`, keys pending), so that other sets go on.
 
         Raises:
-            EnosError: Configuration, authentication or transport failed before anything was sent.
+            EnosError: Configuration, authentication or transport failed before anything was sent; no `ApiError`.
         """
         kept, todo = plan.kept, plan.todo
         if not todo:
@@ -91,8 +91,6 @@ class Reconciler:
             if kept.job.status is JobStatus.UNKNOWN:
                 return _undone(kept, todo, str(error))
             return rest(kept, todo, replace(kept.job, status=JobStatus.DELETED))
-        except ServerError:
-            raise
         except ApiError as error:
             return _undone(kept, todo, str(error))
         return self._work_on(job_id, _facts(job), todo, kept)

@@ -233,6 +233,17 @@ def test_delete_sends_nothing_and_needs_no_credentials(simulator: RunningSimulat
     assert simulator.counters() == {}
 
 
+def test_removals_say_that_what_is_cancelled_stays_cancelled(simulator: RunningSimulator) -> None:
+    with Servicer(config(simulator)) as provider:
+        _, olds = provider.create(inputs(simulator, "dk-01", "dk-02", "dk-08"))
+        olds = provider.update(olds, inputs(simulator, "dk-02"))
+        provider.delete(olds)
+    assert provider.said.splitlines() == [
+        f"set 'pump' (job {JOB}): no longer declared: 1 cancelled task stays cancelled, nothing was sent for that",
+        f"set 'pump' (job {JOB}): removed: 1 cancelled task stays cancelled, nothing was sent for that",
+    ]
+
+
 def test_an_orphan_sends_nothing(provider: Servicer, simulator: RunningSimulator) -> None:
     provider.kill_engine()
     _, outputs = provider.create(inputs(simulator, "dk-01"))

@@ -41,7 +41,12 @@ class Servicer(AbstractContextManager["Servicer", None]):
         config: The stack's configuration, fully qualified key → text.
         environ: Environment variables beside the test's own.
         python: The interpreter, and so the Pulumi SDK, that runs it.
+
+    Attributes:
+        said: What the process printed, known once it ended; an engine would show it.
     """
+
+    said = ""
 
     def __init__(
         self, config: Mapping[str, str], *, environ: Mapping[str, str] | None = None, python: str = sys.executable
@@ -71,7 +76,7 @@ class Servicer(AbstractContextManager["Servicer", None]):
     ) -> None:
         self._channel.close()
         self._process.terminate()
-        self._process.communicate()
+        self.said, _ = self._process.communicate()
         self._engine.close()
 
     def kill_engine(self) -> None:
