@@ -100,6 +100,7 @@ class _Examination:
         self.unreadable = False  # nothing was read, so that everything would be missing
         self._delivered = config
         self._secret_keys = _secret_keys(environ)
+        self._gateway_outside = environ.get("ENOS_API_GATEWAY")
         self._stack_file = stack_file
 
     def run(self) -> None:
@@ -191,7 +192,7 @@ class _Examination:
             paths = list(documents.secrets(value)) if written else [()] if key in (self._secret_keys or ()) else []
             if namespace == ENOS and name in SECRETS:
                 secret = bool(paths) or (not written and self._secret_keys is None)
-                if key == _APP_SECRET and not secret:
+                if key == _APP_SECRET and not secret and not self._is_local(given):
                     text = f"{key} stands there in plain text: pulumi config set --secret {key}"
                     self.problems.append(self.problem(key, (), text))
                 if written and paths:
@@ -207,6 +208,11 @@ class _Examination:
                 given.pop(name)
             elif paths and written:
                 given[name] = _stand_in(value)
+
+    def _is_local(self, given: Mapping[str, Any]) -> bool:
+        """Plain http is for loopback alone: there the secret is a simulator's, and nothing is to be guarded."""
+        gateways = [str(gateway) for gateway in (self._gateway_outside, given.get("apiGateway")) if gateway]
+        return bool(gateways) and all(gateway.strip().lower().startswith("http://") for gateway in gateways)
 
     def _check_sets(self, value: Any) -> None:
         items = value

@@ -96,6 +96,17 @@ def test_an_app_secret_in_plain_text_is_refused_and_not_shown(project: Project) 
     ]
 
 
+def test_an_app_secret_of_a_simulator_may_stand_in_plain_text(project: Project) -> None:
+    project.write(f"enos:apiGateway: http://127.0.0.1:8080\nenos:orgId: o1\nenos:appSecret: {SECRET}\n")
+    assert project.load().gateway == "http://127.0.0.1:8080"
+
+
+def test_an_app_secret_in_plain_text_is_refused_where_the_environment_names_a_real_gateway(project: Project) -> None:
+    project.write(f"enos:orgId: o1\nenos:appSecret: {SECRET}\n")
+    (problem,) = project.problems(ENOS_API_GATEWAY="https://apim.example.com")
+    assert "enos:appSecret stands there in plain text" in problem
+
+
 def test_an_unquoted_app_secret_is_not_shown(project: Project) -> None:
     project.write(BASE + "enos:appSecret: 0012345\n")
     assert "12345" not in "".join(project.problems())
