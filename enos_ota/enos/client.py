@@ -81,6 +81,7 @@ class EnosClient:
         max_requests_per_second: float | None = None,
         clock: Clock = SYSTEM_CLOCK,
         random: Callable[[], float] = _random.random,
+        before_write: Callable[[], None] | None = None,
     ) -> None:
         """Check the settings.
 
@@ -94,6 +95,8 @@ class EnosClient:
             max_requests_per_second: pace of all threads together; None for no limit.
             clock: what tells the time and waits.
             random: numbers in [0, 1), to spread retries.
+            before_write: called right before each attempt of a call that writes, after all waiting, in the thread of
+                the call; what it raises is passed on, and the attempt is not made.
 
         Raises:
             ConfigurationError: gateway, organization or CA bundle cannot be used.
@@ -114,6 +117,7 @@ class EnosClient:
             limiter=Limiter(max_requests_per_second, clock),
             clock=clock,
             random=random,
+            before_write=before_write,
         )
 
     def get_job(self, job_id: str) -> Job:

@@ -64,6 +64,7 @@ class Transport:
         limiter: Limiter,
         clock: Clock,
         random: Callable[[], float],
+        before_write: Callable[[], None] | None,
     ) -> None:
         self._gateway = gateway
         self._credentials = credentials
@@ -73,6 +74,7 @@ class Transport:
         self._limiter = limiter
         self._clock = clock
         self._random = random
+        self._before_write = before_write
         self._budget = RetryBudget(retry.budget)
         self._timestamps = Timestamps(clock)
         self._tokens = TokenSource(self._get_token, self._refresh_token, clock)
@@ -125,7 +127,7 @@ class Transport:
                 if attempt > 1:
                     outcome.args = (f"{outcome} Tried {attempt} times.",)
                 raise outcome
-            if wait is None:
+            if not wait:  # "Retry-After: 0" names no pace either
                 self._clock.sleep(backoff(self._retry, attempt, self._random()))
             attempt += 1
         self._budget.give_back(attempt - 1)
@@ -174,6 +176,8 @@ class Transport:
                 retry_after=left,
             )
         self._limiter.wait()
+        if call.operation.writes and self._before_write:
+            self._before_write()
         message = prepare()  # only now, so that the timestamp is fresh
         started = self._clock.monotonic()
         answer = self._exchange(call, message.headers, message.body)

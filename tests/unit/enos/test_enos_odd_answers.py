@@ -89,6 +89,13 @@ def test_an_answer_that_is_too_large_is_not_read_to_its_end(connect: Connect, mo
     assert caught.value.http_status == 200
 
 
+def test_a_redirect_is_not_read_to_its_end_either(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport_module, "MAX_ANSWER", 2**20)
+    large = http(302, b" " * 2**22, location="/login")
+    with ScriptedServer([large]) as server, pytest.raises(InvalidAnswer, match=r"with more than 1 MiB"):
+        connect(server, retry=RetryPolicy(attempts=1)).get_job("j")
+
+
 def test_a_small_answer_that_unpacks_to_a_large_one_is_too_large(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -235,3 +235,31 @@ def test_a_clock_that_raises_ends_a_wait_and_nothing_more_is_sent(connect: Conne
         connect(server, clock=Interrupted()).get_job("j")
 
     assert server.names == ["token/get", "get"]
+
+
+def test_a_retry_after_of_zero_is_no_invitation_to_hurry(connect: Connect, clock: FakeClock) -> None:
+    with ScriptedServer([http(429, retry_after="0"), JOB]) as server:
+        connect(server).get_job("j")
+
+    assert clock.sleeps == [0.5]
+
+
+def test_the_caller_is_asked_before_each_attempt_of_a_write_and_of_a_write_only(connect: Connect) -> None:
+    asked: list[int] = []
+    with ScriptedServer([JOB, refusal(429), ok()]) as server:
+        client = connect(server, before_write=lambda: asked.append(len(server.calls)))
+        client.get_job("j")
+        client.cancel_tasks("j", ["a"])
+
+    assert asked == [1, 2]
+
+
+def test_a_caller_who_objects_after_a_wait_keeps_the_write_from_being_sent(connect: Connect, clock: FakeClock) -> None:
+    def object_after_a_wait() -> None:
+        if clock.sleeps:
+            raise InterruptedError
+
+    with ScriptedServer([http(429, retry_after="60")]) as server, pytest.raises(InterruptedError):
+        connect(server, before_write=object_after_a_wait).cancel_tasks("j", ["a"])
+
+    assert (server.names, clock.sleeps) == (["token/get", "cancelTask"], [60])
