@@ -10,6 +10,8 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from enos_ota.enos import EnosError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -17,11 +19,28 @@ _TIMEOUT: Final = 2.0
 """Seconds. The address is on loopback: a living engine accepts at once."""
 
 
+class EngineGone(EnosError):  # noqa: N818 - says what happened, as its relatives do
+    """The engine of this process is gone, or nobody can tell: nothing may be written any more."""
+
+
 class Address(NamedTuple):
     """Where an engine listens."""
 
     host: str
     port: int
+
+
+def ensure_engine(argv: Sequence[str]) -> None:
+    """To be called before each writing request of a provider that was started with these arguments.
+
+    Raises:
+        EngineGone: Nothing listens where the engine did, or there is no engine's address to look at.
+    """
+    address = engine_address(argv)
+    if address is None:
+        raise EngineGone("The address of the Pulumi engine is not known to this provider, so nothing may be sent.")
+    if not is_alive(address):
+        raise EngineGone("The Pulumi engine of this run is gone, so nothing more was sent.")
 
 
 def engine_address(argv: Sequence[str]) -> Address | None:

@@ -150,12 +150,10 @@ class Session:
             ca_bundle=connection.ca_bundle,
             timeout=connection.timeout,
             max_requests_per_second=connection.max_requests_per_second,
+            before_write=lambda: liveness.ensure_engine(sys.argv),
         )
-        engine = liveness.engine_address(sys.argv)
         return Reconciler(
             client,
-            # Without an address nobody can tell whether the engine lives: then nothing is written.
-            may_write=lambda: engine is not None and liveness.is_alive(engine),
             markers=connection.cancelled_markers,
             limits=Limits(batch_size=connection.batch_size, deadline=connection.deadline),
         )

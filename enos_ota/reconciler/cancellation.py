@@ -24,7 +24,7 @@ from enos_ota.reconciler.outcome import AFTER_PUSH, Category, Finding
 from enos_ota.reconciler.reading import PAGE_SIZE, TaskReader, chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 URGENT_BATCH: Final = 20
 """Keys in a call for published tasks: small, so that one which moves on meanwhile spoils little."""
@@ -71,7 +71,6 @@ class Cancellation:
         past: Mapping[str, Past],
         markers: frozenset[str],
         limits: Limits,
-        may_write: Callable[[], bool],
         clock: Clock,
     ) -> None:
         self._client = client
@@ -81,7 +80,6 @@ class Cancellation:
         self._past = past
         self._markers = markers
         self._limits = limits
-        self._may_write = may_write
         self._clock = clock
         self._ends = clock.monotonic() + limits.deadline
         self._most = limits.batch_size
@@ -91,7 +89,6 @@ class Cancellation:
         self._unsure: set[str] = set()  # the same, and nothing said that it was refused: may take a while to show
         self._accepted: set[str] = set()  # were in a call that was answered with code 0
         self._problem = ""
-        self._orphaned = False
         self._job_is_gone = False
         self._recent: deque[bool] = deque(maxlen=_REMEMBERED)
 
@@ -186,9 +183,6 @@ class Cancellation:
         """One cancelTask: None when it was accepted, else why it has to be looked at."""
         if self._clock.monotonic() >= self._ends:
             raise _EarlyEnd(f"the deadline of {self._limits.deadline:g} s for one set is over")
-        if not self._may_write():
-            self._orphaned = True
-            raise _EarlyEnd("the Pulumi engine is gone, so nothing more was sent")
         try:
             self._client.cancel_tasks(self._job_id, batch)
         except (TasksNotCancellable, InvalidArgument) as refusal:
@@ -229,7 +223,7 @@ class Cancellation:
 
     def _read_back(self, keys: Collection[str]) -> None:
         """Read what was sent or never looked at, until nothing changes any more or the settle time is over."""
-        if self._orphaned or self._job_is_gone:
+        if self._job_is_gone:
             return
         try:
             self._look(key for key in keys if key in self._sent or key not in self._seen)

@@ -13,7 +13,7 @@ from enos_ota.reconciler.outcome import AFTER_PUSH, Category, Finding, JobFacts,
 from enos_ota.reconciler.reading import TaskReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
 DEFAULT_MARKERS = ("Cancelled by user",)
 """What a cancelled task's `desc` reads: from EnOS's sample code, not documented [I]."""
@@ -51,11 +51,10 @@ class Reconciler:
     """Brings declared sets about, one call a set; safe to share between threads.
 
     Args:
-        client: The EnOS client.
+        client: The EnOS client. Its `before_write` is what keeps an orphan, a process whose engine died, from
+            cancelling what is no longer declared.
         markers: Texts by which a failed task is known to have been cancelled.
         limits: How far one change may go.
-        may_write: Asked before each writing request; when it answers False nothing more is sent. It is how an orphan,
-            a process whose engine died, is kept from cancelling what is no longer declared.
         clock: Time and waiting.
     """
 
@@ -63,7 +62,6 @@ class Reconciler:
         self,
         client: EnosClient,
         *,
-        may_write: Callable[[], bool],
         markers: Collection[str] = DEFAULT_MARKERS,
         limits: Limits | None = None,
         clock: Clock = SYSTEM_CLOCK,
@@ -71,7 +69,6 @@ class Reconciler:
         self._client = client
         self._markers = fold(markers)
         self._limits = limits or Limits()
-        self._may_write = may_write
         self._clock = clock
 
     def apply(self, job_id: str, plan: Plan) -> Record:
@@ -106,7 +103,6 @@ class Reconciler:
             past={key: past_of(kept.findings.get(key, _NEW)) for key in todo},
             markers=self._markers,
             limits=self._limits,
-            may_write=self._may_write,
             clock=self._clock,
         ).run()
         return _merged(kept, findings, facts, problem)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from enos_ota.enos import AnswerLost, Credentials, EnosClient
+from enos_ota.liveness import EngineGone
 from enos_ota.reconciler import Category, Finding, JobFacts, JobStatus, Limits, Reconciler, Record, plan
 from enos_ota.reconciler.outcome import AFTER_PUSH, UNKNOWN_TEXT
 from tests.support.clock import FakeClock
@@ -27,14 +28,14 @@ class World:
         clock: FakeClock,
         *,
         client_class: type[EnosClient] = EnosClient,
-        may_write: Callable[[], bool] = lambda: True,
+        before_write: Callable[[], None] = lambda: None,
         markers: Collection[str] = ("Cancelled by user",),
         limits: Limits | None = None,
     ) -> None:
         self.simulator = simulator
         credentials = Credentials(simulator.app_key, simulator.app_secret)
-        self.client = client_class(simulator.url, simulator.org_id, credentials, clock=clock)
-        self.reconciler = Reconciler(self.client, may_write=may_write, markers=markers, limits=limits, clock=clock)
+        self.client = client_class(simulator.url, simulator.org_id, credentials, clock=clock, before_write=before_write)
+        self.reconciler = Reconciler(self.client, markers=markers, limits=limits, clock=clock)
 
     def apply(self, *keys: str, previous: Record | None = None, job_id: str = JOB) -> Record:
         return self.reconciler.apply(job_id, plan(keys, previous or Record()))
@@ -55,14 +56,16 @@ def world(
     fleet: dict[str, Any] | None = None,
     *,
     client_class: type[EnosClient] = EnosClient,
-    may_write: Callable[[], bool] = lambda: True,
+    before_write: Callable[[], None] = lambda: None,
     markers: Collection[str] = ("Cancelled by user",),
     limits: Limits | None = None,
     **switches: object,
 ) -> Iterator[World]:
     clock = FakeClock()
     with running_simulator(fleet, clock=lambda: int(clock.time() * 1000), **switches) as simulator:
-        here = World(simulator, clock, client_class=client_class, may_write=may_write, markers=markers, limits=limits)
+        here = World(
+            simulator, clock, client_class=client_class, before_write=before_write, markers=markers, limits=limits
+        )
         with here.client:
             yield here
 
@@ -264,18 +267,29 @@ def test_keys_added_to_a_deleted_job_are_settled_so_that_nothing_is_planned() ->
 
 
 def test_an_orphan_sends_nothing() -> None:
-    with world(may_write=lambda: False) as here:
-        record = here.apply("dk-01")
-        assert record.keys == frozenset()
-        assert "engine is gone" in record.problem
+    with world(before_write=_Engine(lives_for=0)) as here:
+        with pytest.raises(EngineGone):
+            here.apply("dk-01")
         assert here.writes() == []
 
 
-def test_the_engine_is_asked_for_before_every_write() -> None:
-    answers = iter([True, True, False])
-    with world(many(600), may_write=lambda: next(answers)) as here:
-        here.apply(*keys(600))
+def test_the_engine_is_looked_at_before_every_write_and_what_was_done_by_then_is_kept() -> None:
+    with world(many(600), before_write=_Engine(lives_for=2)) as here:
+        record = here.apply(*keys(600))
         assert len(here.writes()) == 2
+        assert (record.cancelled_count, record.problem) == (400, "gone")
+
+
+class _Engine:
+    """An engine that dies after some writes."""
+
+    def __init__(self, lives_for: int) -> None:
+        self.lives_for = lives_for
+
+    def __call__(self) -> None:
+        if not self.lives_for:
+            raise EngineGone("gone")
+        self.lives_for -= 1
 
 
 def test_a_deadline_ends_the_writing_and_keeps_what_was_done() -> None:

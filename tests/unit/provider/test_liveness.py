@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from enos_ota.liveness import Address, engine_address, is_alive
+from enos_ota.liveness import Address, EngineGone, engine_address, ensure_engine, is_alive
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,8 @@ def test_an_engine_whose_port_is_closed_is_gone() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     assert not is_alive(Address("127.0.0.1", port))
+
+
+def test_without_an_address_nobody_can_tell_so_nothing_may_be_written() -> None:
+    with pytest.raises(EngineGone, match="not known"):
+        ensure_engine(["dynamic/__main__.py"])
