@@ -26,7 +26,7 @@ class MissingExtraError(click.ClickException):
 
     exit_code = 2
 
-    def __init__(self, extra: str, package: str | None) -> None:
+    def __init__(self, extra: str, package: str) -> None:
         super().__init__(f'{package} is not installed, which this command needs: pip install "enos-ota[{extra}]"')
 
 
@@ -92,7 +92,7 @@ def simulate(host: str, port: int, fleet_file: Path | None, output: str, **switc
             # A module of our own that is missing is a broken installation, not a missing extra.
             if (error.name or "").startswith("enos_ota"):
                 raise
-            raise MissingExtraError("simulator", error.name) from None
+            raise MissingExtraError("simulator", (error.name or str(error)).partition(".")[0]) from None
         command.run(
             host=host,
             port=port,

@@ -132,7 +132,7 @@ def _number_of(kind: type[int | float], value: object) -> int | float:
 
 
 def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name, _BY_SPELLING, n=1)
+    near = difflib.get_close_matches(camel(name.removeprefix("--").replace("-", "_")), _CAMEL, n=1)
     hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(_CAMEL)}"
     return f"{name}: there is no such switch{hint}"
 

@@ -1,0 +1,178 @@
+"""The control API under `/_simulator/`, over HTTP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from enos_ota import __version__
+from tests.support.simulator import JOB, RunningSimulator, running_simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[RunningSimulator]:
+    with running_simulator() as running:
+        yield running
+
+
+@pytest.fixture
+def simulator(shared: RunningSimulator) -> RunningSimulator:
+    shared.reset()
+    return shared
+
+
+def test_health_tells_that_it_runs(simulator: RunningSimulator) -> None:
+    expected = {"status": "ok", "version": __version__, "jobs": 1, "tasks": 11}
+    assert simulator.control("GET", "health") == expected
+
+
+def test_jobs_are_told_with_their_counts(simulator: RunningSimulator) -> None:
+    (job,) = simulator.control("GET", "jobs")["jobs"]
+    counts = {"init": 6, "published": 1, "upgrading": 1, "succeeded": 1, "failed": 2}
+    assert (job["jobId"], job["status"], job["tasks"], job["counts"]) == (JOB, "started", 11, counts)
+
+
+@pytest.mark.parametrize(
+    ("query", "keys"),
+    [
+        ("", 11),
+        ("?status=published", ["dk-07"]),
+        ("?status=published&status=upgrading", ["dk-07", "dk-08"]),
+        ("?deviceKey=dk-10&deviceKey=dk-01&deviceKey=none", ["dk-10", "dk-01"]),
+        ("?deviceKey=dk-10&deviceKey=dk-01&status=init", ["dk-01"]),
+    ],
+)
+def test_tasks_are_listed_by_status_and_key(simulator: RunningSimulator, query: str, keys: int | list[str]) -> None:
+    tasks = simulator.control("GET", f"jobs/{JOB}/tasks{query}")["tasks"]
+    assert (len(tasks) if isinstance(keys, int) else [task["deviceKey"] for task in tasks]) == keys
+
+
+def test_tasks_are_set_whatever_they_are(simulator: RunningSimulator) -> None:
+    before = simulator.states(JOB)
+    simulator.set_tasks(JOB, ["dk-01", "dk-09"], "failed", "broken on purpose")
+    simulator.set_tasks(JOB, ["dk-02"], "cancelled")
+    simulator.set_tasks(JOB, ["dk-03"], "upgrading")
+    broken = ("failed", "broken on purpose")
+    assert simulator.states(JOB) == before | {
+        "dk-01": broken,
+        "dk-09": broken,
+        "dk-02": ("failed", "Cancelled by user"),
+        "dk-03": ("upgrading", "downloading"),
+    }
+    assert simulator.journal() == []
+
+
+def test_a_colleague_retries_by_the_real_rules_and_the_journal_tells_who(simulator: RunningSimulator) -> None:
+    simulator.retry(JOB, ["dk-11"])
+    (entry,) = simulator.journal()
+    assert (entry["operation"], entry["by"], entry["keys"], entry["code"]) == ("retryTask", "control", ["dk-11"], 0)
+    assert (simulator.states(JOB)["dk-11"], simulator.counters()) == (("init", ""), {})
+
+
+def test_a_colleague_is_refused_by_the_real_rules_too(simulator: RunningSimulator) -> None:
+    answer = requests.post(f"{simulator.url}/_simulator/jobs/{JOB}/retry", json={"deviceKeys": ["dk-01"]}, timeout=9)
+    told = {"error": "Only failed tasks can be retried", "code": 24621}
+    assert (answer.status_code, answer.json(), simulator.journal()[0]["code"]) == (409, told, 24621)
+
+
+def test_a_job_is_stopped_and_started(simulator: RunningSimulator) -> None:
+    simulator.set_job(JOB, "stopped")
+    stopped = simulator.control("GET", f"jobs/{JOB}")["status"]
+    simulator.set_job(JOB, "started")
+    assert (stopped, simulator.control("GET", f"jobs/{JOB}")["status"]) == ("stopped", "started")
+
+
+@pytest.mark.parametrize(
+    ("switch", "given", "status"),
+    [("stopped", {}, "stopped"), ("started", {}, "started"), ("started", {"status": "stopped"}, "stopped")],
+)
+def test_a_job_is_added_in_its_own_status_or_that_of_the_switch(
+    simulator: RunningSimulator, switch: str, given: dict[str, str], status: str
+) -> None:
+    simulator.switch(job_initial=switch)
+    simulator.add_job({"jobId": "new", "devices": {"count": 3, "key": "n{}"}, **given})
+    assert simulator.control("GET", "jobs/new")["status"] == status
+    assert simulator.counts("new")["init"] == 3
+
+
+def test_a_job_is_deleted(simulator: RunningSimulator) -> None:
+    simulator.delete_job(JOB)
+    assert simulator.control("GET", "jobs") == {"jobs": []}
+
+
+def test_switches_are_told_and_turned(simulator: RunningSimulator) -> None:
+    before = simulator.control("GET", "switches")
+    assert simulator.control("POST", "switches", {"cancelMode": "partial"}) == before | {"cancelMode": "partial"}
+    assert simulator.control("GET", "switches") == before | {"cancelMode": "partial"}
+
+
+def test_the_journal_is_told_from_an_entry_on(simulator: RunningSimulator) -> None:
+    for key in ("dk-10", "dk-11"):
+        simulator.retry(JOB, [key])
+    assert [entry["sequence"] for entry in simulator.control("GET", "journal?since=1")["entries"]] == [2]
+
+
+def test_a_reset_brings_everything_back(simulator: RunningSimulator) -> None:
+    states = simulator.states(JOB)
+    simulator.retry(JOB, ["dk-11"])
+    simulator.add_job({"jobId": "new"})
+    simulator.switch(retry_to="published", index_delay=2)
+    simulator.reset()
+    assert (simulator.states(JOB), simulator.journal(), simulator.counters()) == (states, [], {})
+    assert [job["jobId"] for job in simulator.control("GET", "jobs")["jobs"]] == [JOB]
+    assert simulator.control("GET", "switches")["retryTo"] == "init"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "error"),
+    [
+        ("GET", "nothing", None, 404, "the control API has no GET /_simulator/nothing"),
+        ("DELETE", "journal", None, 404, "the control API has no DELETE /_simulator/journal"),
+        ("GET", f"jobs/{JOB}/tasks/more", None, 404, "the control API has no GET"),
+        ("GET", "jobs/none", None, 404, f"no job none; there are: {JOB}"),
+        ("DELETE", "jobs/none", None, 404, "no job none"),
+        ("POST", "jobs", {"jobId": JOB}, 400, f"jobId: job {JOB} exists"),
+        ("POST", "jobs", {"jobId": "n", "orgId": "o9"}, 400, "orgId: no organisation o9"),
+        ("POST", "jobs", {}, 400, "jobId: Field required"),
+        ("POST", f"jobs/{JOB}", {"status": "paused"}, 400, "status: a job is started or stopped, not 'paused'"),
+        ("POST", f"jobs/{JOB}", {"state": "stopped"}, 400, "state: unknown; there are status"),
+        ("POST", f"jobs/{JOB}", [], 400, "the body must be a JSON object"),
+        ("POST", f"jobs/{JOB}/tasks", {"deviceKeys": ["dk-01"]}, 400, "status: must be a text"),
+        ("POST", f"jobs/{JOB}/tasks", {"deviceKeys": [], "status": "init"}, 400, "deviceKeys: must be a list of texts"),
+        ("POST", f"jobs/{JOB}/tasks", {"deviceKeys": ["x"], "status": "init"}, 400, "deviceKeys: no task in job"),
+        ("POST", f"jobs/{JOB}/tasks", {"deviceKeys": ["dk-01"], "status": "done"}, 400, "status: one of init, "),
+        (
+            "POST",
+            f"jobs/{JOB}/tasks",
+            {"deviceKeys": ["dk-01"], "status": "init", "desc": 1},
+            400,
+            "desc: must be a text",
+        ),
+        (
+            "POST",
+            f"jobs/{JOB}/tasks",
+            {"deviceKeys": ["dk-01"], "status": "init", "progress": "1"},
+            400,
+            "progress: must be a whole number",
+        ),
+        ("POST", "switches", {"cancelMode": "x"}, 400, "cancelMode takes atomic or partial, not 'x'"),
+        ("GET", "journal?since=-1", None, 400, "since: must be a whole number"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_json_and_changes_nothing(
+    simulator: RunningSimulator, *, method: str, path: str, body: Any, status: int, error: str
+) -> None:
+    before = (simulator.states(JOB), simulator.control("GET", "switches"))
+    answer = requests.request(method, f"{simulator.url}/_simulator/{path}", json=body, timeout=9)
+    assert (answer.status_code, answer.json()["error"][: len(error)]) == (status, error)
+    assert (simulator.states(JOB), simulator.control("GET", "switches")) == before
+
+
+def test_a_body_that_is_no_json_is_told(simulator: RunningSimulator) -> None:
+    answer = requests.post(f"{simulator.url}/_simulator/switches", data=b"{", timeout=9)
+    assert (answer.status_code, answer.json()) == (400, {"error": "the body is no JSON text"})

@@ -1,0 +1,169 @@
+"""A fleet file: what it may say, what it means, and what is said about a wrong one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from enos_ota.simulator.fleet import FleetError, parse_fleet, read_fleet
+from enos_ota.simulator.simulator import Simulator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def tasks_of(job: dict[str, Any]) -> list[tuple[str, str, str, int, str]]:
+    held = Simulator(parse_fleet({"jobs": [{"jobId": "j"} | job]})).job("j")
+    return [(task.device_key, task.status, task.desc, task.progress, task.from_version) for task in held.tasks()]
+
+
+def problems_of(data: object) -> list[str]:
+    with pytest.raises(FleetError) as caught:
+        Simulator(parse_fleet(data))
+    return caught.value.problems
+
+
+@pytest.mark.parametrize("data", [None, {}])
+def test_an_empty_file_is_a_fleet_that_can_be_called(data: object) -> None:
+    fleet = parse_fleet(data)
+    assert (len(fleet.orgs), len(fleet.apps), fleet.jobs) == (1, 1, [])
+
+
+def test_tasks_are_listed_with_what_usually_goes_with_a_status() -> None:
+    tasks = [
+        {"deviceKey": "a"},
+        {"deviceKey": "b", "status": "succeeded", "fromVersion": "1.1"},
+        {"deviceKey": "c", "status": "failed", "desc": "on fire", "progress": -1},
+        {"deviceKey": "d", "status": "cancelled"},
+        {"deviceKey": "e", "status": "failed", "desc": ""},
+    ]
+    assert tasks_of({"tasks": tasks}) == [
+        ("a", "init", "", 0, "1.0"),
+        ("b", "succeeded", "upgrading firmware finished", 100, "1.1"),
+        ("c", "failed", "on fire", -1, "1.0"),
+        ("d", "failed", "Cancelled by user", 0, "1.0"),
+        ("e", "failed", "", -2, "1.0"),
+    ]
+
+
+def test_devices_are_generated_in_order_with_states_and_versions() -> None:
+    devices = {
+        "count": 5,
+        "key": "pump-{:03d}",
+        "first": 8,
+        "states": {"published": 2, "init": 3},
+        "fromVersion": ["1.1", "1.2"],
+    }
+    assert [(key, status, version) for key, status, _, _, version in tasks_of({"devices": devices})] == [
+        ("pump-008", "published", "1.1"),
+        ("pump-009", "published", "1.2"),
+        ("pump-010", "init", "1.1"),
+        ("pump-011", "init", "1.2"),
+        ("pump-012", "init", "1.1"),
+    ]
+
+
+def test_devices_can_be_several_groups_beside_listed_tasks() -> None:
+    job = {"tasks": [{"deviceKey": "x"}], "devices": [{"count": 2, "key": "a{}"}, {"count": 1, "key": "b{}"}]}
+    assert [key for key, *_ in tasks_of(job)] == ["x", "a1", "a2", "b1"]
+
+
+def test_cancelled_follows_the_switches() -> None:
+    fleet = {
+        "switches": {"cancelledMarker": "用户取消"},
+        "jobs": [{"jobId": "j", "tasks": [{"deviceKey": "a", "status": "cancelled"}]}],
+    }
+    (task,) = Simulator(parse_fleet(fleet)).job("j").tasks()
+    assert (task.status, task.desc) == ("failed", "用户取消")
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ([], "fleet: "),
+        ({"jobs": [{}]}, "jobs[0].jobId: Field required"),
+        ({"jbos": []}, "jbos: Extra inputs are not permitted"),
+        ({"orgs": []}, "orgs: "),
+        ({"apps": [{"appKey": "k"}]}, "apps[0].appSecret: Field required"),
+        ({"switches": {"cancelMode": "x"}}, "switches: cancelMode takes atomic or partial, not 'x'"),
+        ({"jobs": [{"jobId": 17}]}, "jobs[0].jobId: must be a text: put it in quotes (YAML reads it as 17)"),
+        (
+            {"jobs": [{"jobId": "j", "tasks": [{"deviceKey": 1e5}]}]},
+            "jobs[0].tasks[0].deviceKey: must be a text: put it in quotes (YAML reads it as 100000.0)",
+        ),
+        ({"jobs": [{"jobId": "j", "tasks": [{"deviceKey": "a", "status": "done"}]}]}, "jobs[0].tasks[0].status: "),
+        ({"jobs": [{"jobId": "j", "devices": {"count": 0, "key": "a{}"}}]}, "jobs[0].devices[0].count: "),
+        ({"jobs": [{"jobId": "j", "devices": {"count": 1, "key": "a"}}]}, "jobs[0].devices[0].key: needs one place"),
+        ({"jobs": [{"jobId": "j", "devices": {"count": 1, "key": "{}{}"}}]}, "jobs[0].devices[0].key: needs one place"),
+        ({"jobs": [{"jobId": "j", "devices": {"count": 1, "key": "{0.real}"}}]}, "jobs[0].devices[0].key: needs one"),
+        (
+            {"jobs": [{"jobId": "j", "devices": {"count": 1, "key": "{:zz}"}}]},
+            "jobs[0].devices[0].key: needs one place",
+        ),
+        (
+            {"jobs": [{"jobId": "j", "devices": {"count": 3, "key": "a{}", "states": {"init": 2}}}]},
+            "jobs[0].devices[0]: states add up to 2, count is 3",
+        ),
+        ({"jobs": [{"jobId": "j"}, {"jobId": "j"}]}, "fleet: jobId j stands more than once"),
+        ({"jobs": [{"jobId": "j", "orgId": "o9"}]}, "fleet: job j: no organisation o9"),
+        ({"apps": [{"appKey": "k", "appSecret": "s", "orgs": ["o9"]}]}, "fleet: app k: no organisation o9"),
+        (
+            {"jobs": [{"jobId": "j", "tasks": [{"deviceKey": "a"}, {"deviceKey": "a"}]}]},
+            "jobs[0]: tasks: device key a stands more than once under the same product",
+        ),
+        (
+            {"jobs": [{"jobId": "j", "tasks": [{"deviceKey": "a1"}], "devices": {"count": 1, "key": "a{}"}}]},
+            "job j: a device key stands more than once under the same product",
+        ),
+    ],
+)
+def test_a_problem_is_told_with_its_place(data: object, problem: str) -> None:
+    (told,) = problems_of(data)
+    assert told.startswith(problem)
+
+
+def test_all_problems_are_told_at_once() -> None:
+    data = {"orgs": 3, "jobs": [{"jobId": 1, "status": "x"}], "switches": {"a": 1}}
+    assert [problem.split(": ")[0] for problem in problems_of(data)] == [
+        "switches",
+        "orgs",
+        "jobs[0].jobId",
+        "jobs[0].status",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"jobs: [", "no valid YAML: while parsing"),
+        (b"\xff\xfe\x00", "no valid YAML: "),
+        (b"a: !!python/object:os.system x", "no valid YAML: could not determine a constructor"),
+        (b"jobs: 3", "jobs: "),
+    ],
+)
+def test_a_problem_with_a_file_begins_with_its_path(tmp_path: Path, content: bytes, why: str) -> None:
+    path = tmp_path / "fleet.yaml"
+    path.write_bytes(content)
+    with pytest.raises(FleetError) as caught:
+        read_fleet(path)
+    assert caught.value.problems[0].startswith(f"{path}: {why}")
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FleetError) as caught:
+        read_fleet(tmp_path / "none.yaml")
+    assert caught.value.problems == [f"{tmp_path / 'none.yaml'}: No such file or directory"]
+
+
+def test_the_demo_fleet_is_a_rollout_in_the_middle() -> None:
+    with resources.as_file(resources.files("enos_ota.simulator") / "demo_fleet.yaml") as path:
+        simulator = Simulator(read_fleet(path))
+    held = simulator.job("65a1b2c3d4e5f60718293a4b")
+    assert (held.job.status, held.job.info["firmwareVersion"]) == ("started", "2.3.0")
+    counts = Counter(task.status for task in held.tasks())
+    assert sum(counts.values()) == 40
+    assert set(counts) == {"init", "published", "upgrading", "succeeded", "failed"}
+    assert counts["published"] + counts["upgrading"] <= held.job.info["maximumConcurrency"]

@@ -1,0 +1,87 @@
+"""The switches: their names, their values, and what is said about a wrong one."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from enos_ota.simulator.switches import SwitchError, Switches, camel, kebab
+
+# Section 9 of the API reference, as far as it is built; the first value is the default.
+DOCUMENTED: dict[str, list[str | int]] = {
+    "cancel-mode": ["atomic", "partial"],
+    "unknown-key": ["error", "ignore"],
+    "repeat-cancel": ["refuse", "ok"],
+    "cancelled-as": ["failed", "canceled"],
+    "cancelled-marker": ["Cancelled by user", "用户取消"],
+    "retry-to": ["init", "published"],
+    "index-delay": [0, 2],
+    "max-keys": [0, 20],
+    "max-page": [200, 50],
+    "task-order": ["taskId", "updateTime", "random"],
+    "job-initial": ["stopped", "started"],
+    "business-http": [200, 400],
+    "gateway-http": [200, 401],
+    "clock-skew": [300, 10],
+    "old-token": ["lives", "dies"],
+    "strict-method": ["off", "on"],
+}
+VALUES = [(name, value) for name, values in DOCUMENTED.items() for value in values]
+
+
+def test_the_switches_are_the_documented_ones() -> None:
+    assert [kebab(known.name) for known in dataclasses.fields(Switches)] == list(DOCUMENTED)
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_the_first_value_is_the_default(name: str) -> None:
+    assert getattr(Switches(), name.replace("-", "_")) == DOCUMENTED[name][0]
+
+
+@pytest.mark.parametrize(("name", "value"), VALUES)
+@pytest.mark.parametrize(
+    "spell", [str, lambda name: camel(name.replace("-", "_")), lambda name: name.replace("-", "_")]
+)
+@pytest.mark.parametrize("kind", [str, lambda value: value], ids=["text", "value"])
+def test_each_value_is_taken_under_each_spelling(name: str, value: object, spell: object, kind: object) -> None:
+    assert callable(spell)
+    assert callable(kind)
+    changed = Switches().changed({spell(name): kind(value)})
+    assert getattr(changed, name.replace("-", "_")) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("cancelMode", "some", "cancelMode takes atomic or partial, not 'some'"),
+        ("businessHttp", 500, "businessHttp takes 200 or 400, not 500"),
+        ("gatewayHttp", True, "gatewayHttp takes 200 or 401, not True"),
+        ("indexDelay", "-1", "indexDelay takes a number that is not negative, not '-1'"),
+        ("indexDelay", "nan", "indexDelay takes a number that is not negative, not 'nan'"),
+        ("indexDelay", None, "indexDelay takes a number that is not negative, not None"),
+        ("max-keys", "2.5", "max-keys takes a whole number that is not negative, not '2.5'"),
+        ("max-keys", 2.5, "max-keys takes a whole number that is not negative, not 2.5"),
+        ("max_keys", True, "max_keys takes a whole number that is not negative, not True"),
+        ("cancelledMarker", " ", "cancelledMarker takes a text that is not empty, not ' '"),
+        ("cancelledMarker", 5, "cancelledMarker takes a text that is not empty, not 5"),
+        ("canselMode", "atomic", "canselMode: there is no such switch; did you mean cancelMode?"),
+        ("cansel-mode", "atomic", "cansel-mode: there is no such switch; did you mean cancelMode?"),
+    ],
+)
+def test_a_wrong_switch_is_named_with_what_it_takes(name: str, value: object, why: str) -> None:
+    with pytest.raises(SwitchError) as caught:
+        Switches().changed({name: value})
+    assert str(caught.value) == why
+
+
+def test_all_wrong_switches_are_named_at_once_and_nothing_is_changed() -> None:
+    with pytest.raises(SwitchError) as caught:
+        Switches().changed({"cancelMode": 1, "retryTo": "published", "zzz": 1})
+    assert [problem.split()[0] for problem in caught.value.problems] == ["cancelMode", "zzz:"]
+
+
+@pytest.mark.parametrize("name", ["cancel-published", "auto-retry-cancelled", "throttle", "auth", "latency"])
+def test_a_switch_that_is_not_built_is_not_accepted(name: str) -> None:
+    with pytest.raises(SwitchError, match="there is no such switch"):
+        Switches().changed({name: "on"})

@@ -1,0 +1,54 @@
+"""The command line: help, version, and life without the optional packages."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from click import Command, Context
+from click.testing import CliRunner
+
+from enos_ota import __version__
+from enos_ota.cli import main
+
+COMMANDS = sorted(main.commands)
+
+
+def test_the_version_is_told() -> None:
+    result = CliRunner().invoke(main, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"enos-ota {__version__}\n")
+
+
+def test_help_names_every_command() -> None:
+    output = CliRunner().invoke(main, ["--help"]).output
+    assert [name for name in COMMANDS if name not in output] == []
+
+
+def parameters(command: Command) -> list[str]:
+    return [parameter.name or "" for parameter in command.params if not getattr(parameter, "help", "set")]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_every_option_has_help(name: str) -> None:
+    command = main.commands[name]
+    assert (bool(command.get_short_help_str()), parameters(command)) == (True, [])
+    assert "--help" in command.get_help(Context(command, parent=Context(main), info_name=name))
+
+
+def test_help_needs_no_heavy_or_optional_package() -> None:
+    program = (
+        "import sys; from enos_ota.cli import main; main(['simulate', '--help'], standalone_mode=False);"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert loaded & {"lark", "starlette", "uvicorn", "pydantic", "pulumi", "grpc", "requests", "yaml"} == set()
+
+
+@pytest.mark.parametrize("package", ["lark", "starlette", "uvicorn"])
+def test_without_the_extra_simulate_says_what_to_install(package: str) -> None:
+    program = f"import sys; sys.modules[{package!r}] = None; from enos_ota.cli import main; main(['simulate'])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    told = f'Error: {package} is not installed, which this command needs: pip install "enos-ota[simulator]"\n'
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
