@@ -57,6 +57,8 @@ def listen(host: str, port: int) -> socket.socket:
 def url_of(listening: socket.socket) -> str:
     """The address to use as `enos:apiGateway`."""
     host, port = listening.getsockname()[:2]
+    # All addresses were asked for; this machine reaches it by this one.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 

@@ -15,6 +15,7 @@ import requests
 
 from enos_ota.simulator import signing
 from enos_ota.simulator.gateway import LARGEST_BODY, OTA_JOBS, TOKEN_GET
+from enos_ota.simulator.server import url_of
 from tests.support.simulator import JOB, RunningSimulator, running_simulator
 
 if TYPE_CHECKING:
@@ -151,3 +152,20 @@ def test_at_the_end_nothing_is_left() -> None:
     with pytest.raises(requests.ConnectionError):
         requests.get(running.url, timeout=9)
     idle.close()
+
+
+@pytest.mark.parametrize(
+    ("family", "address", "url"),
+    [
+        (socket.AF_INET, "127.0.0.1", "http://127.0.0.1:"),
+        (socket.AF_INET, "0.0.0.0", "http://127.0.0.1:"),  # noqa: S104 - bound, but nothing listens
+        (socket.AF_INET6, "::1", "http://[::1]:"),
+    ],
+)
+def test_the_address_that_is_told_can_be_called(family: socket.AddressFamily, address: str, url: str) -> None:
+    with socket.socket(family) as bound:
+        try:
+            bound.bind((address, 0))
+        except OSError:
+            pytest.skip(f"this machine has no {address}")
+        assert url_of(bound).startswith(url)
