@@ -155,12 +155,14 @@ def test_what_is_no_longer_declared_stays_cancelled(stack: Stack, simulator: Run
 
     stack.declare(a_set("dk-01", "dk-02"))
     assert stack.diff() == ["- dk-03"]
-    stack.up()
+    told = f"set 'pumps' (job {JOB}): no longer declared: 1 cancelled task stays cancelled, nothing was sent for that"
+    assert told in stack.up().output
     assert stack.resource()["deviceKeys"] == "dk-01\ndk-02\n"
 
     stack.declare()
     assert stack.preview().ops == {"pumps": "delete"}
-    stack.up()
+    told = f"set 'pumps' (job {JOB}): removed: 2 cancelled tasks stay cancelled, nothing was sent for that"
+    assert told in stack.up().output
     assert stack.resources() == {}
     assert sent(simulator) == [["dk-01", "dk-02", "dk-03"]]
     assert {simulator.states()[f"dk-0{number}"] for number in (1, 2, 3)} == {CANCELLED}

@@ -53,6 +53,8 @@ class Sealed:
     """The simulator's secret."""
     wrong: str
     """Another one."""
+    wrong_text: str = field(default=_OTHER_SECRET, repr=False)
+    """That other one in plain text."""
 
 
 def seal(engine: PulumiEngine, folder: Path, secret: str) -> Sealed:
