@@ -37,12 +37,14 @@ class Interrupts:
         self._raised = False
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._take) for number in SIGNALS}
+        for number in SIGNALS:
+            signal.signal(number, self._take)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        # All that is left to do is to hand over the exit code.
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
