@@ -56,6 +56,9 @@ def make_once(final: Path, make: Callable[[Path], None], on_wait: Callable[[], N
     with exclusive(final.parent / f".{final.name}.lock", on_wait):
         if final.is_dir():
             return final
+        # Whoever holds the lock owns the temporary directories too: these are of processes that were killed.
+        for left in final.parent.glob(f".{final.name}.*/"):
+            shutil.rmtree(left, ignore_errors=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))
         try:
             make(temporary)

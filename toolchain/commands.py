@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,8 @@ def main(argv: Sequence[str]) -> int:
     clean.add_argument("--engine", action="store_true", help="also the per-user cache, which other checkouts share")
     options = parser.parse_args(argv)
     progress = Progress()
+    # Ended by its parent, it cleans up as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _run(options, progress)
     except ToolchainError as error:

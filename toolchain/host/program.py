@@ -72,12 +72,17 @@ def configure(pulumi: Any, options: argparse.Namespace) -> int:
 
 
 def program_traceback(error: BaseException, entry: Path) -> str:
-    """The traceback of `error` without the frames above the program's own first one."""
+    """The traceback of `error` without the frames above the program's own first one.
+
+    All of it where the program has none, but for a program that cannot be read: there the error itself says where.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     own = {entry, entry / "__main__.py"}
-    skip = next((index for index, frame in enumerate(frames) if Path(frame.filename).absolute() in own), 0)
+    skip = next((index for index, frame in enumerate(frames) if Path(frame.filename).absolute() in own), None)
+    if skip is None and isinstance(error, SyntaxError):
+        return "".join(traceback.format_exception_only(type(error), error))
     trace = error.__traceback__
-    for _ in range(skip):
+    for _ in range(skip or 0):
         trace = trace.tb_next if trace else None
     return "".join(traceback.format_exception(type(error), error, trace))
 

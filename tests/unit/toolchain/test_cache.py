@@ -82,3 +82,10 @@ def test_a_digest_does_not_depend_on_the_directory(tmp_path: Path) -> None:
         (tmp_path / name / "file").write_text("1")
         digests.add(cache.digest([tmp_path / name / "file"]))
     assert len(digests) == 1
+
+
+def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path) -> None:
+    (tmp_path / ".thing.abc").mkdir()
+    (tmp_path / ".thing.abc" / "half").touch()
+    cache.make_once(tmp_path / "thing", lambda _folder: None, never)
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["thing"]

@@ -1,0 +1,41 @@
+"""What an operator sees of a program's error."""
+
+from __future__ import annotations
+
+import runpy
+from typing import TYPE_CHECKING
+
+from toolchain.host.program import program_traceback
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def failing(entry: Path, text: str) -> str:
+    """The traceback of a program with this text."""
+    entry.write_text(text)
+    try:
+        runpy.run_path(str(entry))
+    except Exception as error:  # noqa: BLE001 - any error is what is looked at
+        return program_traceback(error, entry)
+    raise AssertionError("the program did not fail")
+
+
+def test_frames_above_the_program_are_left_out(tmp_path: Path) -> None:
+    entry = tmp_path / "main.py"
+    assert failing(entry, "1 / 0").splitlines()[:2] == [
+        "Traceback (most recent call last):",
+        f'  File "{entry}", line 1, in <module>',
+    ]
+
+
+def test_an_error_outside_the_program_keeps_all_frames(tmp_path: Path) -> None:
+    try:
+        raise ValueError("of the SDK")
+    except ValueError as error:
+        assert "test_program.py" in program_traceback(error, tmp_path / "main.py")
+
+
+def test_a_program_that_cannot_be_read_is_shown_by_file_and_line_alone(tmp_path: Path) -> None:
+    entry = tmp_path / "main.py"
+    assert failing(entry, "def").splitlines()[0] == f'  File "{entry}", line 1'
