@@ -5,6 +5,8 @@ from __future__ import annotations
 import runpy
 from typing import TYPE_CHECKING
 
+import pytest
+
 from toolchain.host.program import program_traceback
 
 if TYPE_CHECKING:
@@ -14,11 +16,9 @@ if TYPE_CHECKING:
 def failing(entry: Path, text: str) -> str:
     """The traceback of a program with this text."""
     entry.write_text(text)
-    try:
+    with pytest.raises((ArithmeticError, SyntaxError)) as failed:
         runpy.run_path(str(entry))
-    except Exception as error:  # noqa: BLE001 - any error is what is looked at
-        return program_traceback(error, entry)
-    raise AssertionError("the program did not fail")
+    return program_traceback(failed.value, entry)
 
 
 def test_frames_above_the_program_are_left_out(tmp_path: Path) -> None:
@@ -30,10 +30,9 @@ def test_frames_above_the_program_are_left_out(tmp_path: Path) -> None:
 
 
 def test_an_error_outside_the_program_keeps_all_frames(tmp_path: Path) -> None:
-    try:
-        raise ValueError("of the SDK")
-    except ValueError as error:
-        assert "test_program.py" in program_traceback(error, tmp_path / "main.py")
+    with pytest.raises(ValueError, match="invalid literal") as failed:
+        int("of the SDK")
+    assert "test_program.py" in program_traceback(failed.value, tmp_path / "main.py")
 
 
 def test_a_program_that_cannot_be_read_is_shown_by_file_and_line_alone(tmp_path: Path) -> None:
