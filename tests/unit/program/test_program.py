@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from enos_ota import CancelledTaskSet, require_converged
 from enos_ota.program import declare_sets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 GATEWAY = "https://apim.example.com"
@@ -38,6 +39,16 @@ class Engine(pulumi_mocks.Mocks):
     def inputs(self, name: str) -> dict[str, Any]:
         (args,) = (each for each in self.registered if each.name == name)
         return {key: value for key, value in args.inputs.items() if key != "__provider" and value is not None}
+
+
+@pytest.fixture(autouse=True)
+def _event_loop() -> Iterator[None]:
+    """Pulumi's mocks want one that is current, which from Python 3.12 on nobody gets without asking."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 @pytest.fixture(autouse=True)
