@@ -2,8 +2,6 @@
 PYTHON ?= python3
 TOOLCHAIN := $(PYTHON) -m toolchain
 BIN := .venv/bin
-# The engine's directory is found once, by `env`, and put on PATH for one command.
-WITH_ENGINE = environment=$$($(TOOLCHAIN) env) && eval "$$environment" &&
 SOURCES := $(wildcard enos_ota tests toolchain demo __main__.py)
 
 .DEFAULT_GOAL := help
@@ -14,7 +12,8 @@ help: ## Show this list.
 		do printf '  make %-10s %s\n' "$$target" "$$text"; done
 
 demo: ## Watch it work: simulator, fleet, preview, up, drift, healing.
-	@$(WITH_ENGINE) exec $(BIN)/python -m demo
+	@$(TOOLCHAIN) engine
+	@exec $(BIN)/python -m demo
 
 test: ## All tests, end-to-end ones with the real pulumi included. ARGS="-k name" chooses.
 	@$(TOOLCHAIN) newest
