@@ -67,6 +67,17 @@ def test_tasks_are_set_whatever_they_are(simulator: RunningSimulator) -> None:
     assert simulator.journal() == []
 
 
+def test_tasks_are_told_as_they_are_whatever_searches_see(simulator: RunningSimulator) -> None:
+    simulator.switch(index_delay=1000)
+    simulator.set_tasks(JOB, ["dk-01"], "upgrading")
+    (task,) = simulator.control("GET", f"jobs/{JOB}/tasks?deviceKey=dk-01")["tasks"]
+    assert (task["status"], simulator.states(JOB)["dk-01"][0], simulator.counts(JOB)["upgrading"]) == (
+        "upgrading",
+        "upgrading",
+        2,
+    )
+
+
 def test_a_colleague_retries_by_the_real_rules_and_the_journal_tells_who(simulator: RunningSimulator) -> None:
     simulator.retry(JOB, ["dk-11"])
     (entry,) = simulator.journal()

@@ -121,6 +121,7 @@ EXPRESSIONS = [
     "deviceKey in ('a-0001','b-1','a-0701') and status in ('init','published')",
     "deviceKey = 'a-0001' and toVersion = '3.0' and fromVersion in ('1.5')",
     "jobId = 'j1' and jobId = 'j2'",
+    f"deviceKey in ({','.join(repr(f'a-{number:04d}') for number in range(990, 1010))})",
     "deviceKey = 'a-0001' or deviceKey = 'b-2'",
     "status = 'init' and (status = 'init' and jobId = 'j2')",
 ]
@@ -163,8 +164,9 @@ def test_the_indexes_follow_every_change(large: Caller, changes: list[tuple[set[
     for numbers, status in changes:
         large.simulator.set_tasks("j1", [f"a-{number:04d}" for number in numbers], status)
     expected = by_definition(large, expression)
-    rows, total = large.find(expression)
-    assert ([(row["jobId"], row["deviceKey"]) for row in rows], total) == (expected[:200], len(expected))
+    pages = [large.find(expression, page) for page in range(1, len(expected) // 200 + 2)]
+    assert [(row["jobId"], row["deviceKey"]) for rows, _ in pages for row in rows] == expected
+    assert {total for _, total in pages} == {len(expected)}
     counts = large.simulator.job("j1").counts()
     assert counts == {
         status: count
@@ -187,6 +189,18 @@ def test_in_random_order_all_rows_are_there_and_the_order_changes() -> None:
     pages = [[row["deviceKey"] for row in caller.find("jobId = 'j2'")[0]] for _ in range(5)]
     assert len({tuple(sorted(page)) for page in pages}) == 1
     assert len({tuple(page) for page in pages}) > 1
+
+
+def test_the_same_search_after_a_change_finds_the_change() -> None:
+    caller = make_caller(SMALL_FLEET)
+    before = caller.find("desc = 'Cancelled by user'")[1]
+    caller.cancel(JOB, "dk-01")
+    assert (before, caller.find("desc = 'Cancelled by user'")[1]) == (1, 2)
+
+
+def test_a_page_without_a_size_is_no_larger_than_the_largest() -> None:
+    caller = make_caller(LARGE, max_page=5)
+    assert caller.call("searchTask", {})["pagination"]["pageSize"] == 5
 
 
 def test_other_organisations_tasks_are_not_found() -> None:
