@@ -6,7 +6,6 @@ import argparse
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,16 +40,17 @@ def main(argv: Sequence[str]) -> int:
     # Ended by its parent, it cleans up as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return _run(options, progress)
+        _run(options, progress)
     except ToolchainError as error:
         progress.say(f"error: {error}")
         return 1
     except KeyboardInterrupt:
         progress.say("Interrupted. Nothing half-made is left; run the same again to go on.")
         return 130
+    return 0
 
 
-def _run(options: argparse.Namespace, progress: Progress) -> int:
+def _run(options: argparse.Namespace, progress: Progress) -> None:
     environ = os.environ
     if options.command == "clean":
         _clean(progress, engine_too=options.engine)
@@ -61,25 +61,26 @@ def _run(options: argparse.Namespace, progress: Progress) -> int:
     else:
         python = venv.ensure(venv.locked(CHECKOUT), environ, progress)
         if options.command != "venv":
-            return _with_engine(options.command, python, progress)
-    return 0
+            _with_engine(options.command, python, progress)
 
 
-def _with_engine(command: str, python: Path, progress: Progress) -> int:
+def _with_engine(command: str, python: Path, progress: Progress) -> None:
     environ = os.environ
     found = engine.obtain(environ, python, progress)
     progress.say(f"pulumi {found.version} ({found.source}): {found.folder}")
     if command == "engine":
-        return 0
+        return
     made = shell.surroundings(environ, CHECKOUT, found.folder, logged_in=shell.is_logged_in(environ))
     for note in made.notes:
         progress.say(note)
     if command == "env":
         sys.stdout.write(shell.exports(made.variables))
-        return 0
+        return
     program = environ.get("SHELL") or "/bin/sh"
     progress.say(f"{program} with pulumi and enos-ota; leave it with `exit`.")
-    return subprocess.run([program], env={**environ, **made.variables}, check=False).returncode
+    sys.stderr.flush()
+    # In place of this process: Ctrl-C in the subshell is for what runs there.
+    os.execve(program, [program], {**environ, **made.variables})  # noqa: S606 - it is the user's own shell
 
 
 def _clean(progress: Progress, *, engine_too: bool) -> None:

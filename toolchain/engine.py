@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -116,53 +117,69 @@ def obtain(environ: Mapping[str, str], python: Path, progress: Progress) -> Engi
         ToolchainError: none of the ways leads to one, or PULUMI_OFFICIAL names a directory that is no engine.
     """
     if named := environ.get("PULUMI_OFFICIAL"):
-        try:
-            return accept(look(Path(named) / "pulumi"), "PULUMI_OFFICIAL")
-        except ToolchainError as error:
-            raise ToolchainError(
-                f"PULUMI_OFFICIAL={named} is refused: {error}. "
-                f"It must be the directory of an official Pulumi bundle: pulumi, {HOST}, {EXECUTOR}, {LAUNCHER}."
-            ) from error
-    official = cache.root(environ) / "official" / build.pinned()
-
-    def on_path() -> Engine:
+        return _named(named)
+    try:
         return _on_path(environ)
-
-    def installed() -> Engine:
-        return accept(look(official / "bin" / "pulumi"), "the official installer")
-
-    def cached() -> Engine:
-        return accept(look(build.cached(environ) / "bin" / "pulumi"), "built from the Go module proxy")
+    except ToolchainError as error:
+        if shutil.which("pulumi", path=users_path(environ)):
+            progress.say(f"The pulumi on PATH is not used: {error}.")
+    with contextlib.suppress(ToolchainError):
+        return first({"installed before": lambda: _installed(environ), "built before": lambda: _built(environ)})
 
     def install() -> Engine:
-        _install(official, python, environ, progress)
-        return installed()
+        _install(environ, python, progress)
+        return _installed(environ)
 
-    def built() -> Engine:
+    def make() -> Engine:
         build.build(environ, python, progress)
-        return cached()
+        return _built(environ)
 
-    try:
-        return first({"PATH": on_path, "installed before": installed, "built before": cached})
-    except ToolchainError:
-        pass
     return first(
         {
-            "a pulumi on PATH": on_path,
+            "a pulumi on PATH": lambda: _on_path(environ),
             "Pulumi's own installer": install,
-            "a build from the Go module proxy": built,
+            "a build from the Go module proxy": make,
         }
     )
 
 
+def _named(folder: str) -> Engine:
+    try:
+        return accept(look(Path(folder) / "pulumi"), "PULUMI_OFFICIAL")
+    except ToolchainError as error:
+        raise ToolchainError(
+            f"PULUMI_OFFICIAL={folder} is refused: {error}. "
+            f"It must be the directory of an official Pulumi bundle: pulumi, {HOST}, {EXECUTOR}, {LAUNCHER}."
+        ) from error
+
+
+def _official(environ: Mapping[str, str]) -> Path:
+    return cache.root(environ) / "official" / build.pinned()
+
+
+def _installed(environ: Mapping[str, str]) -> Engine:
+    return accept(look(_official(environ) / "bin" / "pulumi"), "the official installer")
+
+
+def _built(environ: Mapping[str, str]) -> Engine:
+    return accept(look(build.cached(environ) / "bin" / "pulumi"), "built from the Go module proxy")
+
+
+def users_path(environ: Mapping[str, str]) -> str:
+    """PATH without engines of ours: in a shell of `make env` an earlier one must not pass for the user's own."""
+    ours = cache.root(environ)
+    folders = environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(folder for folder in folders if not Path(folder).is_relative_to(ours))
+
+
 def _on_path(environ: Mapping[str, str]) -> Engine:
-    command = shutil.which("pulumi", path=environ.get("PATH", ""))
+    command = shutil.which("pulumi", path=users_path(environ))
     if command is None:
         raise ToolchainError("there is none")
     return accept(look(Path(command)), "PATH")
 
 
-def _install(final: Path, python: Path, environ: Mapping[str, str], progress: Progress) -> None:
+def _install(environ: Mapping[str, str], python: Path, progress: Progress) -> None:
     script = str(HERE / "official.py")
     try:
         progress.run(
@@ -179,7 +196,9 @@ def _install(final: Path, python: Path, environ: Mapping[str, str], progress: Pr
             limit=INSTALL_LIMIT,
         )
 
-    cache.make_once(final, make, lambda: progress.say("Another process is installing pulumi; waiting for it ..."))
+    cache.make_once(
+        _official(environ), make, lambda: progress.say("Another process is installing pulumi; waiting for it ...")
+    )
 
 
 def _ask_version(pulumi: Path) -> str | None:

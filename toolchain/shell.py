@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toolchain.engine import users_path
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -39,7 +41,7 @@ def surroundings(environ: Mapping[str, str], checkout: Path, engine: Path, *, lo
     A backend and its passphrase are the user's choice. Only who has chosen none gets a directory in the checkout, with
     an empty passphrase: good for a first look, and said so.
     """
-    path = environ.get("PATH", os.defpath).split(os.pathsep)
+    path = users_path(environ).split(os.pathsep)
     first = [str(checkout / ".venv" / "bin"), str(engine)]
     variables = {
         "PATH": os.pathsep.join([*first, *(folder for folder in path if folder not in first)]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -131,3 +132,23 @@ def test_a_named_bundle_is_never_replaced_by_another_engine(tmp_path: Path, mach
     bundle(tmp_path / "tools")
     with pytest.raises(ToolchainError, match="PULUMI_OFFICIAL"):
         obtain({**machine, "PULUMI_OFFICIAL": str(tmp_path / "nowhere")})
+
+
+def test_an_engine_of_ours_on_path_does_not_pass_for_the_users_own(
+    tmp_path: Path, machine: dict[str, str], offline_python: Path
+) -> None:
+    older = tmp_path / "home" / ".cache" / "enos-ota" / "engine" / "older" / "bin"
+    bundle(older)
+    machine["PATH"] = os.pathsep.join([str(older), machine["PATH"]])
+    with pytest.raises(ToolchainError, match="a pulumi on PATH: there is none"):
+        obtain(machine, offline_python)
+
+
+def test_whoever_has_a_pulumi_that_is_not_used_is_told_why(tmp_path: Path, machine: dict[str, str]) -> None:
+    bundle(tmp_path / "tools", "v3.1.0")
+    bundle(build.cached(machine) / "bin", f"v{build.pinned()}")
+    said = io.StringIO()
+    engine.obtain(machine, Path(sys.executable), Progress(said))
+    assert said.getvalue() == (
+        f"The pulumi on PATH is not used: {tmp_path}/tools/pulumi is 3.1.0; the oldest that works is 3.250.0.\n"
+    )

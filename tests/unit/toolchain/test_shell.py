@@ -27,6 +27,11 @@ def test_a_second_time_path_does_not_grow() -> None:
     assert variables(once, logged_in=True)["PATH"] == once["PATH"]
 
 
+def test_an_engine_of_an_earlier_time_leaves_path() -> None:
+    environ = {"HOME": "/home/ann", "PATH": "/home/ann/.cache/enos-ota/engine/older/bin:/usr/bin"}
+    assert variables(environ, logged_in=True)["PATH"] == "/src/enos-ota/.venv/bin:/cache/engine/bin:/usr/bin"
+
+
 def test_the_backend_of_who_has_one_is_left_alone() -> None:
     assert not variables({"PATH": "/bin"}, logged_in=True).keys() & {"PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE"}
 
