@@ -76,7 +76,8 @@ def test_a_task_that_was_retried_shows_as_its_key_and_is_cancelled_again(
     stack.stands()
 
 
-def test_a_retry_of_the_whole_set_is_seen_and_healed(stack: Stack, simulator: RunningSimulator) -> None:
+def test_a_retry_of_the_whole_set_is_seen_and_healed(stack_of_each_sdk: Stack, simulator: RunningSimulator) -> None:
+    stack = stack_of_each_sdk
     stack.declare(a_set("dk-01", "dk-02"))
     stack.up()
     simulator.retry(JOB, ["dk-01", "dk-02"])
@@ -91,7 +92,7 @@ def test_what_cannot_be_cancelled_fails_the_run_once_and_keeps_nothing_else_from
 ) -> None:
     """Too late and missing keys beside eligible ones; the state is saved, and the next run says it again."""
     stack.declare(a_set("dk-01", "dk-08", "dk-02", "nobody"), a_set("v-1", name="valves", job_id=OTHER_JOB))
-    simulator.add_job(other_job("v-1"))
+    simulator.add_job(other_job("v-1", "v-2"))
     told = (
         f"set 'pumps' (job {JOB}): 1 key without a task in this job, so there is nothing to cancel (nobody): "
         f"check the key and the job, or take it out of the set (or say onMissing: report)"
@@ -115,8 +116,17 @@ def test_what_cannot_be_cancelled_fails_the_run_once_and_keeps_nothing_else_from
     assert second.output.partition("Diagnostics:")[2].count(told) == 1
     assert sent(simulator) == before, "nothing is left to send"
 
+    # While it fails, another set's change can be previewed, with the failure as a warning, and made.
+    stack.declare(a_set("dk-01", "dk-08", "dk-02", "nobody"), a_set("v-1", "v-2", name="valves", job_id=OTHER_JOB))
+    plan = stack.preview()
+    assert plan.ops == {"valves": "update"}
+    assert f"warning: {told}" in plan.messages
+    stack.up(code=1)
+    assert simulator.states(OTHER_JOB)["v-2"] == CANCELLED
+    before.append(["v-2"])
+
     # Un-declaring the bad key ends it: it can be previewed, and it needs no request that writes.
-    stack.declare(a_set("dk-01", "dk-08", "dk-02"), a_set("v-1", name="valves", job_id=OTHER_JOB))
+    stack.declare(a_set("dk-01", "dk-08", "dk-02"), a_set("v-1", "v-2", name="valves", job_id=OTHER_JOB))
     assert stack.diff() == ["- nobody"]
     stack.up()
     assert sent(simulator) == before

@@ -99,10 +99,10 @@ class Preview:
     """What `pulumi preview --json` says."""
 
     ops: Mapping[str, str]
-    """By name of the set: `same`, `create`, `update`, `replace`, `delete`, …"""
+    """By name of the set: `create`, `update`, `replace`, `delete`, …; a set that stays as it is is not listed."""
 
     messages: tuple[str, ...]
-    """Warnings and errors, in the order in which they came."""
+    """Warnings and errors in the order in which they came, `warning: ` or `error: ` before each."""
 
 
 @dataclass
@@ -188,7 +188,7 @@ class Stack:
         ops = {
             step["urn"].rpartition("::")[2]: step["op"]
             for step in digest["steps"]
-            if ":CancelledTaskSet::" in step["urn"] and step["op"] != "refresh"
+            if ":CancelledTaskSet::" in step["urn"] and step["op"] not in {"refresh", "same"}
         }
         said = [one for one in digest.get("diagnostics") or () if one["severity"] in {"warning", "error"}]
         return Preview(ops, tuple(one["message"].strip() for one in said))
