@@ -15,7 +15,7 @@ from enos_ota import CancelledTaskSet, require_converged
 from enos_ota.program import declare_sets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 GATEWAY = "https://apim.example.com"
@@ -41,14 +41,13 @@ class Engine(pulumi_mocks.Mocks):
         return {key: value for key, value in args.inputs.items() if key != "__provider" and value is not None}
 
 
-@pytest.fixture(autouse=True)
-def _event_loop() -> Iterator[None]:
-    """Pulumi's mocks want one that is current, which from Python 3.12 on nobody gets without asking."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield
-    asyncio.set_event_loop(None)
-    loop.close()
+@pytest.fixture(scope="module", autouse=True)
+def _event_loop() -> None:
+    """Pulumi's mocks want one that is current, which from Python 3.12 on nobody gets without asking.
+
+    It stays open: its threads hold event loops of the mocks' own that nobody closes, and that would come to light.
+    """
+    asyncio.set_event_loop(asyncio.new_event_loop())
 
 
 @pytest.fixture(autouse=True)
