@@ -28,12 +28,6 @@ def python(request: pytest.FixtureRequest) -> str:
     return str(NEWEST)
 
 
-@pytest.fixture(autouse=True)
-def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ENOS_API_GATEWAY", "ENOS_ORG_ID", "ENOS_APP_KEY", "ENOS_APP_SECRET", "ENOS_CA_BUNDLE"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.fixture
 def simulator() -> Iterator[RunningSimulator]:
     with running_simulator() as running:

@@ -54,8 +54,6 @@ def _event_loop() -> None:
 def environ(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setenv("ENOS_API_GATEWAY", GATEWAY)
     monkeypatch.setenv("ENOS_ORG_ID", "o1")
-    for name in ("ENOS_APP_KEY", "ENOS_APP_SECRET", "ENOS_CA_BUNDLE"):
-        monkeypatch.delenv(name, raising=False)
     # A program that fails leaves futures nobody looks at; Pulumi's executor keeps asyncio quiet about them too.
     monkeypatch.setattr(logging.getLogger("asyncio"), "level", logging.CRITICAL)
     return monkeypatch
