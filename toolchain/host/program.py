@@ -128,13 +128,12 @@ def main(argv: Sequence[str]) -> int:
     try:
         import pulumi  # noqa: PLC0415 - its absence is answered below
         import pulumi.runtime  # noqa: PLC0415 - the same
-    except ImportError:
-        traceback.print_exc()
+    except ImportError as error:
         sys.stderr.write(
-            f"\nThe Pulumi SDK cannot be imported by {sys.executable}. "
+            f"The Pulumi SDK cannot be imported by {sys.executable} ({error}). "
             "Install the program's requirements there: `pulumi install`.\n"
         )
-        return 1
+        return ERROR_WAS_SHOWN
     return run(pulumi, parse(argv))
 
 
