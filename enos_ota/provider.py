@@ -166,8 +166,8 @@ def _same_place(connection: Connection, declared: Declared) -> None:
     ):
         if here != there:
             raise ConfigurationError(
-                f"the set is recorded for {what} {there}, but {here} is configured; "
-                f"use the same one, or add --run-program after it was changed in the stack"
+                f"the set is recorded for {what} {there}, but {here} is configured; use the same one. "
+                f"If it was changed on purpose, --refresh=false replaces the set without looking at the old {what}"
             )
 
 

@@ -133,3 +133,29 @@ def test_a_secret_rotated_in_the_stack_file_alone_has_two_ways_out(
     stack.up("--run-program")
     assert sent(simulator) == [["dk-01"], ["dk-02"]]
     stack.stands()  # from now on the state has the new one
+
+
+def test_a_gateway_that_moved_is_never_asked_about_the_old_ones_tasks(
+    stack: Stack, simulator: RunningSimulator
+) -> None:
+    """What is recorded was read elsewhere: a refresh refuses to compare, and says how the set moves on."""
+    with running_simulator() as old:
+        stack.config["enos:apiGateway"] = old.url
+        stack.declare(a_set("dk-01"))
+        stack.up()
+    stack.config["enos:apiGateway"] = simulator.url
+    stack.declare(a_set("dk-01"))
+
+    ended = stack.run("preview", "--run-program", code=None)
+    told = [text for text in diagnostics(ended) if "set 'pumps'" in text]
+    assert told
+    for text in told:
+        assert f"recorded for gateway {old.url}, but {simulator.url} is configured" in text
+        assert "--refresh=false replaces the set" in text
+        assert len(text.splitlines()) <= 2
+    assert simulator.counters() == {}
+
+    stack.up("--refresh=false")
+    assert sent(simulator) == [["dk-01"]]
+    assert stack.resource()["apiGateway"] == simulator.url
+    stack.stands()
