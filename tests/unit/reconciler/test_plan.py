@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enos_ota.reconciler import Category, Finding, JobFacts, JobStatus, Record, plan
+from enos_ota.reconciler import Category, Finding, JobFacts, JobStatus, Plan, Record, plan
 
 STARTED = JobFacts(JobStatus.STARTED)
 DELETED = JobFacts(JobStatus.DELETED)
@@ -14,12 +14,12 @@ def recorded(*keys: str, job: JobFacts = STARTED, problem: str = "", **findings:
 
 def test_a_new_set_has_everything_to_do() -> None:
     change = plan(["a", "b"], Record())
-    assert (change.kept.keys, change.todo) == (frozenset(), {"a", "b"})
+    assert change == Plan(Record(), frozenset({"a", "b"}))
 
 
 def test_what_is_recorded_is_not_worked_on_again() -> None:
     change = plan(["a", "b"], recorded("a", "b"))
-    assert (change.kept.keys, change.todo) == ({"a", "b"}, frozenset())
+    assert change == Plan(recorded("a", "b"), frozenset())
 
 
 def test_one_key_more_is_just_that_key_to_do() -> None:

@@ -109,7 +109,7 @@ def test_an_expired_set_only_warns_and_says_since_when() -> None:
 
 def test_many_keys_are_counted_and_three_of_them_named() -> None:
     findings = {f"k{n}": Finding(Category.TOO_LATE, "upgrading") for n in range(5)}
-    (warning,) = judge(record(**findings), RULES).warnings
+    (warning,) = judge(Record(frozenset(findings), findings, STARTED), RULES).warnings
     assert warning.endswith("5 keys too late to cancel (k0 upgrading, k1 upgrading, k2 upgrading, … 2 more)")
 
 
