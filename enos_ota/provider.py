@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from datetime import date, datetime, timezone
-from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -119,6 +118,7 @@ class Session:
     def __init__(self, get: Callable[[str], str | None]) -> None:
         self._get = get
         self._lock = Lock()
+        self._reconcilers: dict[str, tuple[Connection, Reconciler]] = {}  # by organization; nearly always one
 
     def today(self) -> date:
         """The day in UTC, by which sets expire."""
@@ -132,31 +132,29 @@ class Session:
             ConfigurationError: It is for another gateway or organization.
         """
         with self._lock:
-            connection = self._connection
-            _same_place(connection, declared)
-            return self._reconciler
+            if declared.org_id not in self._reconcilers:
+                connection = load_connection(self._get, os.environ, org_id=declared.org_id)
+                self._reconcilers[declared.org_id] = connection, _connect(connection)
+            connection, reconciler = self._reconcilers[declared.org_id]
+        _same_place(connection, declared)
+        return reconciler
 
-    @cached_property
-    def _connection(self) -> Connection:
-        return load_connection(self._get, os.environ)
 
-    @cached_property
-    def _reconciler(self) -> Reconciler:
-        connection = self._connection
-        client = EnosClient(
-            connection.gateway,
-            connection.org_id,
-            connection.credentials,
-            ca_bundle=connection.ca_bundle,
-            timeout=connection.timeout,
-            max_requests_per_second=connection.max_requests_per_second,
-            before_write=lambda: liveness.ensure_engine(sys.argv),
-        )
-        return Reconciler(
-            client,
-            markers=connection.cancelled_markers,
-            limits=Limits(batch_size=connection.batch_size, deadline=connection.deadline),
-        )
+def _connect(connection: Connection) -> Reconciler:
+    client = EnosClient(
+        connection.gateway,
+        connection.org_id,
+        connection.credentials,
+        ca_bundle=connection.ca_bundle,
+        timeout=connection.timeout,
+        max_requests_per_second=connection.max_requests_per_second,
+        before_write=lambda: liveness.ensure_engine(sys.argv),
+    )
+    return Reconciler(
+        client,
+        markers=connection.cancelled_markers,
+        limits=Limits(batch_size=connection.batch_size, deadline=connection.deadline),
+    )
 
 
 def _same_place(connection: Connection, declared: Declared) -> None:

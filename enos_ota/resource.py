@@ -43,7 +43,8 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
         name: Name of the set, unique in the stack.
         job_id: The OTA job; another one replaces the resource.
         device_keys: The devices' keys; order and duplicates do not matter.
-        org_id: The organization; by default `ENOS_ORG_ID` or the stack's `enos:orgId`.
+        org_id: The organization, where neither `ENOS_ORG_ID` nor the stack's `enos:orgId` names it; another than theirs
+            is refused.
         reason: Why, for those who read the state later.
         on_too_late: "fail" makes `require_converged` fail for tasks that had gone too far already.
         on_missing: "report" keeps it from failing for keys without a task in the job.
@@ -85,9 +86,11 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
             ],
         )
         try:
-            address = load_address(_config, os.environ)
+            address = load_address(_config, os.environ, org_id=org_id)
         except SettingsError as error:
             raise pulumi.RunError(str(error)) from None
+        if org_id and org_id != address.org_id:
+            _refuse(name, [f"org_id is {org_id}, but {address.org_id} is configured; a stack belongs to one of them"])
         self._judged_by = Rules(
             set_name=name,
             job_id="",  # known only later
@@ -102,7 +105,7 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
             {
                 "setName": name,
                 "apiGateway": address.gateway,
-                "orgId": org_id or address.org_id,
+                "orgId": address.org_id,
                 "jobId": job_id,
                 "deviceKeys": _key_text(name, device_keys),
                 "reason": reason,

@@ -86,30 +86,34 @@ class _Stack:
     problems: list[Problem]
 
 
-def load_address(get: Callable[[str], str | None], environ: Mapping[str, str]) -> Address:
+def load_address(get: Callable[[str], str | None], environ: Mapping[str, str], *, org_id: str | None = None) -> Address:
     """Gateway and organization for a program that declares sets of its own; no credentials are needed.
 
     Args:
         get: the text of a configuration key such as `enos:apiGateway`, or None.
         environ: the environment.
+        org_id: the organization where neither of them names one.
 
     Raises:
         SettingsError: with every problem.
     """
     stack = _read_stack(get, ("apiGateway", "orgId"))
-    address, problems = find_address(stack.sound, environ, _unplaced, present=stack.present)
+    address, problems = find_address(stack.sound, environ, _unplaced, present=stack.present, org_id=org_id)
     problems = [*stack.problems, *environment_problems(environ), *problems]
     if address is None or problems:
         raise SettingsError(problems)
     return address
 
 
-def load_connection(get: Callable[[str], str | None], environ: Mapping[str, str]) -> Connection:
+def load_connection(
+    get: Callable[[str], str | None], environ: Mapping[str, str], *, org_id: str | None = None
+) -> Connection:
     """How a provider reaches EnOS.
 
     Args:
         get: the text of a configuration key such as `enos:apiGateway`, secrets decrypted, or None.
         environ: the environment.
+        org_id: the organization where neither of them names one.
 
     Raises:
         SettingsError: with every problem; among them missing credentials, which only a program may do without.
@@ -117,7 +121,7 @@ def load_connection(get: Callable[[str], str | None], environ: Mapping[str, str]
     stack = _read_stack(get, EnosKeys.names())
     deadline, late = _read_deadline(get)
     faults = [*stack.problems, *late, *environment_problems(environ)]
-    address, more = find_address(stack.sound, environ, _unplaced, present=stack.present)
+    address, more = find_address(stack.sound, environ, _unplaced, present=stack.present, org_id=org_id)
     credentials = None if faults else _credentials(stack.keys, environ)
     problems = [*faults, *more]
     if credentials is None and not faults:
@@ -169,6 +173,7 @@ def find_address(
     locate: Callable[[str, str], Problem],
     *,
     present: Collection[str] | None = None,
+    org_id: str | None = None,
 ) -> tuple[Address | None, list[Problem]]:
     """Gateway and organization of environment and stack, which must not contradict each other.
 
@@ -177,6 +182,7 @@ def find_address(
         environ: the environment.
         locate: makes a problem of a key's name and a text.
         present: the keys that the stack gives at all, right or wrong; then a key that is given nowhere is a problem.
+        org_id: the organization where neither of them names one.
     """
     problems: list[Problem] = []
     found: dict[str, str | None] = {}
@@ -195,8 +201,9 @@ def find_address(
                     " a stack belongs to one of them",
                 )
             )
-        found[name] = inside or outside
-        if present is not None and name not in present and name not in around:
+        otherwise = org_id if name == "orgId" else None
+        found[name] = inside or outside or otherwise
+        if present is not None and name not in present and name not in around and not otherwise:
             problems.append(
                 Problem(f"no {noun}: set {key} in the stack file or {variable} in the environment", path=key)
             )

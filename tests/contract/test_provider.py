@@ -306,6 +306,20 @@ def test_another_gateway_than_recorded_fails_a_refresh(python: str, simulator: R
     assert simulator.counters() == {}
 
 
+def test_another_organization_than_recorded_fails_a_refresh(simulator: RunningSimulator) -> None:
+    """With credentials of another organization EnOS would not know the job: that must not read as "deleted"."""
+    with Servicer(config(simulator)) as provider:
+        text = failure(provider.read, inputs(simulator, "dk-01") | {"orgId": "o-other"})
+    assert f"recorded for organization o-other, but {simulator.org_id} is configured" in text
+    assert simulator.counters() == {}
+
+
+def test_a_set_may_bring_its_organization_where_none_is_configured(simulator: RunningSimulator) -> None:
+    present = {key: value for key, value in config(simulator).items() if key != "enos:orgId"}
+    with Servicer(present) as provider:
+        assert provider.create(inputs(simulator, "dk-01"))[1]["cancelledCount"] == 1
+
+
 def test_several_calls_at_once_share_one_token(simulator: RunningSimulator) -> None:
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - for this one test
 

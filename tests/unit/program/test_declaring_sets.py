@@ -125,9 +125,17 @@ def test_gateway_and_organization_come_from_the_stack_too(environ: pytest.Monkey
     )
 
 
-def test_an_organization_can_be_given_in_the_program(engine: Engine) -> None:
+def test_an_organization_can_be_given_in_the_program(environ: pytest.MonkeyPatch) -> None:
+    environ.delenv("ENOS_ORG_ID")
+    engine = start(preview=False)
     run(lambda: make("a", org_id="o9").urn)
     assert engine.inputs("pump")["orgId"] == "o9"
+
+
+def test_another_organization_than_the_configured_one_is_refused(engine: Engine) -> None:
+    with pytest.raises(pulumi.RunError, match="set 'pump': org_id is o9, but o1 is configured"):
+        run(lambda: make("a", org_id="o9").urn)
+    assert engine.registered == []
 
 
 def test_outputs_have_typed_views(engine: Engine) -> None:
