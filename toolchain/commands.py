@@ -70,17 +70,17 @@ def _with_engine(command: str, python: Path, progress: Progress) -> None:
     progress.say(f"pulumi {found.version} ({found.source}): {found.folder}")
     if command == "engine":
         return
-    made = shell.surroundings(environ, CHECKOUT, found.folder, logged_in=shell.is_logged_in(environ))
+    logged_in = shell.is_logged_in(environ, shell.users_home(environ))
+    made = shell.surroundings(environ, CHECKOUT, found.folder, logged_in=logged_in)
     for note in made.notes:
         progress.say(note)
     if command == "env":
-        sys.stdout.write(shell.exports(made.variables))
+        sys.stdout.write(shell.exports(made))
         return
     program = environ.get("SHELL") or "/bin/sh"
     progress.say(f"{program} with pulumi and enos-ota; leave it with `exit`.")
     sys.stderr.flush()
-    # In place of this process: Ctrl-C in the subshell is for what runs there.
-    os.execve(program, [program], {**environ, **made.variables})  # noqa: S606 - it is the user's own shell
+    shell.run(program, shell.applied(environ, made))
 
 
 def _clean(progress: Progress, *, engine_too: bool) -> None:

@@ -66,20 +66,52 @@ def newest(checkout: Path) -> Recipe:
 
 
 def stamp(recipe: Recipe, python: str) -> str:
-    """What the stamp file of a complete environment says. `python` is the version that made it."""
-    total = hashlib.sha256(f"{python}\n{recipe.installs}\n".encode())
-    for file in recipe.inputs:
-        total.update(hashlib.sha256(file.read_bytes()).digest())
-    return total.hexdigest()
+    """What the stamp file of a complete environment says, a line each thing it was made from.
+
+    `python` is the version that made it, without the patch: its patches are interchangeable.
+    """
+    made_from = {"python3": python, "place": _digest(str(recipe.folder).encode())}
+    made_from |= {"installs": _digest(repr(recipe.installs).encode())}
+    made_from |= {file.name: _digest(file.read_bytes()) for file in recipe.inputs}
+    return "".join(f"{name} {value}\n" for name, value in made_from.items())
 
 
-def is_current(recipe: Recipe, python: str) -> bool:
-    """Whether the environment is there, complete, and made from what the files say now by that Python."""
+def stale(recipe: Recipe, python: str) -> str | None:
+    """Why the environment has to be made, in a few words; None: it is complete, and made from what there is now.
+
+    "" is for one that is not there at all.
+    """
+    if not recipe.folder.exists():
+        return ""
     try:
         written = (recipe.folder / STAMP).read_text(encoding="utf-8")
     except OSError:
-        return False
-    return written.strip() == stamp(recipe, python) and os.access(recipe.folder / "bin" / "python", os.X_OK)
+        return f"{recipe.folder.name} is not complete"
+    if not os.access(recipe.folder / "bin" / "python", os.X_OK):
+        return f"the python of {recipe.folder.name} is gone"
+    was, now = _parts(written), _parts(stamp(recipe, python))
+    if was.keys() != now.keys():
+        return f"{recipe.folder.name} is of an earlier version of enos-ota"
+    return _difference(was, now)
+
+
+def _difference(was: Mapping[str, str], now: Mapping[str, str]) -> str | None:
+    if was["python3"] != now["python3"]:
+        return f"python3 is now {now['python3']}, was {was['python3']}"
+    if was["place"] != now["place"]:
+        return "the checkout was moved"
+    if was["installs"] != now["installs"]:
+        return "what is installed has changed"
+    changed = [name for name in now if was[name] != now[name]]
+    return f"{' and '.join(changed)} {'has' if len(changed) == 1 else 'have'} changed" if changed else None
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _parts(stamped: str) -> dict[str, str]:
+    return {name: value for name, _, value in (line.partition(" ") for line in stamped.splitlines())}
 
 
 def ensure(recipe: Recipe, environ: Mapping[str, str], progress: Progress) -> Path:
@@ -91,23 +123,25 @@ def ensure(recipe: Recipe, environ: Mapping[str, str], progress: Progress) -> Pa
         ToolchainError: Python cannot make virtual environments, or pip failed.
     """
     python = recipe.folder / "bin" / "python"
-    version = ".".join(map(str, sys.version_info[:3]))
-    if is_current(recipe, version):
+    version = ".".join(map(str, sys.version_info[:2]))
+    if stale(recipe, version) is None:
         return python
     name = hashlib.sha256(str(recipe.folder).encode()).hexdigest()[:12]
     with cache.exclusive(
         cache.root(environ) / "locks" / f"{name}.lock",
         lambda: progress.say(f"Another process is making {recipe.folder.name}; waiting for it ..."),
     ):
-        if is_current(recipe, version):
+        if (why := stale(recipe, version)) is None:
             return python
+        if why:
+            progress.say(f"Making {recipe.folder.name} anew: {why}.")
         (recipe.folder / STAMP).unlink(missing_ok=True)
-        if not _usable(python, version):
+        if not _usable(python, version) or not _in_place(recipe.folder):
             _create(recipe.folder, environ, progress)
         for install in recipe.installs:
             what = "the package itself" if "-e" in install else "dependencies"
             progress.run(f"Installing {what} into {recipe.folder.name}", pip(python, install), environ=environ)
-        (recipe.folder / STAMP).write_text(stamp(recipe, version) + "\n", encoding="utf-8")
+        (recipe.folder / STAMP).write_text(stamp(recipe, version), encoding="utf-8")
     return python
 
 
@@ -128,9 +162,18 @@ def _create(folder: Path, environ: Mapping[str, str], progress: Progress) -> Non
 
 
 def _usable(python: Path, version: str) -> bool:
-    asked = "import platform, pip; print(platform.python_version())"
+    asked = "import sys, pip; print('.'.join(map(str, sys.version_info[:2])))"
     try:
         done = subprocess.run([python, "-c", asked], capture_output=True, text=True, check=False)
     except OSError:
         return False
     return done.returncode == 0 and done.stdout.strip() == version
+
+
+def _in_place(folder: Path) -> bool:
+    """Whether it was made where it is: its programs name the Python they run under by its full path."""
+    try:
+        first = (folder / "bin" / "pip").read_bytes()[:4096]
+    except OSError:
+        return False
+    return os.fsencode(folder / "bin" / "python") in first

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
+import shutil
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from toolchain import venv
+from toolchain.progress import Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PYTHON = "3.11.7"
+PYTHON = "3.11"
 
 
 @pytest.fixture
@@ -27,27 +32,71 @@ def recipe(tmp_path: Path) -> venv.Recipe:
 
 
 def test_a_complete_environment_is_left_alone(recipe: venv.Recipe) -> None:
-    assert venv.is_current(recipe, PYTHON)
+    assert venv.stale(recipe, PYTHON) is None
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "pyproject.toml"])
 def test_a_changed_lock_or_project_makes_it_stale(recipe: venv.Recipe, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("changed\n")
-    assert not venv.is_current(recipe, PYTHON)
+    assert venv.stale(recipe, PYTHON) == f"{name} has changed"
+
+
+def test_two_changed_files_are_both_named(recipe: venv.Recipe, tmp_path: Path) -> None:
+    for name in ("requirements.lock", "pyproject.toml"):
+        (tmp_path / name).write_text("changed\n")
+    assert venv.stale(recipe, PYTHON) == "requirements.lock and pyproject.toml have changed"
 
 
 def test_another_python_makes_it_stale(recipe: venv.Recipe) -> None:
-    assert not venv.is_current(recipe, "3.12.0")
+    assert venv.stale(recipe, "3.12") == "python3 is now 3.12, was 3.11"
+
+
+def test_a_checkout_that_was_moved_makes_it_stale(recipe: venv.Recipe, tmp_path: Path) -> None:
+    moved = recipe.folder.rename(tmp_path / "moved")
+    there = dataclasses.replace(recipe, folder=moved)
+    assert venv.stale(there, PYTHON) == "the checkout was moved"
+
+
+def test_other_installs_make_it_stale(recipe: venv.Recipe) -> None:
+    more = dataclasses.replace(recipe, installs=(*recipe.installs, ("one-more",)))
+    assert venv.stale(more, PYTHON) == "what is installed has changed"
 
 
 def test_one_that_was_interrupted_has_no_stamp_and_is_made_again(recipe: venv.Recipe) -> None:
     (recipe.folder / venv.STAMP).unlink()
-    assert not venv.is_current(recipe, PYTHON)
+    assert venv.stale(recipe, PYTHON) == ".venv is not complete"
 
 
 def test_one_whose_python_is_gone_is_made_again(recipe: venv.Recipe) -> None:
     (recipe.folder / "bin" / "python").unlink()
-    assert not venv.is_current(recipe, PYTHON)
+    assert venv.stale(recipe, PYTHON) == "the python of .venv is gone"
+
+
+def test_one_with_a_stamp_of_another_form_is_made_again(recipe: venv.Recipe) -> None:
+    (recipe.folder / venv.STAMP).write_text(f"{'0' * 64}\n")
+    assert venv.stale(recipe, PYTHON) == ".venv is of an earlier version of enos-ota"
+
+
+def test_the_first_time_needs_no_reason(recipe: venv.Recipe) -> None:
+    shutil.rmtree(recipe.folder)
+    assert venv.stale(recipe, PYTHON) == ""
+
+
+def test_the_reason_is_told_once_and_a_patch_of_python_is_none(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A real environment, into which nothing is installed."""
+    (tmp_path / "requirements.lock").write_text("one\n")
+    recipe = venv.Recipe(tmp_path / ".venv", (tmp_path / "requirements.lock",), ())
+    environ = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    venv.ensure(recipe, environ, Progress())
+    assert "anew" not in capfd.readouterr().err
+    (tmp_path / "requirements.lock").write_text("two\n")
+    venv.ensure(recipe, environ, Progress())
+    venv.ensure(recipe, environ, Progress())
+    assert capfd.readouterr().err == "Making .venv anew: requirements.lock has changed.\n"
+    stamped = (recipe.folder / venv.STAMP).read_text()
+    assert stamped.splitlines()[0] == "python3 {}.{}".format(*sys.version_info[:2])
 
 
 def test_what_ci_installs_is_checked_against_hashes(tmp_path: Path) -> None:
