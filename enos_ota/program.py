@@ -9,7 +9,7 @@ import pulumi
 from pulumi.runtime.config import CONFIG
 
 from enos_ota.resource import CancelledTaskSet
-from enos_ota.settings import SettingsError, StackSettings, load_stack, stack_file_path
+from enos_ota.settings import SettingsError, load_stack, stack_file_path
 
 
 def declare_sets() -> list[CancelledTaskSet]:
@@ -18,7 +18,14 @@ def declare_sets() -> list[CancelledTaskSet]:
     Raises:
         pulumi.RunError: Something in the configuration is wrong: all of it is said at once, nothing was registered.
     """
-    settings = _settings()
+    try:
+        stack_file = stack_file_path(Path.cwd(), pulumi.get_stack())
+        settings = load_stack(dict(CONFIG.get()), os.environ, stack_file=stack_file, project=pulumi.get_project())
+    except SettingsError as error:
+        raise pulumi.RunError(str(error)) from None
+    if not settings.sets:
+        where = f"in {stack_file.name}" if stack_file.is_file() else f"as there is no {stack_file.name}"
+        pulumi.log.warn(f"no set of devices is declared {where}; sets that were recorded before are forgotten")
     return [
         CancelledTaskSet(
             each.name,
@@ -35,15 +42,3 @@ def declare_sets() -> list[CancelledTaskSet]:
         )
         for each in settings.sets
     ]
-
-
-def _settings() -> StackSettings:
-    try:
-        return load_stack(
-            dict(CONFIG.get()),
-            os.environ,
-            stack_file=stack_file_path(Path.cwd(), pulumi.get_stack()),
-            project=pulumi.get_project(),
-        )
-    except SettingsError as error:
-        raise pulumi.RunError(str(error)) from None

@@ -10,7 +10,7 @@ import os
 import sys
 from datetime import date, datetime, timezone
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pulumi.dynamic import (
     CheckFailure,
@@ -27,11 +27,18 @@ from pulumi.output import Unknown
 from enos_ota import keys, liveness
 from enos_ota.enos import SYSTEM_CLOCK, AuthenticationError, ConfigurationError, EnosClient, EnosError, TransportError
 from enos_ota.reconciler import Limits, Reconciler, Record, plan
-from enos_ota.settings import WAYS_OUT, Connection, SettingsError, load_connection
+from enos_ota.settings import Connection, SettingsError, load_connection
 from enos_ota.state import IDENTITY, METADATA, Declared, declared_of, inputs_of, outputs_of, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+
+_NOT_THE_STACK_FILE: Final = (
+    "A refresh goes by the configuration of the last `pulumi up`, not by the stack file: after a change there add "
+    "--run-program to this command, or export ENOS_APP_KEY and ENOS_APP_SECRET."
+)
+_WITHOUT_ASKING: Final = "With --refresh=false a preview shows the declared change without asking EnOS."
 
 
 class CancelledTaskSetProvider(ResourceProvider):
@@ -93,13 +100,16 @@ class CancelledTaskSetProvider(ResourceProvider):
             try:
                 record = self._session.reconciler_for(declared).refresh(declared.job_id, record)
             except (EnosError, SettingsError) as error:
-                _fail(f"{rules.subject}: could not be read, so nothing is known to have changed: {error}", error)
+                _fail(
+                    f"{rules.subject}: could not be read, so nothing is known to have changed", error, _ways_out(error)
+                )
         outputs = outputs_of(props, record)
         return ReadResult(id_, outputs, inputs_of(outputs))
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Forget the set. Nothing is sent: what is cancelled stays cancelled."""
-        _say(declared_of(props), f"removed: {_stays(record_of(props).cancelled_count)}")
+        if cancelled := record_of(props).cancelled_count:
+            _say(declared_of(props), f"no longer recorded: {_stays(cancelled)}")
 
     def _apply(self, declared: Declared, previous: Record) -> Record:
         rules = declared.rules(self._session.today())
@@ -109,7 +119,7 @@ class CancelledTaskSetProvider(ResourceProvider):
         try:
             return self._session.reconciler_for(declared).apply(declared.job_id, change)
         except (EnosError, SettingsError) as error:
-            _fail(f"{rules.subject}: nothing was sent: {error}", error)
+            _fail(f"{rules.subject}: nothing was sent", error)
 
 
 class Session:
@@ -165,7 +175,8 @@ def _same_place(connection: Connection, declared: Declared) -> None:
         if here != there:
             raise ConfigurationError(
                 f"the set is recorded for {what} {there}, but {here} is configured; use the same one. "
-                f"If it was changed on purpose, --refresh=false replaces the set without looking at the old {what}"
+                "If it was changed on purpose, add --refresh=false: the set is then replaced, or destroyed, without "
+                "asking the old one"
             )
 
 
@@ -197,7 +208,13 @@ def _say(declared: Declared, text: str) -> None:
     print(f"{declared.rules(date.min).subject}: {text}", flush=True)  # noqa: T201 - see above
 
 
-def _fail(text: str, error: Exception) -> NoReturn:
-    if isinstance(error, (AuthenticationError, TransportError)):
-        text += f"\n{WAYS_OUT}"
-    raise RuntimeError(text) from None
+def _fail(text: str, error: EnosError | SettingsError, advice: str = "") -> NoReturn:
+    told = "; ".join(error.problems) if isinstance(error, SettingsError) else str(error)
+    raise RuntimeError(f"{text}: {told}" + (f"\n{advice}" if advice else "")) from None
+
+
+def _ways_out(error: EnosError | SettingsError) -> str:
+    """What to do about a refresh that failed. It may have been asked for by any preview or up."""
+    if isinstance(error, (AuthenticationError, SettingsError)):
+        return f"{_NOT_THE_STACK_FILE} {_WITHOUT_ASKING}"
+    return _WITHOUT_ASKING if isinstance(error, TransportError) else ""

@@ -7,7 +7,6 @@ import signal
 import threading
 from dataclasses import replace
 from datetime import datetime, timezone
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import pulumi
@@ -36,8 +35,8 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
     what came of it. Tasks that are cancelled already are adopted. Taking a key out, or the whole set, sends nothing: a
     cancellation stays. A refresh shows tasks that somebody retried, and the next `pulumi up` cancels them again.
 
-    Outcomes never fail the resource, so that one set never keeps another from being cancelled: give all sets to
-    `require_converged` to have the run fail at its end.
+    Outcomes never fail the resource, so that one set never keeps another from being cancelled. They are warnings: give
+    all sets to `require_converged` to have the run fail at its end.
 
     Args:
         name: Name of the set, unique in the stack.
@@ -91,6 +90,7 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
             raise pulumi.RunError(str(error)) from None
         if org_id and org_id != address.org_id:
             _refuse(name, [f"org_id is {org_id}, but {address.org_id} is configured; a stack belongs to one of them"])
+        self._is_required = False
         self._judged_by = Rules(
             set_name=name,
             job_id="",  # known only later
@@ -116,6 +116,7 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
             },
             opts,
         )
+        self.verdict().apply(self._tell)
 
     @property
     def device_keys(self) -> pulumi.Output[list[str]]:
@@ -143,6 +144,12 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
             lambda bag: judge(state.record_of(bag), replace(self._judged_by, job_id=bag["jobId"])),
         )
 
+    def _tell(self, verdict: Verdict) -> None:
+        # What fails the run is an error there, once; elsewhere, in previews too, it is a warning.
+        in_the_end = self._is_required and not pulumi.runtime.is_dry_run()
+        for text in verdict.warnings if in_the_end else (*verdict.errors, *verdict.warnings):
+            pulumi.log.warn(text, self)
+
     def _bag(self) -> pulumi.Output[dict[str, Any]]:
         # Only what the provider always answers: in a preview anything absent counts as not known yet.
         return pulumi.Output.all(**{name: self._output(name) for name in ("jobId", "deviceKeys", *state.OUTPUTS)})
@@ -158,27 +165,15 @@ def require_converged(*sets: CancelledTaskSet) -> None:
     By then every set was worked on and saved. A preview only warns: failing there would keep an otherwise fine change
     from being made at all.
     """
-    if pulumi.runtime.is_dry_run():
-        for each in sets:
-            each.verdict().apply(partial(_preview, each))
-        return
-    pulumi.Output.all(*(each.verdict() for each in sets)).apply(lambda verdicts: _conclude(sets, verdicts))
+    for each in sets:
+        each._is_required = True  # noqa: SLF001 - two halves of one thing
+    if not pulumi.runtime.is_dry_run():
+        pulumi.Output.all(*(each.verdict() for each in sets)).apply(_fail_unless_converged)
 
 
-def _preview(resource: CancelledTaskSet, verdict: Verdict) -> None:
-    _warn(resource, (*verdict.errors, *verdict.warnings))
-
-
-def _conclude(sets: Sequence[CancelledTaskSet], verdicts: Sequence[Verdict]) -> None:
-    for each, verdict in zip(sets, verdicts, strict=True):
-        _warn(each, verdict.warnings)
+def _fail_unless_converged(verdicts: Sequence[Verdict]) -> None:
     if text := summary(verdicts):
         raise pulumi.RunError(text)
-
-
-def _warn(resource: CancelledTaskSet, texts: Sequence[str]) -> None:
-    for text in texts:
-        pulumi.log.warn(text, resource)
 
 
 def _config(key: str) -> str | None:

@@ -25,7 +25,7 @@ class Category(str, Enum):
     AMBIGUOUS = "ambiguous"
     """The job has several tasks for it, under several products; a cancel could not tell them apart, so none is sent."""
     HELD = "held"
-    """The job is stopped: nothing is pushed and nothing can be cancelled."""
+    """Could be cancelled, but the job is stopped: nothing is pushed and nothing can be cancelled."""
     PENDING = "pending"
     """Not done yet: its task can still be cancelled, or nobody could look."""
 

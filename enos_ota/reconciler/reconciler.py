@@ -84,17 +84,31 @@ class Reconciler:
             return kept
         try:
             job = self._client.get_job(job_id)
+            facts = _facts(job)
+            if facts.status is JobStatus.STOPPED:
+                return _merged(kept, self._hold(job_id, todo, kept), facts)
         except JobNotFound as error:
             if kept.job.status is JobStatus.UNKNOWN:
                 return _undone(kept, todo, str(error))
             return rest(kept, todo, replace(kept.job, status=JobStatus.DELETED))
         except ApiError as error:
             return _undone(kept, todo, str(error))
-        return self._work_on(job_id, _facts(job), todo, kept)
+        return self._cancel(job_id, facts, todo, kept)
 
-    def _work_on(self, job_id: str, facts: JobFacts, todo: frozenset[str], kept: Record) -> Record:
-        if facts.status is JobStatus.STOPPED:
-            return _merged(kept, {key: _held(kept.findings.get(key)) for key in todo}, facts)
+    def _hold(self, job_id: str, todo: frozenset[str], kept: Record) -> dict[str, Finding | None]:
+        """Read the tasks of a stopped job: what could be cancelled is held, the rest is what it is."""
+        tasks = TaskReader(self._client, job_id).of_keys_surely(todo)
+        findings = {
+            key: classify(rows, self._markers, past_of(kept.findings.get(key, _NEW))) for key, rows in tasks.items()
+        }
+        return {
+            key: replace(finding, category=Category.HELD)
+            if finding and finding.category is Category.PENDING
+            else finding
+            for key, finding in findings.items()
+        }
+
+    def _cancel(self, job_id: str, facts: JobFacts, todo: frozenset[str], kept: Record) -> Record:
         todo |= kept.of(Category.HELD).keys()
         findings, problem = Cancellation(
             self._client,
@@ -136,10 +150,6 @@ class Reconciler:
 
 
 _NEW = Finding(Category.PENDING)
-
-
-def _held(before: Finding | None) -> Finding:
-    return Finding(Category.HELD, was_cancelled=before is not None and before.was_cancelled)
 
 
 def _undone(kept: Record, todo: Collection[str], problem: str) -> Record:

@@ -125,8 +125,8 @@ def _remarks(record: Record) -> list[str]:
     remarks = []
     if held := record.of(Category.HELD):
         remarks.append(
-            f"{_count(held)} held, the job is stopped: nothing is pushed and nothing can be cancelled; "
-            f"the first `pulumi up` after the job was started again cancels what is left"
+            f"{_count(held)} held ({_some(held)}): the job is stopped, nothing is pushed and nothing can be cancelled; "
+            f"the first `pulumi up` after it was started again cancels what is left"
         )
     elif record.job.status is JobStatus.STOPPED:
         remarks.append("the job is stopped: nothing is pushed, and the states are those last seen")

@@ -1,13 +1,12 @@
 """Stack configuration and environment as typed settings; whatever is wrong with them is told at once."""
 
-from enos_ota.settings.connection import WAYS_OUT, Address, Connection, load_address, load_connection
+from enos_ota.settings.connection import Address, Connection, load_address, load_connection
 from enos_ota.settings.document import stack_file_path
 from enos_ota.settings.problems import Problem, SettingsError
 from enos_ota.settings.sets import SetSettings
 from enos_ota.settings.stack import StackSettings, check_stack_file, load_stack
 
 __all__ = [
-    "WAYS_OUT",
     "Address",
     "Connection",
     "Problem",

@@ -18,13 +18,6 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT: Final = 5.0
 """Seconds until a connection must stand; less when `enos:requestTimeout` is less."""
 
-WAYS_OUT: Final = (
-    "Operations that do not run the program (refresh, destroy) use what the state recorded: --run-program makes them"
-    " read the stack file, and the environment (ENOS_APP_KEY, ENOS_APP_SECRET) always wins."
-    " --refresh=false previews the declared change without asking EnOS."
-)
-"""What to do when credentials are missing or no longer right."""
-
 _VARIABLES: Final = {
     "apiGateway": "ENOS_API_GATEWAY",
     "orgId": "ENOS_ORG_ID",
@@ -270,5 +263,5 @@ def _no_credentials(keys: EnosKeys) -> str:
         what = "no credentials for EnOS"
     return (
         f"{what}: set ENOS_APP_KEY and ENOS_APP_SECRET, or {ENOS}:appKey and {ENOS}:appSecret"
-        f" (pulumi config set --secret {ENOS}:appSecret). {WAYS_OUT}"
+        f" (pulumi config set --secret {ENOS}:appSecret)"
     )

@@ -234,7 +234,7 @@ def test_removals_say_that_what_is_cancelled_stays_cancelled(simulator: RunningS
         provider.delete(olds)
     assert provider.said.splitlines() == [
         f"set 'pump' (job {JOB}): no longer declared: 1 cancelled task stays cancelled, nothing was sent for that",
-        f"set 'pump' (job {JOB}): removed: 1 cancelled task stays cancelled, nothing was sent for that",
+        f"set 'pump' (job {JOB}): no longer recorded: 1 cancelled task stays cancelled, nothing was sent for that",
     ]
 
 
@@ -274,13 +274,22 @@ def failure(call: Any, *arguments: Any) -> str:
     return text
 
 
-def test_wrong_credentials_fail_a_create_and_say_the_ways_out(python: str, simulator: RunningSimulator) -> None:
+def test_wrong_credentials_fail_a_create(python: str, simulator: RunningSimulator) -> None:
     with Servicer(config(simulator, appKey="wrong"), python=python) as provider:
         text = failure(provider.create, inputs(simulator, "dk-01"))
     assert f"set 'pump' (job {JOB}): nothing was sent: " in text
     assert "1002" in text
-    assert "--run-program" in text
     assert writes(simulator) == []
+
+
+def test_wrong_credentials_fail_a_refresh_and_say_the_ways_out(python: str, simulator: RunningSimulator) -> None:
+    with Servicer(config(simulator, appKey="wrong"), python=python) as provider:
+        text = failure(provider.read, inputs(simulator, "dk-01"))
+    assert "1002" in text
+    assert (
+        "not by the stack file: after a change there add --run-program to this command, or export ENOS_APP_KEY" in text
+    )
+    assert "With --refresh=false a preview shows the declared change" in text
 
 
 def test_missing_credentials_fail_a_create(python: str, simulator: RunningSimulator) -> None:

@@ -247,13 +247,18 @@ def test_an_unknown_job_is_an_outcome_with_the_keys_pending() -> None:
         assert here.simulator.counters() == {"token/get": 1, "get": 1}
 
 
-def test_a_stopped_job_holds_the_keys_for_one_request() -> None:
+def test_a_stopped_job_holds_what_could_be_cancelled_and_tells_the_rest_as_it_is() -> None:
     with world() as here:
         here.simulator.set_job(JOB, "stopped")
-        record = here.apply("dk-01", "dk-08")
-        assert record.keys == {"dk-01", "dk-08"}
-        assert record.findings == {"dk-01": Finding(Category.HELD), "dk-08": Finding(Category.HELD)}
-        assert here.simulator.counters() == {"token/get": 1, "get": 1}
+        record = here.apply("dk-01", "dk-07", "dk-08", "dk-11", "dk-99")
+        assert record.findings == {
+            "dk-01": Finding(Category.HELD, "init"),
+            "dk-07": Finding(Category.HELD, "published"),
+            "dk-08": Finding(Category.TOO_LATE, "upgrading"),
+            "dk-99": Finding(Category.MISSING),
+        }
+        assert record.keys == {"dk-01", "dk-07", "dk-08", "dk-11", "dk-99"}
+        assert here.writes() == []
 
 
 def test_keys_added_to_a_deleted_job_are_settled_so_that_nothing_is_planned() -> None:

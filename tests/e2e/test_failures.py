@@ -151,7 +151,7 @@ def test_a_gateway_that_moved_is_never_asked_about_the_old_ones_tasks(
     assert told
     for text in told:
         assert f"recorded for gateway {old.url}, but {simulator.url} is configured" in text
-        assert "--refresh=false replaces the set" in text
+        assert "add --refresh=false: the set is then replaced" in text
         assert len(text.splitlines()) <= 2
     assert simulator.counters() == {}
 

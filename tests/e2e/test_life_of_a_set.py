@@ -171,7 +171,7 @@ def test_what_is_no_longer_declared_stays_cancelled(stack: Stack, simulator: Run
 
     stack.declare()
     assert stack.preview().ops == {"pumps": "delete"}
-    told = f"set 'pumps' (job {JOB}): removed: 2 cancelled tasks stay cancelled, nothing was sent for that"
+    told = f"set 'pumps' (job {JOB}): no longer recorded: 2 cancelled tasks stay cancelled, nothing was sent for that"
     assert told in stack.up().output
     assert stack.resources() == {}
     assert sent(simulator) == [["dk-01", "dk-02", "dk-03"]]
@@ -220,7 +220,7 @@ def test_a_stopped_job_is_held_until_it_is_started_again(stack: Stack, simulator
     simulator.set_job(JOB, "stopped")
     stack.declare(a_set("dk-01", "dk-02"))
     ended = stack.up()
-    assert "1 key held, the job is stopped" in ended.output
+    assert "1 key held (dk-02 init): the job is stopped" in ended.output
     assert stack.resource()["exceptions"] == "dk-02\theld\t\n"
     stack.stands()
     assert sent(simulator) == [["dk-01"]]

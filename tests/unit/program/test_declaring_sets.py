@@ -218,9 +218,15 @@ def test_one_error_at_the_end_names_every_set_that_did_not(engine: Engine) -> No
     assert [line.split(":")[0] for line in others] == ["set 'one' (job j1)", "set 'three' (job j1)"]
 
 
-def test_a_preview_only_warns(monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    monkeypatch.setattr(pulumi.log, "warn", lambda text, _resource: said.append(text))
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was warned of."""
+    texts: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, _resource=None: texts.append(text))
+    return texts
+
+
+def test_a_preview_only_warns(said: list[str]) -> None:
     engine = start(preview=True)
     engine.outcomes["pump"] = {"exceptions": "a\tmissing\t\n"}
     run(lambda: require_converged(make("a")))
@@ -228,12 +234,24 @@ def test_a_preview_only_warns(monkeypatch: pytest.MonkeyPatch) -> None:
     assert text.startswith("set 'pump' (job j1): 1 key without a task in this job")
 
 
-def test_warnings_are_said_in_a_real_run_too(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    monkeypatch.setattr(pulumi.log, "warn", lambda text, _resource: said.append(text))
+def test_warnings_are_said_in_a_real_run_too(engine: Engine, said: list[str]) -> None:
     engine.outcomes["pump"] = {"exceptions": "a\ttoo late\tsucceeded\n"}
     run(lambda: require_converged(make("a")))
     assert said == ["set 'pump' (job j1): 1 key too late to cancel (a succeeded)"]
+
+
+def test_what_fails_the_run_is_not_warned_of_as_well(engine: Engine, said: list[str]) -> None:
+    engine.outcomes["pump"] = {"exceptions": "a\tmissing\t\n"}
+    with pytest.raises(pulumi.RunError):
+        run(lambda: require_converged(make("a")))
+    assert said == []
+
+
+def test_a_program_that_requires_nothing_is_warned_of_everything(engine: Engine, said: list[str]) -> None:
+    engine.outcomes["pump"] = {"exceptions": "a\tmissing\t\n"}
+    run(lambda: make("a").urn)
+    (text,) = said
+    assert text.startswith("set 'pump' (job j1): 1 key without a task in this job")
 
 
 # The stack's sets
@@ -271,6 +289,21 @@ def test_keys_come_from_a_file_beside_the_stack_file(engine: Engine, project: Pa
     configure(project, {"name": "one", "jobId": "j1", "deviceKeysFile": "keys.txt"})
     run(lambda: pulumi.Output.all(*(each.urn for each in declare_sets())))
     assert engine.inputs("one")["deviceKeys"] == "a\nb\n"
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_stack_without_sets_says_so(project: Path, said: list[str]) -> None:
+    configure(project)
+    run(declare_sets)
+    assert said == ["no set of devices is declared in Pulumi.test.yaml; sets that were recorded before are forgotten"]
+
+
+@pytest.mark.usefixtures("engine", "project")
+def test_a_missing_stack_file_says_so(said: list[str]) -> None:
+    run(declare_sets)
+    assert said == [
+        "no set of devices is declared as there is no Pulumi.test.yaml; sets that were recorded before are forgotten"
+    ]
 
 
 def test_all_problems_of_the_configuration_are_one_error_and_nothing_is_registered(

@@ -71,7 +71,10 @@ def test_keys_that_were_too_late_fail_under_fail() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (record(b=Finding(Category.HELD), job=JobFacts(JobStatus.STOPPED)), "1 key held, the job is stopped"),
+        (
+            record(b=Finding(Category.HELD, "init"), job=JobFacts(JobStatus.STOPPED)),
+            "1 key held (b init): the job is stop",
+        ),
         (record("a", job=JobFacts(JobStatus.STOPPED)), "the job is stopped: nothing is pushed"),
         (record(b=AFTER_PUSH), "1 key cancelled after push (b)"),
         (
