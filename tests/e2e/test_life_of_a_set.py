@@ -221,7 +221,7 @@ def test_a_stopped_job_is_held_until_it_is_started_again(stack: Stack, simulator
     stack.declare(a_set("dk-01", "dk-02"))
     ended = stack.up()
     assert "1 key held (dk-02 init): the job is stopped" in ended.output
-    assert stack.resource()["exceptions"] == "dk-02\theld\t\n"
+    assert stack.resource()["exceptions"] == "dk-02\theld\tinit\n"
     stack.stands()
     assert sent(simulator) == [["dk-01"]]
 
