@@ -27,7 +27,10 @@ class MissingExtraError(click.ClickException):
     exit_code = 2
 
     def __init__(self, extra: str, package: str) -> None:
-        super().__init__(f'{package} is not installed, which this command needs: pip install "enos-ota[{extra}]"')
+        super().__init__(
+            f"{package} is not installed, which this command needs. It comes with enos-ota[{extra}]; "
+            f'in a checkout: pip install ".[{extra}]"'
+        )
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -85,7 +88,8 @@ def simulate(host: str, port: int, fleet_file: Path | None, output: str, **switc
 
     The options after --format decide what the documentation of EnOS leaves open. They win over the fleet file.
     """
-    with _quiet_end():
+    as_json = output == "json"
+    with _quiet_end(as_json=as_json):
         try:
             from enos_ota.simulator import command  # noqa: PLC0415 - an optional extra, and slow to import
         except ModuleNotFoundError as error:
@@ -93,24 +97,36 @@ def simulate(host: str, port: int, fleet_file: Path | None, output: str, **switc
             if (error.name or "").startswith("enos_ota"):
                 raise
             raise MissingExtraError("simulator", (error.name or str(error)).partition(".")[0]) from None
-        command.run(
+        ended_by = command.run(
             host=host,
             port=port,
             fleet_file=fleet_file,
-            as_json=output == "json",
+            as_json=as_json,
             switches={f"--{kebab(name)}": value for name, value in switches.items() if value is not None},
         )
+        _end_line(ended_by, as_json=as_json)
 
 
 @contextlib.contextmanager
-def _quiet_end() -> Iterator[None]:
+def _quiet_end(*, as_json: bool) -> Iterator[None]:
     """Ctrl-C and SIGTERM are the usual way to end this command: exit 0, from its first moment on."""
-    before = {number: signal.signal(number, lambda *_: sys.exit(0)) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def end(number: int, _: object) -> None:
+        _end_line(number, as_json=as_json)
+        sys.exit(0)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _end_line(ended_by: int, *, as_json: bool) -> None:
+    """On a terminal Ctrl-C shows as ^C: without a line's end the prompt would stand right behind it."""
+    if ended_by == signal.SIGINT and not as_json and sys.stderr.isatty():
+        click.echo(err=True)
 
 
 if __name__ == "__main__":

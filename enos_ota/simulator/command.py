@@ -38,8 +38,8 @@ class NoPortError(click.ClickException):
     exit_code = 3
 
 
-def run(*, host: str, port: int, fleet_file: Path | None, as_json: bool, switches: Mapping[str, str]) -> None:
-    """Serve until SIGINT or SIGTERM.
+def run(*, host: str, port: int, fleet_file: Path | None, as_json: bool, switches: Mapping[str, str]) -> int:
+    """Serve until SIGINT or SIGTERM; gives the number of the signal that ended it.
 
     Args:
         host: Address to listen on.
@@ -59,12 +59,13 @@ def run(*, host: str, port: int, fleet_file: Path | None, as_json: bool, switche
         raise NoPortError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
     address = listening.getsockname()[0]
     server = make_server(simulator)
-    with _ended_by_signals(server):
+    with _ended_by_signals(server) as received:
         told = _about(simulator, url_of(listening))
         click.echo(json.dumps(told, ensure_ascii=False) if as_json else _as_text(told))
         if not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
             click.echo("Warning: others on the network can reach this simulator and its control API.", err=True)
         server.run(sockets=[listening])
+    return received[0]
 
 
 def _make_simulator(fleet_file: Path | None, switches: Mapping[str, str]) -> Simulator:
@@ -84,16 +85,18 @@ def _demo_fleet() -> Fleet:
 
 
 @contextlib.contextmanager
-def _ended_by_signals(server: Server) -> Iterator[None]:
-    """The first signal lets answers under way go out, a second one does not wait."""
+def _ended_by_signals(server: Server) -> Iterator[list[int]]:
+    """The first signal lets answers under way go out, a second one does not wait; gives the list that they go into."""
+    received: list[int] = []
 
-    def end(*_: object) -> None:
+    def end(number: int, _: object) -> None:
+        received.append(number)
         server.force_exit = server.should_exit
         server.should_exit = True
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
