@@ -84,7 +84,7 @@ def read(path: Path, *, name: str | None = None) -> tuple[str, ...]:
     except _UnreadableError as error:
         raise KeyFileError(shown, error.problems) from None
     if not found:
-        raise KeyFileError(shown, [KeyFileProblem(None, "holds no device key")])
+        raise KeyFileError(shown, [KeyFileProblem(None, "the file holds no device key")])
     if findings := keys.findings(found):
         raise KeyFileError(
             shown,
@@ -113,7 +113,7 @@ def _text(path: Path) -> str:
             mode = os.fstat(descriptor).st_mode
             if not stat.S_ISREG(mode):
                 what = "a directory" if stat.S_ISDIR(mode) else "no regular file"
-                raise _UnreadableError(KeyFileProblem(None, f"is {what}, not a key file"))
+                raise _UnreadableError(KeyFileProblem(None, f"this is {what}, not a key file"))
             with os.fdopen(descriptor, "rb", closefd=False) as file:
                 data = file.read(MAX_BYTES + 1)
         finally:
@@ -121,15 +121,15 @@ def _text(path: Path) -> str:
     except FileNotFoundError:
         raise _UnreadableError(KeyFileProblem(None, "there is no such file")) from None
     except OSError as error:
-        raise _UnreadableError(KeyFileProblem(None, f"cannot be read: {error.strerror}")) from None
+        raise _UnreadableError(KeyFileProblem(None, f"the file cannot be read: {error.strerror}")) from None
     if len(data) > MAX_BYTES:
-        raise _UnreadableError(KeyFileProblem(None, f"is larger than {MAX_BYTES // 1024 // 1024} MiB"))
+        raise _UnreadableError(KeyFileProblem(None, f"the file is larger than {MAX_BYTES // 1024 // 1024} MiB"))
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         # Columns are counted in bytes of the data without the mark, lines are the same either way.
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise _UnreadableError(KeyFileProblem(line, "is not UTF-8: save the file as UTF-8")) from None
+        raise _UnreadableError(KeyFileProblem(line, "the file is not UTF-8: save it as UTF-8")) from None
 
 
 def _from_lines(text: str) -> tuple[list[str], list[int]]:
@@ -168,10 +168,10 @@ def _column(header: list[str]) -> int:
     if names.count(CSV_COLUMN) == 1:
         return names.index(CSV_COLUMN)
     if CSV_COLUMN in names:
-        raise _UnreadableError(KeyFileProblem(1, f"has more than one column {CSV_COLUMN}"))
+        raise _UnreadableError(KeyFileProblem(1, f"the file has more than one column {CSV_COLUMN}"))
     listed = ", ".join(yamltext.shown(name) for name in names[:8]) or "nothing"
     hint = "; columns are separated by commas" if any(";" in name or "\t" in name for name in names) else ""
-    raise _UnreadableError(KeyFileProblem(1, f"has no column {CSV_COLUMN}; its header names {listed}{hint}"))
+    raise _UnreadableError(KeyFileProblem(1, f"the file has no column {CSV_COLUMN}; its header names {listed}{hint}"))
 
 
 def _from_yaml(text: str) -> tuple[list[object], list[int]]:
@@ -181,5 +181,5 @@ def _from_yaml(text: str) -> tuple[list[object], list[int]]:
     if tree.value is None:
         return [], []
     if not isinstance(tree.value, list):
-        raise _UnreadableError(KeyFileProblem(1, "must hold one list of device keys"))
+        raise _UnreadableError(KeyFileProblem(1, "the file must hold one list of device keys"))
     return tree.value, tree.item_lines()

@@ -20,6 +20,18 @@ NO_KEYS: Final = "no device keys; to end a set remove the whole set, what is can
 
 _SHOWN: Final = 3
 
+_NO_TEXT: Final = "is not a text: put it in quotes"
+_EMPTY: Final = "is empty"
+_CONTROL: Final = "has control characters"
+_LONG: Final = f"is longer than {MAX_KEY_LENGTH} characters"
+_OF_SEVERAL: Final = {
+    _NO_TEXT: "are not texts: put them in quotes",
+    _EMPTY: "are empty",
+    _CONTROL: "have control characters",
+    _LONG: f"are longer than {MAX_KEY_LENGTH} characters",
+}
+"""What is said of one key → the same of several."""
+
 
 def to_text(keys: Iterable[str]) -> str:
     """The canonical text of a set of keys: sorted by code point, no duplicates, each key followed by a newline."""
@@ -36,7 +48,7 @@ class Finding:
     """A kind of problem that some keys of a set have.
 
     Attributes:
-        kind: what is wrong, to be read after "3 device keys".
+        kind: what is wrong, to be read after "1 device key".
         count: how many keys have it.
         positions: where the first few of them stand, counted from 0.
         examples: these few, fit for a message.
@@ -53,7 +65,8 @@ class Finding:
             f"{place(position)}: {example}" for position, example in zip(self.positions, self.examples, strict=True)
         )
         more = ", …" if self.count > len(self.positions) else ""
-        return f"{self.count} device {'key' if self.count == 1 else 'keys'} {self.kind} ({shown}{more})"
+        what = f"1 device key {self.kind}" if self.count == 1 else f"{self.count} device keys {_OF_SEVERAL[self.kind]}"
+        return f"{what} ({shown}{more})"
 
 
 def problems(keys: Iterable[object]) -> list[str]:
@@ -83,16 +96,16 @@ def findings(keys: Iterable[object]) -> list[Finding]:
 
 
 def problem(key: object) -> str | None:
-    """What is wrong with one key, None when it is fine."""
+    """What is wrong with one key, to be read after "it"; None when it is fine."""
     if not isinstance(key, str):
-        return "not a text: put it in quotes"
+        return _NO_TEXT
     if not key or key.isspace():
-        return "empty"
+        return _EMPTY
     # Nearly all keys are printable, and that is known a hundred times faster than each character's category.
     if not key.isprintable() and any(is_control(character) for character in key):
-        return "with control characters"
+        return _CONTROL
     if len(key) > MAX_KEY_LENGTH:
-        return f"longer than {MAX_KEY_LENGTH} characters"
+        return _LONG
     return None
 
 

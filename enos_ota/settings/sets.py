@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from enos_ota import keyfiles, keys
 from enos_ota.settings.models import ENOS_OTA, SETS, DeclaredSet, is_mangled
 from enos_ota.settings.problems import Problem
-from enos_ota.settings.wording import explain
+from enos_ota.settings.wording import explain, meant
 from enos_ota.yamltext import shown
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SETS_KEY: Final = f"{ENOS_OTA}:{SETS}"
 
 _SHOWN: Final = 3
+
+_KEYS_COME_FROM: Final = frozenset({"deviceKeys", "deviceKeysFile"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,11 @@ def _label(position: int, item: Any) -> str:
     return f'set "{shown(name)}"' if isinstance(name, str) and name.strip() else f"set no. {position + 1}"
 
 
+def _misspelled(item: dict[Any, Any], names: frozenset[str]) -> bool:
+    """Whether a set has an unknown key that was meant to be one of these: that they are missing says nothing new."""
+    return any(meant(str(key), DeclaredSet) in names for key in item if key not in DeclaredSet.names())
+
+
 def _settings(declared: DeclaredSet, device_keys: Iterable[str]) -> SetSettings:
     return SetSettings(
         name=declared.name,
@@ -157,7 +164,8 @@ class _Reader:
         device_keys = frozenset(self._from_list(listed) if isinstance(listed, list) else ())
         if named is not None:
             device_keys = device_keys.union(self._from_file(named))
-        if isinstance(item, dict) and not listed and named is None and not wrong & {"deviceKeys", "deviceKeysFile"}:
+        looked_for = isinstance(item, dict) and not wrong & _KEYS_COME_FROM and not _misspelled(item, _KEYS_COME_FROM)
+        if looked_for and not listed and named is None:
             self.note(("deviceKeys",) if "deviceKeys" in given else (), keys.NO_KEYS)
         name, job_id, former = usable("name"), usable("jobId"), tuple(usable("formerNames", ()))
         return _Draft(self.position, self.label, name, job_id, former, device_keys, valid)
@@ -214,7 +222,7 @@ class _Reader:
                 if problem.line:
                     self.problems.append(Problem(f"{self.label}: {problem.text}", error.file, problem.line, own))
                 else:
-                    self.note(path, f"deviceKeysFile {shown(error.file)} {problem.text}")
+                    self.note(path, f"deviceKeysFile {shown(error.file)}: {problem.text}")
         return ()
 
 

@@ -61,8 +61,13 @@ def unknown(key: str, model: type[Keys], *, noun: str) -> str:
     """What to say about a key that the model does not have."""
     if key in model.not_enforced:
         return f"{key} {NOT_ENFORCED}"
-    hint = nearest(key, [*model.names(), *model.not_enforced])
+    hint = meant(key, model)
     return f"{shown(key)} is no {noun}" + (f"; did you mean {hint}?" if hint else "")
+
+
+def meant(key: str, model: type[Keys]) -> str | None:
+    """The key of the model that was probably meant by an unknown one, None when nothing is near."""
+    return nearest(key, [*model.names(), *model.not_enforced])
 
 
 def nearest(word: str, words: Iterable[str]) -> str | None:

@@ -96,9 +96,9 @@ def test_check_accepts_quotes_of_both_kinds(provider: Servicer, simulator: Runni
     ("text", "said"),
     [
         ("", "no device keys"),
-        ("a\n\nb\n", "1 device key empty (no. 2: '')"),
-        ("a\tb\n", "1 device key with control characters (no. 1: 'a\\tb')"),
-        ("k" * 257 + "\n", "1 device key longer than 256 characters"),
+        ("a\n\nb\n", "1 device key is empty (no. 2: '')"),
+        ("a\tb\n", "1 device key has control characters (no. 1: 'a\\tb')"),
+        ("k" * 257 + "\n", "1 device key is longer than 256 characters"),
     ],
 )
 def test_check_refuses_in_one_failure_without_a_property_so_that_no_value_is_printed(
@@ -111,7 +111,7 @@ def test_check_refuses_in_one_failure_without_a_property_so_that_no_value_is_pri
 
 def test_check_says_all_problems_at_once(provider: Servicer) -> None:
     _, (failure,) = provider.check({"setName": "pump", "apiGateway": "https://a", "deviceKeys": "\n"})
-    assert failure.startswith("set 'pump': orgId is missing; jobId is missing; 1 device key empty")
+    assert failure.startswith("set 'pump': orgId is missing; jobId is missing; 1 device key is empty")
 
 
 def test_check_lets_through_what_is_not_known_yet(provider: Servicer, simulator: RunningSimulator) -> None:

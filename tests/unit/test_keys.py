@@ -43,17 +43,17 @@ def test_a_key_may_hold_anything_printable(key: str) -> None:
 @pytest.mark.parametrize(
     ("key", "kind"),
     [
-        ("", "empty"),
-        (" \u00a0", "empty"),
-        ("a\tb", "with control characters"),
-        ("a\nb", "with control characters"),
-        ("a\x00", "with control characters"),
-        ("a\x85b", "with control characters"),
-        ("a\u2028b", "with control characters"),
-        ("a\ud800", "with control characters"),
-        ("x" * 257, "longer than 256 characters"),
-        (12345, "not a text: put it in quotes"),
-        (None, "not a text: put it in quotes"),
+        ("", "is empty"),
+        (" \u00a0", "is empty"),
+        ("a\tb", "has control characters"),
+        ("a\nb", "has control characters"),
+        ("a\x00", "has control characters"),
+        ("a\x85b", "has control characters"),
+        ("a\u2028b", "has control characters"),
+        ("a\ud800", "has control characters"),
+        ("x" * 257, "is longer than 256 characters"),
+        (12345, "is not a text: put it in quotes"),
+        (None, "is not a text: put it in quotes"),
     ],
 )
 def test_what_no_set_may_hold(key: object, kind: str) -> None:
@@ -65,16 +65,29 @@ def test_an_empty_set_is_told_what_ends_a_set() -> None:
 
 
 def test_an_iterator_that_is_used_up_is_still_judged() -> None:
-    assert keys.problems(iter(["a", ""])) == ["1 device key empty (no. 2: '')"]
+    assert keys.problems(iter(["a", ""])) == ["1 device key is empty (no. 2: '')"]
 
 
 def test_each_kind_of_problem_is_one_short_sentence() -> None:
     assert keys.problems(["ok", "", 7, "a\nb", "", "", "", "y" * 300]) == [
-        "4 device keys empty (no. 2: '', no. 5: '', no. 6: '', …)",
-        "1 device key not a text: put it in quotes (no. 3: 7)",
-        "1 device key with control characters (no. 4: 'a\\nb')",
-        f"1 device key longer than 256 characters (no. 8: '{'y' * 36}…)",
+        "4 device keys are empty (no. 2: '', no. 5: '', no. 6: '', …)",
+        "1 device key is not a text: put it in quotes (no. 3: 7)",
+        "1 device key has control characters (no. 4: 'a\\nb')",
+        f"1 device key is longer than 256 characters (no. 8: '{'y' * 36}…)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("", "2 device keys are empty ("),
+        (7, "2 device keys are not texts: put them in quotes ("),
+        ("a\nb", "2 device keys have control characters ("),
+        ("y" * 300, "2 device keys are longer than 256 characters ("),
+    ],
+)
+def test_several_keys_are_told_of_as_several(key: object, told: str) -> None:
+    assert keys.problems([key, key])[0].startswith(told)
 
 
 def test_a_sound_set_has_no_problems() -> None:
@@ -83,4 +96,4 @@ def test_a_sound_set_has_no_problems() -> None:
 
 def test_a_finding_says_where_in_the_words_of_the_caller() -> None:
     (finding,) = keys.findings(["a", ""])
-    assert finding.sentence(lambda position: f"line {position + 10}") == "1 device key empty (line 11: '')"
+    assert finding.sentence(lambda position: f"line {position + 10}") == "1 device key is empty (line 11: '')"

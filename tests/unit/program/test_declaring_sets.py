@@ -155,9 +155,9 @@ def test_outputs_have_typed_views(engine: Engine) -> None:
     ("program", "said"),
     [
         (make, "no device keys"),
-        (lambda: make("a", ""), "1 device key empty (no. 2: '')"),
-        (lambda: make("a\nb"), "1 device key with control characters"),
-        (lambda: make(12345), "1 device key not a text: put it in quotes (no. 1: 12345)"),
+        (lambda: make("a", ""), "1 device key is empty (no. 2: '')"),
+        (lambda: make("a\nb"), "1 device key has control characters"),
+        (lambda: make(12345), "1 device key is not a text: put it in quotes (no. 1: 12345)"),
         (lambda: CancelledTaskSet("pump", "j1", "dk-01"), "device_keys is one text; give a list of keys"),
         (lambda: make("a", on_too_late="fial"), "on_too_late must be 'report' or 'fail', not 'fial'"),
         (lambda: make("a", expires="31.3.2027"), "expires must be a day such as 2027-03-31, not '31.3.2027'"),
@@ -187,7 +187,7 @@ def test_secret_keys_are_refused(engine: Engine) -> None:
 
 
 def test_bad_keys_that_are_known_only_later_are_refused_then(engine: Engine) -> None:
-    with pytest.raises(pulumi.RunError, match="1 device key empty"):
+    with pytest.raises(pulumi.RunError, match="1 device key is empty"):
         run(lambda: make(pulumi.Output.from_input("")).urn)
     assert engine.registered == []
 

@@ -46,7 +46,7 @@ def test_a_mangled_date_is_refused_without_the_file_too() -> None:
 
 def test_a_mangled_number_is_refused_without_the_file_too() -> None:
     assert without_file([{"name": "p", "jobId": "1", "deviceKeys": [5349, 1.1]}]) == [
-        'set "p": deviceKeys: 2 device keys not a text: put it in quotes (no. 1: 5349, no. 2: 1.1)'
+        'set "p": deviceKeys: 2 device keys are not texts: put them in quotes (no. 1: 5349, no. 2: 1.1)'
     ]
 
 

@@ -52,29 +52,29 @@ def test_yaml_is_a_list_of_texts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("k.txt", "", "k.txt: holds no device key"),
-        ("k.txt", "# only this\n", "k.txt: holds no device key"),
-        ("k.yaml", "", "k.yaml: holds no device key"),
-        ("k.csv", "deviceKey\n", "k.csv: holds no device key"),
-        ("k.txt", b"dk-01\n# \xfcber\n", "k.txt:2: is not UTF-8: save the file as UTF-8"),
-        ("k.txt", "a\nb\x00\n", "k.txt:2: 1 device key with control characters (line 2: 'b\\x00')"),
-        ("k.txt", "a\rb", "k.txt:1: 1 device key with control characters (line 1: 'a\\rb')"),
-        ("k.csv", "", "k.csv:1: has no column deviceKey; its header names nothing"),
-        ("k.csv", "id,devicekey\n1,a\n", "k.csv:1: has no column deviceKey; its header names id, devicekey"),
+        ("k.txt", "", "k.txt: the file holds no device key"),
+        ("k.txt", "# only this\n", "k.txt: the file holds no device key"),
+        ("k.yaml", "", "k.yaml: the file holds no device key"),
+        ("k.csv", "deviceKey\n", "k.csv: the file holds no device key"),
+        ("k.txt", b"dk-01\n# \xfcber\n", "k.txt:2: the file is not UTF-8: save it as UTF-8"),
+        ("k.txt", "a\nb\x00\n", "k.txt:2: 1 device key has control characters (line 2: 'b\\x00')"),
+        ("k.txt", "a\rb", "k.txt:1: 1 device key has control characters (line 1: 'a\\rb')"),
+        ("k.csv", "", "k.csv:1: the file has no column deviceKey; its header names nothing"),
+        ("k.csv", "id,devicekey\n1,a\n", "k.csv:1: the file has no column deviceKey; its header names id, devicekey"),
         (
             "k.csv",
             "id;deviceKey\n1;a\n",
-            "k.csv:1: has no column deviceKey; its header names id;deviceKey; columns are separated by commas",
+            "k.csv:1: the file has no column deviceKey; its header names id;deviceKey; columns are separated by commas",
         ),
-        ("k.csv", "deviceKey,deviceKey\na,b\n", "k.csv:1: has more than one column deviceKey"),
-        ("k.csv", "id,deviceKey\n1,a\n2\n", "k.csv:3: 1 device key empty (line 3: '')"),
-        ("k.csv", 'deviceKey\na\n"b\nc"\n', "k.csv:3: 1 device key with control characters (line 3: 'b\\nc')"),
+        ("k.csv", "deviceKey,deviceKey\na,b\n", "k.csv:1: the file has more than one column deviceKey"),
+        ("k.csv", "id,deviceKey\n1,a\n2\n", "k.csv:3: 1 device key is empty (line 3: '')"),
+        ("k.csv", 'deviceKey\na\n"b\nc"\n', "k.csv:3: 1 device key has control characters (line 3: 'b\\nc')"),
         ("k.yaml", "- a\n- !x [b]\n", "k.yaml:2: the tag !x is not read: remove it"),
-        ("k.yaml", "a: b\n", "k.yaml:1: must hold one list of device keys"),
+        ("k.yaml", "a: b\n", "k.yaml:1: the file must hold one list of device keys"),
         (
             "k.yaml",
             "- a\n- 0012\n- 1e5\n",
-            "k.yaml:2: 2 device keys not a text: put it in quotes (line 2: 0012, line 3: 1e5)",
+            "k.yaml:2: 2 device keys are not texts: put them in quotes (line 2: 0012, line 3: 1e5)",
         ),
         ("k.json", "[]", "k.json: a key file ends in .txt, .csv, .yaml or .yml"),
     ],
@@ -93,27 +93,27 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_a_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "k.txt").mkdir()
-    assert refusal(tmp_path / "k.txt") == "k.txt: is a directory, not a key file"
+    assert refusal(tmp_path / "k.txt") == "k.txt: this is a directory, not a key file"
 
 
 def test_a_named_pipe_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "k.txt")
-    assert refusal(tmp_path / "k.txt") == "k.txt: is no regular file, not a key file"
+    assert refusal(tmp_path / "k.txt") == "k.txt: this is no regular file, not a key file"
 
 
 def test_a_file_over_the_limit_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, "k.txt", "")
     os.truncate(path, keyfiles.MAX_BYTES + 1)
-    assert refusal(path) == "k.txt: is larger than 64 MiB"
+    assert refusal(path) == "k.txt: the file is larger than 64 MiB"
 
 
 def test_every_kind_of_problem_has_its_line(tmp_path: Path) -> None:
     assert refusal(write(tmp_path, "k.txt", f"a\n{'x' * 257}\nb\tc\n")).splitlines() == [
-        f"k.txt:2: 1 device key longer than 256 characters (line 2: '{'x' * 36}…)",
-        "k.txt:3: 1 device key with control characters (line 3: 'b\\tc')",
+        f"k.txt:2: 1 device key is longer than 256 characters (line 2: '{'x' * 36}…)",
+        "k.txt:3: 1 device key has control characters (line 3: 'b\\tc')",
     ]
 
 
 def test_a_loop_of_links_is_refused(tmp_path: Path) -> None:
     (tmp_path / "k.txt").symlink_to("k.txt")
-    assert refusal(tmp_path / "k.txt") == "k.txt: cannot be read: Too many levels of symbolic links"
+    assert refusal(tmp_path / "k.txt") == "k.txt: the file cannot be read: Too many levels of symbolic links"

@@ -95,6 +95,20 @@ def test_name_job_and_keys_are_required(project: Project) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("misspelled", "hint"), [("deviceKeyFile: keys/p.txt", "deviceKeysFile"), ("devicekeys: [a]", "deviceKeys")]
+)
+def test_a_misspelled_key_is_not_said_to_be_missing_too(project: Project, misspelled: str, hint: str) -> None:
+    project.write(BASE, sets=f'- {{name: p, jobId: "1", {misspelled}}}')
+    written = misspelled.partition(":")[0]
+    assert project.problems() == [f'{FILE}:5: set "p": {written} is no key of a set; did you mean {hint}?']
+
+
+def test_another_unknown_key_does_not_hide_that_there_are_no_device_keys(project: Project) -> None:
+    project.write(BASE, sets='- {name: p, jobId: "1", colour: red}')
+    assert len(project.problems()) == 2
+
+
 def test_a_set_must_be_a_mapping(project: Project) -> None:
     project.write(BASE, sets="- pump")
     assert project.problems() == [f"{FILE}:5: set no. 1: must be a mapping of keys and values"]
@@ -104,9 +118,9 @@ def test_a_kind_of_wrong_device_keys_is_one_line(project: Project) -> None:
     items = ["a", "0012", "1e5", '""', "2026-01-02", "1.10"]
     project.write(BASE, sets="\n    - ".join(['- name: p\n  jobId: "1"\n  deviceKeys:', *items]))
     assert project.problems() == [
-        f'{FILE}:9: set "p": deviceKeys: 4 device keys not a text: put it in quotes'
+        f'{FILE}:9: set "p": deviceKeys: 4 device keys are not texts: put them in quotes'
         " (line 9: 0012, line 10: 1e5, line 12: 2026-01-02, …)",
-        f"{FILE}:11: set \"p\": deviceKeys: 1 device key empty (line 11: '')",
+        f"{FILE}:11: set \"p\": deviceKeys: 1 device key is empty (line 11: '')",
     ]
 
 
@@ -176,10 +190,13 @@ def test_a_set_that_is_wrong_otherwise_is_compared_all_the_same(project: Project
 @pytest.mark.parametrize(
     ("named", "text"),
     [
-        ("keys/none.txt", "deviceKeysFile stacks/keys/none.txt there is no such file"),
-        ("keys", "deviceKeysFile stacks/keys a key file ends in .txt, .csv, .yaml or .yml"),
+        ("keys/none.txt", "deviceKeysFile stacks/keys/none.txt: there is no such file"),
+        ("keys", "deviceKeysFile stacks/keys: a key file ends in .txt, .csv, .yaml or .yml"),
         ("/etc/hosts.txt", "deviceKeysFile must be relative to the stack file"),
-        ("keys/loop.txt", "deviceKeysFile stacks/keys/loop.txt cannot be read: Too many levels of symbolic links"),
+        (
+            "keys/loop.txt",
+            "deviceKeysFile stacks/keys/loop.txt: the file cannot be read: Too many levels of symbolic links",
+        ),
         ("~/k.txt", "deviceKeysFile must be relative to the stack file"),
         (
             "../../k.txt",
@@ -207,4 +224,6 @@ def test_a_key_file_elsewhere_in_the_project_is_fine(project: Project) -> None:
 def test_what_is_wrong_inside_a_key_file_has_that_files_line(project: Project) -> None:
     (project.root / "stacks/keys/q.csv").write_text("id,key\n1,a\n")
     project.write(BASE, sets='- {name: p, jobId: "1", deviceKeysFile: keys/q.csv}')
-    assert project.problems() == ['stacks/keys/q.csv:1: set "p": has no column deviceKey; its header names id, key']
+    assert project.problems() == [
+        'stacks/keys/q.csv:1: set "p": the file has no column deviceKey; its header names id, key'
+    ]

@@ -173,7 +173,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(project: Project) ->
         " text: put it in quotes",
         '  stacks/Pulumi.prod.yaml:13: set "two": no device keys; to end a set remove the whole set, what is'
         " cancelled stays cancelled",
-        "  stacks/keys/bad.txt:2: set \"one\": 1 device key with control characters (line 2: 'b\\tc')",
+        "  stacks/keys/bad.txt:2: set \"one\": 1 device key has control characters (line 2: 'b\\tc')",
     ]
 
 
