@@ -24,7 +24,7 @@ from pulumi.dynamic import (
 )
 from pulumi.output import Unknown
 
-from enos_ota import keys, liveness
+from enos_ota import days, keys, liveness
 from enos_ota.enos import SYSTEM_CLOCK, AuthenticationError, ConfigurationError, EnosClient, EnosError, TransportError
 from enos_ota.reconciler import Limits, Reconciler, Record, plan
 from enos_ota.settings import Connection, SettingsError, load_connection
@@ -33,6 +33,8 @@ from enos_ota.state import IDENTITY, METADATA, Declared, declared_of, inputs_of,
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+
+_TEXTS: Final = ("setName", "reason", "onTooLate", "onMissing", "expires")
 
 _NOT_THE_STACK_FILE: Final = (
     "A refresh goes by the configuration of the last `pulumi up`, not by the stack file: after a change there add "
@@ -76,7 +78,7 @@ class CancelledTaskSetProvider(ResourceProvider):
         """Compare what is recorded with what is declared. A new name alone is no change: it comes with an alias."""
         replaces = [name for name in IDENTITY if not _is_unknown(news.get(name)) and olds.get(name) != news.get(name)]
         changed = any(olds.get(name) != news.get(name) for name in (*IDENTITY, "deviceKeys", *METADATA))
-        return DiffResult(changes=changed, replaces=replaces)
+        return DiffResult(changes=changed or _is_mentioned_in_vain(olds, news), replaces=replaces)
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Cancel what is declared; what is cancelled already is adopted without a request that writes."""
@@ -181,11 +183,13 @@ def _same_place(connection: Connection, declared: Declared) -> None:
 
 
 def _problems(news: Mapping[str, Any]) -> list[str]:
-    problems = [
-        f"{name} is missing"
-        for name in ("setName", *IDENTITY)
-        if not _is_unknown(news.get(name)) and not news.get(name)
+    known = {name: value for name, value in news.items() if not _is_unknown(value)}
+    problems = [f"{name} is missing" for name in ("setName", *IDENTITY) if name not in news or not news[name]]
+    problems += [
+        f"{name} is not a text" for name in (*_TEXTS, *IDENTITY) if known.get(name) and not isinstance(known[name], str)
     ]
+    if isinstance(day := known.get("expires"), str) and not days.is_day(day):
+        problems.append(f"expires must be a day such as 2027-03-31, not {day!r}")
     text = news.get("deviceKeys")
     if _is_unknown(text):
         return problems
@@ -193,6 +197,12 @@ def _problems(news: Mapping[str, Any]) -> list[str]:
         return [*problems, "deviceKeys is not one text with a key a line"]
     lines = text.split("\n")
     return problems + keys.problems(lines[:-1] if not lines[-1] else lines)
+
+
+def _is_mentioned_in_vain(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
+    """Whether something is recorded of a key that is no longer declared, such as that it is pending."""
+    text = news.get("deviceKeys")
+    return isinstance(text, str) and not record_of(olds).findings.keys() <= set(keys.from_text(text))
 
 
 def _is_unknown(value: object) -> bool:

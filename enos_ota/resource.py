@@ -7,19 +7,19 @@ import signal
 import threading
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, cast
 
 import pulumi
 from pulumi.dynamic import Resource
 
-from enos_ota import keys, state
+from enos_ota import days, keys, state
 from enos_ota.enos import SYSTEM_CLOCK
 from enos_ota.provider import CancelledTaskSetProvider
 from enos_ota.reconciler import Rules, Verdict, judge, summary
 from enos_ota.settings import SettingsError, load_address
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from types import FrameType
 
     from enos_ota.reconciler.verdict import OnMissing, OnTooLate
@@ -96,7 +96,7 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
             job_id="",  # known only later
             on_too_late=on_too_late,
             on_missing=on_missing,
-            expired=state.is_expired(expires or "", datetime.fromtimestamp(SYSTEM_CLOCK.time(), timezone.utc).date()),
+            expired=days.is_over(expires or "", datetime.fromtimestamp(SYSTEM_CLOCK.time(), timezone.utc).date()),
             expires=expires or "",
         )
         super().__init__(
@@ -200,33 +200,33 @@ def _bad_choices(on_too_late: str, on_missing: str, expires: str | None) -> list
         for name, value in (("on_too_late", on_too_late), ("on_missing", on_missing))
         if value not in {"report", "fail"}
     ]
-    try:
-        datetime.strptime(expires or "2000-01-01", "%Y-%m-%d")  # noqa: DTZ007 - a day has no time zone
-    except (TypeError, ValueError):
+    if expires is not None and not days.is_day(str(expires)):
         problems.append(f"expires must be a day such as 2027-03-31, not {expires!r}")
     return problems
 
 
-def _bad_keys(device_keys: pulumi.Input[Sequence[pulumi.Input[str]]]) -> list[str]:
+def _bad_keys(device_keys: object) -> list[str]:
     """Problems that can be seen right away; what is only known later is checked when it is."""
-    if isinstance(device_keys, str):
-        return ["device_keys is one text; give a list of keys"]
-    if not isinstance(device_keys, (list, tuple, set, frozenset)):
+    if isinstance(device_keys, pulumi.Output) or hasattr(device_keys, "__await__"):
         return []
+    if not _is_listing(device_keys):
+        return [f"device_keys must be a list of texts, not {type(device_keys).__name__}"]
     if any(isinstance(key, pulumi.Output) or hasattr(key, "__await__") for key in device_keys):
         return []
     return keys.problems(device_keys)
 
 
+def _is_listing(value: object) -> TypeGuard[Collection[object]]:
+    # A text is a sequence too: each of its characters would become a device key.
+    return isinstance(value, (list, tuple, set, frozenset))
+
+
 def _key_text(name: str, device_keys: pulumi.Input[Sequence[pulumi.Input[str]]]) -> pulumi.Output[str]:
-    if isinstance(device_keys, (set, frozenset)):
-        device_keys = sorted(device_keys)
-    known = pulumi.Output.from_input(device_keys)
+    known = pulumi.Output.from_input(list(device_keys) if _is_listing(device_keys) else device_keys)
 
     def text_of(values: Sequence[Any]) -> str:
         found, secret = values
-        problems = ["device keys must not be secret: they are shown in outcomes"] if secret else keys.problems(found)
-        _refuse(name, problems)
+        _refuse(name, ["device keys must not be secret: they are shown in outcomes"] if secret else _bad_keys(found))
         return keys.to_text(found)
 
     return pulumi.Output.all(known, known.is_secret()).apply(text_of)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from enos_ota import keys
+from enos_ota import days, keys
 from enos_ota.reconciler import Category, Finding, JobFacts, JobStatus, Record, Rules
 
 if TYPE_CHECKING:
@@ -57,14 +57,9 @@ class Declared:
             job_id=self.job_id,
             on_too_late=self.on_too_late,
             on_missing=self.on_missing,
-            expired=is_expired(self.expires, today),
+            expired=days.is_over(self.expires, today),
             expires=self.expires,
         )
-
-
-def is_expired(expires: str, today: date) -> bool:
-    """Whether a set's last day (ISO; empty: it has none) is over."""
-    return bool(expires) and today.isoformat() > expires
 
 
 def inputs_of(bag: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,11 +104,11 @@ def outputs_of(inputs: Mapping[str, Any], record: Record) -> dict[str, Any]:
         "deviceKeys": keys.to_text(record.keys),
         "cancelledCount": record.cancelled_count,
         "exceptions": "".join(f"{key}\t{category}\t{status}\n" for key, category, status in rows(record)),
-        "problem": record.problem,
+        "problem": _line(record.problem),
         "job": {
             "status": record.job.status.value,
-            "name": record.job.name,
-            "firmwareVersion": record.job.firmware_version,
+            "name": _line(record.job.name),
+            "firmwareVersion": _line(record.job.firmware_version),
             "automaticRetry": record.job.automatic_retry,
         },
     }
@@ -125,8 +120,12 @@ def rows(record: Record) -> list[tuple[str, str, str]]:
 
 
 def _status(finding: Finding) -> str:
-    # The text is EnOS's: one that holds a tab or a line break must not break the rows.
-    return " ".join(finding.status.split()) + (_WAS_CANCELLED if finding.was_cancelled else "")
+    return _line(finding.status) + (_WAS_CANCELLED if finding.was_cancelled else "")
+
+
+def _line(text: str) -> str:
+    """A text of EnOS's made fit for state and terminal: no tab may break a row, no surrogate the save."""
+    return "".join(" " if keys.is_control(character) else character for character in " ".join(text.split()))
 
 
 def _finding(row: str) -> tuple[str, Finding]:

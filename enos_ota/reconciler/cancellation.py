@@ -33,6 +33,8 @@ _ROUNDS: Final = 6
 """How often one batch is sent at most. With the waits below that outlasts the documented 2 s of a stale search [D]."""
 _FIRST_WAIT: Final = 0.2
 _LONGEST_WAIT: Final = 2.0
+_STUCK: Final = 3
+"""Batches in a row that cannot be brought through before a set is given up."""
 _REMEMBERED: Final = 6
 """Over how many of the last batches the share of refused ones is taken."""
 
@@ -72,6 +74,7 @@ class Cancellation:
         markers: frozenset[str],
         limits: Limits,
         clock: Clock,
+        one_product: bool,
     ) -> None:
         self._client = client
         self._job_id = job_id
@@ -82,6 +85,8 @@ class Cancellation:
         self._limits = limits
         self._clock = clock
         self._ends = clock.monotonic() + limits.deadline
+        # Few keys are read before they are sent; so are any where a key may stand for several products' devices.
+        self._reads_first = len(keys) <= PAGE_SIZE or not one_product
         self._most = limits.batch_size
         self._seen: dict[str, tuple[Task, ...]] = {}
         self._told: set[str] = set()  # were published at some time: the device knew
@@ -90,7 +95,7 @@ class Cancellation:
         self._accepted: set[str] = set()  # were in a call that was answered with code 0
         self._problem = ""
         self._job_is_gone = False
-        self._recent: deque[bool] = deque(maxlen=_REMEMBERED)
+        self._stuck = 0  # batches given up on since the last accepted call
 
     def run(self) -> tuple[dict[str, Finding | None], str]:
         """Cancel, read back, and say where each key stands and what went wrong.
@@ -103,7 +108,7 @@ class Cancellation:
             self._send_all()
             complete = True
         except _EarlyEnd as end:
-            self._problem = str(end)
+            self._problem = f"{end}; before that {self._problem}" if self._problem else str(end)
         except EnosError as error:
             if not self._sent and not isinstance(error, ApiError):
                 raise
@@ -114,7 +119,7 @@ class Cancellation:
     # Sending
 
     def _send_all(self) -> None:
-        if len(self._keys) <= PAGE_SIZE:
+        if self._reads_first:
             self._look(self._keys)
             todo = self._cancellable(self._keys)
             urgent = [key for key in todo if key in self._told]
@@ -123,29 +128,25 @@ class Cancellation:
             urgent = self._published_of(todo)
         self._send(urgent, URGENT_BATCH)
         self._send(sorted(set(todo).difference(urgent)), self._limits.batch_size)
-        if len(self._keys) > PAGE_SIZE and (left := set(self._keys) - self._accepted):
+        if not self._reads_first and (left := set(self._keys) - self._accepted):
             # Cancelling frees slots that refill: what was published meanwhile goes once more, and first.
             self._send(self._published_of(left), URGENT_BATCH)
 
     def _published_of(self, keys: Iterable[str]) -> list[str]:
-        wanted = set(keys)
-        published = {task.device_key for task in self._reader.published()} & wanted
+        published = {task.device_key for task in self._reader.published()}.intersection(keys)
         self._told |= published
-        return sorted(published)
+        return sorted(key for key in published if key not in self._seen or is_cancellable(self._seen[key]))
 
     def _send(self, keys: Sequence[str], size: int) -> None:
+        recent: deque[bool] = deque(maxlen=_REMEMBERED)
         for batch in chunks(keys, size):
-            if self._is_often_refused() and not all(key in self._seen for key in batch):
+            if _needs_a_look(recent) and not all(key in self._seen for key in batch):
                 self._look(batch)
                 eligible = self._cancellable(batch)
-                self._recent.append(len(eligible) < len(batch))
+                recent.append(len(eligible) < len(batch))
                 self._send_batch(eligible)
             else:
-                self._recent.append(not self._send_batch(batch))
-
-    def _is_often_refused(self) -> bool:
-        """More than a third of the last batches were refused, or would have been had they not been read first."""
-        return sum(self._recent) * 3 > len(self._recent)
+                recent.append(not self._send_batch(batch))
 
     def _send_batch(self, batch: Sequence[str]) -> bool:
         """Send keys until none of them can be cancelled any more, a bounded number of times.
@@ -155,16 +156,17 @@ class Cancellation:
         Returns:
             Whether the first call was accepted.
         """
+        if len(batch) > self._most:
+            parts = [self._send_batch(part) for part in chunks(batch, self._most)]
+            return all(parts)
         wait = _FIRST_WAIT
         refusal: EnosError | None = None
         for attempt in range(_ROUNDS):
             if not batch:
-                break
-            if len(batch) > self._most:
-                parts = [self._send_batch(part) for part in chunks(batch, self._most)]
-                return attempt == 0 and all(parts)
+                return False
             refusal = self._cancel(batch)
             if refusal is None:
+                self._stuck = 0
                 return attempt == 0
             if attempt:
                 self._clock.sleep(wait)
@@ -172,12 +174,28 @@ class Cancellation:
             self._look(batch)
             left = self._cancellable(batch)
             if isinstance(refusal, InvalidArgument) and len(left) == len(batch) > 1:
-                # None of the keys explains the refusal: a call may carry fewer of them than we sent [U].
-                self._most = (len(batch) + 1) // 2
+                self._send_halves(batch)
+                return False
             batch = left
-        if batch:
-            self._problem = f"{len(batch)} tasks read as cancellable, yet EnOS refused to cancel them: {refusal}"
+        if batch and refusal:
+            self._give_up_on(batch, refusal)
         return False
+
+    def _send_halves(self, batch: Sequence[str]) -> None:
+        """No key by itself explains the refusal: one is bad in a way that does not show, or they are too many [U]."""
+        half = (len(batch) + 1) // 2
+        accepted = [self._send_batch(part) for part in chunks(batch, half)]
+        if all(accepted):
+            self._most = half  # each half alone was fine: it was the number
+
+    def _give_up_on(self, batch: Sequence[str], refusal: EnosError) -> None:
+        tasks = "1 task still reads" if len(batch) == 1 else f"{len(batch)} tasks still read"
+        cause = f"{tasks} as cancellable after {_ROUNDS} attempts, the last: {refusal}"
+        self._stuck += 1
+        if self._stuck >= _STUCK or not isinstance(refusal, (InvalidArgument, TasksNotCancellable)):
+            # It is not about these keys: the others would fare the same.
+            raise _EarlyEnd(cause)
+        self._problem = self._problem or cause
 
     def _cancel(self, batch: Sequence[str]) -> EnosError | None:
         """One cancelTask: None when it was accepted, else why it has to be looked at."""
@@ -212,7 +230,7 @@ class Cancellation:
     # Looking
 
     def _look(self, keys: Iterable[str]) -> None:
-        tasks = self._reader.of_keys(keys)
+        tasks = self._reader.of_keys_surely(keys)
         self._seen.update(tasks)
         self._told.update(
             key for key, rows in tasks.items() if any(task.status is TaskStatus.PUBLISHED for task in rows)
@@ -228,7 +246,7 @@ class Cancellation:
         try:
             self._look(key for key in keys if key in self._sent or key not in self._seen)
             self._wait_for_the_index()
-            self._ask_twice_for_missing(keys)
+            self._ask_for_the_job()
         except EnosError as error:
             self._problem = self._problem or f"what was sent could not be read back: {error}"
 
@@ -243,25 +261,34 @@ class Cancellation:
             wait = min(wait * 2, _LONGEST_WAIT)
             self._look(unsettled)
 
-    def _ask_twice_for_missing(self, keys: Collection[str]) -> None:
-        missing = [key for key in keys if not self._seen[key]]
-        if not missing:
+    def _ask_for_the_job(self) -> None:
+        """A task that was just cancelled cannot be missing, unless the job went away with all its tasks [U]."""
+        if all(self._seen[key] for key in self._accepted):
             return
-        self._look(missing)
-        if any(key in self._accepted and not self._seen[key] for key in missing):
-            # A task that was just cancelled cannot be missing, unless the job went away with all its tasks [U].
-            try:
-                self._client.get_job(self._job_id)
-            except JobNotFound as error:
-                self._job_is_gone = True
-                self._problem = f"the job was deleted meanwhile: {error}"
+        try:
+            self._client.get_job(self._job_id)
+        except JobNotFound as error:
+            self._job_is_gone = True
+            self._problem = f"the job was deleted meanwhile: {error}"
 
     def _finding(self, key: str) -> Finding | None:
         past = Past.ACCEPTED if key in self._accepted else self._past[key]
         tasks = self._seen.get(key)
         if tasks is None or (self._job_is_gone and not tasks):
             return Finding(Category.PENDING, was_cancelled=past is not Past.NOTHING)
+        if len(tasks) > 1 and key in self._accepted:
+            # Sent without a look, as the job names one product [I]; the answer was for all of them.
+            return Finding(Category.AMBIGUOUS, ",".join(sorted({task.raw_status for task in tasks})))
         finding = classify(tasks, self._markers, past)
         if finding is None and key in self._told and key in self._sent:
             return AFTER_PUSH
         return finding
+
+
+def _needs_a_look(recent: Collection[bool]) -> bool:
+    """Whether to read a batch before it is sent.
+
+    The first one, so that what is cancelled already is taken over without a write; and any while more than a third of
+    the last ones were refused, or would have been had they not been read.
+    """
+    return not recent or sum(recent) * 3 > len(recent)

@@ -93,7 +93,8 @@ class Reconciler:
             return rest(kept, todo, replace(kept.job, status=JobStatus.DELETED))
         except ApiError as error:
             return _undone(kept, todo, str(error))
-        return self._cancel(job_id, facts, todo, kept)
+        # A job that names its product has tasks of that product only [I]; newer firmware may name none [D].
+        return self._cancel(job_id, facts, todo, kept, one_product=bool(job.product_key))
 
     def _hold(self, job_id: str, todo: frozenset[str], kept: Record) -> dict[str, Finding | None]:
         """Read the tasks of a stopped job: what could be cancelled is held, the rest is what it is."""
@@ -108,7 +109,7 @@ class Reconciler:
             for key, finding in findings.items()
         }
 
-    def _cancel(self, job_id: str, facts: JobFacts, todo: frozenset[str], kept: Record) -> Record:
+    def _cancel(self, job_id: str, facts: JobFacts, todo: frozenset[str], kept: Record, *, one_product: bool) -> Record:
         todo |= kept.of(Category.HELD).keys()
         findings, problem = Cancellation(
             self._client,
@@ -118,6 +119,7 @@ class Reconciler:
             markers=self._markers,
             limits=self._limits,
             clock=self._clock,
+            one_product=one_product,
         ).run()
         return _merged(kept, findings, facts, problem)
 

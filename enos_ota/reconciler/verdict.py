@@ -65,7 +65,7 @@ _WORDS: Final = {
     ),
     Category.AMBIGUOUS: _Words(
         "with tasks in several products",
-        "a cancel cannot tell them apart, so none was sent; cancel in the EnOS console, or take it out of the set",
+        "a cancel cannot tell them apart; see to it in the EnOS console, then take it out of the set",
     ),
     Category.MISSING: _Words(
         "without a task in this job, so there is nothing to cancel",
@@ -130,11 +130,11 @@ def _remarks(record: Record) -> list[str]:
         )
     elif record.job.status is JobStatus.STOPPED:
         remarks.append("the job is stopped: nothing is pushed, and the states are those last seen")
-    if pushed := [key for key, finding in sorted(record.findings.items()) if finding == AFTER_PUSH]:
+    if pushed := [_shown(key) for key, finding in sorted(record.findings.items()) if finding == AFTER_PUSH]:
         remarks.append(
             f"{_count(pushed)} cancelled after push ({_names(pushed)}): the device had been told already and may go on"
         )
-    if unknown := [key for key, finding in sorted(record.findings.items()) if finding == UNKNOWN_TEXT]:
+    if unknown := [_shown(key) for key, finding in sorted(record.findings.items()) if finding == UNKNOWN_TEXT]:
         remarks.append(
             f"{_count(unknown)} whose cancel EnOS accepted, but whose task failed with a text that is not known "
             f"({_names(unknown)}): look up the task's `desc` and add it to enos:cancelledMarkers"
@@ -181,8 +181,13 @@ def _count(keys: Iterable[str]) -> str:
 
 
 def _some(keys: Mapping[str, str]) -> str:
-    return _names([f"{key} {status}".strip() for key, status in keys.items()])
+    return _names([f"{_shown(key)} {status}".strip() for key, status in keys.items()])
 
 
 def _names(names: list[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (f", … {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+
+
+def _shown(key: str) -> str:
+    """The key, escaped if parts of it would not show: two keys must not look alike."""
+    return key if key.isprintable() else ascii(key)

@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from datetime import date
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from enos_ota import keys
+from enos_ota import days, keys
 from enos_ota.yamltext import Unquoted, shown
 
 ENOS: Final = "enos"
@@ -29,7 +28,6 @@ SECRETS: Final = frozenset({"appKey", "appSecret"})
 # What Go makes of a date without quotes: 2026-01-02 00:00:00 +0000 UTC
 _MANGLED_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)? [+-][0-9]{4} \S+")
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
-_ISO_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def _fault(text: str) -> PydanticCustomError:
@@ -59,12 +57,8 @@ def _name(text: str) -> str:
 
 
 def _iso_date(text: str) -> str:
-    try:
-        if _ISO_DATE.fullmatch(text):
-            date.fromisoformat(text)
-            return text
-    except ValueError:
-        pass
+    if days.is_day(text):
+        return text
     raise _fault(f'is "{shown(text)}", no date such as "2027-03-31"')
 
 

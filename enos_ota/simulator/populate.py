@@ -77,6 +77,8 @@ def make_job(spec: JobSpec, org_id: str, status: str, switches: Switches) -> tup
     ]
     if len({(task.product_key, task.device_key) for task in tasks}) != len(tasks):
         raise FleetError([f"job {spec.job_id}: a device key stands more than once under the same product"])
+    if any(task.product_key != spec.product_key for task in tasks):
+        info["productKey"] = None  # newer firmware is of no one product, and then the job names none [D]
     return job, tasks
 
 

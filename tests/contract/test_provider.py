@@ -114,6 +114,14 @@ def test_check_says_all_problems_at_once(provider: Servicer) -> None:
     assert failure.startswith("set 'pump': orgId is missing; jobId is missing; 1 device key is empty")
 
 
+@pytest.mark.parametrize("others", [{"jobId": 123}, {"expires": "2026-9-1"}, {"reason": ["INC-1"]}])
+def test_check_refuses_what_is_no_text_or_no_day(
+    provider: Servicer, simulator: RunningSimulator, others: dict[str, Any]
+) -> None:
+    _, (failure,) = provider.check(inputs(simulator, "dk-01", **others))
+    assert f"{next(iter(others))} " in failure
+
+
 def test_check_lets_through_what_is_not_known_yet(provider: Servicer, simulator: RunningSimulator) -> None:
     news = inputs(simulator) | {"deviceKeys": UNKNOWN_TEXT, "jobId": UNKNOWN_TEXT}
     checked, failures = provider.check(news)
@@ -149,6 +157,23 @@ def test_another_name_alone_is_no_change(provider: Servicer, simulator: RunningS
 def test_keys_that_are_not_known_yet_are_an_update(provider: Servicer, simulator: RunningSimulator) -> None:
     _, olds = provider.create(inputs(simulator, "dk-01"))
     assert provider.diff(olds, inputs(simulator) | {"deviceKeys": UNKNOWN_TEXT}) == (True, [])
+
+
+def test_a_pending_key_that_is_no_longer_declared_is_an_update_that_sends_nothing(
+    provider: Servicer, simulator: RunningSimulator
+) -> None:
+    """Somebody retried dk-02 and is right: it is taken out of the set, and that is the end of it."""
+    _, olds = provider.create(inputs(simulator, "dk-01", "dk-02"))
+    simulator.retry(JOB, ["dk-02"])
+    _, olds, _ = provider.read(olds)
+    news = inputs(simulator, "dk-01")
+    assert provider.diff(olds, news) == (True, [])
+    outputs = provider.update(olds, news)
+    assert outputs["exceptions"] == ""
+    assert provider.diff(outputs, news) == (False, [])
+    provider.update(olds, inputs(simulator, "dk-01", "dk-03"))
+    assert writes(simulator) == [["dk-01", "dk-02"], ["dk-03"]]
+    assert simulator.states()["dk-02"] == ("init", "")
 
 
 # create, update, read, delete

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enos_ota.enos import AnswerLost, Credentials, EnosClient
+from enos_ota.enos import AnswerLost, Credentials, EnosClient, InvalidArgument, ServerError
 from enos_ota.liveness import EngineGone
 from enos_ota.reconciler import Category, Finding, JobFacts, JobStatus, Limits, Reconciler, Record, plan
 from enos_ota.reconciler.outcome import AFTER_PUSH, UNKNOWN_TEXT
@@ -150,8 +150,8 @@ def test_published_tasks_of_a_large_set_go_first_twenty_at_a_time() -> None:
         assert [len(batch) for batch in here.writes()] == [20, 10, 200, 200, 20]
         assert set(here.writes()[0] + here.writes()[1]) == set(published)
         assert record.of(Category.CANCELLED) == dict.fromkeys(published, "published")
-        # get, published, ⌈450 / 200⌉ to read back
-        assert here.simulator.counters()["searchTask"] == 1 + 3
+        # published, a look at the first batch of either kind, ⌈450 / 200⌉ to read back
+        assert here.simulator.counters()["searchTask"] == 1 + 2 + 3
 
 
 @pytest.mark.parametrize("cancel_mode", ["atomic", "partial"])
@@ -169,12 +169,19 @@ def test_ineligible_keys_of_a_large_set_do_not_keep_the_others_from_being_cancel
 
 
 def test_once_many_batches_are_refused_the_rest_is_read_before_it_is_sent() -> None:
-    late = {f"k{n:04}": "upgrading" for n in range(0, 1000, 50)}
+    late = {f"k{n:04}": "upgrading" for n in range(100, 1000, 50)}
     with world(many(1000, **late), limits=Limits(batch_size=100)) as here:
         here.apply(*keys(1000))
         refused = [entry for entry in here.simulator.journal() if entry["code"] != 0]
         assert len(refused) == 1
         assert len(here.cancelled()) == 1000 - len(late)
+
+
+def test_a_large_set_that_is_cancelled_already_is_taken_over_without_a_write() -> None:
+    done = dict.fromkeys(keys(450), "cancelled")
+    with world(many(500, **done)) as here:
+        assert here.apply(*keys(450)).cancelled_count == 450
+        assert here.writes() == []
 
 
 def test_a_limit_on_the_keys_of_a_call_is_found_by_halving_and_kept() -> None:
@@ -201,6 +208,18 @@ def test_a_key_that_several_products_share_is_not_sent() -> None:
     with world(fleet) as here:
         assert here.apply("dk-01", "dk-02").findings == {"dk-01": Finding(Category.AMBIGUOUS, "init")}
         assert here.writes() == [["dk-02"]]
+
+
+def test_a_key_that_several_products_share_is_not_sent_in_a_large_set_either() -> None:
+    twins = [
+        {"deviceKey": key, "status": status, "productKey": product}
+        for key, status in (("twin", "init"), ("twin-p", "published"))
+        for product in ("pump", "valve")
+    ]
+    with world(fleet_of(*({"deviceKey": key, "status": "init"} for key in keys(250)), *twins)) as here:
+        record = here.apply(*keys(250), "twin", "twin-p")
+        assert set(record.of(Category.AMBIGUOUS)) == {"twin", "twin-p"}
+        assert sorted(key for batch in here.writes() for key in batch) == keys(250)
 
 
 # What cancelled looks like
@@ -303,6 +322,73 @@ def test_a_deadline_ends_the_writing_and_keeps_what_was_done() -> None:
         assert here.writes() == []
         assert record.problem == "the deadline of 0 s for one set is over"
         assert len(record.of(Category.PENDING)) == 600
+
+
+class _Refuses(EnosClient):
+    """Every cancelTask that holds one of some keys is refused by the gateway, whatever their state."""
+
+    bad: frozenset[str] = frozenset()
+    calls = 0
+
+    def cancel_tasks(self, job_id: str, device_keys: Sequence[str]) -> str:
+        type(self).calls += 1
+        if self.bad.intersection(device_keys):
+            raise InvalidArgument("99400 Invalid Argument deviceKeys", code=99400, operation="cancelTask")
+        return super().cancel_tasks(job_id, device_keys)
+
+
+class _RefusesAll(_Refuses):
+    bad = frozenset(f"k{n:04}" for n in range(2000))
+
+
+class _RefusesOne(_Refuses):
+    bad = frozenset({"k0007"})
+
+
+class _FailsAlways(_Refuses):
+    def cancel_tasks(self, job_id: str, device_keys: Sequence[str]) -> str:
+        type(self).calls += 1
+        text = f"99500 Internal Server Error: {len(device_keys)} keys of {job_id}"
+        raise ServerError(text, code=99500, operation="cancelTask", may_have_been_processed=True)
+
+
+def test_a_refusal_of_everything_ends_the_set_soon_and_with_its_cause() -> None:
+    with world(many(2000), client_class=_RefusesAll) as here:
+        record = here.apply(*keys(2000))
+        assert _RefusesAll.calls < 40
+        assert "1 task still reads as cancellable after 6 attempts, the last: 99400" in record.problem
+        assert len(record.of(Category.PENDING)) == 2000
+
+
+def test_one_key_that_cannot_be_brought_through_does_not_slow_down_or_stop_the_others() -> None:
+    with world(many(600), client_class=_RefusesOne) as here:
+        record = here.apply(*keys(600))
+        assert _RefusesOne.calls < 30
+        assert list(record.of(Category.PENDING)) == ["k0007"]
+        assert (record.cancelled_count, "99400" in record.problem) == (599, True)
+
+
+def test_an_enos_that_fails_every_write_ends_the_set_after_one_batch_and_with_its_cause() -> None:
+    with world(many(2000), client_class=_FailsAlways) as here:
+        record = here.apply(*keys(2000))
+        assert _FailsAlways.calls == 6
+        assert "200 tasks still read as cancellable after 6 attempts, the last: 99500" in record.problem
+
+
+class _MissesRows(EnosClient):
+    """The first search comes back without a row, as can happen while pages shift."""
+
+    searches = 0
+
+    def search_tasks(self, *args: Any, **kwargs: Any) -> Any:
+        self.searches += 1
+        return iter(()) if self.searches == 1 else super().search_tasks(*args, **kwargs)
+
+
+def test_a_row_that_a_first_search_missed_is_found_before_it_is_called_missing() -> None:
+    with world(client_class=_MissesRows) as here:
+        assert here.apply("dk-01").findings == {}
+        assert here.writes() == [["dk-01"]]
 
 
 class _LosesAnswers(EnosClient):

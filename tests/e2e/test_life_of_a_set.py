@@ -76,6 +76,21 @@ def test_a_task_that_was_retried_shows_as_its_key_and_is_cancelled_again(
     stack.stands()
 
 
+def test_a_retried_task_that_is_taken_out_of_the_set_is_left_alone_and_that_is_the_end_of_it(
+    stack: Stack, simulator: RunningSimulator
+) -> None:
+    """The colleague was right: the device may have the firmware after all."""
+    stack.declare(a_set("dk-01", "dk-02"))
+    stack.up()
+    simulator.retry(JOB, ["dk-02"])
+    stack.declare(a_set("dk-01"))
+    assert stack.preview().ops == {"pumps": "update"}
+    stack.up()
+    assert simulator.states()["dk-02"] == ("init", "")
+    assert sent(simulator) == [["dk-01", "dk-02"]]
+    stack.stands()
+
+
 def test_a_retry_of_the_whole_set_is_seen_and_healed(stack_of_each_sdk: Stack, simulator: RunningSimulator) -> None:
     stack = stack_of_each_sdk
     stack.declare(a_set("dk-01", "dk-02"))

@@ -158,7 +158,8 @@ def test_outputs_have_typed_views(engine: Engine) -> None:
         (lambda: make("a", ""), "1 device key is empty (no. 2: '')"),
         (lambda: make("a\nb"), "1 device key has control characters"),
         (lambda: make(12345), "1 device key is not a text: put it in quotes (no. 1: 12345)"),
-        (lambda: CancelledTaskSet("pump", "j1", "dk-01"), "device_keys is one text; give a list of keys"),
+        (lambda: CancelledTaskSet("pump", "j1", "dk-01"), "device_keys must be a list of texts, not str"),
+        (lambda: make("a", expires="2026-9-1"), "expires must be a day such as 2027-03-31, not '2026-9-1'"),
         (lambda: make("a", on_too_late="fial"), "on_too_late must be 'report' or 'fail', not 'fial'"),
         (lambda: make("a", expires="31.3.2027"), "expires must be a day such as 2027-03-31, not '31.3.2027'"),
         (lambda: make("a", max_devices=500), "max_devices is not enforced by this version"),
@@ -189,6 +190,14 @@ def test_secret_keys_are_refused(engine: Engine) -> None:
 def test_bad_keys_that_are_known_only_later_are_refused_then(engine: Engine) -> None:
     with pytest.raises(pulumi.RunError, match="1 device key is empty"):
         run(lambda: make(pulumi.Output.from_input("")).urn)
+    assert engine.registered == []
+
+
+@pytest.mark.parametrize(("value", "kind"), [("dk-01", "str"), (None, "NoneType"), (42.0, "float"), ({"a": 1}, "dict")])
+def test_what_is_no_list_is_refused_also_when_it_is_known_only_later(engine: Engine, value: Any, kind: str) -> None:
+    """A text would fall apart into its characters, each of them a device key."""
+    with pytest.raises(pulumi.RunError, match=f"device_keys must be a list of texts, not {kind}"):
+        run(lambda: CancelledTaskSet("pump", "j1", pulumi.Output.from_input(value)).urn)
     assert engine.registered == []
 
 

@@ -56,6 +56,13 @@ def test_a_status_text_with_tabs_and_line_breaks_cannot_break_the_rows() -> None
     assert state.outputs_of(BAG, record)["exceptions"] == "a\ttoo late\thalf way there\n"
 
 
+def test_a_text_of_enos_with_control_characters_or_surrogates_can_be_saved() -> None:
+    job = JobFacts(JobStatus.STARTED, "Pump\ud800\x1b[31m", "2.3\n0")
+    outputs = state.outputs_of(BAG, Record(job=job, problem="no\nway"))
+    assert (outputs["job"]["name"], outputs["job"]["firmwareVersion"]) == ("Pump  [31m", "2.3 0")
+    assert outputs["problem"] == "no way"
+
+
 KEYS = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=20)
 STATUSES = st.sampled_from(["", "init", "published", "upgrading", "succeeded", "failed"])
 FINDINGS = st.one_of(
@@ -66,7 +73,7 @@ FINDINGS = st.one_of(
 )
 
 
-@given(st.dictionaries(KEYS, FINDINGS), st.sampled_from(JobStatus), st.text(max_size=20))
+@given(st.dictionaries(KEYS, FINDINGS), st.sampled_from(JobStatus), st.sampled_from(["", "EnOS kept throttling"]))
 def test_every_record_comes_back_from_its_outputs(
     findings: dict[str, Finding | None], status: JobStatus, problem: str
 ) -> None:

@@ -55,3 +55,8 @@ def test_what_a_deleted_job_left_is_not_taken_up() -> None:
 
 def test_held_keys_are_settled_so_that_no_preview_shows_them_again_and_again() -> None:
     assert plan(["a"], recorded("a", a=Finding(Category.HELD))).todo == frozenset()
+
+
+def test_an_undeclared_pending_key_is_never_to_be_done() -> None:
+    change = plan(["a", "c"], recorded("a", b=Finding(Category.PENDING, "init")))
+    assert change == Plan(recorded("a"), frozenset({"c"}))

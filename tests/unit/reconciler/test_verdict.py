@@ -116,6 +116,12 @@ def test_many_keys_are_counted_and_three_of_them_named() -> None:
     assert warning.endswith("5 keys too late to cancel (k0 upgrading, k1 upgrading, k2 upgrading, … 2 more)")
 
 
+def test_a_key_that_would_not_show_is_escaped() -> None:
+    findings = {"dk-\u200b01": Finding(Category.MISSING)}
+    (error,) = judge(Record(frozenset(findings), findings, STARTED), RULES).errors
+    assert "('dk-\\u200b01')" in error
+
+
 def test_one_failing_set_is_one_line() -> None:
     assert summary([Verdict(errors=("set 'a': no",)), Verdict(warnings=("set 'b': hm",))]) == "set 'a': no"
 
