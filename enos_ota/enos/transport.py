@@ -113,6 +113,7 @@ class Transport:
 
     def _repeat(self, call: Call, send: Callable[[int], Envelope | EnosError], attempts: int) -> Envelope:
         attempt = 1
+        taken = 0  # retries from the budget
         while isinstance(outcome := send(attempt), EnosError):
             wait = asked_wait(outcome)
             if wait is not None:
@@ -127,10 +128,11 @@ class Transport:
                 if attempt > 1:
                     outcome.args = (f"{outcome} Tried {attempt} times.",)
                 raise outcome
+            taken += not isinstance(outcome, Throttled)
             if not wait:  # "Retry-After: 0" names no pace either
                 self._clock.sleep(backoff(self._retry, attempt, self._random()))
             attempt += 1
-        self._budget.give_back(attempt - 1)
+        self._budget.give_back(taken)
         return outcome
 
     def _get_token(self) -> Token:

@@ -138,6 +138,7 @@ class _Examination:
             key
             for key, value in document.values.items()
             if _is_known(key)
+            and not list(documents.secrets(value))  # of these there is more to say than that they differ
             and not (key in self._delivered and documents.agrees(value, self._delivered[key]))
             and value is not None
         ]

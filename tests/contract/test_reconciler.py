@@ -418,6 +418,14 @@ def test_a_lost_answer_is_looked_at_and_nothing_is_cancelled_twice(count: int) -
         assert sorted(sent) == keys(count)
 
 
+def test_a_lost_answer_is_waited_for_where_searches_lag_behind() -> None:
+    with world(many(3), client_class=_LosesAnswers, index_delay=2) as here:
+        assert here.apply(*keys(3)).findings == {}
+        first, *others = [entry["code"] for entry in here.simulator.journal()]
+        assert first == 0
+        assert set(others) == {24620}
+
+
 def test_a_request_that_never_arrived_is_sent_again() -> None:
     with world(client_class=_LosesRequests) as here:
         assert here.apply("dk-01").findings == {}
@@ -450,6 +458,8 @@ def test_a_job_stopped_half_way_leaves_what_was_done_recorded_and_the_rest_pendi
         assert record.keys == set(keys(600)[:200])
         assert record.problem.startswith("the job was stopped meanwhile: ")
         assert "24617" in record.problem
+        # published, a look at the first batch, and to read back just the one batch that was sent
+        assert here.simulator.counters()["searchTask"] == 3
 
 
 def test_a_job_deleted_half_way_leaves_all_keys_to_be_looked_up() -> None:
@@ -574,6 +584,28 @@ def test_held_keys_show_as_work_once_the_job_is_started_again() -> None:
             "dk-01": Finding(Category.PENDING, "init"),
             "dk-08": Finding(Category.TOO_LATE, "upgrading"),
         }
+
+
+def test_held_keys_are_taken_up_when_another_key_is_added_to_a_job_that_was_started_again() -> None:
+    with world() as here:
+        here.simulator.set_job(JOB, "stopped")
+        record = here.apply("dk-01")
+        here.simulator.set_job(JOB, "started")
+        assert here.apply("dk-01", "dk-02", previous=record).findings == {}
+        assert here.writes() == [["dk-01", "dk-02"]]
+
+
+def test_a_key_that_was_cancelled_then_retried_then_held_has_escaped_if_it_goes_on() -> None:
+    with world() as here:
+        record = here.apply("dk-01")
+        here.simulator.retry(JOB, ["dk-01"])
+        record = here.refresh(record)
+        here.simulator.set_job(JOB, "stopped")
+        record = here.apply("dk-01", previous=record)
+        assert record.findings == {"dk-01": Finding(Category.HELD, "init", was_cancelled=True)}
+        here.simulator.set_job(JOB, "started")
+        here.simulator.set_tasks(JOB, ["dk-01"], "upgrading")
+        assert here.refresh(record).findings == {"dk-01": Finding(Category.ESCAPED, "upgrading")}
 
 
 def test_a_deleted_job_is_noted_and_nothing_is_planned() -> None:

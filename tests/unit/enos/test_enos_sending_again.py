@@ -263,3 +263,16 @@ def test_a_caller_who_objects_after_a_wait_keeps_the_write_from_being_sent(conne
         connect(server, before_write=object_after_a_wait).cancel_tasks("j", ["a"])
 
     assert (server.names, clock.sleeps) == (["token/get", "cancelTask"], [60])
+
+
+def test_throttling_refills_no_retry_budget(connect: Connect) -> None:
+    """It takes none from it either: two rejections for pace must not buy two retries in an outage."""
+    with ScriptedServer([http(503), http(503), refusal(429), refusal(429), JOB, http(503)]) as server:
+        client = connect(server, retry=RetryPolicy(budget=1))
+        with pytest.raises(ServerError):
+            client.get_job("j")
+        client.get_job("j")
+        with pytest.raises(ServerError):
+            client.get_job("j")
+
+    assert server.names == ["token/get", *["get"] * 6]
