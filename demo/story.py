@@ -25,11 +25,11 @@ BENCH: Final = 5
 _NEXT: Final = """\
 What to try next, in two terminals:
   1.  eval "$(make -s env)"            # pulumi and enos-ota on the PATH
-      enos-ota simulate                # the same fleet; prints four exports
+      enos-ota simulate --port 8480    # the same fleet; prints four exports
   2.  eval "$(make -s env)"
       export ENOS_API_GATEWAY=...      # the four lines of terminal 1
+      cp stacks/Pulumi.example.yaml stacks/Pulumi.mine.yaml
       pulumi stack init mine
-      # write stacks/Pulumi.mine.yaml; stacks/Pulumi.example.yaml shows how
       pulumi preview --diff
       pulumi up
 A real EnOS, and every setting: README.md"""
