@@ -8,7 +8,7 @@ from pathlib import Path
 import pulumi
 from pulumi.runtime.config import CONFIG
 
-from enos_ota.resource import CancelledTaskSet
+from enos_ota.resource import CancelledTaskSet, leave_quietly_when_interrupted
 from enos_ota.settings import SettingsError, load_stack, stack_file_path
 
 
@@ -18,6 +18,7 @@ def declare_sets() -> list[CancelledTaskSet]:
     Raises:
         pulumi.RunError: Something in the configuration is wrong: all of it is said at once, nothing was registered.
     """
+    leave_quietly_when_interrupted()  # also where no set does: the removal of one can fail too
     try:
         stack_file = stack_file_path(Path.cwd(), pulumi.get_stack())
         settings = load_stack(dict(CONFIG.get()), os.environ, stack_file=stack_file, project=pulumi.get_project())

@@ -73,7 +73,7 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
         expires: str | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        _leave_quietly_when_interrupted()
+        leave_quietly_when_interrupted()
         _refuse(
             name,
             [
@@ -232,7 +232,7 @@ def _key_text(name: str, device_keys: pulumi.Input[Sequence[pulumi.Input[str]]])
     return pulumi.Output.all(known, known.is_secret()).apply(text_of)
 
 
-def _leave_quietly_when_interrupted() -> None:
+def leave_quietly_when_interrupted() -> None:
     """When one resource fails the engine interrupts the program; Python would print thirty lines about that."""
     if threading.current_thread() is not threading.main_thread():
         return
