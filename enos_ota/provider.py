@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import date, datetime, timezone
+from datetime import date
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -25,7 +25,7 @@ from pulumi.dynamic import (
 from pulumi.output import Unknown
 
 from enos_ota import days, keys, liveness
-from enos_ota.enos import SYSTEM_CLOCK, AuthenticationError, ConfigurationError, EnosClient, EnosError, TransportError
+from enos_ota.enos import AuthenticationError, ConfigurationError, EnosClient, EnosError, TransportError
 from enos_ota.reconciler import Limits, Reconciler, Record, plan
 from enos_ota.settings import Connection, SettingsError, load_connection
 from enos_ota.state import IDENTITY, METADATA, Declared, declared_of, inputs_of, outputs_of, record_of
@@ -96,7 +96,7 @@ class CancelledTaskSetProvider(ResourceProvider):
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """Look again. Tasks that can be cancelled again leave outputs and inputs, so a preview shows just these."""
         declared = declared_of(props)
-        rules = declared.rules(self._session.today())
+        rules = declared.rules(days.today())
         record = record_of(props)
         if not rules.expired:
             try:
@@ -114,7 +114,7 @@ class CancelledTaskSetProvider(ResourceProvider):
             _say(declared_of(props), f"no longer recorded: {_stays(cancelled)}")
 
     def _apply(self, declared: Declared, previous: Record) -> Record:
-        rules = declared.rules(self._session.today())
+        rules = declared.rules(days.today())
         change = plan(declared.device_keys, previous, expired=rules.expired)
         if not change.todo:
             return change.kept  # needs neither network nor credentials
@@ -131,10 +131,6 @@ class Session:
         self._get = get
         self._lock = Lock()
         self._reconcilers: dict[str, tuple[Connection, Reconciler]] = {}  # by organization; nearly always one
-
-    def today(self) -> date:
-        """The day in UTC, by which sets expire."""
-        return datetime.fromtimestamp(SYSTEM_CLOCK.time(), timezone.utc).date()
 
     def reconciler_for(self, declared: Declared) -> Reconciler:
         """The reconciler, if this process is configured for the gateway and organization of the set.

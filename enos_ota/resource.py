@@ -6,14 +6,12 @@ import os
 import signal
 import threading
 from dataclasses import replace
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, cast
 
 import pulumi
 from pulumi.dynamic import Resource
 
 from enos_ota import days, keys, state
-from enos_ota.enos import SYSTEM_CLOCK
 from enos_ota.provider import CancelledTaskSetProvider
 from enos_ota.reconciler import Rules, Verdict, judge, summary
 from enos_ota.settings import SettingsError, load_address
@@ -96,7 +94,7 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
             job_id="",  # known only later
             on_too_late=on_too_late,
             on_missing=on_missing,
-            expired=days.is_over(expires or "", datetime.fromtimestamp(SYSTEM_CLOCK.time(), timezone.utc).date()),
+            expired=days.is_over(expires or "", days.today()),
             expires=expires or "",
         )
         super().__init__(
@@ -116,7 +114,10 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
             },
             opts,
         )
-        self.verdict().apply(self._tell)
+        self._verdict = self._bag().apply(
+            lambda bag: judge(state.record_of(bag), replace(self._judged_by, job_id=bag["jobId"])),
+        )
+        self._verdict.apply(self._tell)
 
     @property
     def device_keys(self) -> pulumi.Output[list[str]]:
@@ -140,9 +141,7 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
 
     def verdict(self) -> pulumi.Output[Verdict]:
         """What is to be said of the set, and whether it fails the run."""
-        return self._bag().apply(
-            lambda bag: judge(state.record_of(bag), replace(self._judged_by, job_id=bag["jobId"])),
-        )
+        return self._verdict
 
     def _tell(self, verdict: Verdict) -> None:
         # What fails the run is an error there, once; elsewhere, in previews too, it is a warning.

@@ -19,7 +19,7 @@ from enos_ota.enos import (
     TaskStatus,
     Throttled,
 )
-from enos_ota.reconciler.classify import Past, classify, is_cancellable
+from enos_ota.reconciler.classify import Past, ambiguous, classify, is_cancellable
 from enos_ota.reconciler.outcome import AFTER_PUSH, Category, Finding
 from enos_ota.reconciler.reading import PAGE_SIZE, TaskReader, chunks
 
@@ -278,7 +278,7 @@ class Cancellation:
             return Finding(Category.PENDING, was_cancelled=past is not Past.NOTHING)
         if len(tasks) > 1 and key in self._accepted:
             # Sent without a look, as the job names one product [I]; the answer was for all of them.
-            return Finding(Category.AMBIGUOUS, ",".join(sorted({task.raw_status for task in tasks})))
+            return ambiguous(tasks)
         finding = classify(tasks, self._markers, past)
         if finding is None and key in self._told and key in self._sent:
             return AFTER_PUSH

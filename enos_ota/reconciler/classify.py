@@ -55,6 +55,11 @@ def is_cancelled(task: Task, markers: frozenset[str]) -> bool:
     return task.status is TaskStatus.FAILED and task.desc.strip().casefold() in markers
 
 
+def ambiguous(tasks: Sequence[Task]) -> Finding:
+    """The finding for a key with several tasks: the statuses they have between them."""
+    return Finding(Category.AMBIGUOUS, ",".join(sorted({task.raw_status for task in tasks})))
+
+
 def classify(tasks: Sequence[Task], markers: frozenset[str], past: Past) -> Finding | None:
     """Where a key stands; None when it is plainly cancelled.
 
@@ -68,7 +73,7 @@ def classify(tasks: Sequence[Task], markers: frozenset[str], past: Past) -> Find
     if all(is_cancelled(task, markers) for task in tasks):
         return None
     if len(tasks) > 1:
-        return Finding(Category.AMBIGUOUS, ",".join(sorted({task.raw_status for task in tasks})))
+        return ambiguous(tasks)
     (task,) = tasks
     if task.status in _CANCELLABLE:
         return Finding(Category.PENDING, task.raw_status, was_cancelled=past is not Past.NOTHING)
