@@ -1,0 +1,119 @@
+"""Limits that a change must keep to before anything is sent: how many devices at most, and which firmware.
+
+Both fail closed: what cannot be checked is not allowed. They see what would be sent, not what is declared: a set of
+thousands that is cancelled already, and one key more, is a change of one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BREAK_GLASS: Final = "ENOS_OTA_BREAK_GLASS"
+"""The environment variable whose text, a reason, overrides the guard for one run."""
+
+WAYS_OUT: Final = f"raise the guard in the stack file, split the change, or set {BREAK_GLASS}=<reason> for this run"
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """How much one change of one set may cancel.
+
+    Attributes:
+        max_devices: Devices at most; 0 allows none; None for no limit.
+        max_share: Part of all tasks of the job at most, more than 0 and up to 1; None for no limit.
+    """
+
+    max_devices: int | None = None
+    max_share: float | None = None
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is any limit, so that the tasks have to be read before anything is sent."""
+        return self.max_devices is not None or self.max_share is not None
+
+    def objection(self, count: int, total: int | None) -> str:
+        """Why a change must not be made, with the numbers and what to do; empty when it may be.
+
+        Args:
+            count: Devices whose task would be in a cancelTask.
+            total: Tasks of the job, whatever their status; None when that is not known.
+        """
+        if not count:
+            return ""
+        exceeded = [text for text in (self._too_many(count), self._too_large(count, total)) if text]
+        if not exceeded:
+            return ""
+        devices = "1 device" if count == 1 else f"{count} devices"
+        return f"the guard stops this change, which would cancel {devices}: {' and '.join(exceeded)}; {WAYS_OUT}"
+
+    def _too_many(self, count: int) -> str:
+        if self.max_devices is None or count <= self.max_devices:
+            return ""
+        return f"at most {self.max_devices} may be (maxDevices)"
+
+    def _too_large(self, count: int, total: int | None) -> str:
+        if self.max_share is None:
+            return ""
+        if total is None:
+            return f"how many tasks the job has is not known, so maxShare {self.max_share:g} cannot be checked"
+        # 0.29 of 100 tasks are 29, and not the 28.999999999999996 that floating point makes of it.
+        allowed = math.floor(Fraction(repr(float(self.max_share))) * total)
+        if count <= allowed:
+            return ""
+        tasks = "1 task" if total == 1 else f"{total} tasks"
+        return f"at most {allowed} of the job's {tasks} may be (maxShare {self.max_share:g})"
+
+
+def limit_problems(max_devices: Any, max_share: Any, *, names: tuple[str, str]) -> list[str]:
+    """What is wrong with the two numbers of a guard, one sentence each; None is fine, and so is 500.0 for 500.
+
+    Args:
+        max_devices: see `Guard`.
+        max_share: see `Guard`.
+        names: how the two are called where they were written.
+    """
+    problems = []
+    if max_devices is not None and not (
+        _is_number(max_devices) and max_devices >= 0 and float(max_devices).is_integer()
+    ):
+        problems.append(f"{names[0]} must be a whole number from 0 on, not {max_devices!r}")
+    if max_share is not None and not (_is_number(max_share) and 0 < max_share <= 1):
+        problems.append(f"{names[1]} must be more than 0 and at most 1, not {max_share!r}")
+    return problems
+
+
+def break_glass(environ: Mapping[str, str]) -> str:
+    """The reason for which this run overrides the guard, as one line; empty when it does not."""
+    return one_line(environ.get(BREAK_GLASS, ""))
+
+
+def one_line(text: str) -> str:
+    """A text of somebody else's made fit for a message: one line, nothing that a terminal would act on."""
+    return "".join(character if character.isprintable() else " " for character in " ".join(text.split()))
+
+
+def expectation_objection(expected: str | None, job_version: str) -> str:
+    """Why a job is not the one that a set expects; empty when it is, or nothing is expected.
+
+    Args:
+        expected: The target version that the set names, or None (or empty).
+        job_version: The job's target version; empty when EnOS does not say. It does from 2.4.0 on [D].
+    """
+    if not expected or job_version == expected:
+        return ""
+    if not job_version:
+        return (
+            f"firmware {expected} is expected, but EnOS does not say which firmware the job is about: "
+            "look it up in the console, then remove `expect`"
+        )
+    return f"firmware {expected} is expected, but the job is about {one_line(job_version)}: check jobId and `expect`"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
