@@ -23,6 +23,7 @@ from enos_ota.enos.transport import Transport, json_body
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
+    from requests.adapters import BaseAdapter
     from typing_extensions import Self
 
     from enos_ota.enos.auth import Credentials
@@ -82,6 +83,7 @@ class EnosClient:
         clock: Clock = SYSTEM_CLOCK,
         random: Callable[[], float] = _random.random,
         before_write: Callable[[], None] | None = None,
+        adapter: Callable[[], BaseAdapter] | None = None,
     ) -> None:
         """Check the settings.
 
@@ -97,6 +99,11 @@ class EnosClient:
             random: numbers in [0, 1), to spread retries.
             before_write: called right before each attempt of a call that writes, after all waiting, in the thread of
                 the call; what it raises is passed on, and the attempt is not made.
+            adapter: makes what answers the requests of one thread, in place of connections of its own, so that tests
+                need no sockets. Its `send` returns a response whose `raw.read1(amt, decode_content=True)` gives the
+                body bit by bit, as urllib3's HTTPResponse does, or raises what requests' HTTPAdapter would; requests'
+                ConnectTimeout and ProxyError, and urllib3's NewConnectionError, mean "surely not sent", all others
+                "perhaps processed". It must not retry by itself.
 
         Raises:
             ConfigurationError: gateway, organization or CA bundle cannot be used.
@@ -118,6 +125,7 @@ class EnosClient:
             clock=clock,
             random=random,
             before_write=before_write,
+            adapter=adapter,
         )
 
     def get_job(self, job_id: str) -> Job:

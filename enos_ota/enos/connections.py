@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -20,6 +20,11 @@ from urllib3.exceptions import NewConnectionError
 
 from enos_ota.enos.errors import ConfigurationError
 from enos_ota.enos.gateway import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from requests.adapters import BaseAdapter
 
 _Manager = TypeVar("_Manager", bound=PoolManager)
 
@@ -76,11 +81,16 @@ class _Adapter(HTTPAdapter):
 class Session(requests.Session):
     """A pooled session that follows no redirect and takes nothing from .netrc or cookies."""
 
-    def __init__(self, gateway: str, ca_bundle: str | None) -> None:
+    def __init__(self, gateway: str, ca_bundle: str | None, adapter: Callable[[], BaseAdapter] | None = None) -> None:
         """Take proxies and, without a bundle of our own, REQUESTS_CA_BUNDLE from the environment.
 
         A loopback gateway is reached directly whatever the environment says: no proxy can know this machine's own
         address, and over plain http it would see the token.
+
+        Args:
+            gateway: address of the API gateway.
+            ca_bundle: file or directory of the CA certificates to trust.
+            adapter: makes what sends the requests, in place of connections of our own; see `EnosClient`.
 
         Raises:
             ConfigurationError: the CA bundle cannot be used.
@@ -94,8 +104,9 @@ class Session(requests.Session):
         if isinstance(self.settings["verify"], str):
             check_ca_bundle(self.settings["verify"])
         self.trust_env = False
+        sender = adapter() if adapter else _Adapter()
         for scheme in ("https://", "http://"):
-            self.mount(scheme, _Adapter())
+            self.mount(scheme, sender)
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """No answer is a redirect to us; requests would read its body to the end, however long."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import requests
+    from requests.adapters import BaseAdapter
 
     from enos_ota.enos.auth import Credentials
     from enos_ota.enos.clock import Clock
@@ -65,6 +66,7 @@ class Transport:
         clock: Clock,
         random: Callable[[], float],
         before_write: Callable[[], None] | None,
+        adapter: Callable[[], BaseAdapter] | None,
     ) -> None:
         self._gateway = gateway
         self._credentials = credentials
@@ -75,6 +77,7 @@ class Transport:
         self._clock = clock
         self._random = random
         self._before_write = before_write
+        self._adapter = adapter
         self._budget = RetryBudget(retry.budget)
         self._timestamps = Timestamps(clock)
         self._tokens = TokenSource(self._get_token, self._refresh_token, clock)
@@ -229,7 +232,7 @@ class Transport:
             raise RuntimeError("the client is closed")
         session: Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = Session(self._gateway, self._ca_bundle)
+            session = self._local.session = Session(self._gateway, self._ca_bundle, self._adapter)
             with self._sessions_lock:
                 self._sessions.add(session)
         return session
