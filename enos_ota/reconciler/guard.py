@@ -37,6 +37,13 @@ class Guard:
         """Whether there is any limit, so that the tasks have to be read before anything is sent."""
         return self.max_devices is not None or self.max_share is not None
 
+    def completed_by(self, other: Guard) -> Guard:
+        """The same, with the other's limits where this one has none."""
+        return Guard(
+            other.max_devices if self.max_devices is None else self.max_devices,
+            other.max_share if self.max_share is None else self.max_share,
+        )
+
     def objection(self, count: int, total: int | None) -> str:
         """Why a change must not be made, with the numbers and what to do; empty when it may be.
 
