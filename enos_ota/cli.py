@@ -79,14 +79,30 @@ def _shown(value: object) -> str:
     show_default=True,
     help="how to say where it listens; json is one line",
 )
+@click.option("--seed", type=int, help="makes all that goes by chance come out the same again")
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    help='something that goes wrong, such as "close-after cancelTask nth=3"; may be repeated',
+)
 @_switch_options
-def simulate(host: str, port: int, fleet_file: Path | None, output: str, **switches: str | None) -> None:
+def simulate(
+    *,
+    host: str,
+    port: int,
+    fleet_file: Path | None,
+    output: str,
+    seed: int | None,
+    faults: tuple[str, ...],
+    **switches: str | None,
+) -> None:
     """Run an EnOS Connection Service to try things on: real HTTP, real signatures, devices of your choice.
 
     Prints its address and credentials, then runs until Ctrl-C. Everything is in memory and gone afterwards. Beside the
     API of EnOS there is a control API under /_simulator/, open to anyone who can reach the port.
 
-    The options after --format decide what the documentation of EnOS leaves open. They win over the fleet file.
+    The options after --fault decide what the documentation of EnOS leaves open. They win over the fleet file.
     """
     as_json = output == "json"
     with _quiet_end(as_json=as_json):
@@ -102,6 +118,8 @@ def simulate(host: str, port: int, fleet_file: Path | None, output: str, **switc
             port=port,
             fleet_file=fleet_file,
             as_json=as_json,
+            seed=seed,
+            faults=faults,
             switches={f"--{kebab(name)}": value for name, value in switches.items() if value is not None},
         )
         _end_line(ended_by, as_json=as_json)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
@@ -14,15 +14,25 @@ from enos_ota.simulator import control
 from enos_ota.simulator.gateway import LARGEST_BODY, Request
 
 if TYPE_CHECKING:
+    from asyncio import Transport
+    from collections.abc import Awaitable, Callable
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from enos_ota.simulator.gateway import Reply
     from enos_ota.simulator.simulator import Simulator
+
+CONNECTION: Final = "connection"
+"""Name in the state of a request's scope under which the server hands over the transport, for faults to end it."""
 
 _DRAINED: Final = 4 * LARGEST_BODY
 
 
-def create_app(simulator: Simulator) -> ASGIApp:
-    """An ASGI application that serves this simulator. A request is answered in one go, so none sees another's half."""
+def create_app(simulator: Simulator, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> ASGIApp:
+    """An ASGI application that serves this simulator. A request is processed in one go, so none sees another's half.
+
+    `sleep` waits for the seconds that an answer is to be late; others are answered meanwhile.
+    """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -35,12 +45,30 @@ def create_app(simulator: Simulator) -> ASGIApp:
             reply = control.answer(simulator, request)
         else:
             reply = simulator.answer(request)
-        text = json.dumps(reply.body, ensure_ascii=False, separators=(",", ":"))
-        # A lone surrogate, which JSON can spell, cannot be sent as UTF-8.
-        response = Response(text.encode(errors="replace"), reply.http, media_type="application/json")
-        await response(scope, receive, send)
+        if reply.delay:
+            await sleep(reply.delay)
+        if reply.kind in {"closed", "truncated"}:
+            await _break_off(reply, scope, receive, send)
+            return
+        headers = {"Content-Type": reply.content_type, **reply.headers}
+        await Response(reply.content(), reply.http, headers)(scope, receive, send)
 
     return app
+
+
+async def _break_off(reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
+    """End the connection where the reply says so, and wait until the server knows."""
+    connection: Transport = scope["state"][CONNECTION]
+    if reply.kind == "truncated":
+        announced = {"content-type": reply.content_type, "content-length": str(len(reply.content()))}
+        headers = [(name.encode(), value.encode("latin-1")) for name, value in {**announced, **reply.headers}.items()]
+        await send({"type": "http.response.start", "status": reply.http, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.sent(), "more_body": True})
+        connection.close()  # what is written goes out first
+    else:
+        connection.abort()
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _read(http: HttpRequest) -> Request:

@@ -6,6 +6,7 @@ import contextlib
 import ipaddress
 import json
 import os
+import random
 import shlex
 import signal
 from importlib import resources
@@ -13,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from enos_ota.simulator.faults import FaultError
 from enos_ota.simulator.fleet import FleetError, read_fleet
 from enos_ota.simulator.server import listen, make_server, url_of
 from enos_ota.simulator.simulator import Simulator
 from enos_ota.simulator.switches import SwitchError, Switches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from enos_ota.simulator.fleet import Fleet
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class WrongSetupError(click.ClickException):
-    """The fleet or a switch cannot be used."""
+    """The fleet, a fault or a switch cannot be used."""
 
     exit_code = 2
 
@@ -38,7 +40,16 @@ class NoPortError(click.ClickException):
     exit_code = 3
 
 
-def run(*, host: str, port: int, fleet_file: Path | None, as_json: bool, switches: Mapping[str, str]) -> int:
+def run(
+    *,
+    host: str,
+    port: int,
+    fleet_file: Path | None,
+    as_json: bool,
+    seed: int | None,
+    faults: Sequence[str],
+    switches: Mapping[str, str],
+) -> int:
     """Serve until SIGINT or SIGTERM; gives the number of the signal that ended it.
 
     Args:
@@ -46,13 +57,16 @@ def run(*, host: str, port: int, fleet_file: Path | None, as_json: bool, switche
         port: Port to listen on; 0 takes a free one.
         fleet_file: A fleet; None is the demo's.
         as_json: Tell the address as one line of JSON instead of as text.
+        seed: For everything that goes by chance; None is another one each time.
+        faults: Faults to begin with, beside the fleet's.
         switches: Values by option name, `--cancel-mode`; they win over the fleet's.
 
     Raises:
-        WrongSetupError: The fleet or a switch cannot be used.
+        WrongSetupError: The fleet, a fault or a switch cannot be used.
         NoPortError: The port cannot be had.
     """
-    simulator = _make_simulator(fleet_file, switches)
+    rng = random.Random(seed)  # noqa: S311 - ids and faults of a simulator, nothing to guard
+    simulator = _make_simulator(fleet_file, rng=rng, faults=faults, switches=switches)
     try:
         listening = listen(host, port)
     except OSError as error:
@@ -68,15 +82,20 @@ def run(*, host: str, port: int, fleet_file: Path | None, as_json: bool, switche
     return received[0]
 
 
-def _make_simulator(fleet_file: Path | None, switches: Mapping[str, str]) -> Simulator:
+def _make_simulator(
+    fleet_file: Path | None, *, rng: random.Random, faults: Sequence[str], switches: Mapping[str, str]
+) -> Simulator:
     try:
         fleet = _demo_fleet() if fleet_file is None else read_fleet(fleet_file)
-        return Simulator(fleet, Switches().changed(fleet.switches).changed(switches))
+        turned = Switches().changed(fleet.switches).changed(switches)
+        return Simulator(fleet, turned, rng=rng, faults=faults)
     except FleetError as error:
         more = f" ({len(error.problems)} problems)" if len(error.problems) > 1 else ""
         raise WrongSetupError(f"the fleet cannot be used{more}:\n" + "\n".join(error.problems)) from None
     except SwitchError as error:
         raise WrongSetupError("; ".join(error.problems)) from None
+    except FaultError as error:
+        raise WrongSetupError(f"a fault cannot be used: {'; '.join(error.problems)}") from None
 
 
 def _demo_fleet() -> Fleet:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota import __version__
 from enos_ota.simulator.codes import RefusedError
+from enos_ota.simulator.faults import FaultError
 from enos_ota.simulator.fleet import FleetError
 from enos_ota.simulator.gateway import Reply
 from enos_ota.simulator.simulator import UnknownJobError
@@ -47,7 +48,7 @@ def answer(simulator: Simulator, request: Request) -> Reply:
         http, body = _MISSING, {"error": error.args[0]}
     except RefusedError as error:
         http, body = _CONFLICT, {"error": error.msg, "code": int(error.code)}
-    except (FleetError, SwitchError) as error:
+    except (FaultError, FleetError, SwitchError) as error:
         http, body = _WRONG, {"error": "; ".join(error.problems), "problems": error.problems}
     except ValueError as error:
         http, body = _WRONG, {"error": str(error)}
@@ -90,7 +91,23 @@ def _journal(simulator: Simulator, request: Request) -> dict[str, Any]:
 
 
 def _counters(simulator: Simulator, _: Request) -> dict[str, Any]:
-    return {"requests": dict(simulator.journal.requests), "answers": dict(simulator.journal.answers)}
+    journal = simulator.journal
+    return {"requests": dict(journal.requests), "answers": dict(journal.answers), "faults": dict(journal.faults)}
+
+
+def _faults(simulator: Simulator, _: Request) -> dict[str, Any]:
+    return {"faults": [one.as_json() for one in simulator.faults()]}
+
+
+def _add_fault(simulator: Simulator, request: Request) -> dict[str, Any]:
+    return simulator.add_fault(_body(request)).as_json()
+
+
+def _clear_faults(simulator: Simulator, request: Request) -> dict[str, Any]:
+    number = request.parameter("id")
+    if number and not (number.isascii() and number.isdigit()):
+        raise _NotPossibleError("id: must be a whole number")
+    return {"cleared": simulator.clear_faults(int(number) if number else None)}
 
 
 def _switches(simulator: Simulator, _: Request) -> dict[str, Any]:
@@ -158,6 +175,9 @@ _ABOUT_ALL: Final[dict[tuple[str, str], Callable[[Simulator, Request], dict[str,
     ("GET", "counters"): _counters,
     ("GET", "switches"): _switches,
     ("POST", "switches"): _set_switches,
+    ("GET", "faults"): _faults,
+    ("POST", "faults"): _add_fault,
+    ("DELETE", "faults"): _clear_faults,
     ("POST", "reset"): _reset,
     ("POST", "tokens/expire"): _expire_tokens,
 }

@@ -2,6 +2,7 @@
 
     tokenSeconds: 7200                 # lifetime of an access token
     switches: {cancelMode: partial}    # see `switches`
+    faults: [close-after cancelTask nth=3]   # see `faults`
     orgs: [o16172478070561926]
     apps:
       - appKey: 11112222-3333-4444-5555-666677778888
@@ -45,6 +46,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from enos_ota.simulator.faults import FaultError, parse_fault
 from enos_ota.simulator.switches import SwitchError, Switches
 
 if TYPE_CHECKING:
@@ -176,6 +178,7 @@ class Fleet(_Part):
 
     token_seconds: Annotated[int, Field(ge=1)] = 7200
     switches: dict[str, Any] = {}
+    faults: Annotated[list[dict[str, Any] | str], BeforeValidator(_as_list)] = []
     orgs: Annotated[list[Text], Field(min_length=1)] = [DEFAULT_ORG]
     apps: Annotated[list[AppSpec], Field(min_length=1)] = [
         AppSpec.model_validate({"appKey": DEFAULT_APP_KEY, "appSecret": DEFAULT_APP_SECRET}),
@@ -189,6 +192,19 @@ class Fleet(_Part):
             Switches().changed(values)
         except SwitchError as error:
             raise ValueError(str(error)) from None
+        return values
+
+    @field_validator("faults")
+    @classmethod
+    def _known_faults(cls, values: list[Any]) -> list[Any]:
+        problems = []
+        for number, value in enumerate(values):
+            try:
+                parse_fault(value)
+            except FaultError as error:
+                problems += [f"[{number}] {problem}" for problem in error.problems]
+        if problems:
+            raise ValueError("; ".join(problems))
         return values
 
     @model_validator(mode="after")

@@ -7,8 +7,8 @@ follow the switches `gateway_http` and `business_http`.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from enos_ota.simulator.codes import Code, RefusedError, TokenCode, TurnedAwayError, invalid
 from enos_ota.simulator.jobs import Answer, PartlyDoneError, device_keys
@@ -61,10 +61,40 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What goes back: the HTTP status and the JSON body."""
+    """What goes back.
+
+    Attributes:
+        http: The HTTP status.
+        body: The JSON body; what it would have been if it never goes out.
+        kind: `answer`: the body as JSON. `raw`: the bytes in `raw` instead of it. `truncated`: the connection ends
+            after the first half of `content()`, all of which was announced as Content-Length. `closed`: the connection
+            ends without a single byte.
+        delay: Seconds to wait before anything goes out or the connection is closed. Others are not kept waiting.
+        headers: Beside Content-Type and Content-Length.
+        content_type: Of the content.
+        raw: See `kind`.
+    """
 
     http: int
     body: dict[str, Any]
+    kind: Literal["answer", "raw", "truncated", "closed"] = "answer"
+    delay: float = 0.0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+    raw: bytes = b""
+
+    def content(self) -> bytes:
+        """The bytes of the body, as many as Content-Length announces."""
+        if self.kind == "raw":
+            return self.raw
+        text = json.dumps(self.body, ensure_ascii=False, separators=(",", ":"))
+        # A lone surrogate, which JSON can spell, cannot be sent as UTF-8.
+        return text.encode(errors="replace")
+
+    def sent(self) -> bytes:
+        """The bytes of the body that really go out."""
+        content = self.content()
+        return {"closed": b"", "truncated": content[: len(content) // 2]}.get(self.kind, content)
 
 
 class Gateway:
@@ -99,17 +129,20 @@ class Gateway:
         self._clock = clock
         self._new_id = new_id
 
-    def answer(self, request: Request) -> Reply:
-        """Answer a request; nothing is raised, an error of the simulator's own is 99500."""
+    def answer(self, request: Request, fault: str = "") -> Reply:
+        """Answer a request; nothing is raised, an error of the simulator's own is 99500.
+
+        `fault` is what will befall the answer on its way, for the journal.
+        """
         if request.path in {TOKEN_GET, TOKEN_REFRESH}:
             return self._answer_token(request)
         if request.path == OTA_JOBS:
-            return self._answer_job(request)
+            return self._answer_job(request, fault)
         self._journal.count("unknown", Code.NOT_FOUND)
         return Reply(_NOT_FOUND, self._envelope(Code.NOT_FOUND, f"no such path: {request.path}"))
 
     def _answer_token(self, request: Request) -> Reply:
-        operation = request.path.partition("/v2.0/")[2]
+        operation = operation_of(request)
         try:
             body = _token_body(request)
             token, seconds = self._tokens.get(body) if operation == "token/get" else self._tokens.refresh(body)
@@ -123,7 +156,7 @@ class Gateway:
         data = {"accessToken": token, "expire": seconds}
         return Reply(200, {"status": 0, "msg": "SUCCESS", "business": "apim-token-service", "data": data})
 
-    def _answer_job(self, request: Request) -> Reply:
+    def _answer_job(self, request: Request, fault: str) -> Reply:
         action = request.parameter("action")
         http, by = 200, ""
         changes: tuple[Change, ...] = ()
@@ -145,20 +178,19 @@ class Gateway:
         if request.body is None:
             http = _TOO_LARGE
         code: int = envelope["code"] if "code" in envelope else envelope["status"]
-        operation = action if action in _ACTIONS else "unknown"
+        operation = operation_of(request)
         self._journal.count(operation, code)
         if operation in WRITES:
             self._journal.record(
                 time=self._clock(),
                 operation=operation,
                 by=by,
-                org_id=request.parameter("orgId"),
-                job_id=request.parameter("jobId"),
-                keys=_keys_in(request),
+                **addressed(request),
                 code=code,
                 msg=envelope["msg"],
                 request_id=envelope.get("requestId", ""),
                 changes=changes,
+                fault=fault,
             )
         return Reply(http, envelope)
 
@@ -202,6 +234,20 @@ class Gateway:
         return envelope
 
 
+def operation_of(request: Request) -> str:
+    """What a request asks for: `token/get`, `cancelTask`, …; `unknown` if EnOS has no such call here."""
+    if request.path in {TOKEN_GET, TOKEN_REFRESH}:
+        return request.path.partition("/v2.0/")[2]
+    action = request.parameter("action")
+    return action if request.path == OTA_JOBS and action in _ACTIONS else "unknown"
+
+
+def addressed(request: Request) -> dict[str, Any]:
+    """What an entry of the journal says about whom a write is for."""
+    keys = device_keys(_loads(request.body)) if request.body else None
+    return {"org_id": request.parameter("orgId"), "job_id": request.parameter("jobId"), "keys": keys}
+
+
 def _rejection(refusal: TurnedAwayError) -> dict[str, Any]:
     return {"status": int(refusal.code), "msg": refusal.msg, "business": "apim-token-service", "data": None}
 
@@ -240,7 +286,3 @@ def _loads(body: bytes) -> object:
     except (ValueError, RecursionError):
         return None
     return loaded
-
-
-def _keys_in(request: Request) -> tuple[str, ...] | None:
-    return device_keys(_loads(request.body)) if request.body else None

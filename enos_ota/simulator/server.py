@@ -8,10 +8,12 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from enos_ota.simulator.app import create_app
+from enos_ota.simulator.app import CONNECTION, create_app
 
 if TYPE_CHECKING:
+    from asyncio import BaseTransport
     from collections.abc import Iterator
 
     from enos_ota.simulator.simulator import Simulator
@@ -37,6 +39,15 @@ class Server(uvicorn.Server):
         while not await self.on_tick(ticks // 10):
             ticks += 1
             await asyncio.sleep(_TICK)
+
+
+class _Protocol(H11Protocol):
+    """HTTP that lets the application end the connection: ASGI has no word for it."""
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        """Hand the transport over in the state of every request on this connection."""
+        super().connection_made(transport)  # type: ignore[arg-type] # uvicorn itself is narrower than asyncio
+        self.app_state = {**self.app_state, CONNECTION: transport}
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -67,7 +78,7 @@ def make_server(simulator: Simulator) -> Server:
     config = uvicorn.Config(
         create_app(simulator),
         loop="asyncio",
-        http="h11",
+        http=_Protocol,
         ws="none",
         lifespan="off",
         log_config=None,

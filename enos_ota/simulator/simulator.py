@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from enos_ota.simulator import jobs as ota
 from enos_ota.simulator.codes import RefusedError
+from enos_ota.simulator.faults import Faults, parse_fault
 from enos_ota.simulator.fleet import FleetError, parse_job
 from enos_ota.simulator.gateway import Gateway
 from enos_ota.simulator.journal import Journal
 from enos_ota.simulator.populate import make_apps, make_job, task_values
+from enos_ota.simulator.proxy import Proxy
 from enos_ota.simulator.store import Store
 from enos_ota.simulator.switches import Switches
 from enos_ota.simulator.tokens import Tokens
@@ -24,6 +26,7 @@ from enos_ota.simulator.tokens import Tokens
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from enos_ota.simulator.faults import SetFault
     from enos_ota.simulator.fleet import Fleet
     from enos_ota.simulator.gateway import Reply, Request
     from enos_ota.simulator.journal import Change
@@ -46,7 +49,11 @@ class Simulator:
         fleet: What there is at the start and after `reset`.
         switches: How it behaves at the start and after `reset`; default: as the fleet says.
         clock: Unix time in ms.
-        rng: Source of request ids, tokens and random orders; a seeded one makes a run repeatable.
+        rng: Source of request ids, tokens, random orders and faults by chance; a seeded one makes a run repeatable.
+        faults: Faults at the start and after `reset`, beside those of the fleet; each as `parse_fault` takes it.
+
+    Raises:
+        FaultError: A fault is not one.
     """
 
     def __init__(
@@ -55,15 +62,18 @@ class Simulator:
         switches: Switches | None = None,
         clock: Callable[[], int] = wall_clock,
         rng: random.Random | None = None,
+        faults: Sequence[object] = (),
     ) -> None:
         self.fleet = fleet
         self._clock = clock
         self._rng = rng or random.Random()  # noqa: S311 - ids of a simulator, nothing to guard
+        self._seed = self._rng.getrandbits(64)
+        self._first_faults = [parse_fault(one) for one in (*fleet.faults, *faults)]
         self._first_switches = switches or Switches().changed(fleet.switches)
         self.reset()
 
     def reset(self) -> None:
-        """Back to the start: fleet, switches, journal and counters; tokens given out so far are void."""
+        """Back to the start: fleet, switches, faults, journal and counters; tokens given out so far are void."""
         self.switches = self._first_switches
         self.journal = Journal()
         self._store = Store(self._clock, lambda: self.switches.index_delay)
@@ -77,7 +87,7 @@ class Simulator:
             new_text=self._new_id,
         )
         self._ota = ota.OtaJobs(self._store, switches=lambda: self.switches, clock=self._clock, random=self._rng)
-        self._gateway = Gateway(
+        gateway = Gateway(
             tokens=self._tokens,
             jobs=self._ota,
             orgs=frozenset(self.fleet.orgs),
@@ -86,10 +96,34 @@ class Simulator:
             clock=self._clock,
             new_id=self._new_id,
         )
+        # A source of its own, begun anew at each reset: the same faults befall the same requests.
+        self._faults = Faults(random.Random(f"{self._seed} faults"))  # noqa: S311 - repeatable, nothing to guard
+        for fault in self._first_faults:
+            self._faults.add(fault)
+        self._proxy = Proxy(
+            gateway,
+            self._faults,
+            journal=self.journal,
+            switches=lambda: self.switches,
+            clock=self._clock,
+            new_id=self._new_id,
+        )
 
     def answer(self, request: Request) -> Reply:
-        """Answer a request of the EnOS API."""
-        return self._gateway.answer(request)
+        """Answer a request of the EnOS API; `Reply.kind` tells of a fault that the answer is to suffer."""
+        return self._proxy.answer(request)
+
+    def add_fault(self, data: object) -> SetFault:
+        """Set a fault, given as a mapping or a text. Raises FaultError."""
+        return self._faults.add(parse_fault(data))
+
+    def faults(self) -> list[SetFault]:
+        """The faults that are set, with how often each fired."""
+        return self._faults.all()
+
+    def clear_faults(self, number: int | None = None) -> int:
+        """Take back the fault of this number, or all; how many there were."""
+        return self._faults.clear(number)
 
     def change_switches(self, values: Mapping[str, object]) -> None:
         """Set some switches. Raises SwitchError."""

@@ -32,6 +32,10 @@ def _number(default: float, *, unit: str, says: str) -> Any:
     return field(default=default, metadata={"number": type(default), "unit": unit, "says": says})
 
 
+def _rate(*, unit: str, says: str) -> Any:
+    return field(default="off", metadata={"rate": True, "unit": f"off|{unit}", "says": says})
+
+
 def _text(default: str, *, says: str) -> Any:
     return field(default=default, metadata={"says": says})
 
@@ -65,8 +69,15 @@ class Switches:
     )
     business_http: Literal[200, 400] = _one_of(200, 400, says="HTTP status of a refused call")
     gateway_http: Literal[200, 401] = _one_of(200, 401, says="HTTP status when the gateway turns a call away")
+    throttle: Literal["off"] | float = _rate(
+        unit="requests/s", says="more OTA calls than this are answered with HTTP 429"
+    )
+    throttle_retry_after: int = _number(0, unit="seconds", says="Retry-After in such an answer; 0: no such header")
     clock_skew: float = _number(300.0, unit="seconds", says="how far a timestamp may be off")
     old_token: Literal["lives", "dies"] = _one_of("lives", "dies", says="the old token after a refresh")
+    auth: Literal["token", "legacy", "both"] = _one_of(
+        "token", "legacy", "both", says="schemes that are accepted: signed calls, the old client's token, or either"
+    )
     strict_method: Literal["off", "on"] = _one_of("off", "on", says="accept only the documented HTTP method")
 
     def changed(self, values: Mapping[str, object]) -> Switches:
@@ -108,6 +119,10 @@ def kebab(name: str) -> str:
 
 def _read(known: dataclasses.Field[Any], value: object) -> object:
     """The value of one switch. Texts stand for numbers too, as the command line has nothing else."""
+    if isinstance(value, bool) and {"off", "on"} & {known.default}:
+        value = "on" if value else "off"  # what YAML makes of a bare off and on
+    if known.metadata.get("rate"):
+        return _rate_of(value)
     if choices := known.metadata.get("choices"):
         for choice in choices:
             if not isinstance(value, bool) and (value == choice or value == str(choice)):
@@ -118,6 +133,18 @@ def _read(known: dataclasses.Field[Any], value: object) -> object:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"takes a text that is not empty, not {value!r}")
     return value
+
+
+def _rate_of(value: object) -> float | str:
+    if value == "off":
+        return "off"
+    try:
+        rate = float(_number_of(float, value))
+    except ValueError:
+        rate = 0.0
+    if not rate:
+        raise ValueError(f"takes off or a number greater than 0, not {value!r}")
+    return rate
 
 
 def _number_of(kind: type[int | float], value: object) -> int | float:

@@ -5,6 +5,8 @@ Codes and rules are documented [D] unless said otherwise. Who reads the bodies a
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hmac
 from collections import deque
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from enos_ota.simulator.switches import Switches
 
 _LONGEST_TIMESTAMP: Final = 16
+_LEGACY_BYTES: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +103,22 @@ class Tokens:
         return new.text, self._seconds_left(new)
 
     def check(self, headers: Mapping[str, str], query: Iterable[tuple[str, str]], body: bytes) -> App:
-        """Who signed this call.
+        """Who makes this call, by the schemes that the switch `auth` accepts.
 
         Raises:
-            TurnedAwayError: 1202 a header is missing, 1203 the token is unknown or expired, 1004 the timestamp is
-                no number or too far off, 1003 the signature is wrong. Which code goes with which is our choice [U].
+            TurnedAwayError: 1202 a header is missing, 1203 the token is unknown, expired or of a scheme that is not
+                accepted, 1004 the timestamp is no number or too far off, 1003 the signature is wrong. Which code goes
+                with which is our choice [U].
         """
+        accepted = self._switches().auth
+        if accepted != "token" and _is_legacy(headers):
+            # Only the vendor can read who it is [S]; the first application has to do.
+            return next(iter(self._apps.values()))
+        if accepted == "legacy":
+            raise TurnedAwayError(TokenCode.TOKEN_EXPIRED, "access token is expired or does not exist")
+        return self._check_signed(headers, query, body)
+
+    def _check_signed(self, headers: Mapping[str, str], query: Iterable[tuple[str, str]], body: bytes) -> App:
         token_text = headers.get("apim-accesstoken", "")
         timestamp = headers.get("apim-timestamp", "")
         given = headers.get("apim-signature", "")
@@ -169,6 +182,16 @@ class Tokens:
 
     def _seconds_left(self, token: Token) -> int:
         return (token.dies - self._clock()) // 1000
+
+
+def _is_legacy(headers: Mapping[str, str]) -> bool:
+    """Whether the token is one of the old scheme: 256 encrypted bytes in base64, and no signature [S]."""
+    if headers.get("apim-signature"):
+        return False
+    try:
+        return len(base64.b64decode(headers.get("apim-accesstoken", ""), validate=True)) == _LEGACY_BYTES
+    except (binascii.Error, ValueError):
+        return False
 
 
 def _text(body: Mapping[str, object], name: str) -> str:

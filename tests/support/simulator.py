@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -126,23 +127,49 @@ class RunningSimulator:
         """End every access token now."""
         self.control("POST", "tokens/expire")
 
+    def fault(self, what: str, *operations: str, **settings: object) -> int:
+        """Set a fault and give its id: `fault("close-after", "cancelTask", nth=3)`; without operations it is any.
+
+        `what`: latency (`seconds`: a number or a pair), throttle (`retryAfter`, `envelope`), error (`status`,
+        `envelope`, `code`, `processed`), html (`status`, `processed`), close-before, close-after, truncate, cut.
+        When: `nth` counted from now, or `probability`, else each; at most `times`. docs/simulator.md has it all.
+        """
+        told = {"what": what, **settings} | ({"operations": list(operations)} if operations else {})
+        number: int = self.control("POST", "faults", told)["id"]
+        return number
+
+    def clear_faults(self) -> None:
+        """From now on nothing goes wrong."""
+        self.control("DELETE", "faults")
+
+    def fired(self) -> dict[str, int]:
+        """How often each fault befell a request, since the start or the last reset: `{"cancelTask close-after": 1}`."""
+        faults: dict[str, int] = self.control("GET", "counters")["faults"]
+        return faults
+
     def reset(self) -> None:
-        """Back to the start: fleet, switches, journal, counters; tokens given out are void."""
+        """Back to the start: fleet, switches, faults, journal, counters; tokens given out are void."""
         self.control("POST", "reset")
 
 
 @contextlib.contextmanager
 def running_simulator(
-    fleet: dict[str, Any] | None = None, *, clock: Callable[[], int] = wall_clock, **switches: object
+    fleet: dict[str, Any] | None = None,
+    *,
+    clock: Callable[[], int] = wall_clock,
+    seed: int | None = None,
+    **switches: object,
 ) -> Iterator[RunningSimulator]:
     """A simulator in a thread of this process, with `SMALL_FLEET` if no fleet is given. It is gone at the end.
 
-    With a clock of the test's own (Unix ms), waiting for the simulator takes no time.
+    With a clock of the test's own (Unix ms), waiting for the simulator takes no time. With a seed, everything that goes
+    by chance comes out the same again.
     """
     content = SMALL_FLEET if fleet is None else fleet
     parsed = parse_fleet(content | {"switches": {**content.get("switches", {}), **switches}})
     listening = listen("127.0.0.1", 0)
-    server = make_server(Simulator(parsed, clock=clock))
+    rng = random.Random(seed)  # noqa: S311 - repeatable, nothing to guard
+    server = make_server(Simulator(parsed, clock=clock, rng=rng))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="simulator")
     app = parsed.apps[0]
     running = RunningSimulator(url_of(listening), parsed.orgs[0], app.app_key, app.app_secret, os.getpid())

@@ -50,6 +50,22 @@ def test_a_fleet_and_switches_are_taken_and_the_command_line_wins(tmp_path: Path
     assert (jobs, switches["maxPage"], switches["maxKeys"], switches["cancelledAs"]) == (["j"], 60, 7, "canceled")
 
 
+def test_faults_of_the_command_line_and_of_the_fleet_are_set(tmp_path: Path) -> None:
+    fleet = tmp_path / "fleet.yaml"
+    fleet.write_text("faults: [throttle get]\n")
+    with simulator_process("--fleet", str(fleet), "--fault", "cut stop nth=2", "--fault", "html") as simulator:
+        faults = simulator.control("GET", "faults")["faults"]
+    assert [fault["what"] for fault in faults] == ["throttle", "cut", "html"]
+
+
+def test_with_a_seed_the_same_comes_out_again() -> None:
+    ids = []
+    for _ in range(2):
+        with simulator_process("--seed", "7") as simulator:
+            ids.append(requests.get(simulator.url, timeout=9).json()["requestId"])
+    assert ids[0] == ids[1]
+
+
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_it_prints_exports_for_a_shell_and_ends_quietly(started: subprocess.Popen[str], end: signal.Signals) -> None:
     assert started.stdout
@@ -122,6 +138,10 @@ def test_json_is_one_line(tmp_path: Path) -> None:
     ("arguments", "error"),
     [
         (["--fleet", "none.yaml"], "Error: the fleet cannot be used:\nnone.yaml: No such file or directory\n"),
+        (
+            ["--fault", "throttle nth=0"],
+            "Error: a fault cannot be used: nth: Input should be greater than or equal to 1\n",
+        ),
         (["--index-delay", "soon"], "Error: --index-delay takes a number that is not negative, not 'soon'\n"),
     ],
 )
@@ -130,7 +150,7 @@ def test_wrong_usage_is_told_and_exits_2(arguments: list[str], error: str) -> No
     assert (done.returncode, done.stdout, done.stderr) == (2, "", error)
 
 
-@pytest.mark.parametrize("option", ["--throttle", "--cancel-published", "--cancel-mode=x", "--port=99999"])
+@pytest.mark.parametrize("option", ["--latency", "--cancel-published", "--cancel-mode=x", "--port=99999"])
 def test_an_option_that_is_not_built_or_out_of_range_is_refused(option: str) -> None:
     assert run(option, "1").returncode == 2
 

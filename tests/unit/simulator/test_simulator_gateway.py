@@ -175,6 +175,8 @@ def test_a_write_is_in_the_journal_with_how_each_task_changed(caller: Caller) ->
             }
             for key, status in (("dk-07", "published"), ("dk-01", "init"))
         ],
+        "processed": True,
+        "fault": "",
     }
 
 

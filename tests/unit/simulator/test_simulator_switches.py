@@ -23,8 +23,11 @@ DOCUMENTED: dict[str, list[str | int]] = {
     "job-initial": ["stopped", "started"],
     "business-http": [200, 400],
     "gateway-http": [200, 401],
+    "throttle": ["off", 5],
+    "throttle-retry-after": [0, 2],
     "clock-skew": [300, 10],
     "old-token": ["lives", "dies"],
+    "auth": ["token", "legacy", "both"],
     "strict-method": ["off", "on"],
 }
 VALUES = [(name, value) for name, values in DOCUMENTED.items() for value in values]
@@ -65,6 +68,9 @@ def test_each_value_is_taken_under_each_spelling(name: str, value: object, spell
         ("max_keys", True, "max_keys takes a whole number that is not negative, not True"),
         ("cancelledMarker", " ", "cancelledMarker takes a text that is not empty, not ' '"),
         ("cancelledMarker", 5, "cancelledMarker takes a text that is not empty, not 5"),
+        ("throttle", 0, "throttle takes off or a number greater than 0, not 0"),
+        ("throttle", "fast", "throttle takes off or a number greater than 0, not 'fast'"),
+        ("throttle", True, "throttle takes off or a number greater than 0, not 'on'"),
         ("canselMode", "atomic", "canselMode: there is no such switch; did you mean cancelMode?"),
         ("cansel-mode", "atomic", "cansel-mode: there is no such switch; did you mean cancelMode?"),
     ],
@@ -81,7 +87,12 @@ def test_all_wrong_switches_are_named_at_once_and_nothing_is_changed() -> None:
     assert [problem.split()[0] for problem in caught.value.problems] == ["cancelMode", "zzz:"]
 
 
-@pytest.mark.parametrize("name", ["cancel-published", "auto-retry-cancelled", "throttle", "auth", "latency"])
+@pytest.mark.parametrize("name", ["cancel-published", "auto-retry-cancelled", "latency"])
 def test_a_switch_that_is_not_built_is_not_accepted(name: str) -> None:
     with pytest.raises(SwitchError, match="there is no such switch"):
         Switches().changed({name: "on"})
+
+
+@pytest.mark.parametrize(("value", "meant"), [(False, "off"), (True, "on")])
+def test_a_bare_off_or_on_in_yaml_is_understood(value: object, meant: str) -> None:
+    assert Switches().changed({"strictMethod": value}).strict_method == meant

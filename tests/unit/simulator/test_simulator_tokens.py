@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from tests.support.simulator import JOB, SMALL_FLEET
@@ -184,3 +186,37 @@ def test_tokens_can_be_ended_from_outside(caller: Caller) -> None:
     caller.token()
     assert caller.simulator.expire_tokens() == 1
     assert caller.call("get", jobId=JOB)["status"] == 1203
+
+
+LEGACY = {
+    "apim-accesstoken": base64.b64encode(bytes(256)).decode(),
+    "apim-timestamp": "",
+    "apim-signature": "",
+}
+
+
+@pytest.mark.parametrize(("auth", "signed", "legacy"), [("token", 0, 1202), ("legacy", 1203, 0), ("both", 0, 0)])
+def test_which_scheme_is_accepted_goes_by_its_switch(auth: str, signed: int, legacy: int) -> None:
+    caller = make_caller(SMALL_FLEET, auth=auth)
+    query = {"action": "get", "orgId": caller.org_id, "jobId": JOB}
+    codes = [
+        reply.body.get("code", reply.body.get("status"))
+        for reply in (caller.send(query), caller.send(query, headers=LEGACY))
+    ]
+    assert codes == [signed, legacy]
+
+
+def test_a_caller_of_the_legacy_scheme_is_the_first_application() -> None:
+    caller = make_caller(SMALL_FLEET, auth="legacy")
+    caller.send({"action": "stop", "orgId": caller.org_id, "jobId": JOB}, headers=LEGACY)
+    (entry,) = caller.simulator.journal.entries
+    assert (entry.by, entry.code) == (caller.app_key, 0)
+
+
+@pytest.mark.parametrize("token", ["", "ä", "AAAA", "not base64 at all", base64.b64encode(bytes(255)).decode()])
+def test_what_is_no_token_of_the_legacy_scheme_is_turned_away(token: str) -> None:
+    caller = make_caller(SMALL_FLEET, auth="legacy")
+    reply = caller.send(
+        {"action": "get", "orgId": caller.org_id, "jobId": JOB}, headers=LEGACY | {"apim-accesstoken": token}
+    )
+    assert reply.body["status"] == 1203
