@@ -26,6 +26,7 @@ from enos_ota.enos.expressions import is_quotable
 from enos_ota.enos.gateway import check_gateway
 from enos_ota.enos.models import Job, JobStatus, Page, Task, TaskStatus
 from enos_ota.enos.retry import RetryPolicy
+from enos_ota.enos.watch import WriteWatch
 
 __all__ = [
     "SYSTEM_CLOCK",
@@ -56,6 +57,7 @@ __all__ = [
     "Timeout",
     "TransportError",
     "UnquotableValue",
+    "WriteWatch",
     "check_gateway",
     "is_quotable",
 ]

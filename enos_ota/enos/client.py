@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random as _random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from enos_ota.enos.auth import Credentials
+    from enos_ota.enos.watch import WriteWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ class EnosClient:
             raise ConfigurationError("The organization id is empty; set enos:orgId or ENOS_ORG_ID.")
         if ca_bundle is not None:
             check_ca_bundle(ca_bundle)
+        self._owner = True
         self._transport = Transport(
             self.gateway,
             credentials,
@@ -212,10 +215,25 @@ class EnosClient:
         """
         return self._task_page(job_id, _task_expression(job_id, device_keys, statuses), page_no, page_size)
 
-    def cancel_tasks(self, job_id: str, device_keys: Sequence[str]) -> str:
+    def count_tasks(
+        self,
+        job_id: str,
+        *,
+        device_keys: Collection[str] | None = None,
+        statuses: Collection[TaskStatus] | None = None,
+    ) -> int | None:
+        """How many tasks `search_tasks` would find, for one request; None if EnOS does not say.
+
+        Raises:
+            UnquotableValue: a key cannot be searched for.
+            ValueError: UNKNOWN is no status to search for.
+        """
+        return self._task_page(job_id, _task_expression(job_id, device_keys, statuses), 1, 1).total_size
+
+    def cancel_tasks(self, job_id: str, device_keys: Sequence[str], *, watch: WriteWatch | None = None) -> str:
         """Cancel the tasks of these devices, all of them init or published; returns EnOS's requestId.
 
-        Whether a refusal leaves all tasks as they were is unknown [U].
+        Whether a refusal leaves all tasks as they were is unknown [U]. `watch` is told of each attempt.
 
         Raises:
             JobNotFound: there is no such job.
@@ -224,10 +242,12 @@ class EnosClient:
             InvalidArgument: perhaps a device without a task in the job, or too many devices [U].
             ValueError: no device key, or an empty one; nothing was sent.
         """
-        return self._write(CANCEL_TASKS, job_id, device_keys)
+        return self._write(CANCEL_TASKS, job_id, device_keys, watch)
 
-    def retry_tasks(self, job_id: str, device_keys: Sequence[str]) -> str:
+    def retry_tasks(self, job_id: str, device_keys: Sequence[str], *, watch: WriteWatch | None = None) -> str:
         """Push the firmware to these devices again, all of whose tasks are failed; returns EnOS's requestId.
+
+        `watch` is told of each attempt.
 
         Raises:
             JobNotFound: there is no such job.
@@ -235,11 +255,32 @@ class EnosClient:
             TasksNotRetryable: at least one task is in another state.
             ValueError: no device key, or an empty one; nothing was sent.
         """
-        return self._write(RETRY_TASKS, job_id, device_keys)
+        return self._write(RETRY_TASKS, job_id, device_keys, watch)
+
+    def pause_left(self) -> float:
+        """Seconds until a pause that EnOS asked for is over, during which no request of this client leaves; or 0."""
+        return self._transport.pause_left()
+
+    def waiting_by(self, sleep: Callable[[float], None]) -> Self:
+        """The same client, token, pace, retry budget and connections included, which waits in another way.
+
+        Args:
+            sleep: called with seconds for every wait, in the thread of the call, in place of the clock's `sleep`. It
+                may raise to end the wait: what it raises is passed on and nothing more is sent. A call that writes was
+                not processed then: it is only ever repeated when the attempts before surely were not.
+
+        Returns:
+            A view. Closing it does nothing; closing this client closes it.
+        """
+        view = copy.copy(self)
+        view._transport = self._transport.waiting_by(sleep)  # noqa: SLF001 - another of our own
+        view._owner = False  # noqa: SLF001 - the same
+        return view
 
     def close(self) -> None:
         """Close all connections; the client cannot be used afterwards."""
-        self._transport.close()
+        if self._owner:
+            self._transport.close()
 
     def __enter__(self) -> Self:
         return self
@@ -250,7 +291,7 @@ class EnosClient:
     def __repr__(self) -> str:
         return f"EnosClient({self.gateway!r}, {self.org_id!r}, [secure])"
 
-    def _write(self, operation: Operation, job_id: str, device_keys: Sequence[str]) -> str:
+    def _write(self, operation: Operation, job_id: str, device_keys: Sequence[str], watch: WriteWatch | None) -> str:
         _refuse_single_text(device_keys)
         keys = list(dict.fromkeys(device_keys))  # EnOS takes them as a set [S]
         if not keys or not all(keys):
@@ -258,7 +299,7 @@ class EnosClient:
             raise ValueError(f"{operation.name} needs device keys, none of them empty")
         devices = "1 device" if len(keys) == 1 else f"{len(keys)} devices"
         call = self._call(operation, f"{devices} of job {job_id}", {"jobId": job_id}, {"deviceKeys": keys})
-        return self._transport.call(call).request_id
+        return self._transport.call(call, watch).request_id
 
     def _task_page(self, job_id: str, expression: str | None, page_no: int, page_size: int) -> Page[Task]:
         if expression is None:

@@ -1,12 +1,29 @@
-"""The pace of a client: one limiter for all its threads."""
+"""The pace of a client: one limiter for all its threads. It decides; waiting is left to those who ask."""
 
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from enos_ota.enos.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One request may leave now."""
+
+    number: int
+    """Counts up, so that answers can be told apart by when their requests left."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """Nobody may send now."""
+
+    seconds: float
+    """How long to wait before asking again."""
 
 
 class Limiter:
@@ -17,7 +34,7 @@ class Limiter:
 
         Args:
             max_requests_per_second: None for no limit.
-            clock: what tells the time and waits.
+            clock: what tells the time.
 
         Raises:
             ValueError: a rate that is not positive.
@@ -27,8 +44,20 @@ class Limiter:
         self._interval = 1 / max_requests_per_second if max_requests_per_second else 0.0
         self._clock = clock
         self._lock = threading.Lock()
-        self._next = 0.0
+        self._number = 0
+        self._last = float("-inf")
         self._paused_until = 0.0
+
+    def take(self) -> Turn | NotYet:
+        """A turn for one request, or how long there is none."""
+        with self._lock:
+            now = self._clock.monotonic()
+            start = max(self._last + self._interval, self._paused_until)
+            if start > now:
+                return NotYet(start - now)
+            self._last = now
+            self._number += 1
+            return Turn(self._number)
 
     def pause(self, seconds: float) -> None:
         """Nobody sends for this long from now; a longer pause that is under way stays."""
@@ -39,17 +68,3 @@ class Limiter:
         """Seconds until the server's pause is over, 0 when there is none."""
         with self._lock:
             return max(0.0, self._paused_until - self._clock.monotonic())
-
-    def wait(self) -> None:
-        """Return when one more request may leave. A pause that begins while waiting is kept as well."""
-        while (delay := self._take()) > 0:
-            self._clock.sleep(delay)
-
-    def _take(self) -> float:
-        with self._lock:
-            now = self._clock.monotonic()
-            start = max(self._next, self._paused_until)
-            if start > now:
-                return start - now
-            self._next = now + self._interval
-            return 0.0

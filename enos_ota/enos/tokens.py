@@ -12,8 +12,12 @@ from enos_ota.enos.errors import AuthenticationError, EnosError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeAlias
 
     from enos_ota.enos.clock import Clock
+    from enos_ota.enos.limiter import NotYet
+
+    Ask: TypeAlias = "Callable[[Token | None], Token | EnosError | NotYet]"
 
 EARLY: Final = 600.0
 """Seconds before its end when a token is refreshed, as EnOS's integration SDK does [S]; a quarter of it if shorter."""
@@ -33,70 +37,75 @@ class Token:
 
 
 class TokenSource:
-    """Hands out the current token; at most one thread asks the token service at any time, the others wait for it."""
+    """Keeps the current token; at most one thread asks the token service at any time.
 
-    def __init__(self, get: Callable[[], Token], refresh: Callable[[Token], Token], clock: Clock) -> None:
-        """Nothing is asked for until the first `current`.
+    Its lock is held while a request is under way, never during a wait: whoever must wait before asking does so in a way
+    of its own, and may be interrupted without keeping the others.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        """Nothing is asked for until the first `obtain`.
 
         Args:
-            get: asks the token service for a token; retries as it sees fit.
-            refresh: asks it for a new one in place of a token that is still valid; once.
             clock: tells when a token is due.
         """
-        self._get = get
-        self._refresh = refresh
         self._clock = clock
         self._lock = threading.Lock()
         self._token: Token | None = None
         self._due = self._end = 0.0
         self._refused: AuthenticationError | None = None
 
-    def current(self) -> Token:
-        """A token that should be valid.
+    def at_hand(self, rejected: Token | None = None) -> Token | None:
+        """A token that should be valid, other than the one the gateway rejected; None when one must be asked for."""
+        with self._lock:
+            known = self._token
+            return known if known is not rejected and self._clock.monotonic() < self._due else None
 
-        Raises:
-            EnosError: the token service gave none.
+    def obtain(self, ask: Ask, rejected: Token | None = None) -> Token | EnosError | NotYet:
+        """A token that should be valid, asked for once if need be.
+
+        Several threads with the same rejected token get one new one.
+
+        Args:
+            ask: makes one attempt, without waiting: to get a token, or to refresh the one given.
+            rejected: the token that the gateway did not take.
+
+        Returns:
+            The token; or why there is none; or how long to wait before another attempt.
         """
         with self._lock:
-            now = self._clock.monotonic()
-            if self._token is None or now >= self._end:
-                return self._get_new()
+            known, now = self._token, self._clock.monotonic()
+            if known is None or known is rejected or now >= self._end:
+                return self._get_new(ask)
             if now >= self._due:
-                self._renew(self._token)
-            return self._token
+                # Asking token/get again before expiry would only return the same token [D].
+                return self._renew(known, ask)
+            return known
 
-    def replace(self, rejected: Token) -> Token:
-        """Another token than the one the gateway rejected; several threads with the same rejected one get one new one.
-
-        Raises:
-            EnosError: the token service gave none.
-        """
-        with self._lock:
-            if self._token is None or self._token is rejected:
-                return self._get_new()
-            return self._token
-
-    def _get_new(self) -> Token:
+    def _get_new(self, ask: Ask) -> Token | EnosError | NotYet:
         if self._refused is not None:
             # Credentials do not change during a client's life: asking again would only get an application locked.
-            raise copy.copy(self._refused)
+            return copy.copy(self._refused)
         self._token = None
-        try:
-            token = self._get()
-        except AuthenticationError as error:
-            if error.code in _WRONG_CREDENTIALS:
-                self._refused = copy.copy(error)
-            raise
-        self._keep(token)
-        return token
+        outcome = ask(None)
+        if isinstance(outcome, Token):
+            self._keep(outcome)
+        elif isinstance(outcome, AuthenticationError) and outcome.code in _WRONG_CREDENTIALS:
+            self._refused = copy.copy(outcome)
+        return outcome
 
-    def _renew(self, token: Token) -> None:
-        # Asking token/get again before expiry would only return the same token [D].
+    def _renew(self, known: Token, ask: Ask) -> Token | NotYet:
         try:
-            self._keep(self._refresh(token))
+            outcome = ask(known)
         except EnosError as error:
+            outcome = error
+        if isinstance(outcome, EnosError):
             self._due = min(self._clock.monotonic() + PAUSE, self._end)
-            _LOGGER.debug("token/refresh failed, the old token serves on: %s", error)
+            _LOGGER.debug("token/refresh failed, the old token serves on: %s", outcome)
+            return known
+        if isinstance(outcome, Token):
+            self._keep(outcome)
+        return outcome
 
     def _keep(self, token: Token) -> None:
         now = self._clock.monotonic()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
 from enos_ota.enos.answers import Answer, Envelope, classify, invalid, is_token_rejection, parse_retry_after
@@ -14,6 +15,7 @@ from enos_ota.enos.auth import Timestamps, encryption, sign
 from enos_ota.enos.connections import Session
 from enos_ota.enos.errors import EnosError, Throttled
 from enos_ota.enos.failures import LOWER_LAYERS, error_for, lost
+from enos_ota.enos.limiter import NotYet
 from enos_ota.enos.models import whole_number
 from enos_ota.enos.operations import GET_TOKEN, REFRESH_TOKEN, Call, Operation
 from enos_ota.enos.retry import RetryBudget, RetryPolicy, asked_wait, backoff, may_be_sent_again
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
 
     from enos_ota.enos.auth import Credentials
     from enos_ota.enos.clock import Clock
-    from enos_ota.enos.limiter import Limiter
+    from enos_ota.enos.limiter import Limiter, Turn
+    from enos_ota.enos.watch import WriteWatch
 
+_T = TypeVar("_T")
 _LOGGER: Final = logging.getLogger("enos_ota.enos")
 MAX_ANSWER: Final = 64 * 1024 * 1024
 """The largest answer that is read, in bytes, decompressed."""
@@ -52,7 +56,10 @@ class _Message(NamedTuple):
 
 
 class Transport:
-    """What all threads of a client share: token, pace, budget, timestamps; and a session for each of them."""
+    """What all threads of a client share: token, pace, budget, timestamps; and a session for each of them.
+
+    Every wait goes through one function and is made with no lock held, so that it may be ended by an exception.
+    """
 
     def __init__(
         self,
@@ -80,14 +87,25 @@ class Transport:
         self._adapter = adapter
         self._budget = RetryBudget(retry.budget)
         self._timestamps = Timestamps(clock)
-        self._tokens = TokenSource(self._get_token, self._refresh_token, clock)
+        self._tokens = TokenSource(clock)
+        self._sleep: Callable[[float], None] = clock.sleep
         self._local = threading.local()
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
         self._sessions_lock = threading.Lock()
-        self._closed = False
+        self._closed = threading.Event()
 
-    def call(self, call: Call) -> Envelope:
+    def waiting_by(self, sleep: Callable[[float], None]) -> Transport:
+        """The same transport, with nothing of its own but how it waits."""
+        view = copy.copy(self)
+        view._sleep = sleep  # noqa: SLF001 - another of our own
+        return view
+
+    def call(self, call: Call, watch: WriteWatch | None = None) -> Envelope:
         """Make a signed call, as often as is safe and useful.
+
+        Args:
+            call: what to ask for.
+            watch: told of each attempt; for a call that writes.
 
         Raises:
             EnosError: it did not succeed.
@@ -96,35 +114,36 @@ class Transport:
 
         def send(attempt: int) -> Envelope | EnosError:
             nonlocal renewed
-            token = self._tokens.current()
-            outcome = self._send(call, attempt, lambda: self._signed(call, token))
+            token = self._current_token()
+            outcome = self._send(call, attempt, token, watch)
             if isinstance(outcome, EnosError) and is_token_rejection(outcome) and not renewed:
                 renewed = True
-                token = self._tokens.replace(token)
-                outcome = self._send(call, attempt, lambda: self._signed(call, token))
+                outcome = self._send(call, attempt, self._current_token(rejected=token), watch)
             return outcome
 
-        return self._repeat(call, send, self._retry.attempts)
+        return self._repeat(send, writes=call.operation.writes)
+
+    def pause_left(self) -> float:
+        """Seconds until the pause that EnOS asked for is over."""
+        return self._limiter.pause_left()
 
     def close(self) -> None:
         """Close the connections of all threads."""
-        self._closed = True
+        self._closed.set()
         with self._sessions_lock:
             sessions = list(self._sessions)
         for session in sessions:
             session.close()
 
-    def _repeat(self, call: Call, send: Callable[[int], Envelope | EnosError], attempts: int) -> Envelope:
+    def _repeat(self, send: Callable[[int], _T | EnosError], *, writes: bool) -> _T:
         attempt = 1
         taken = 0  # retries from the budget
         while isinstance(outcome := send(attempt), EnosError):
             wait = asked_wait(outcome)
-            if wait is not None:
-                self._limiter.pause(wait)
             if (
-                attempt >= attempts
+                attempt >= self._retry.attempts
                 or (wait or 0) > self._retry.patience
-                or not may_be_sent_again(outcome, writes=call.operation.writes)
+                or not may_be_sent_again(outcome, writes=writes)
                 # Throttling has a pace of its own; the budget is for outages.
                 or not (isinstance(outcome, Throttled) or self._budget.take())
             ):
@@ -133,30 +152,36 @@ class Transport:
                 raise outcome
             taken += not isinstance(outcome, Throttled)
             if not wait:  # "Retry-After: 0" names no pace either
-                self._clock.sleep(backoff(self._retry, attempt, self._random()))
+                self._sleep(backoff(self._retry, attempt, self._random()))
             attempt += 1
         self._budget.give_back(taken)
         return outcome
 
-    def _get_token(self) -> Token:
-        call = Call(GET_TOKEN)
-        envelope = self._repeat(call, lambda attempt: self._ask_token(call, attempt, {}), self._retry.attempts)
-        return self._token(call, envelope)
+    def _current_token(self, rejected: Token | None = None) -> Token:
+        if token := self._tokens.at_hand(rejected):
+            return token
 
-    def _refresh_token(self, token: Token) -> Token:
-        call = Call(REFRESH_TOKEN)
-        # Once: the token at hand is still good, and every thread waits for this.
-        more = {"accessToken": token.text}
-        return self._token(call, self._repeat(call, lambda attempt: self._ask_token(call, attempt, more), 1))
+        def send(attempt: int) -> Token | EnosError:
+            while True:
+                outcome = self._tokens.obtain(lambda old: self._ask_token(old, attempt), rejected)
+                if not isinstance(outcome, NotYet):
+                    return outcome
+                self._sleep(outcome.seconds)
 
-    def _ask_token(self, call: Call, attempt: int, more: dict[str, str]) -> Envelope | EnosError:
-        def message() -> _Message:
-            key, timestamp = self._credentials.app_key, self._timestamps.take()
-            proof = encryption(key, self._credentials.app_secret, timestamp)
-            body = json_body({"appKey": key, "encryption": proof, "timestamp": timestamp, **more})
-            return _Message({}, body, (proof, *more.values()))
+        return self._repeat(send, writes=False)
 
-        return self._send(call, attempt, message)
+    def _ask_token(self, old: Token | None, attempt: int) -> Token | EnosError | NotYet:
+        """One attempt to get a token, or a new one in place of an old one that is still good."""
+        call = Call(REFRESH_TOKEN if old else GET_TOKEN)
+        turn = self._turn(call)
+        if isinstance(turn, NotYet):
+            return turn
+        key, timestamp = self._credentials.app_key, self._timestamps.take()
+        proof = encryption(key, self._credentials.app_secret, timestamp)
+        more = {"accessToken": old.text} if old else {}
+        body = json_body({"appKey": key, "encryption": proof, "timestamp": timestamp, **more})
+        outcome = self._attempt(call, attempt, _Message({}, body, (proof, *more.values())))
+        return outcome if isinstance(outcome, EnosError) else self._token(call, outcome)
 
     @staticmethod
     def _token(call: Call, envelope: Envelope) -> Token:
@@ -172,24 +197,50 @@ class Transport:
         headers = {"apim-accesstoken": token.text, "apim-timestamp": str(timestamp), "apim-signature": signature}
         return _Message(headers, call.body, (token.text, signature))
 
-    def _send(self, call: Call, attempt: int, prepare: Callable[[], _Message]) -> Envelope | EnosError:
-        """One attempt; failures are values here, raised where no exception of a layer below is around."""
+    def _turn(self, call: Call) -> Turn | NotYet:
+        """Whether a request may leave now.
+
+        Raises:
+            Throttled: there is a pause too long to wait for.
+        """
         if (left := self._limiter.pause_left()) > self._retry.patience:
-            return Throttled(
+            raise Throttled(
                 f"EnOS asked for a pause that has {left:.0f} s to go; {call.what} was not sent. Try again later.",
                 operation=call.operation.name,
                 retry_after=left,
             )
-        self._limiter.wait()
-        if call.operation.writes and self._before_write:
-            self._before_write()
-        message = prepare()  # only now, so that the timestamp is fresh
+        return self._limiter.take()
+
+    def _send(self, call: Call, attempt: int, token: Token, watch: WriteWatch | None) -> Envelope | EnosError:
+        """One attempt, when it is its turn."""
+        while isinstance(turn := self._turn(call), NotYet):
+            self._sleep(turn.seconds)
+        if not call.operation.writes:
+            return self._attempt(call, attempt, self._signed(call, token))
+        if watch:
+            watch.before()
+        try:
+            if self._before_write:
+                self._before_write()
+            outcome = self._attempt(call, attempt, self._signed(call, token))
+        except EnosError as error:
+            if watch:
+                watch.after(error)
+            raise
+        if watch:
+            watch.after(outcome if isinstance(outcome, EnosError) else outcome.request_id)
+        return outcome
+
+    def _attempt(self, call: Call, attempt: int, message: _Message) -> Envelope | EnosError:
+        """Send once; failures are values here, raised where no exception of a layer below is around."""
         started = self._clock.monotonic()
         answer = self._exchange(call, message.headers, message.body)
         if isinstance(answer, Answer):
             outcome = classify(answer, call, (self._credentials.app_secret, *message.secrets))
         else:
             outcome = answer
+        if isinstance(outcome, EnosError) and (asked := asked_wait(outcome)):
+            self._limiter.pause(asked)
         self._log(call.operation, attempt, outcome, self._clock.monotonic() - started)
         return outcome
 
@@ -228,7 +279,7 @@ class Transport:
         )
 
     def _session(self) -> Session:
-        if self._closed:
+        if self._closed.is_set():
             raise RuntimeError("the client is closed")
         session: Session | None = getattr(self._local, "session", None)
         if session is None:

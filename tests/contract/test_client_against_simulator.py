@@ -190,3 +190,10 @@ def test_threads_work_with_one_token(simulator: RunningSimulator) -> None:
 
     assert simulator.counters() == {"token/get": 1, "cancelTask": 7}
     assert {entry["code"] for entry in simulator.journal()} == {0}
+
+
+def test_tasks_are_counted(simulator: RunningSimulator) -> None:
+    with connect(simulator) as client:
+        counts = [client.count_tasks(JOB), client.count_tasks(JOB, statuses=[TaskStatus.INIT, TaskStatus.PUBLISHED])]
+
+    assert counts == [11, 7]

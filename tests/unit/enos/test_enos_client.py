@@ -207,3 +207,23 @@ def test_a_client_is_not_made_from_unusable_settings(gateway: str, org_id: str) 
 def test_a_timeout_needs_two_positive_halves(half: str, seconds: Any) -> None:
     with pytest.raises(ValueError, match=rf"^{half} must be a positive number of seconds$"):
         Timeout(**{"connect": 5, "read": 30, half: seconds})
+
+
+@pytest.mark.parametrize(("total", "count"), [(84_000, 84_000), (None, None)])
+def test_tasks_are_counted_with_one_row_of_one_page(connect: Connect, total: int | None, count: int | None) -> None:
+    with ScriptedServer([rows({"taskId": "t", "jobId": "j"}, total=total, page_size=1)]) as server:
+        found = connect(server).count_tasks("j", statuses=[TaskStatus.INIT, TaskStatus.PUBLISHED])
+
+    (sent,) = server.calls
+    assert found == count
+    assert sent.json() == {
+        "expression": "jobId = 'j' and status in ('init', 'published')",
+        "pagination": {"pageNo": 1, "pageSize": 1},
+    }
+
+
+def test_of_no_device_there_are_no_tasks_to_count(connect: Connect) -> None:
+    with ScriptedServer() as server:
+        found = connect(server).count_tasks("j", device_keys=[])
+
+    assert (found, server.names) == (0, [])

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota.enos import AnswerLost, AuthenticationError
+from enos_ota.enos import AnswerLost, AuthenticationError, EnosError
+from enos_ota.enos.limiter import NotYet
 from enos_ota.enos.tokens import Token, TokenSource
 
 if TYPE_CHECKING:
@@ -20,23 +21,34 @@ class Service:
     def __init__(self, lifetime: float = 7200) -> None:
         self.lifetime = lifetime
         self.asked: list[str] = []
-        self.failure: Exception | None = None
+        self.failure: EnosError | NotYet | None = None
 
-    def get(self) -> Token:
-        return self._give("get")
-
-    def refresh(self, _: Token) -> Token:
-        return self._give("refresh")
-
-    def _give(self, operation: str) -> Token:
-        self.asked.append(operation)
-        if self.failure:
-            raise self.failure
-        return Token(f"token-{len(self.asked)}", self.lifetime)
+    def ask(self, old: Token | None) -> Token | EnosError | NotYet:
+        self.asked.append("refresh" if old else "get")
+        return self.failure or Token(f"token-{len(self.asked)}", self.lifetime)
 
 
-def source(service: Service, clock: FakeClock) -> TokenSource:
-    return TokenSource(service.get, service.refresh, clock)
+class Source:
+    """A token source and the service it asks."""
+
+    def __init__(self, service: Service, clock: FakeClock) -> None:
+        self.service = service
+        self.tokens = TokenSource(clock)
+
+    def current(self) -> Token:
+        return self.replace(None)
+
+    def replace(self, rejected: Token | None) -> Token:
+        outcome = self.obtain(rejected)
+        assert isinstance(outcome, Token)
+        return outcome
+
+    def obtain(self, rejected: Token | None = None) -> Token | EnosError | NotYet:
+        return self.tokens.at_hand(rejected) or self.tokens.obtain(self.service.ask, rejected)
+
+
+def source(service: Service, clock: FakeClock) -> Source:
+    return Source(service, clock)
 
 
 def test_nothing_is_asked_before_a_token_is_needed(clock: FakeClock) -> None:
@@ -125,11 +137,9 @@ def test_refused_credentials_are_not_tried_again(clock: FakeClock, code: int) ->
     tokens = source(service, clock)
     service.failure = AuthenticationError("refused", code=code)
 
-    for _ in range(3):
-        with pytest.raises(AuthenticationError, match="refused") as caught:
-            tokens.current()
-        assert caught.value.code == code
+    outcomes = [tokens.obtain() for _ in range(3)]
 
+    assert [getattr(outcome, "code", None) for outcome in outcomes] == [code] * 3
     assert service.asked == ["get"]
 
 
@@ -137,12 +147,22 @@ def test_a_passing_failure_is_not_remembered(clock: FakeClock) -> None:
     service = Service()
     tokens = source(service, clock)
     service.failure = AnswerLost("lost")
-    with pytest.raises(AnswerLost):
-        tokens.current()
+    tokens.obtain()
 
     service.failure = None
 
     assert tokens.current().text == "token-2"
+
+
+def test_who_must_wait_before_asking_keeps_nobody_else_from_asking(clock: FakeClock) -> None:
+    service = Service()
+    tokens = source(service, clock)
+    service.failure = NotYet(60)
+    waiting = tokens.obtain()
+
+    service.failure = None
+
+    assert (waiting, tokens.current().text) == (NotYet(60), "token-2")
 
 
 def test_a_token_does_not_show_its_text() -> None:
