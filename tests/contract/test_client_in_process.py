@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import random
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota.enos import AnswerLost, Credentials, EnosClient, JobNotFound
+from enos_ota.enos import (
+    AnswerLost,
+    Credentials,
+    EnosClient,
+    EnosError,
+    InvalidAnswer,
+    JobNotFound,
+    ServerError,
+    Timeout,
+)
 from enos_ota.simulator.fleet import parse_fleet
 from enos_ota.simulator.simulator import Simulator
 from tests.support.clock import FakeClock
 from tests.support.in_process import GATEWAY, InProcessAdapter, connection_closed
-from tests.support.simulator import JOB, SMALL_FLEET
+from tests.support.simulator import JOB, SMALL_FLEET, running_simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from enos_ota.simulator.gateway import Reply, Request
+
+
+USUAL = Timeout(connect=5, read=30)
 
 
 class KilledError(BaseException):
@@ -32,24 +45,26 @@ class World:
         self,
         before: Callable[[Request], None] | None = None,
         after: Callable[[Request, Reply], None] | None = None,
+        timeout: Timeout = USUAL,
         **switches: object,
     ) -> None:
         self.clock = FakeClock()
         fleet = parse_fleet(SMALL_FLEET | {"switches": switches})
         rng = random.Random(1)  # noqa: S311 - repeatable, nothing to guard
         self.simulator = Simulator(fleet, clock=lambda: int(self.clock.now * 1000), rng=rng)
-        self.adapter = InProcessAdapter(self.simulator, before=before, after=after)
+        self.adapter = InProcessAdapter(self.simulator, before=before, after=after, sleep=self.clock.sleep)
         app = fleet.apps[0]
         self.client = EnosClient(
             GATEWAY,
             fleet.orgs[0],
             Credentials(app.app_key, app.app_secret),
             clock=self.clock,
+            timeout=timeout,
             adapter=lambda: self.adapter,
         )
 
     @property
-    def codes(self) -> list[int]:
+    def codes(self) -> list[int | None]:
         return [entry.code for entry in self.simulator.journal.entries]
 
 
@@ -115,3 +130,61 @@ def test_a_connection_closed_after_processing_is_a_lost_answer() -> None:
         world.client.cancel_tasks(JOB, ["dk-01"])
 
     assert world.codes == [0]
+
+
+@pytest.mark.parametrize(
+    ("what", "settings", "error"),
+    [
+        ("close-before", {}, AnswerLost),
+        ("close-after", {}, AnswerLost),
+        ("truncate", {}, AnswerLost),
+        ("cut", {}, InvalidAnswer),
+        ("latency", {"seconds": 1}, AnswerLost),
+        ("html", {}, ServerError),
+        ("html", {"status": 200}, InvalidAnswer),
+        ("error", {}, ServerError),
+        ("error", {"envelope": False}, ServerError),
+    ],
+)
+def test_a_fault_is_the_same_error_with_and_without_sockets(
+    what: str, settings: dict[str, object], error: type[EnosError]
+) -> None:
+    timeout = Timeout(connect=5, read=0.5 if what == "latency" else 30)
+    world = World(timeout=timeout)
+    world.simulator.add_fault({"what": what, "operations": ["cancelTask"], **settings})
+    with pytest.raises(EnosError) as without:
+        world.client.cancel_tasks(JOB, ["dk-01"])
+
+    with running_simulator(clock=lambda: int(world.clock.now * 1000)) as simulator:
+        simulator.fault(what, "cancelTask", **settings)
+        credentials = Credentials(simulator.app_key, simulator.app_secret)
+        with (
+            EnosClient(simulator.url, simulator.org_id, credentials, clock=world.clock, timeout=timeout) as client,
+            pytest.raises(EnosError) as behind_http,
+        ):
+            client.cancel_tasks(JOB, ["dk-01"])
+
+    assert type(without.value) is error
+    assert told(without.value, GATEWAY) == told(behind_http.value, simulator.url)
+
+
+def told(error: EnosError, gateway: str) -> str:
+    return re.sub(r" \(requestId [^)]*\)", "", str(error).replace(gateway, "https://…"))
+
+
+def test_an_answer_that_is_late_takes_its_time() -> None:
+    world = World()
+    world.simulator.add_fault("latency get seconds=7")
+
+    world.client.get_job(JOB)
+
+    assert world.clock.sleeps == [7]
+
+
+def test_a_throttled_answer_says_how_long_to_wait() -> None:
+    world = World()
+    world.simulator.add_fault("throttle get nth=1 retryAfter=3")
+
+    world.client.get_job(JOB)
+
+    assert world.clock.sleeps == [3]

@@ -1,4 +1,4 @@
-"""The simulator without sockets: a client's requests are answered in the client's own thread, in order, at no delay.
+"""The simulator without sockets: a client's requests are answered in the client's own thread, one after the other.
 
     simulator = Simulator(parse_fleet(SMALL_FLEET), clock=…, rng=random.Random(1))
     adapter = InProcessAdapter(simulator, before=…, after=…)
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import errno
 import io
-import json
 import threading
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -20,13 +19,14 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import requests.exceptions
 import urllib3.exceptions
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPResponse
+from urllib3 import HTTPConnectionPool, HTTPResponse
 
-from enos_ota.simulator.gateway import LARGEST_BODY, Reply, Request
+from enos_ota.simulator.gateway import LARGEST_BODY, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from enos_ota.simulator.gateway import Reply
     from enos_ota.simulator.simulator import Simulator
 
 GATEWAY: Final = "https://enos.test"
@@ -42,6 +42,8 @@ class InProcessAdapter(HTTPAdapter):
             to the client's caller, and the request never arrives.
         after: Called with the Request and the Reply after processing, before the client sees anything of the answer.
             What it raises goes to the client's caller: processed, answer never seen.
+        sleep: Called with the seconds that an answer is late, or with the client's read time-out if that is shorter; by
+            default no time passes. Others are answered meanwhile.
     """
 
     def __init__(
@@ -50,14 +52,23 @@ class InProcessAdapter(HTTPAdapter):
         *,
         before: Callable[[Request], None] | None = None,
         after: Callable[[Request, Reply], None] | None = None,
+        sleep: Callable[[float], None] | None = None,
     ) -> None:
         super().__init__()
         self.simulator = simulator
         self.before = before
         self.after = after
+        self.sleep = sleep
         self._lock = threading.Lock()
 
-    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,  # noqa: ARG002, FBT001, FBT002 - the signature is that of requests
+        timeout: Any = None,
+        *_: Any,
+        **__: Any,
+    ) -> requests.Response:
         """Answer one request."""
         asked = _as_seen_by_the_simulator(request)
         if self.before:
@@ -66,17 +77,31 @@ class InProcessAdapter(HTTPAdapter):
             reply = self.simulator.answer(asked)
         if self.after:
             self.after(asked, reply)
+        self._be_late(reply.delay, timeout[1] if isinstance(timeout, tuple) else timeout)
+        if reply.kind == "closed":
+            raise connection_closed()
         return self._response(request, reply)
 
     def close(self) -> None:
         """Nothing is open, and other sessions may share this adapter."""
 
+    def _be_late(self, delay: float, patience: float | None) -> None:
+        late = patience is not None and delay > patience
+        if delay and self.sleep:
+            self.sleep(patience if patience is not None and late else delay)
+        if late:
+            timed_out = urllib3.exceptions.ReadTimeoutError(HTTPConnectionPool("enos.test"), "/", "Read timed out.")
+            raise requests.exceptions.ReadTimeout(timed_out)
+
     def _response(self, request: requests.PreparedRequest, reply: Reply) -> requests.Response:
-        content = json.dumps(reply.body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
-        headers = {"Content-Type": "application/json", "Content-Length": str(len(content))}
+        # A body shorter than its Content-Length makes urllib3 raise what it would raise on a socket.
         raw = HTTPResponse(
-            body=io.BytesIO(content),
-            headers=headers,
+            body=io.BytesIO(reply.sent()),
+            headers={
+                "Content-Type": reply.content_type,
+                "Content-Length": str(len(reply.content())),
+                **reply.headers,
+            },
             status=reply.http,
             preload_content=False,
             request_method=request.method,
