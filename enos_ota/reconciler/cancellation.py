@@ -3,65 +3,38 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from enos_ota.enos import (
-    ApiError,
-    Clock,
-    EnosClient,
-    EnosError,
-    InvalidArgument,
-    JobNotFound,
-    JobNotRunning,
-    Task,
-    TasksNotCancellable,
-    TaskStatus,
-    Throttled,
-)
+from enos_ota.enos import ApiError, EnosClient, EnosError, JobNotFound
+from enos_ota.reconciler.batch import FIRST_WAIT, LONGEST_WAIT, STUCK, Batch, Ledger, Line
 from enos_ota.reconciler.classify import Past, ambiguous, classify, is_cancellable
+from enos_ota.reconciler.ending import EarlyEnd, Ending
 from enos_ota.reconciler.outcome import AFTER_PUSH, Category, Finding
+from enos_ota.reconciler.progress import Progress
 from enos_ota.reconciler.reading import PAGE_SIZE, TaskReader, chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+    from enos_ota.enos import WriteWatch
+    from enos_ota.reconciler.terms import Terms, Tools
 
 URGENT_BATCH: Final = 20
 """Keys in a call for published tasks: small, so that one which moves on meanwhile spoils little."""
 
-_ROUNDS: Final = 6
-"""How often one batch is sent at most. With the waits below that outlasts the documented 2 s of a stale search [D]."""
-_FIRST_WAIT: Final = 0.2
-_LONGEST_WAIT: Final = 2.0
-_STUCK: Final = 3
-"""Batches in a row that cannot be brought through before a set is given up."""
 _REMEMBERED: Final = 6
 """Over how many of the last batches the share of refused ones is taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How far one change may go.
-
-    Attributes:
-        batch_size: Keys in one cancelTask.
-        deadline: Seconds for one set's change.
-        settle: Seconds after the last cancelTask in which a search may still show old states; EnOS documents about 2.
-    """
-
-    batch_size: int = 200
-    deadline: float = 1800.0
-    settle: float = 10.0
-
-
-class _EarlyEnd(Exception):  # noqa: N818 - an ending, not an error: what was done by then is kept
-    """Nothing more is sent; the text says why."""
+_WAVE: Final = 4
+"""Batches between two decisions, for each request that may be under way."""
+_GRACE: Final = 60.0
+"""Seconds to read back what was sent once the deadline is over."""
 
 
 class Cancellation:
     """Cancels the tasks of some keys in one started job. Used once.
 
-    The outcome is what was read at the end, not what was sent.
+    The outcome is what was read at the end, not what was sent. Batches go out in waves, and what is decided between two
+    waves goes by the order of the keys, not by the order in which answers came.
     """
 
     def __init__(
@@ -71,31 +44,42 @@ class Cancellation:
         keys: Collection[str],
         *,
         past: Mapping[str, Past],
-        markers: frozenset[str],
-        limits: Limits,
-        clock: Clock,
+        tools: Tools,
+        terms: Terms,
+        ending: Ending,
         one_product: bool,
     ) -> None:
         self._client = client
         self._job_id = job_id
-        self._reader = TaskReader(client, job_id)
         self._keys = sorted(keys)
         self._past = past
-        self._markers = markers
-        self._limits = limits
-        self._clock = clock
-        self._ends = clock.monotonic() + limits.deadline
-        # Few keys are read before they are sent; so are any where a key may stand for several products' devices.
-        self._reads_first = len(keys) <= PAGE_SIZE or not one_product
-        self._most = limits.batch_size
-        self._seen: dict[str, tuple[Task, ...]] = {}
-        self._told: set[str] = set()  # were published at some time: the device knew
-        self._sent: set[str] = set()  # were in a call that may have been processed
-        self._unsure: set[str] = set()  # the same, and nothing said that it was refused: may take a while to show
-        self._accepted: set[str] = set()  # were in a call that was answered with code 0
+        self._tools = tools
+        self._terms = terms
+        # Few keys are read before they are sent; so are any where a key may stand for several products' devices, and
+        # where a guard has to know how many there are to be.
+        self._reads_first = len(keys) <= PAGE_SIZE or not one_product or terms.guard.is_set
+        self._ledger = Ledger()
         self._problem = ""
         self._job_is_gone = False
-        self._stuck = 0  # batches given up on since the last accepted call
+        self._stuck = 0  # batches given up on since the last one that was brought through
+        self._override = ""
+        self._progress = Progress(terms.say, tools.clock, self._waits_for)
+        self._keep_to(ending)
+
+    def _keep_to(self, ending: Ending) -> None:
+        self._ending = ending
+        self._patient = client = self._client.waiting_by(ending.sleep)
+        learned, job_id = self._tools.learned, self._job_id
+        self._reader = TaskReader(
+            client,
+            job_id,
+            learned=learned,
+            workers=self._tools.workers,
+            carry_on=self._carry_on,
+            note=self._progress.add,
+        )
+        alone = TaskReader(client, job_id, learned=learned)
+        self._line = Line(client, job_id, alone, ending, learned, self._watch)
 
     def run(self) -> tuple[dict[str, Finding | None], str]:
         """Cancel, read back, and say where each key stands and what went wrong.
@@ -107,180 +91,174 @@ class Cancellation:
         try:
             self._send_all()
             complete = True
-        except _EarlyEnd as end:
+        except EarlyEnd as end:
             self._problem = f"{end}; before that {self._problem}" if self._problem else str(end)
         except EnosError as error:
-            if not self._sent and not isinstance(error, ApiError):
+            if not self._ledger.sent and not isinstance(error, ApiError):
                 raise
             self._problem = str(error)
-        self._read_back(self._keys if complete else self._sent)
+        self._read_back(self._keys if complete else self._ledger.sent)
         return {key: self._finding(key) for key in self._keys}, self._problem
 
     # Sending
 
     def _send_all(self) -> None:
+        ledger = self._ledger
         if self._reads_first:
+            self._progress.begin("reading", len(self._keys))
             self._look(self._keys)
-            todo = self._cancellable(self._keys)
-            urgent = [key for key in todo if key in self._told]
+            todo = ledger.cancellable(self._keys)
+            self._ask_the_guard(len(todo))
+            urgent = [key for key in todo if key in ledger.told]
         else:
             todo = self._keys
             urgent = self._published_of(todo)
+        self._progress.begin("cancelling", len(todo))
         self._send(urgent, URGENT_BATCH)
-        self._send(sorted(set(todo).difference(urgent)), self._limits.batch_size)
-        if not self._reads_first and (left := set(self._keys) - self._accepted):
+        self._send(sorted(set(todo).difference(urgent)), self._tools.limits.batch_size)
+        if not self._reads_first and (left := set(self._keys) - ledger.accepted):
             # Cancelling frees slots that refill: what was published meanwhile goes once more, and first.
             self._send(self._published_of(left), URGENT_BATCH)
 
+    def _ask_the_guard(self, count: int) -> None:
+        guard = self._terms.guard
+        if not guard.is_set or not count:
+            return
+        total = None if guard.max_share is None else self._patient.count_tasks(self._job_id)
+        if not (objection := guard.objection(count, total)):
+            return
+        if not self._terms.break_glass:
+            raise EarlyEnd(f"{objection}; nothing was sent")
+        self._override = self._terms.break_glass
+        if self._terms.say:
+            self._terms.say(f"the guard is overridden ({self._override}): {count} tasks are cancelled all the same")
+
     def _published_of(self, keys: Iterable[str]) -> list[str]:
         published = {task.device_key for task in self._reader.published()}.intersection(keys)
-        self._told |= published
-        return sorted(key for key in published if key not in self._seen or is_cancellable(self._seen[key]))
+        self._ledger.told |= published
+        seen = self._ledger.seen
+        return sorted(key for key in published if key not in seen or is_cancellable(seen[key]))
 
     def _send(self, keys: Sequence[str], size: int) -> None:
         recent: deque[bool] = deque(maxlen=_REMEMBERED)
-        for batch in chunks(keys, size):
-            if _needs_a_look(recent) and not all(key in self._seen for key in batch):
-                self._look(batch)
-                eligible = self._cancellable(batch)
-                recent.append(len(eligible) < len(batch))
-                self._send_batch(eligible)
+        rest = list(chunks(keys, size))
+        at_once = self._tools.workers.size
+        width = 1  # the first batch by itself: it shows how the others will fare
+        while rest:
+            wave, rest = rest[:width], rest[width:]
+            if _needs_a_look(recent):
+                self._look(key for batch in wave for key in batch if key not in self._ledger.seen)
+                eligible = [self._ledger.cancellable(batch) for batch in wave]
+                recent.extend(len(part) < len(batch) for part, batch in zip(eligible, wave, strict=True))
+                self._bring_through(list(chunks([key for part in eligible for key in part], size)))
             else:
-                recent.append(not self._send_batch(batch))
+                recent.extend(not batch.at_once for batch in self._bring_through(wave))
+            width = at_once if width < at_once else min(2 * width, _WAVE * at_once if at_once > 1 else 1)
 
-    def _send_batch(self, batch: Sequence[str]) -> bool:
-        """Send keys until none of them can be cancelled any more, a bounded number of times.
+    def _bring_through(self, wave: Sequence[Sequence[str]]) -> list[Batch]:
+        """Send the batches of a wave, and take over what became of each, in their order."""
+        batches = [Batch(self._line, keys) for keys in wave]
+        done = self._tools.workers.run([self._run_of(batch) for batch in batches], self._carry_on)
+        for batch, has_ended in zip(batches, done, strict=True):
+            if has_ended:
+                self._ledger.add(batch.ledger)
+            elif batch.begun:
+                # Left behind by an interrupt: what it sent nobody knows.
+                self._ledger.sent.update(batch.keys)
+        self._ending.check()
+        self._conclude(batches)
+        return batches
 
-        A refused call or a lost answer is looked at, and only what is still cancellable is sent again.
+    def _run_of(self, batch: Batch) -> Callable[[], Batch]:
+        def run() -> Batch:
+            batch.run()
+            self._progress.add(len(batch.keys))
+            return batch
 
-        Returns:
-            Whether the first call was accepted.
-        """
-        if len(batch) > self._most:
-            parts = [self._send_batch(part) for part in chunks(batch, self._most)]
-            return all(parts)
-        wait = _FIRST_WAIT
-        refusal: EnosError | None = None
-        for attempt in range(_ROUNDS):
-            if not batch:
-                return False
-            refusal = self._cancel(batch)
-            if refusal is None:
+        return run
+
+    def _conclude(self, batches: Sequence[Batch]) -> None:
+        self._job_is_gone = any(batch.job_is_gone for batch in batches)
+        for batch in batches:
+            if batch.problem:
+                self._problem = self._problem or batch.problem
+                self._stuck += 1
+            elif batch.ledger.accepted:
                 self._stuck = 0
-                return attempt == 0
-            if attempt:
-                self._clock.sleep(wait)
-                wait = min(wait * 2, _LONGEST_WAIT)
-            self._look(batch)
-            left = self._cancellable(batch)
-            if isinstance(refusal, InvalidArgument) and len(left) == len(batch) > 1:
-                self._send_halves(batch)
-                return False
-            batch = left
-        if batch and refusal:
-            self._give_up_on(batch, refusal)
-        return False
+            if batch.error:
+                raise batch.error
+            if batch.end or self._stuck >= STUCK:
+                raise EarlyEnd(batch.end or self._problem)
 
-    def _send_halves(self, batch: Sequence[str]) -> None:
-        """No key by itself explains the refusal: one is bad in a way that does not show, or they are too many [U]."""
-        half = (len(batch) + 1) // 2
-        accepted = [self._send_batch(part) for part in chunks(batch, half)]
-        if all(accepted):
-            self._most = half  # each half alone was fine: it was the number
-
-    def _give_up_on(self, batch: Sequence[str], refusal: EnosError) -> None:
-        tasks = "1 task still reads" if len(batch) == 1 else f"{len(batch)} tasks still read"
-        cause = f"{tasks} as cancellable after {_ROUNDS} attempts, the last: {refusal}"
-        self._stuck += 1
-        if self._stuck >= _STUCK or not isinstance(refusal, (InvalidArgument, TasksNotCancellable)):
-            # It is not about these keys: the others would fare the same.
-            raise _EarlyEnd(cause)
-        self._problem = self._problem or cause
-
-    def _cancel(self, batch: Sequence[str]) -> EnosError | None:
-        """One cancelTask: None when it was accepted, else why it has to be looked at."""
-        if self._clock.monotonic() >= self._ends:
-            raise _EarlyEnd(f"the deadline of {self._limits.deadline:g} s for one set is over")
-        try:
-            self._client.cancel_tasks(self._job_id, batch)
-        except (TasksNotCancellable, InvalidArgument) as refusal:
-            # Whether a refused call changes nothing is not documented [U]: what it did is looked up.
-            self._sent.update(batch)
-            return refusal
-        except JobNotFound as error:
-            self._job_is_gone = True
-            raise _EarlyEnd(f"the job was deleted meanwhile: {error}") from None
-        except JobNotRunning as error:
-            raise _EarlyEnd(f"the job was stopped meanwhile: {error}") from None
-        except Throttled as error:
-            raise _EarlyEnd(f"EnOS kept throttling: {error}") from None
-        except EnosError as error:
-            if error.may_have_been_processed:
-                self._sent.update(batch)
-                self._unsure.update(batch)
-                return error
-            if isinstance(error, ApiError):
-                raise _EarlyEnd(str(error)) from None
-            raise
-        self._sent.update(batch)
-        self._unsure.update(batch)
-        self._accepted.update(batch)
-        return None
+    def _watch(self, keys: Sequence[str]) -> WriteWatch | None:
+        return self._terms.watch(keys, self._override) if self._terms.watch else None
 
     # Looking
 
     def _look(self, keys: Iterable[str]) -> None:
-        tasks = self._reader.of_keys_surely(keys)
-        self._seen.update(tasks)
-        self._told.update(
-            key for key, rows in tasks.items() if any(task.status is TaskStatus.PUBLISHED for task in rows)
-        )
-
-    def _cancellable(self, keys: Iterable[str]) -> list[str]:
-        return [key for key in keys if is_cancellable(self._seen[key])]
+        self._ledger.note(self._reader.of_keys_surely(keys))
+        self._ending.check()
 
     def _read_back(self, keys: Collection[str]) -> None:
         """Read what was sent or never looked at, until nothing changes any more or the settle time is over."""
-        if self._job_is_gone:
+        if self._job_is_gone or self._ending.interrupted:
             return
+        if not self._ending.left:
+            self._keep_to(Ending(self._tools.clock, self._tools.stop, _GRACE))
+        ledger = self._ledger
+        wanted = [key for key in keys if key in ledger.sent or key not in ledger.seen]
+        self._progress.begin("reading back", len(wanted))
         try:
-            self._look(key for key in keys if key in self._sent or key not in self._seen)
+            self._look(wanted)
             self._wait_for_the_index()
             self._ask_for_the_job()
-        except EnosError as error:
+        except (EnosError, EarlyEnd) as error:
             self._problem = self._problem or f"what was sent could not be read back: {error}"
 
     def _wait_for_the_index(self) -> None:
-        until = min(self._clock.monotonic() + self._limits.settle, self._ends)
-        wait = _FIRST_WAIT
-        while unsettled := self._cancellable(sorted(self._unsure)):
-            left = until - self._clock.monotonic()
+        """A search may lag behind by about 2 s [D]: what was sent and reads as before is read again."""
+        clock = self._tools.clock
+        until = clock.monotonic() + min(self._tools.limits.settle, self._ending.left)
+        wait = FIRST_WAIT
+        self._progress.wait_for("the searches of EnOS to show what was cancelled")
+        while unsettled := self._ledger.cancellable(sorted(self._ledger.unsure)):
+            left = until - clock.monotonic()
             if left <= 0:
                 return
-            self._clock.sleep(min(wait, left))
-            wait = min(wait * 2, _LONGEST_WAIT)
+            self._ending.sleep(min(wait, left))
+            self._progress.tick()
+            wait = min(wait * 2, LONGEST_WAIT)
             self._look(unsettled)
 
     def _ask_for_the_job(self) -> None:
         """A task that was just cancelled cannot be missing, unless the job went away with all its tasks [U]."""
-        if all(self._seen[key] for key in self._accepted):
+        if all(self._ledger.seen[key] for key in self._ledger.accepted):
             return
         try:
-            self._client.get_job(self._job_id)
+            self._patient.get_job(self._job_id)
         except JobNotFound as error:
             self._job_is_gone = True
             self._problem = f"the job was deleted meanwhile: {error}"
 
+    def _carry_on(self) -> bool:
+        self._progress.tick()
+        return not self._ending.interrupted
+
+    def _waits_for(self) -> str:
+        pause = self._client.pause_left()
+        return f"EnOS asked for a pause, {pause:.0f} s left" if pause >= 1 else ""
+
     def _finding(self, key: str) -> Finding | None:
-        past = Past.ACCEPTED if key in self._accepted else self._past[key]
-        tasks = self._seen.get(key)
+        ledger = self._ledger
+        past = Past.ACCEPTED if key in ledger.accepted else self._past[key]
+        tasks = ledger.seen.get(key)
         if tasks is None or (self._job_is_gone and not tasks):
             return Finding(Category.PENDING, was_cancelled=past is not Past.NOTHING)
-        if len(tasks) > 1 and key in self._accepted:
+        if len(tasks) > 1 and key in ledger.accepted:
             # Sent without a look, as the job names one product [I]; the answer was for all of them.
             return ambiguous(tasks)
-        finding = classify(tasks, self._markers, past)
-        if finding is None and key in self._told and key in self._sent:
+        finding = classify(tasks, self._tools.markers, past)
+        if finding is None and key in ledger.told and key in ledger.sent:
             return AFTER_PUSH
         return finding
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos import SYSTEM_CLOCK, ApiError, Clock, EnosClient, Job, JobNotFound
 from enos_ota.enos import JobStatus as EnosJobStatus
-from enos_ota.reconciler.cancellation import Cancellation, Limits
+from enos_ota.reconciler.cancellation import Cancellation
 from enos_ota.reconciler.classify import classify, fold, past_of
+from enos_ota.reconciler.ending import EarlyEnd, Ending, Stop
+from enos_ota.reconciler.guard import expectation_objection
 from enos_ota.reconciler.outcome import AFTER_PUSH, Category, Finding, JobFacts, JobStatus, Record, rest, settle
-from enos_ota.reconciler.reading import TaskReader
+from enos_ota.reconciler.reading import Learned, TaskReader
+from enos_ota.reconciler.terms import Limits, Terms, Tools
+from enos_ota.reconciler.workers import InTurn, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping, Sequence
 
-DEFAULT_MARKERS = ("Cancelled by user",)
+    from enos_ota.enos import Task
+
+_NO_TERMS: Final = Terms()
+DEFAULT_MARKERS: Final = ("Cancelled by user",)
 """What a cancelled task's `desc` reads: from EnOS's sample code, not documented [I]."""
 
 
@@ -55,7 +62,9 @@ class Reconciler:
             cancelling what is no longer declared.
         markers: Texts by which a failed task is known to have been cancelled.
         limits: How far one change may go.
-        clock: Time and waiting.
+        clock: Time and waiting; its waits should be over once the run is interrupted.
+        workers: How many requests may be under way at once, over all sets.
+        stop: Interrupts the run: nothing new is sent, and what is known by then is the outcome.
     """
 
     def __init__(
@@ -65,16 +74,25 @@ class Reconciler:
         markers: Collection[str] = DEFAULT_MARKERS,
         limits: Limits | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        workers: Workers | None = None,
+        stop: Stop | None = None,
     ) -> None:
+        limits = limits or Limits()
         self._client = client
-        self._markers = fold(markers)
-        self._limits = limits or Limits()
-        self._clock = clock
+        self._tools = Tools(
+            markers=fold(markers),
+            limits=limits,
+            learned=Learned(batch=limits.batch_size),
+            workers=workers or InTurn(),
+            clock=clock,
+            stop=stop or Stop(),
+        )
 
-    def apply(self, job_id: str, plan: Plan) -> Record:
+    def apply(self, job_id: str, plan: Plan, terms: Terms = _NO_TERMS) -> Record:
         """Cancel what a plan has to do. A plan with nothing to do costs no request.
 
-        A job that cannot be worked on is an outcome (`problem`, keys pending), so that other sets go on.
+        A job that cannot be worked on is an outcome (`problem`, keys pending), so that other sets go on; so is an early
+        end.
 
         Raises:
             EnosError: Configuration, authentication or transport failed before anything was sent; no `ApiError`.
@@ -82,46 +100,42 @@ class Reconciler:
         kept, todo = plan.kept, plan.todo
         if not todo:
             return kept
+        ending = Ending(self._tools.clock, self._tools.stop, self._tools.limits.deadline)
+        facts = kept.job
         try:
-            job = self._client.get_job(job_id)
+            ending.check()
+            job = self._client.waiting_by(ending.sleep).get_job(job_id)
             facts = _facts(job)
             if facts.status is JobStatus.STOPPED:
-                return _merged(kept, self._hold(job_id, todo, kept), facts)
+                return _merged(kept, self._hold(self._read(job_id, todo, ending), kept), facts)
         except JobNotFound as error:
-            if kept.job.status is JobStatus.UNKNOWN:
-                return _undone(kept, todo, str(error))
-            return rest(kept, todo, replace(kept.job, status=JobStatus.DELETED))
-        except ApiError as error:
-            return _undone(kept, todo, str(error))
-        # A job that names its product has tasks of that product only [I]; newer firmware may name none [D].
-        return self._cancel(job_id, facts, todo, kept, one_product=bool(job.product_key))
-
-    def _hold(self, job_id: str, todo: frozenset[str], kept: Record) -> dict[str, Finding | None]:
-        """Read the tasks of a stopped job: what could be cancelled is held, the rest is what it is."""
-        tasks = TaskReader(self._client, job_id).of_keys_surely(todo)
-        findings = {
-            key: classify(rows, self._markers, past_of(kept.findings.get(key, _NEW))) for key, rows in tasks.items()
-        }
-        return {
-            key: replace(finding, category=Category.HELD)
-            if finding and finding.category is Category.PENDING
-            else finding
-            for key, finding in findings.items()
-        }
-
-    def _cancel(self, job_id: str, facts: JobFacts, todo: frozenset[str], kept: Record, *, one_product: bool) -> Record:
+            return _without_job(kept, todo, error)
+        except (ApiError, EarlyEnd) as error:
+            return _undone(kept, todo, str(error), facts)
+        if objection := expectation_objection(terms.expect_firmware_version, facts.firmware_version):
+            return _undone(kept, todo, f"{objection}; nothing was sent", facts)
         todo |= kept.of(Category.HELD).keys()
         findings, problem = Cancellation(
             self._client,
             job_id,
             todo,
             past={key: past_of(kept.findings.get(key, _NEW)) for key in todo},
-            markers=self._markers,
-            limits=self._limits,
-            clock=self._clock,
-            one_product=one_product,
+            tools=self._tools,
+            terms=terms,
+            ending=ending,
+            # A job that names its product has tasks of that product only [I]; newer firmware may name none [D].
+            one_product=bool(job.product_key),
         ).run()
         return _merged(kept, findings, facts, problem)
+
+    def _hold(self, tasks: Mapping[str, Sequence[Task]], kept: Record) -> dict[str, Finding | None]:
+        """The tasks of a stopped job: what could be cancelled is held, the rest is what it is."""
+        findings: dict[str, Finding | None] = {}
+        for key, rows in tasks.items():
+            now = classify(rows, self._tools.markers, past_of(kept.findings.get(key, _NEW)))
+            is_held = now is not None and now.category is Category.PENDING
+            findings[key] = replace(now, category=Category.HELD) if now and is_held else now
+        return findings
 
     def refresh(self, job_id: str, previous: Record) -> Record:
         """Read where every key of a record stands now; nothing is written.
@@ -131,9 +145,12 @@ class Reconciler:
 
         Raises:
             EnosError: Any doubt. It never means "gone" and never "changed".
+            EarlyEnd: The run was interrupted.
         """
+        ending = Ending(self._tools.clock, self._tools.stop)
+        ending.check()
         try:
-            job = self._client.get_job(job_id)
+            job = self._client.waiting_by(ending.sleep).get_job(job_id)
         except JobNotFound:
             if previous.job.status is JobStatus.UNKNOWN:
                 return previous
@@ -141,21 +158,38 @@ class Reconciler:
         facts = _facts(job)
         if facts.status is JobStatus.STOPPED:
             return replace(previous, job=facts)
-        tasks = TaskReader(self._client, job_id).of_keys_surely(previous.known_keys())
         findings: dict[str, Finding | None] = {}
-        for key, rows in tasks.items():
+        for key, rows in self._read(job_id, previous.known_keys(), ending).items():
             before = previous.findings.get(key)
-            now = classify(rows, self._markers, past_of(before))
+            now = classify(rows, self._tools.markers, past_of(before))
             findings[key] = before if now is None and before == AFTER_PUSH else now
         record = settle(findings, facts, previous.problem)
         return record if record.of(Category.PENDING) else replace(record, problem="")
+
+    def _read(self, job_id: str, keys: Collection[str], ending: Ending) -> dict[str, tuple[Task, ...]]:
+        reader = TaskReader(
+            self._client.waiting_by(ending.sleep),
+            job_id,
+            learned=self._tools.learned,
+            workers=self._tools.workers,
+            carry_on=lambda: not ending.interrupted,
+        )
+        tasks = reader.of_keys_surely(keys)
+        ending.check()
+        return tasks
 
 
 _NEW = Finding(Category.PENDING)
 
 
-def _undone(kept: Record, todo: Collection[str], problem: str) -> Record:
-    return _merged(kept, {key: kept.findings.get(key, _NEW) for key in todo}, kept.job, problem)
+def _without_job(kept: Record, todo: Collection[str], error: JobNotFound) -> Record:
+    if kept.job.status is JobStatus.UNKNOWN:
+        return _undone(kept, todo, str(error))
+    return rest(kept, todo, replace(kept.job, status=JobStatus.DELETED))
+
+
+def _undone(kept: Record, todo: Collection[str], problem: str, job: JobFacts | None = None) -> Record:
+    return _merged(kept, {key: kept.findings.get(key, _NEW) for key in todo}, job or kept.job, problem)
 
 
 def _merged(kept: Record, findings: dict[str, Finding | None], job: JobFacts, problem: str = "") -> Record:

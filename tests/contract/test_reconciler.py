@@ -330,11 +330,11 @@ class _Refuses(EnosClient):
     bad: frozenset[str] = frozenset()
     calls = 0
 
-    def cancel_tasks(self, job_id: str, device_keys: Sequence[str]) -> str:
+    def cancel_tasks(self, job_id: str, device_keys: Sequence[str], **more: Any) -> str:
         type(self).calls += 1
         if self.bad.intersection(device_keys):
             raise InvalidArgument("99400 Invalid Argument deviceKeys", code=99400, operation="cancelTask")
-        return super().cancel_tasks(job_id, device_keys)
+        return super().cancel_tasks(job_id, device_keys, **more)
 
 
 class _RefusesAll(_Refuses):
@@ -346,7 +346,7 @@ class _RefusesOne(_Refuses):
 
 
 class _FailsAlways(_Refuses):
-    def cancel_tasks(self, job_id: str, device_keys: Sequence[str]) -> str:
+    def cancel_tasks(self, job_id: str, device_keys: Sequence[str], **more: Any) -> str:
         type(self).calls += 1
         text = f"99500 Internal Server Error: {len(device_keys)} keys of {job_id}"
         raise ServerError(text, code=99500, operation="cancelTask", may_have_been_processed=True)
@@ -391,18 +391,30 @@ def test_a_row_that_a_first_search_missed_is_found_before_it_is_called_missing()
         assert here.writes() == [["dk-01"]]
 
 
-class _LosesAnswers(EnosClient):
+class _Remembers(EnosClient):
+    """Writes down its cancelTasks, in one list for all its views."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.cancels: list[Sequence[str]] = []
+
+    def cancel_tasks(self, job_id: str, device_keys: Sequence[str], **more: Any) -> str:
+        self.cancels.append(device_keys)
+        return super().cancel_tasks(job_id, device_keys, **more)
+
+
+class _LosesAnswers(_Remembers):
     """Every first cancelTask ends without an answer: processed or not, as the subclass says."""
 
     processed = True
-    lost = 0
 
-    def cancel_tasks(self, job_id: str, device_keys: Sequence[str]) -> str:
-        if self.lost:
-            return super().cancel_tasks(job_id, device_keys)
-        self.lost += 1
+    def cancel_tasks(self, job_id: str, device_keys: Sequence[str], **more: Any) -> str:
+        if self.cancels:
+            return super().cancel_tasks(job_id, device_keys, **more)
         if self.processed:
-            super().cancel_tasks(job_id, device_keys)
+            super().cancel_tasks(job_id, device_keys, **more)
+        else:
+            self.cancels.append(device_keys)
         raise AnswerLost("cancelTask: closed", operation="cancelTask", may_have_been_processed=True)
 
 
@@ -438,8 +450,8 @@ class _StopsAfterOne(EnosClient):
     simulator: RunningSimulator
     status = "stopped"
 
-    def cancel_tasks(self, job_id: str, device_keys: Sequence[str]) -> str:
-        answer = super().cancel_tasks(job_id, device_keys)
+    def cancel_tasks(self, job_id: str, device_keys: Sequence[str], **more: Any) -> str:
+        answer = super().cancel_tasks(job_id, device_keys, **more)
         if self.status == "stopped":
             self.simulator.set_job(job_id, "stopped")
         else:
@@ -481,17 +493,11 @@ def test_a_job_deleted_before_the_read_back_is_not_taken_for_missing_tasks() -> 
         assert record.problem.startswith("the job was deleted meanwhile: ")
 
 
-class _CannotReadBack(EnosClient):
+class _CannotReadBack(_Remembers):
     """Searches fail once something was sent."""
 
-    sent = False
-
-    def cancel_tasks(self, job_id: str, device_keys: Sequence[str]) -> str:
-        self.sent = True
-        return super().cancel_tasks(job_id, device_keys)
-
     def search_tasks(self, *args: Any, **kwargs: Any) -> Any:
-        if self.sent:
+        if self.cancels:
             raise AnswerLost("searchTask: closed", operation="searchTask")
         return super().search_tasks(*args, **kwargs)
 
@@ -501,14 +507,14 @@ def test_what_cannot_be_read_back_is_pending_and_looked_up_the_next_time() -> No
         record = here.apply("dk-01")
         assert record.problem == "what was sent could not be read back: searchTask: closed"
         assert record.findings == {"dk-01": Finding(Category.PENDING, "init", was_cancelled=True)}
-        here.client.sent = False  # type: ignore[attr-defined]  # the network is back
+        here.client.cancels.clear()  # type: ignore[attr-defined]  # the network is back
         assert here.refresh(record).keys == {"dk-01"}
         assert here.writes() == [["dk-01"]]
 
 
 def test_a_read_that_fails_before_anything_was_sent_raises() -> None:
     with world(client_class=_CannotReadBack) as here:
-        here.client.sent = True  # type: ignore[attr-defined]  # from the start
+        here.client.cancels.append([])  # type: ignore[attr-defined]  # from the start
         with pytest.raises(AnswerLost):
             here.apply("dk-01")
         assert here.writes() == []

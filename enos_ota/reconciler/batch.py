@@ -1,0 +1,203 @@
+"""One batch of keys on its way: sent, looked at when it was refused or its answer was lost, sent again, and bounded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from enos_ota.enos import (
+    ApiError,
+    EnosClient,
+    EnosError,
+    InvalidArgument,
+    JobNotFound,
+    JobNotRunning,
+    TasksNotCancellable,
+    Throttled,
+)
+from enos_ota.reconciler.classify import is_cancellable
+from enos_ota.reconciler.ending import EarlyEnd
+from enos_ota.reconciler.reading import chunks, is_published
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from enos_ota.enos import Task, WriteWatch
+    from enos_ota.reconciler.ending import Ending
+    from enos_ota.reconciler.reading import Learned, TaskReader
+
+ROUNDS: Final = 6
+"""How often one batch is sent at most. With the waits between, it outlasts the documented 2 s of a stale search [D]."""
+FIRST_WAIT: Final = 0.2
+LONGEST_WAIT: Final = 2.0
+STUCK: Final = 3
+"""Batches in a row that cannot be brought through before a set is given up."""
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What is known of keys so far.
+
+    Attributes:
+        seen: Their tasks as last read.
+        told: Were published at some time: the device knew.
+        sent: Were in a call that may have been processed.
+        unsure: The same, and nothing said that it was refused: it may take a while to show.
+        accepted: Were in a call that was answered with code 0.
+    """
+
+    seen: dict[str, tuple[Task, ...]] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
+    sent: set[str] = field(default_factory=set)
+    unsure: set[str] = field(default_factory=set)
+    accepted: set[str] = field(default_factory=set)
+
+    def note(self, tasks: Mapping[str, tuple[Task, ...]]) -> None:
+        """Note what was just read."""
+        self.seen.update(tasks)
+        self.told |= is_published(tasks)
+
+    def add(self, other: Ledger) -> None:
+        """Take over what somebody else found out later."""
+        self.seen.update(other.seen)
+        self.told |= other.told
+        self.sent |= other.sent
+        self.unsure |= other.unsure
+        self.accepted |= other.accepted
+
+    def cancellable(self, keys: Iterable[str]) -> list[str]:
+        """Those that were read and can be cancelled."""
+        return [key for key in keys if is_cancellable(self.seen.get(key, ()))]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What every batch of a change goes out on.
+
+    Attributes:
+        client: Its waits keep to `ending`.
+        reader: Reads in the thread of its caller.
+        watch: Makes the watch of a cancelTask for some keys.
+    """
+
+    client: EnosClient
+    job_id: str
+    reader: TaskReader
+    ending: Ending
+    learned: Learned
+    watch: Callable[[Sequence[str]], WriteWatch | None]
+
+
+class Batch:
+    """Sends some keys until none of them can be cancelled any more, a bounded number of times. Used once.
+
+    A refused call or a lost answer is looked at, and only what is still cancellable is sent again.
+
+    Attributes:
+        keys: The keys.
+        ledger: What became known of them.
+        begun: Something may have been sent.
+        at_once: The first call was accepted.
+        problem: Why some of them could not be brought through; the others are not concerned.
+        end: Nothing more may be sent for the whole set; the text says why.
+        job_is_gone: That is why.
+        error: Configuration, authentication or transport failed before a call of this batch was processed.
+    """
+
+    def __init__(self, line: Line, keys: Sequence[str]) -> None:
+        self.keys = keys
+        self.ledger = Ledger()
+        self.at_once = False
+        self.problem = ""
+        self.begun = False
+        self.end = ""
+        self.job_is_gone = False
+        self.error: EnosError | None = None
+        self._line = line
+        self._stuck = 0
+
+    def run(self) -> Batch:
+        """Bring it through; whatever happens is told by the attributes."""
+        self.begun = True
+        try:
+            self.at_once = self._send(self.keys)
+        except EarlyEnd as end:
+            self.end = str(end)
+        except EnosError as error:
+            self.error = error
+        return self
+
+    def _send(self, keys: Sequence[str]) -> bool:
+        """Whether the first call was accepted."""
+        if len(keys) > self._line.learned.batch:
+            return self._send_parts(keys, self._line.learned.batch)
+        wait = FIRST_WAIT
+        refusal: EnosError | None = None
+        for attempt in range(ROUNDS):
+            if not keys:
+                return False
+            refusal = self._cancel(keys)
+            if refusal is None:
+                self._stuck = 0
+                return attempt == 0
+            if attempt:
+                self._line.ending.sleep(wait)
+                wait = min(wait * 2, LONGEST_WAIT)
+            self.ledger.note(self._line.reader.of_keys_surely(keys))
+            left = self.ledger.cancellable(keys)
+            if isinstance(refusal, InvalidArgument) and len(left) == len(keys) > 1:
+                self._send_halves(keys)
+                return False
+            keys = left
+        if keys and refusal:
+            self._give_up_on(keys, refusal)
+        return False
+
+    def _send_halves(self, keys: Sequence[str]) -> None:
+        """No key by itself explains the refusal: one is bad in a way that does not show, or they are too many [U]."""
+        half = (len(keys) + 1) // 2
+        if self._send_parts(keys, half):
+            self._line.learned.allow_batch(half)  # each half alone was fine: it was the number
+
+    def _send_parts(self, keys: Sequence[str], size: int) -> bool:
+        accepted = [self._send(part) for part in chunks(keys, size)]  # all are sent, whatever becomes of the first
+        return all(accepted)
+
+    def _give_up_on(self, keys: Sequence[str], refusal: EnosError) -> None:
+        tasks = "1 task still reads" if len(keys) == 1 else f"{len(keys)} tasks still read"
+        cause = f"{tasks} as cancellable after {ROUNDS} attempts, the last: {refusal}"
+        self._stuck += 1
+        if self._stuck >= STUCK or not isinstance(refusal, (InvalidArgument, TasksNotCancellable)):
+            # It is not about these keys: the others would fare the same.
+            raise EarlyEnd(cause)
+        self.problem = self.problem or cause
+
+    def _cancel(self, keys: Sequence[str]) -> EnosError | None:
+        """One cancelTask: None when it was accepted, else why it has to be looked at."""
+        line, ledger = self._line, self.ledger
+        line.ending.check()
+        try:
+            line.client.cancel_tasks(line.job_id, keys, watch=line.watch(keys))
+        except (TasksNotCancellable, InvalidArgument) as refusal:
+            # Whether a refused call changes nothing is not documented [U]: what it did is looked up.
+            ledger.sent.update(keys)
+            return refusal
+        except JobNotFound as error:
+            self.job_is_gone = True
+            raise EarlyEnd(f"the job was deleted meanwhile: {error}") from None
+        except JobNotRunning as error:
+            raise EarlyEnd(f"the job was stopped meanwhile: {error}") from None
+        except Throttled as error:
+            raise EarlyEnd(f"EnOS kept throttling: {error}") from None
+        except EnosError as error:
+            if error.may_have_been_processed:
+                ledger.sent.update(keys)
+                ledger.unsure.update(keys)
+                return error
+            if isinstance(error, ApiError):
+                raise EarlyEnd(str(error)) from None
+            raise
+        ledger.sent.update(keys)
+        ledger.unsure.update(keys)
+        ledger.accepted.update(keys)
+        return None

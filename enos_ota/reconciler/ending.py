@@ -1,0 +1,104 @@
+"""When a change has to come to an end: its deadline, or an interrupt of the whole run."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+from enos_ota.enos import SYSTEM_CLOCK
+
+if TYPE_CHECKING:
+    from enos_ota.enos import Clock
+
+FOREVER: Final = float("inf")
+
+
+class EarlyEnd(Exception):  # noqa: N818 - an ending, not an error: what was done by then is kept
+    """Nothing more is sent; the text says why."""
+
+
+class Stop:
+    """Tells everyone in a process that the run is interrupted. Once set it stays so."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._reason = ""
+
+    def set(self, reason: str) -> None:
+        """Interrupt the run; the first reason counts."""
+        self._reason = self._reason or reason
+        self._event.set()
+
+    @property
+    def reason(self) -> str:
+        """Why the run is interrupted; empty while it is not."""
+        return self._reason if self._event.is_set() else ""
+
+    def wait(self, seconds: float) -> None:
+        """Return after this long, or as soon as the run is interrupted."""
+        self._event.wait(seconds)
+
+
+class StoppableClock:
+    """The machine's clock; a wait is over as soon as the run is interrupted."""
+
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
+
+    def time(self) -> float:
+        """Unix time, in seconds."""
+        return SYSTEM_CLOCK.time()
+
+    def monotonic(self) -> float:
+        """Seconds since any fixed moment; never goes back."""
+        return SYSTEM_CLOCK.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait this long, or until the run is interrupted."""
+        self._stop.wait(seconds)
+
+
+class Ending:
+    """The end of one set's change: no wait and no request goes beyond it. Safe to share between threads.
+
+    Args:
+        clock: What it goes by. Its `sleep` should return early once the run is interrupted.
+        stop: Interrupts the run.
+        seconds: From now on; the text of the `EarlyEnd` names it.
+    """
+
+    def __init__(self, clock: Clock, stop: Stop, seconds: float = FOREVER) -> None:
+        self._clock = clock
+        self._stop = stop
+        self._seconds = seconds
+        self._ends = clock.monotonic() + seconds
+
+    @property
+    def interrupted(self) -> bool:
+        """The run is over: not even what was done is to be looked at any more."""
+        return bool(self._stop.reason)
+
+    @property
+    def left(self) -> float:
+        """Seconds until the deadline; not negative."""
+        return max(0.0, self._ends - self._clock.monotonic())
+
+    def check(self) -> None:
+        """Go on only if there is time.
+
+        Raises:
+            EarlyEnd: The run is interrupted, or the deadline is over.
+        """
+        if reason := self._stop.reason:
+            raise EarlyEnd(reason)
+        if self._clock.monotonic() >= self._ends:
+            raise EarlyEnd(f"the deadline of {self._seconds:g} s for one set is over")
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, but not beyond the end.
+
+        Raises:
+            EarlyEnd: The end came.
+        """
+        self._clock.sleep(min(seconds, self.left))
+        self.check()
