@@ -8,15 +8,21 @@ which every provider is started with: when nothing listens there any more, the e
 from __future__ import annotations
 
 import socket
+import threading
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from enos_ota.enos import EnosError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _TIMEOUT: Final = 2.0
 """Seconds. The address is on loopback: a living engine accepts at once."""
+
+_EVERY: Final = 5.0
+"""Seconds between two looks of `when_engine_is_gone`."""
+_MISSES: Final = 2
+"""Looks in a row that find nobody, until an engine counts as gone for good."""
 
 
 class EngineGone(EnosError):  # noqa: N818 - says what happened, as its relatives do
@@ -59,3 +65,18 @@ def is_alive(address: Address) -> bool:
     except OSError:
         return False
     return True
+
+
+def when_engine_is_gone(argv: Sequence[str], act: Callable[[], None], *, every: float = _EVERY) -> None:
+    """Call a function, in a thread of its own, once the engine of this process is gone; without an address never."""
+    if address := engine_address(argv):
+        threading.Thread(target=_watch, args=(address, act, every), name="engine watch", daemon=True).start()
+
+
+def _watch(address: Address, act: Callable[[], None], every: float) -> None:
+    pause = threading.Event()
+    misses = 0
+    while misses < _MISSES:
+        pause.wait(every)
+        misses = 0 if is_alive(address) else misses + 1
+    act()

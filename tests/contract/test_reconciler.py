@@ -2,87 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enos_ota.enos import AnswerLost, Credentials, EnosClient, InvalidArgument, ServerError
+from enos_ota.enos import AnswerLost, EnosClient, InvalidArgument, ServerError
 from enos_ota.liveness import EngineGone
-from enos_ota.reconciler import Category, Finding, JobFacts, JobStatus, Limits, Reconciler, Record, plan
+from enos_ota.reconciler import Category, Finding, JobFacts, JobStatus, Limits, Record
 from enos_ota.reconciler.outcome import AFTER_PUSH, UNKNOWN_TEXT
-from tests.support.clock import FakeClock
-from tests.support.simulator import JOB, RunningSimulator, running_simulator
+from tests.support.reconciling import fleet_of, keys, many, world
+from tests.support.simulator import JOB, RunningSimulator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
-
-
-class World:
-    """A simulator, a client and a reconciler on one clock, which no test has to wait for."""
-
-    def __init__(
-        self,
-        simulator: RunningSimulator,
-        clock: FakeClock,
-        *,
-        client_class: type[EnosClient] = EnosClient,
-        before_write: Callable[[], None] = lambda: None,
-        markers: Collection[str] = ("Cancelled by user",),
-        limits: Limits | None = None,
-    ) -> None:
-        self.simulator = simulator
-        credentials = Credentials(simulator.app_key, simulator.app_secret)
-        self.client = client_class(simulator.url, simulator.org_id, credentials, clock=clock, before_write=before_write)
-        self.reconciler = Reconciler(self.client, markers=markers, limits=limits, clock=clock)
-
-    def apply(self, *keys: str, previous: Record | None = None, job_id: str = JOB) -> Record:
-        return self.reconciler.apply(job_id, plan(keys, previous or Record()))
-
-    def refresh(self, record: Record) -> Record:
-        return self.reconciler.refresh(JOB, record)
-
-    def writes(self) -> list[list[str]]:
-        """The keys of each cancelTask that arrived, in order."""
-        return [sorted(entry["keys"]) for entry in self.simulator.journal() if entry["operation"] == "cancelTask"]
-
-    def cancelled(self) -> set[str]:
-        return {key for key, (_, desc) in self.simulator.states().items() if desc == "Cancelled by user"}
-
-
-@contextmanager
-def world(
-    fleet: dict[str, Any] | None = None,
-    *,
-    client_class: type[EnosClient] = EnosClient,
-    before_write: Callable[[], None] = lambda: None,
-    markers: Collection[str] = ("Cancelled by user",),
-    limits: Limits | None = None,
-    **switches: object,
-) -> Iterator[World]:
-    clock = FakeClock()
-    with running_simulator(fleet, clock=lambda: int(clock.time() * 1000), **switches) as simulator:
-        here = World(
-            simulator, clock, client_class=client_class, before_write=before_write, markers=markers, limits=limits
-        )
-        with here.client:
-            yield here
-
-
-def fleet_of(*tasks: dict[str, Any], **job: Any) -> dict[str, Any]:
-    return {"jobs": [{"jobId": JOB, "name": "Pump", "firmwareVersion": "2.3.0", "tasks": list(tasks), **job}]}
-
-
-def many(count: int, **status_of: str) -> dict[str, Any]:
-    """A fleet of k0000, k0001, …, all init but those named."""
-    return fleet_of(
-        *({"deviceKey": key, "status": status_of.get(key, "init")} for key in (f"k{n:04}" for n in range(count)))
-    )
-
-
-def keys(count: int) -> list[str]:
-    return [f"k{n:04}" for n in range(count)]
+    from collections.abc import Sequence
 
 
 # What is done
@@ -346,7 +279,7 @@ class _RefusesOne(_Refuses):
 
 
 class _FailsAlways(_Refuses):
-    def cancel_tasks(self, job_id: str, device_keys: Sequence[str], **more: Any) -> str:
+    def cancel_tasks(self, job_id: str, device_keys: Sequence[str], **_: Any) -> str:
         type(self).calls += 1
         text = f"99500 Internal Server Error: {len(device_keys)} keys of {job_id}"
         raise ServerError(text, code=99500, operation="cancelTask", may_have_been_processed=True)

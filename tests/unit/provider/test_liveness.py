@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import socket
+import threading
 
 import pytest
 
-from enos_ota.liveness import Address, EngineGone, engine_address, ensure_engine, is_alive
+from enos_ota.liveness import (
+    Address,
+    EngineGone,
+    engine_address,
+    ensure_engine,
+    is_alive,
+    when_engine_is_gone,
+)
 
 
 @pytest.mark.parametrize(
@@ -39,3 +47,19 @@ def test_an_engine_whose_port_is_closed_is_gone() -> None:
 def test_without_an_address_nobody_can_tell_so_nothing_may_be_written() -> None:
     with pytest.raises(EngineGone, match="not known"):
         ensure_engine(["dynamic/__main__.py"])
+
+
+def test_somebody_is_told_once_the_engine_is_gone() -> None:
+    told = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        argv = ["dynamic/__main__.py", f"127.0.0.1:{server.getsockname()[1]}"]
+        when_engine_is_gone(argv, told.set, every=0.01)
+        assert not told.wait(0.2), "it lives"
+    assert told.wait(20)
+
+
+def test_without_an_address_nobody_is_ever_told() -> None:
+    told = threading.Event()
+    before = threading.active_count()
+    when_engine_is_gone(["dynamic/__main__.py"], told.set, every=0.001)
+    assert threading.active_count() == before

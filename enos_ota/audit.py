@@ -1,0 +1,191 @@
+"""The audit log: one line of JSON before and one after each request that writes, on disk before anything goes on.
+
+A process that dies in between leaves the first line: what it announces may have been done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+from enos_ota.enos import EnosError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+    from pathlib import Path
+
+_ACTORS: Final = ("ENOS_OTA_ACTOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_REQUESTEDFOR", "USER", "LOGNAME")
+_COMMITS: Final = ("ENOS_OTA_COMMIT", "GITHUB_SHA", "CI_COMMIT_SHA", "BUILD_SOURCEVERSION", "GIT_COMMIT")
+
+
+class AuditError(EnosError):
+    """The audit log cannot be written, so nothing may be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a line is about.
+
+    Attributes:
+        stack: The stack; empty if it is not known.
+        set_name: The set; empty for an act outside of any.
+        job_id: The job.
+        reason: Why, as the set says; empty if it does not.
+    """
+
+    stack: str
+    set_name: str
+    job_id: str
+    reason: str
+
+
+def actor_of(environ: Mapping[str, str]) -> str:
+    """Who is acting: `ENOS_OTA_ACTOR`, else whom the CI system or the machine names; empty if nobody does."""
+    return _first(environ, _ACTORS)
+
+
+def commit_of(environ: Mapping[str, str]) -> str:
+    """The commit that is acted on: `ENOS_OTA_COMMIT`, else the one that the CI system names; empty if none does."""
+    return _first(environ, _COMMITS)
+
+
+def digest(keys: Collection[str]) -> str:
+    """What tells one list of device keys from another: SHA-256 in hex over the sorted keys, a newline after each."""
+    text = "".join(f"{key}\n" for key in sorted(set(keys)))
+    return sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+class AuditLog:
+    """Appends to a file, from any number of threads and processes.
+
+    Args:
+        path: The file; it and its directory are made when they are not there.
+        actor: Who is acting.
+        commit: What is acted on.
+        clock: Unix time in seconds.
+        complain: Told when the line after a request could not be written: what that request did is not lost for it.
+        new_id: A text that is never given twice.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        actor: str,
+        commit: str,
+        clock: Callable[[], float],
+        complain: Callable[[str], None],
+        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+    ) -> None:
+        self.path = path
+        self._actor = actor
+        self._commit = commit
+        self._clock = clock
+        self._complain = complain
+        self._new_id = new_id
+        self._lock = threading.Lock()
+
+    def watch(self, operation: str, subject: Subject, keys: Collection[str], *, break_glass: str = "") -> Watch:
+        """What writes the two lines of each attempt of a call, see `enos_ota.enos.WriteWatch`."""
+        line = {
+            "stack": subject.stack,
+            "set": subject.set_name,
+            "job": subject.job_id,
+            "operation": operation,
+            "reason": subject.reason,
+            "actor": self._actor,
+            "commit": self._commit,
+            "keys": len(set(keys)),
+            "digest": digest(keys),
+        }
+        return Watch(self, line | ({"breakGlass": break_glass} if break_glass else {}), self._new_id)
+
+    def write_if_possible(self, event: str, line: Mapping[str, Any]) -> None:
+        """Like `write`, but a failure is only complained about."""
+        try:
+            self.write(event, line)
+        except AuditError as error:
+            self._complain(str(error))
+
+    def write(self, event: str, line: Mapping[str, Any]) -> None:
+        """Append a line and see it on disk.
+
+        Raises:
+            AuditError: That did not come about.
+        """
+        moment = datetime.fromtimestamp(self._clock(), timezone.utc).isoformat(timespec="milliseconds")
+        text = json.dumps({"time": moment.replace("+00:00", "Z"), "event": event, **line}, ensure_ascii=True)
+        self._append(f"{text}\n".encode())
+
+    def _append(self, data: bytes) -> None:
+        try:
+            with self._lock:
+                is_new = not self.path.exists()
+                if is_new:
+                    self.path.parent.mkdir(parents=True, exist_ok=True)
+                file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+                try:
+                    # One write a line: lines of several processes do not mix.
+                    written = os.write(file, data)
+                    os.fsync(file)
+                finally:
+                    os.close(file)
+                if is_new:
+                    _sync_directory(self.path.parent)
+        except OSError as error:
+            raise self._failure(error.strerror or str(error)) from None
+        if written != len(data):
+            raise self._failure("the disk is full")
+
+    def _failure(self, why: str) -> AuditError:
+        return AuditError(
+            f"the audit log {self.path} cannot be written ({why}), so nothing more is sent: "
+            "make it writable, or correct enos-ota:auditLog"
+        )
+
+
+class Watch:
+    """The two lines of each attempt of one call."""
+
+    def __init__(self, log: AuditLog, line: Mapping[str, Any], new_id: Callable[[], str]) -> None:
+        self._log = log
+        self._line = line
+        self._new_id = new_id
+        self._id = ""
+
+    def before(self) -> None:
+        """The request is about to be sent."""
+        self._id = self._new_id()
+        self._log.write("before", {"id": self._id, **self._line})
+
+    def after(self, outcome: str | EnosError) -> None:
+        """The request was answered, or was not: a requestId, or why not."""
+        if isinstance(outcome, EnosError):
+            code = getattr(outcome, "code", None)
+            told = {
+                "code": code,
+                "requestId": getattr(outcome, "request_id", "") or None,
+                "error": str(outcome),
+                "mayHaveBeenProcessed": outcome.may_have_been_processed,
+            }
+        else:
+            told = {"code": 0, "requestId": outcome or None}
+        self._log.write_if_possible("after", {"id": self._id, **self._line, **told})
+
+
+def _first(environ: Mapping[str, str], names: Collection[str]) -> str:
+    return next((value for name in names if (value := environ.get(name))), "")
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

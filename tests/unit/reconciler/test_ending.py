@@ -1,0 +1,66 @@
+"""A change ends at its deadline, or as soon as the run is interrupted."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from enos_ota.reconciler.ending import EarlyEnd, Ending, Stop, StoppableClock
+from tests.support.clock import FakeClock
+
+
+def test_a_wait_does_not_go_beyond_the_deadline_and_ends_the_change_there() -> None:
+    clock = FakeClock()
+    ending = Ending(clock, Stop(), 10)
+    ending.sleep(4)
+    with pytest.raises(EarlyEnd, match="the deadline of 10 s for one set is over"):
+        ending.sleep(300)
+    assert clock.sleeps == [4, 6]
+
+
+def test_nothing_begins_after_the_deadline() -> None:
+    clock = FakeClock()
+    ending = Ending(clock, Stop(), 10)
+    ending.check()
+    clock.advance(10)
+    with pytest.raises(EarlyEnd):
+        ending.check()
+    assert (ending.left, ending.interrupted) == (0, False)
+
+
+def test_nothing_begins_after_an_interrupt_and_its_first_reason_counts() -> None:
+    stop = Stop()
+    ending = Ending(FakeClock(), stop)
+    ending.check()
+    stop.set("interrupted")
+    stop.set("gone")
+    with pytest.raises(EarlyEnd, match=r"^interrupted$"):
+        ending.check()
+    assert ending.interrupted
+
+
+def test_an_interrupt_ends_a_wait_that_is_under_way() -> None:
+    stop = Stop()
+    ending = Ending(StoppableClock(stop), stop, 10_000)
+    raised = threading.Event()
+
+    def wait() -> None:
+        try:
+            ending.sleep(5_000)
+        except EarlyEnd:
+            raised.set()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    stop.set("interrupted")
+    thread.join()
+    assert raised.is_set()
+
+
+def test_a_change_without_a_deadline_has_all_the_time_there_is() -> None:
+    clock = FakeClock()
+    ending = Ending(clock, Stop())
+    clock.advance(1e9)
+    ending.check()
+    assert ending.left == float("inf")
