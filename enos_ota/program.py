@@ -35,6 +35,9 @@ def declare_sets() -> list[CancelledTaskSet]:
             reason=each.reason,
             on_too_late=each.on_too_late,
             on_missing=each.on_missing,
+            max_devices=each.guard.max_devices,
+            max_share=each.guard.max_share,
+            expect_firmware_version=each.expect_firmware_version,
             expires=each.expires,
             opts=pulumi.ResourceOptions(
                 aliases=[pulumi.Alias(name=former) for former in each.former_names],

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, cast
 import pulumi
 from pulumi.dynamic import Resource
 
-from enos_ota import days, keys, state
+from enos_ota import days, keys, preflight, state
 from enos_ota.provider import CancelledTaskSetProvider
 from enos_ota.reconciler import Rules, Verdict, judge, summary
-from enos_ota.settings import SettingsError, load_address
+from enos_ota.reconciler.forecast import Conditions
+from enos_ota.reconciler.guard import Guard, break_glass, limit_problems
+from enos_ota.settings import Address, Checks, SettingsError, load_address, load_checks
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -45,9 +47,10 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
         reason: Why, for those who read the state later.
         on_too_late: "fail" makes `require_converged` fail for tasks that had gone too far already.
         on_missing: "report" keeps it from failing for keys without a task in the job.
-        max_devices: Not enforced by this version, so anything but None is refused.
-        max_share: The same.
-        expect_firmware_version: The same.
+        max_devices: How many devices one change may cancel at most, counted in those whose cancel would be sent. The
+            stack's `enos-ota:guard`, if there is one, holds where this or `max_share` is left out.
+        max_share: The same as a part of all tasks of the job, more than 0 and up to 1.
+        expect_firmware_version: What the job must be about: with another version, or none, nothing is sent.
         expires: Last day, as an ISO date; afterwards the set is only reported, neither read nor written.
         opts: Pulumi's resource options.
 
@@ -75,17 +78,13 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
         _refuse(
             name,
             [
-                *_not_enforced(
-                    max_devices=max_devices, max_share=max_share, expect_firmware_version=expect_firmware_version
-                ),
                 *_bad_choices(on_too_late, on_missing, expires),
+                *limit_problems(max_devices, max_share, names=("max_devices", "max_share")),
+                *_bad_expectation(expect_firmware_version),
                 *_bad_keys(device_keys),
             ],
         )
-        try:
-            address = load_address(_config, os.environ, org_id=org_id)
-        except SettingsError as error:
-            raise pulumi.RunError(str(error)) from None
+        address, checks = _settings(org_id)
         if org_id and org_id != address.org_id:
             _refuse(name, [f"org_id is {org_id}, but {address.org_id} is configured; a stack belongs to one of them"])
         self._is_required = False
@@ -96,6 +95,19 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
             on_missing=on_missing,
             expired=days.is_over(expires or "", days.today()),
             expires=expires or "",
+        )
+        guard = Guard(max_devices, max_share).completed_by(checks.guard)
+        look = (
+            preflight.Look(
+                name,
+                address.org_id,
+                Conditions(guard, expect_firmware_version, break_glass(os.environ)),
+                mode=checks.preflight,
+                get=_config,
+                environ=os.environ,
+            )
+            if preflight.takes_place(checks.preflight)
+            else None
         )
         super().__init__(
             CancelledTaskSetProvider(),
@@ -109,11 +121,16 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
                 "reason": reason,
                 "onTooLate": on_too_late,
                 "onMissing": on_missing,
+                "maxDevices": guard.max_devices,
+                "maxShare": guard.max_share,
+                "expectFirmwareVersion": expect_firmware_version,
                 "expires": expires,
                 **dict.fromkeys(state.OUTPUTS),
             },
-            opts,
+            look.options(opts) if look else opts,
         )
+        if look:
+            self.urn.apply(lambda _: look.tell(self))
         self._verdict = self._bag().apply(
             lambda bag: judge(state.record_of(bag), replace(self._judged_by, job_id=bag["jobId"])),
         )
@@ -185,12 +202,11 @@ def _refuse(name: str, problems: Sequence[str]) -> None:
         raise pulumi.RunError(f"set {name!r}: " + "; ".join(problems))
 
 
-def _not_enforced(**arguments: object) -> list[str]:
-    return [
-        f"{name} is not enforced by this version, so it is refused rather than ignored; leave it out"
-        for name, value in arguments.items()
-        if value is not None
-    ]
+def _settings(org_id: str | None) -> tuple[Address, Checks]:
+    try:
+        return load_address(_config, os.environ, org_id=org_id), load_checks(_config)
+    except SettingsError as error:
+        raise pulumi.RunError(str(error)) from None
 
 
 def _bad_choices(on_too_late: str, on_missing: str, expires: str | None) -> list[str]:
@@ -202,6 +218,12 @@ def _bad_choices(on_too_late: str, on_missing: str, expires: str | None) -> list
     if expires is not None and not days.is_day(str(expires)):
         problems.append(f"expires must be a day such as 2027-03-31, not {expires!r}")
     return problems
+
+
+def _bad_expectation(version: object) -> list[str]:
+    if version is None or (isinstance(version, str) and version.strip()):
+        return []
+    return [f"expect_firmware_version must be a version such as '2.3.0', not {version!r}"]
 
 
 def _bad_keys(device_keys: object) -> list[str]:

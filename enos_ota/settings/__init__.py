@@ -1,6 +1,6 @@
 """Stack configuration and environment as typed settings; whatever is wrong with them is told at once."""
 
-from enos_ota.settings.connection import Address, Connection, load_address, load_connection
+from enos_ota.settings.connection import Address, Checks, Connection, load_address, load_checks, load_connection
 from enos_ota.settings.document import stack_file_path
 from enos_ota.settings.problems import Problem, SettingsError
 from enos_ota.settings.sets import SetSettings
@@ -8,6 +8,7 @@ from enos_ota.settings.stack import StackSettings, check_stack_file, load_stack
 
 __all__ = [
     "Address",
+    "Checks",
     "Connection",
     "Problem",
     "SetSettings",
@@ -15,6 +16,7 @@ __all__ = [
     "StackSettings",
     "check_stack_file",
     "load_address",
+    "load_checks",
     "load_connection",
     "load_stack",
     "stack_file_path",

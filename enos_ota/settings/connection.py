@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from enos_ota.enos import ConfigurationError, Credentials, Timeout, check_gateway
+from enos_ota.reconciler.guard import Guard
 from enos_ota.settings.models import ENOS, ENOS_OTA, EnosKeys, EnosOtaKeys
-from enos_ota.settings.problems import Problem, SettingsError
+from enos_ota.settings.problems import Problem, SettingsError, label
 from enos_ota.settings.wording import explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from enos_ota.settings.models import Preflight
 
 CONNECT_TIMEOUT: Final = 5.0
 """Seconds until a connection must stand; less when `enos:requestTimeout` is less."""
@@ -41,7 +44,9 @@ class Connection:
         max_concurrency: requests under way at once.
         max_requests_per_second: None for no limit.
         cancelled_markers: texts by which EnOS marks a cancelled task.
-        deadline: seconds for one set's change; the one key of `enos-ota:` that a provider goes by.
+        deadline: seconds for one set's change.
+        audit_log: file to which every writing request is added, as configured: relative to the project, or a whole
+            path; None for none.
     """
 
     gateway: str
@@ -54,6 +59,20 @@ class Connection:
     max_requests_per_second: float | None
     cancelled_markers: tuple[str, ...]
     deadline: float
+    audit_log: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What is looked at before anything is sent.
+
+    Attributes:
+        preflight: whether a preview reads the tasks it would cancel.
+        guard: limits of one change of a set that has none of its own.
+    """
+
+    preflight: Preflight
+    guard: Guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +131,8 @@ def load_connection(
         SettingsError: with every problem; among them missing credentials, which only a program may do without.
     """
     stack = _read_stack(get, EnosKeys.names())
-    deadline, late = _read_deadline(get)
-    faults = [*stack.problems, *late, *environment_problems(environ)]
+    own, wrong = _read_own(get, ("deadline", "auditLog"))
+    faults = [*stack.problems, *wrong, *environment_problems(environ)]
     address, more = find_address(stack.sound, environ, _unplaced, present=stack.present, org_id=org_id)
     credentials = None if faults else _credentials(stack.keys, environ)
     problems = [*faults, *more]
@@ -132,8 +151,24 @@ def load_connection(
         max_concurrency=keys.max_concurrency,
         max_requests_per_second=keys.max_requests_per_second,
         cancelled_markers=tuple(keys.cancelled_markers),
-        deadline=deadline,
+        deadline=own.deadline,
+        audit_log=own.audit_log,
     )
+
+
+def load_checks(get: Callable[[str], str | None]) -> Checks:
+    """What a program checks before anything is sent.
+
+    Args:
+        get: the text of a configuration key such as `enos-ota:guard`, or None.
+
+    Raises:
+        SettingsError: with every problem.
+    """
+    own, problems = _read_own(get, ("preflight", "guard"))
+    if problems:
+        raise SettingsError(problems)
+    return Checks(own.preflight, own.guard.limits() if own.guard else Guard())
 
 
 def environment_problems(environ: Mapping[str, str]) -> list[Problem]:
@@ -220,16 +255,16 @@ def _read_stack(get: Callable[[str], str | None], names: Iterable[str]) -> _Stac
     return _Stack(frozenset(given), sound, EnosKeys.model_validate(sound), problems)
 
 
-def _read_deadline(get: Callable[[str], str | None]) -> tuple[float, list[Problem]]:
-    text = get(f"{ENOS_OTA}:deadline")
+def _read_own(get: Callable[[str], str | None], names: Iterable[str]) -> tuple[EnosOtaKeys, list[Problem]]:
+    """These keys under `enos-ota:`, defaults for all of them if any is wrong."""
+    given = {name: text for name in names if (text := get(f"{ENOS_OTA}:{name}")) is not None}
     try:
-        return EnosOtaKeys.model_validate({} if text is None else {"deadline": text}).deadline, []
+        return EnosOtaKeys.model_validate(given), []
     except ValidationError as error:
-        problems = [
-            Problem(f"{ENOS_OTA}:{told}", path=f"{ENOS_OTA}:deadline")
-            for _, told in explain(error, EnosOtaKeys, noun=f"{ENOS_OTA}: key")
+        return EnosOtaKeys(), [
+            Problem(f"{ENOS_OTA}:{told}", path=f"{ENOS_OTA}:{label(path)}")
+            for path, told in explain(error, EnosOtaKeys, noun=f"{ENOS_OTA}: key")
         ]
-        return EnosOtaKeys().deadline, problems
 
 
 def _gateway(url: str | None, source: str, note: Callable[[str], None]) -> str | None:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import math
+import posixpath
 import re
-from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
+from typing_extensions import Self
 
 from enos_ota import days, keys
+from enos_ota.reconciler.guard import Guard
 from enos_ota.yamltext import Unquoted, shown
 
 ENOS: Final = "enos"
@@ -62,6 +65,16 @@ def _iso_date(text: str) -> str:
     raise _fault(f'is "{shown(text)}", no date such as "2027-03-31"')
 
 
+def _log_file(text: str) -> str:
+    if text.startswith("~"):
+        raise _fault("begins with ~, which nobody expands: write the whole path, or one relative to the project")
+    if text.endswith(("/", "/.", "/..")) or text in {".", ".."}:
+        raise _fault("names a directory: name a file in it")
+    if posixpath.normpath(text).startswith("../"):
+        raise _fault("leads out of the project: name a file in it, or write the whole path")
+    return text
+
+
 def _number(value: Any) -> Any:
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         number = float(value)
@@ -90,6 +103,10 @@ def _switch(value: Any) -> Any:
 Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_one_line)]
 Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_one_line)]
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_line), AfterValidator(_name)]
+LogFile: TypeAlias = Annotated[
+    str, Field(min_length=1, max_length=1000), AfterValidator(_one_line), AfterValidator(_log_file)
+]
+Preflight: TypeAlias = Literal["auto", "on", "off"]
 IsoDate: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_one_line), AfterValidator(_iso_date)]
 
 
@@ -97,9 +114,6 @@ class Keys(BaseModel):
     """A mapping of the configuration. Unknown keys are refused, and so is a key without a value."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=to_camel)
-
-    not_enforced: ClassVar[frozenset[str]] = frozenset()
-    """Keys of the contract that this version does not act on: refused, never ignored."""
 
     @field_validator("*", mode="before")
     @classmethod
@@ -147,13 +161,39 @@ class EnosKeys(Keys):
     )
 
 
+class GuardKeys(Keys):
+    """Limits of one change of one set, counted in devices whose cancel would be sent."""
+
+    max_devices: int | None = Field(default=None, ge=0, description="Devices at most; 0 allows none.")
+    max_share: float | None = Field(
+        default=None, gt=0, le=1, allow_inf_nan=False, description="Part of all tasks of the job at most, as 0.25."
+    )
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Self:
+        if self.max_devices is None and self.max_share is None:
+            raise _fault("is empty: give it maxDevices, maxShare or both, or remove it")
+        return self
+
+    def limits(self) -> Guard:
+        """The same as a value."""
+        return Guard(self.max_devices, self.max_share)
+
+
+class ExpectKeys(Keys):
+    """What a set's job must be about."""
+
+    firmware_version: Text = Field(description="The job's target version; another one, or none, stops the change.")
+
+
 class DeclaredSet(Keys):
     """A set of devices whose task in one job is to be cancelled."""
 
-    not_enforced: ClassVar[frozenset[str]] = frozenset({"expect", "guard"})
-
     name: Name = Field(description="Name of the resource, unique in the stack.")
     job_id: Id = Field(description="The OTA job.")
+    expect: ExpectKeys | None = Field(
+        default=None, description="What the job must be about; otherwise nothing is sent."
+    )
     reason: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_one_line)] | None = Field(
         default=None, description="Why, for reviewers and the audit log."
     )
@@ -168,6 +208,9 @@ class DeclaredSet(Keys):
     on_missing: Literal["fail", "report"] = Field(
         "fail", description="What to do about keys without a task in the job."
     )
+    guard: GuardKeys | None = Field(
+        default=None, description="Limits of one change of this set, in place of the stack's, key by key."
+    )
     expires: IsoDate | None = Field(
         default=None,
         description="Last day of the set, ISO 8601; afterwards it is only reported, never read or written.",
@@ -179,18 +222,27 @@ class DeclaredSet(Keys):
 class EnosOtaKeys(Keys):
     """Keys under `enos-ota:`, what is to be cancelled and how."""
 
-    not_enforced: ClassVar[frozenset[str]] = frozenset({"auditLog", "guard"})
-
-    preflight: Annotated[Literal["auto", "off"], BeforeValidator(_switch)] = Field(
-        default="auto", description="Whether a preview looks at the state of the tasks it would cancel."
+    guard: Annotated[GuardKeys | None, BeforeValidator(_json)] = Field(
+        default=None, description="Limits of one change of one set; a set may have its own."
+    )
+    preflight: Annotated[Preflight, BeforeValidator(_switch)] = Field(
+        default="auto",
+        description="Whether a preview reads the tasks it would cancel: where there are credentials, always, or never.",
     )
     deadline: Annotated[float, BeforeValidator(_number)] = Field(
         default=1800.0, gt=0, le=604_800, allow_inf_nan=False, description="Seconds for one set's change."
+    )
+    audit_log: LogFile | None = Field(
+        default=None,
+        description="File to which every writing request is added; relative to the project, in it, or a whole path.",
     )
     cancelled_task_sets: Annotated[list[DeclaredSet], BeforeValidator(_json)] = Field(
         default=[], description="The sets of devices whose tasks are to be cancelled."
     )
 
+
+PARTS: Final[dict[str, type[Keys]]] = {"guard": GuardKeys, "expect": ExpectKeys}
+"""The model of each mapping inside of another, by the key it stands under."""
 
 NAMESPACES: Final[dict[str, type[Keys]]] = {ENOS: EnosKeys, ENOS_OTA: EnosOtaKeys}
 """The model of each namespace that is ours."""

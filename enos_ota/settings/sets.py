@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 from pydantic import ValidationError
 
 from enos_ota import keyfiles, keys
+from enos_ota.reconciler.guard import Guard
 from enos_ota.settings.models import ENOS_OTA, SETS, DeclaredSet, is_mangled
 from enos_ota.settings.problems import Problem
 from enos_ota.settings.wording import explain, meant
@@ -31,10 +32,12 @@ class SetSettings:
     Attributes:
         name: unique in the stack.
         job_id: the OTA job whose tasks are cancelled.
+        expect_firmware_version: what the job must be about, or None for anything.
         reason: one line, or None.
         device_keys: of list and file together, sorted by code point, no duplicates.
         on_too_late: what to do about devices that were upgrading or done already.
         on_missing: what to do about keys without a task in the job.
+        guard: limits of one change, the stack's where the set has none of its own.
         expires: last day, ISO 8601, or None.
         former_names: earlier names, to become aliases.
         protect: whether Pulumi refuses to remove the set.
@@ -42,10 +45,12 @@ class SetSettings:
 
     name: str
     job_id: str
+    expect_firmware_version: str | None
     reason: str | None
     device_keys: tuple[str, ...]
     on_too_late: Literal["report", "fail"]
     on_missing: Literal["fail", "report"]
+    guard: Guard
     expires: str | None
     former_names: tuple[str, ...]
     protect: bool
@@ -130,10 +135,12 @@ def _settings(declared: DeclaredSet, device_keys: Iterable[str]) -> SetSettings:
     return SetSettings(
         name=declared.name,
         job_id=declared.job_id,
+        expect_firmware_version=declared.expect.firmware_version if declared.expect else None,
         reason=declared.reason,
         device_keys=tuple(sorted(device_keys)),
         on_too_late=declared.on_too_late,
         on_missing=declared.on_missing,
+        guard=declared.guard.limits() if declared.guard else Guard(),
         expires=declared.expires,
         former_names=tuple(declared.former_names),
         protect=declared.protect,

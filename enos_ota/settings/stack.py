@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
+from enos_ota.reconciler.guard import Guard
 from enos_ota.settings import document as documents
 from enos_ota.settings.connection import environment_problems, find_address
 from enos_ota.settings.models import ENOS, ENOS_OTA, NAMESPACES, SECRETS, SETS, EnosOtaKeys
 from enos_ota.settings.problems import Problem, SettingsError, in_order, label
 from enos_ota.settings.sets import SETS_KEY, KeyFilesAt, SetSettings, read_sets
-from enos_ota.settings.wording import NOT_ENFORCED, explain, nearest_qualified, similar_namespace
+from enos_ota.settings.wording import explain, nearest_qualified, similar_namespace
 from enos_ota.yamltext import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from enos_ota.settings.document import Document
+    from enos_ota.settings.models import Preflight
 
 SECRET_KEYS_VARIABLE: Final = "PULUMI_CONFIG_SECRET_KEYS"  # noqa: S105 - the name of a variable
 """Where Pulumi's language host names the keys that are secret, as a JSON list."""
 
 _APP_SECRET: Final = f"{ENOS}:appSecret"
+AUDIT_LOG_KEY: Final = f"{ENOS_OTA}:auditLog"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,18 @@ class StackSettings:
         gateway: in the normal form of `enos_ota.enos.check_gateway`.
         org_id: the organization.
         deadline: seconds for one set's change.
+        guard: limits of one change of a set that has none of its own.
+        preflight: whether a preview reads the tasks it would cancel.
+        audit_log: file to which writing requests are added, as configured; None for none.
         sets: in the order in which they are declared.
     """
 
     gateway: str
     org_id: str
     deadline: float
+    guard: Guard
+    preflight: Preflight
+    audit_log: str | None
     sets: tuple[SetSettings, ...]
 
 
@@ -72,7 +81,17 @@ def load_stack(
     problems = [*found.problems, *environment_problems(environ), *problems]
     if problems or address is None:
         raise SettingsError(problems)
-    return StackSettings(address.gateway, address.org_id, found.deadline, found.sets)
+    keys = found.keys
+    guard = keys.guard.limits() if keys.guard else Guard()
+    return StackSettings(
+        gateway=address.gateway,
+        org_id=address.org_id,
+        deadline=keys.deadline,
+        guard=guard,
+        preflight=keys.preflight,
+        audit_log=keys.audit_log,
+        sets=tuple(replace(each, guard=each.guard.completed_by(guard)) for each in found.sets),
+    )
 
 
 def check_stack_file(stack_file: Path, *, project: str = ENOS_OTA) -> tuple[Problem, ...]:
@@ -95,7 +114,7 @@ class _Examination:
         self.problems: list[Problem] = []
         self.enos: dict[str, Any] = {}  # what is valid under enos:
         self.present: frozenset[str] = frozenset()  # what is given there, right or wrong
-        self.deadline = EnosOtaKeys().deadline
+        self.keys = EnosOtaKeys()  # what is under enos-ota:, the defaults where any of it is wrong
         self.sets: tuple[SetSettings, ...] = ()
         self.unreadable = False  # nothing was read, so that everything would be missing
         self._delivered = config
@@ -156,9 +175,6 @@ class _Examination:
             model = NAMESPACES.get(namespace)
             if model and name in model.names():
                 continue
-            if model and name in model.not_enforced:
-                yield self.problem(key, (), f"{key} {NOT_ENFORCED}")
-                continue
             meant = nearest_qualified(namespace, name)
             # Nobody else has sets of cancelled tasks: in a program of another name this key has lost its namespace.
             if model or meant == SETS_KEY or (meant and similar_namespace(namespace)):
@@ -181,7 +197,8 @@ class _Examination:
                 given.pop(str(path[0]), None)
         else:
             if isinstance(checked, EnosOtaKeys):
-                self.deadline = checked.deadline
+                self.keys = checked
+                self._check_audit_log(checked.audit_log)
         if namespace == ENOS:
             self.enos = given
 
@@ -234,15 +251,36 @@ class _Examination:
         if self.document is None:
             return f"there is none at {documents.shown_path(self._stack_file)}"
         directory = self._stack_file.parent
-        around = (directory.resolve(), *directory.resolve().parents)
-        project = next((parent for parent in around if _is_project(parent)), directory)
         name = documents.shown_path(directory)
-        return KeyFilesAt(directory, project, "" if name == "." else name)
+        return KeyFilesAt(directory, _project_around(directory), "" if name == "." else name)
+
+    def _check_audit_log(self, named: str | None) -> None:
+        """Refuse what only the file system knows to be wrong. The file need not exist, nor need its directory."""
+        if named is None or self._stack_file is None:
+            return
+        project = _project_around(self._stack_file.parent)
+        path = project / named
+        try:
+            inside = Path(named).is_absolute() or path.resolve().is_relative_to(project.resolve())
+            is_directory = path.is_dir()
+        except (OSError, RuntimeError, ValueError) as error:
+            text = f"cannot be used: {getattr(error, 'strerror', None) or 'no path that the system knows'}"
+        else:
+            if inside and not is_directory:
+                return
+            text = "is a directory: name a file in it" if inside else "leads out of the project: write the whole path"
+        self.problems.append(self.problem(AUDIT_LOG_KEY, (), f"{AUDIT_LOG_KEY} {shown(named)} {text}"))
 
 
 def _is_known(key: str) -> bool:
     namespace, _, name = key.partition(":")
     return namespace in NAMESPACES and name in NAMESPACES[namespace].names()
+
+
+def _project_around(directory: Path) -> Path:
+    """The directory of the project that a stack file's directory belongs to."""
+    around = (directory.resolve(), *directory.resolve().parents)
+    return next((parent for parent in around if _is_project(parent)), directory)
 
 
 def _is_project(directory: Path) -> bool:

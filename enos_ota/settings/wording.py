@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any, Final
 
-from enos_ota.settings.models import NAMESPACES, SECRETS, Keys
+from enos_ota.settings.models import NAMESPACES, PARTS, SECRETS, Keys
 from enos_ota.settings.problems import label
 from enos_ota.yamltext import Unquoted, shown
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
-
-NOT_ENFORCED: Final = "is not enforced by this version, so it is refused rather than ignored; remove it"
 
 _FIXED: Final = {
     "missing": "is missing",
@@ -49,25 +47,24 @@ def explain(error: ValidationError, model: type[Keys], *, noun: str) -> Iterator
     """
     for details in error.errors(include_url=False, include_context=True):
         path = details["loc"]
-        if details["type"] == "extra_forbidden":
-            yield path, unknown(str(path[-1]), model, noun=noun)
-        elif path and path[0] == "preflight" and details["input"] in ("on", True):
-            yield path, f"preflight: on {NOT_ENFORCED}"
-        else:
+        part = PARTS.get(str(path[-2])) if len(path) > 1 else None
+        if details["type"] != "extra_forbidden":
             yield path, f"{label(path)} {_what(details)}".strip()
+        elif part:
+            yield path, label(path[:-1]) + "." + unknown(str(path[-1]), part, noun=f"key of {path[-2]}")
+        else:
+            yield path, unknown(str(path[-1]), model, noun=noun)
 
 
 def unknown(key: str, model: type[Keys], *, noun: str) -> str:
     """What to say about a key that the model does not have."""
-    if key in model.not_enforced:
-        return f"{key} {NOT_ENFORCED}"
     hint = meant(key, model)
     return f"{shown(key)} is no {noun}" + (f"; did you mean {hint}?" if hint else "")
 
 
 def meant(key: str, model: type[Keys]) -> str | None:
     """The key of the model that was probably meant by an unknown one, None when nothing is near."""
-    return nearest(key, [*model.names(), *model.not_enforced])
+    return nearest(key, model.names())
 
 
 def nearest(word: str, words: Iterable[str]) -> str | None:
@@ -82,9 +79,7 @@ def nearest_qualified(namespace: str, name: str) -> str | None:
     close = nearest(namespace, NAMESPACES)
     # The same name may be known in both namespaces; the one that was written goes first.
     order = sorted(NAMESPACES, key=lambda candidate: candidate != close)
-    names = {
-        key: space for space in reversed(order) for key in [*NAMESPACES[space].names(), *NAMESPACES[space].not_enforced]
-    }
+    names = {key: space for space in reversed(order) for key in NAMESPACES[space].names()}
     found = nearest(name, names)
     return f"{names[found]}:{found}" if found else None
 

@@ -148,6 +148,38 @@ def test_outputs_have_typed_views(engine: Engine) -> None:
     assert run(program) == [["a", "b"], 1, [("b", "too late", "upgrading")], "slow"]
 
 
+# Limits and expectations
+
+
+def test_limits_and_expectation_are_inputs(engine: Engine) -> None:
+    run(lambda: make("a", max_devices=500, max_share=0.25, expect_firmware_version="2.3.0").urn)
+    inputs = engine.inputs("pump")
+    assert (inputs["maxDevices"], inputs["maxShare"], inputs["expectFirmwareVersion"]) == (500, 0.25, "2.3.0")
+
+
+def test_the_stacks_guard_holds_where_a_set_has_no_limit_of_its_own(engine: Engine) -> None:
+    pulumi.runtime.set_all_config({"enos-ota:guard": '{"maxDevices": 500, "maxShare": 0.25}'})
+    run(lambda: make("a", max_devices=0).urn)
+    assert (engine.inputs("pump")["maxDevices"], engine.inputs("pump")["maxShare"]) == (0, 0.25)
+
+
+def test_a_guard_of_the_stack_that_makes_no_sense_is_refused(engine: Engine) -> None:
+    pulumi.runtime.set_all_config({"enos-ota:guard": '{"maxShare": 25}'})
+    with pytest.raises(pulumi.RunError, match=r"enos-ota:guard\.maxShare must be at most 1"):
+        run(lambda: make("a").urn)
+    assert engine.registered == []
+
+
+def test_under_pulumis_mocks_a_preview_asks_nobody(environ: pytest.MonkeyPatch) -> None:
+    """A unit test of somebody's program must not talk to EnOS, nor need an engine that knows hooks."""
+    environ.setenv("ENOS_APP_KEY", "key")
+    environ.setenv("ENOS_APP_SECRET", "secret")
+    engine = start(preview=True)
+    pulumi.runtime.set_all_config({"enos-ota:preflight": "on"})
+    run(lambda: make("a").urn)
+    assert engine.inputs("pump")["deviceKeys"] == "a\n"
+
+
 # What is refused before anything is registered
 
 
@@ -162,9 +194,14 @@ def test_outputs_have_typed_views(engine: Engine) -> None:
         (lambda: make("a", expires="2026-9-1"), "expires must be a day such as 2027-03-31, not '2026-9-1'"),
         (lambda: make("a", on_too_late="fial"), "on_too_late must be 'report' or 'fail', not 'fial'"),
         (lambda: make("a", expires="31.3.2027"), "expires must be a day such as 2027-03-31, not '31.3.2027'"),
-        (lambda: make("a", max_devices=500), "max_devices is not enforced by this version"),
-        (lambda: make("a", max_share=0.5), "max_share is not enforced by this version"),
-        (lambda: make("a", expect_firmware_version="2.3.0"), "expect_firmware_version is not enforced by this version"),
+        (lambda: make("a", max_devices=-1), "max_devices must be a whole number from 0 on, not -1"),
+        (lambda: make("a", max_devices="5"), "max_devices must be a whole number from 0 on, not '5'"),
+        (lambda: make("a", max_share=25), "max_share must be more than 0 and at most 1, not 25"),
+        (
+            lambda: make("a", expect_firmware_version=2.3),
+            "expect_firmware_version must be a version such as '2.3.0', not 2.3",
+        ),
+        (lambda: make("a", expect_firmware_version=" "), "expect_firmware_version must be a version such as '2.3.0'"),
     ],
 )
 def test_bad_arguments_are_refused(engine: Engine, program: Callable[[], Any], said: str) -> None:
@@ -177,8 +214,8 @@ def test_bad_arguments_are_refused(engine: Engine, program: Callable[[], Any], s
 @pytest.mark.usefixtures("engine")
 def test_all_bad_arguments_are_said_at_once() -> None:
     with pytest.raises(pulumi.RunError) as caught:
-        run(lambda: make("", on_missing="never", max_devices=1))
-    assert str(caught.value).count("; ") >= 2
+        run(lambda: make("", on_missing="never", max_devices=-1))
+    assert str(caught.value).count("; ") == 2
 
 
 def test_secret_keys_are_refused(engine: Engine) -> None:
@@ -285,12 +322,23 @@ def test_every_set_of_the_stack_is_declared(engine: Engine, project: Path) -> No
     configure(
         project,
         {"name": "one", "jobId": "j1", "deviceKeys": ["a"], "onTooLate": "fail", "expires": "2027-03-31"},
-        {"name": "two", "jobId": "j2", "deviceKeys": ["a"], "onMissing": "report", "reason": "INC-2"},
+        {
+            "name": "two",
+            "jobId": "j2",
+            "deviceKeys": ["a"],
+            "onMissing": "report",
+            "reason": "INC-2",
+            "guard": {"maxDevices": 5},
+            "expect": {"firmwareVersion": "2.3.0"},
+        },
+        **{"enos-ota:guard": {"maxShare": 0.5}},
     )
     run(lambda: pulumi.Output.all(*(each.urn for each in declare_sets())))
     one, two = engine.inputs("one"), engine.inputs("two")
     assert (one["jobId"], one["onTooLate"], one["onMissing"], one["expires"]) == ("j1", "fail", "fail", "2027-03-31")
     assert (two["jobId"], two["onTooLate"], two["onMissing"], two["reason"]) == ("j2", "report", "report", "INC-2")
+    assert (one.get("maxDevices"), one["maxShare"]) == (None, 0.5)
+    assert (two["maxDevices"], two["maxShare"], two["expectFirmwareVersion"]) == (5, 0.5, "2.3.0")
 
 
 def test_keys_come_from_a_file_beside_the_stack_file(engine: Engine, project: Path) -> None:

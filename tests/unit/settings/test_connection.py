@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from enos_ota.enos import Credentials, Timeout
-from enos_ota.settings import Address, Connection, SettingsError, load_address, load_connection
+from enos_ota.reconciler.guard import Guard
+from enos_ota.settings import (
+    Address,
+    Checks,
+    Connection,
+    SettingsError,
+    load_address,
+    load_checks,
+    load_connection,
+)
 
 STACK = {
     "enos:apiGateway": "https://apim.example.com/",
@@ -39,6 +48,7 @@ def test_the_stack_alone_is_enough() -> None:
         max_requests_per_second=None,
         cancelled_markers=("Cancelled by user",),
         deadline=1800.0,
+        audit_log=None,
     )
 
 
@@ -52,6 +62,7 @@ def test_every_setting_arrives_from_its_text() -> None:
             "enos:requestTimeout": "3",
             "enos:batchSize": "50",
             "enos-ota:deadline": "90",
+            "enos-ota:auditLog": "audit/prod.jsonl",
             "enos:cancelledMarkers": '["Cancelled by user", "已取消"]',
         }.get,
         {},
@@ -62,6 +73,7 @@ def test_every_setting_arrives_from_its_text() -> None:
     assert connection.timeout == Timeout(connect=3, read=3)
     assert connection.batch_size == 50
     assert connection.deadline == 90.0
+    assert connection.audit_log == "audit/prod.jsonl"
     assert connection.cancelled_markers == ("Cancelled by user", "已取消")
 
 
@@ -139,6 +151,32 @@ def test_wrong_values_come_all_at_once() -> None:
 
 def test_a_deadline_that_is_no_number_is_refused() -> None:
     assert problems({**STACK, "enos-ota:deadline": "soon"}) == ["enos-ota:deadline must be a number"]
+
+
+def test_an_audit_log_that_cannot_be_one_is_refused() -> None:
+    assert problems({**STACK, "enos-ota:auditLog": "audit/"}) == [
+        "enos-ota:auditLog names a directory: name a file in it"
+    ]
+
+
+def test_without_a_word_a_program_checks_nothing_and_looks_where_it_can() -> None:
+    assert load_checks(lambda _: None) == Checks("auto", Guard())
+
+
+def test_what_a_program_checks_arrives_from_its_texts() -> None:
+    config = {"enos-ota:preflight": "false", "enos-ota:guard": '{"maxDevices": 500, "maxShare": 0.25}'}
+    assert load_checks(config.get) == Checks("off", Guard(500, 0.25))
+
+
+def test_checks_that_make_no_sense_come_all_at_once() -> None:
+    config = {"enos-ota:preflight": "maybe", "enos-ota:guard": '{"maxDevices": -1, "maxshare": 1}'}
+    with pytest.raises(SettingsError) as caught:
+        load_checks(config.get)
+    assert list(caught.value.problems) == [
+        "enos-ota:guard.maxDevices must be at least 0",
+        "enos-ota:guard.maxshare is no key of guard; did you mean maxShare?",
+        'enos-ota:preflight is "maybe", must be auto or on or off',
+    ]
 
 
 def test_an_address_needs_no_credentials() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from enos_ota.reconciler.guard import Guard
 from enos_ota.settings import SetSettings, StackSettings
 from tests.support.stack_project import BASE, ONE_SET
 
@@ -20,7 +21,24 @@ def test_a_set_has_its_defaults(project: Project) -> None:
         gateway="https://apim.example.com",
         org_id="o16172478070561926",
         deadline=1800.0,
-        sets=(SetSettings("pump", "65a1", None, ("dk-01",), "report", "fail", None, (), False),),  # noqa: FBT003 - as listed
+        guard=Guard(),
+        preflight="auto",
+        audit_log=None,
+        sets=(
+            SetSettings(
+                name="pump",
+                job_id="65a1",
+                expect_firmware_version=None,
+                reason=None,
+                device_keys=("dk-01",),
+                on_too_late="report",
+                on_missing="fail",
+                guard=Guard(),
+                expires=None,
+                former_names=(),
+                protect=False,
+            ),
+        ),
     )
 
 
@@ -36,6 +54,8 @@ def test_every_key_of_a_set_arrives(project: Project) -> None:
           deviceKeysFile: keys/p.txt
           onTooLate: fail
           onMissing: report
+          expect: {firmwareVersion: "2.3.0"}
+          guard: {maxDevices: 2000, maxShare: 0.5}
           expires: "2027-03-31"
           formerNames: [pump]
           protect: true""",
@@ -44,10 +64,12 @@ def test_every_key_of_a_set_arrives(project: Project) -> None:
         SetSettings(
             name="pump-2.3.0",
             job_id="123",
+            expect_firmware_version="2.3.0",
             reason="INC-4711: 2.3.0 drains the battery",
             device_keys=("dk-01", "dk-02", "dk-03"),
             on_too_late="fail",
             on_missing="report",
+            guard=Guard(2000, 0.5),
             expires="2027-03-31",
             former_names=("pump",),
             protect=True,
@@ -105,10 +127,53 @@ def test_other_peoples_namespaces_are_left_alone(project: Project) -> None:
     assert project.load().sets == ()
 
 
-@pytest.mark.parametrize("value", ["auto", "off", '"off"', "false"])
-def test_preflight_auto_and_off_are_accepted(project: Project, value: str) -> None:
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [
+        ("auto", "auto"),
+        ("off", "off"),
+        ('"off"', "off"),
+        ("false", "off"),
+        ("on", "on"),
+        ('"on"', "on"),
+        ("true", "on"),
+    ],
+)
+def test_preflight_may_stand_with_and_without_quotes(project: Project, value: str, meant: str) -> None:
     project.write(BASE + f"enos-ota:preflight: {value}\n")
-    assert project.load({**project.delivered(), "enos-ota:preflight": value.strip('"')}).sets == ()
+    assert project.load({**project.delivered(), "enos-ota:preflight": value.strip('"')}).preflight == meant
+
+
+@pytest.mark.parametrize(
+    ("of_the_set", "effective"),
+    [
+        ("", Guard(500, 0.25)),
+        ("guard: {maxDevices: 2000}", Guard(2000, 0.25)),
+        ("guard: {maxShare: 1}", Guard(500, 1.0)),
+        ("guard: {maxDevices: 0, maxShare: 0.5}", Guard(0, 0.5)),
+    ],
+)
+def test_a_sets_guard_overrides_the_stacks_key_by_key(project: Project, of_the_set: str, effective: Guard) -> None:
+    sets = f"""\
+        - name: pump
+          jobId: "1"
+          deviceKeys: [a]
+          {of_the_set}"""
+    project.write(BASE + "enos-ota:guard: {maxDevices: 500, maxShare: 0.25}\n", sets=sets)
+    settings = project.load()
+    assert settings.guard == Guard(500, 0.25)
+    assert settings.sets[0].guard == effective
+
+
+def test_a_guard_may_be_json_text_as_pulumi_config_set_writes_it(project: Project) -> None:
+    project.write(BASE + """enos-ota:guard: '{"maxDevices": 5}'\n""")
+    assert project.load().guard == Guard(5)
+
+
+@pytest.mark.parametrize("path", ["audit/prod.jsonl", "audit.jsonl", "./a/../audit.jsonl", "/var/log/enos-ota.jsonl"])
+def test_an_audit_log_lies_in_the_project_or_has_a_whole_path(project: Project, path: str) -> None:
+    project.write(BASE + f"enos-ota:auditLog: {path}\n")
+    assert project.load().audit_log == path
 
 
 def test_the_environment_serves_where_the_stack_is_silent(project: Project) -> None:

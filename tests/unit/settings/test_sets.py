@@ -42,12 +42,25 @@ FILE = "stacks/Pulumi.prod.yaml"
             "formerNames[0] is 12 without quotes, and Pulumi may turn that into another text: put it in quotes",
         ),
         (
-            "guard: {maxDevices: 5}",
-            "guard is not enforced by this version, so it is refused rather than ignored; remove it",
+            "guard: {maxShare: 1.5}",
+            "guard.maxShare must be at most 1",
         ),
         (
-            'expect: {firmwareVersion: "2.3.0"}',
-            "expect is not enforced by this version, so it is refused rather than ignored; remove it",
+            "guard: {}",
+            "guard is empty: give it maxDevices, maxShare or both, or remove it",
+        ),
+        (
+            "expect: {firmwareVersion: 2.3}",
+            "expect.firmwareVersion is 2.3 without quotes, and Pulumi may turn that into another text: put it in"
+            " quotes",
+        ),
+        (
+            "expect: {firmwareversion: a, firmwareVersion: a}",
+            "expect.firmwareversion is no key of expect; did you mean firmwareVersion?",
+        ),
+        (
+            "expect: {}",
+            "expect.firmwareVersion is missing",
         ),
     ],
 )

@@ -34,20 +34,6 @@ def test_an_unknown_key_names_the_nearest_right_one(project: Project, line: str,
 
 
 @pytest.mark.parametrize(
-    ("line", "key"),
-    [
-        ("enos-ota:guard: {maxDevices: 5}", "enos-ota:guard"),
-        ("enos-ota:auditLog: audit/x.jsonl", "enos-ota:auditLog"),
-        ("enos-ota:preflight: 'on'", "enos-ota:preflight: on"),
-    ],
-)
-def test_what_is_not_enforced_yet_is_refused_and_not_ignored(project: Project, line: str, key: str) -> None:
-    project.write(BASE + line + "\n")
-    text = "is not enforced by this version, so it is refused rather than ignored; remove it"
-    assert project.problems() == [f"stacks/Pulumi.prod.yaml:4: {key} {text}"]
-
-
-@pytest.mark.parametrize(
     ("line", "text"),
     [
         ("enos:batchSize: 0", "enos:batchSize must be at least 1"),
@@ -58,13 +44,42 @@ def test_what_is_not_enforced_yet_is_refused_and_not_ignored(project: Project, l
         ("enos:requestTimeout: -1", "enos:requestTimeout must be more than 0"),
         ("enos-ota:deadline: 1e3", "enos-ota:deadline must be a number"),
         ("enos-ota:deadline: true", "enos-ota:deadline must be a number"),
-        ("enos-ota:preflight: maybe", 'enos-ota:preflight is "maybe", must be auto or off'),
+        ("enos-ota:preflight: maybe", 'enos-ota:preflight is "maybe", must be auto or on or off'),
         ("enos:cancelledMarkers: []", "enos:cancelledMarkers is empty"),
         ("enos:cancelledMarkers: stopped", "enos:cancelledMarkers must be a list"),
         ("enos:cancelledMarkers: [' x']", "enos:cancelledMarkers[0] has white space around it: remove it"),
         ("enos:caBundle: ''", "enos:caBundle is empty"),
         ("enos-ota:cancelledTaskSets: pump", "enos-ota:cancelledTaskSets must be a list of sets"),
-        ("enos-ota:preflight: 5", "enos-ota:preflight must be auto or off"),
+        ("enos-ota:preflight: 5", "enos-ota:preflight must be auto or on or off"),
+        ("enos-ota:guard: 5", "enos-ota:guard must be a mapping of keys and values"),
+        ("enos-ota:guard: {}", "enos-ota:guard is empty: give it maxDevices, maxShare or both, or remove it"),
+        ("enos-ota:guard: {maxDevices: -1}", "enos-ota:guard.maxDevices must be at least 0"),
+        ("enos-ota:guard: {maxDevices: 1.5}", "enos-ota:guard.maxDevices must be a whole number"),
+        ('enos-ota:guard: {maxDevices: "5"}', "enos-ota:guard.maxDevices must be a whole number"),
+        ("enos-ota:guard: {maxShare: 0}", "enos-ota:guard.maxShare must be more than 0"),
+        ("enos-ota:guard: {maxShare: 25}", "enos-ota:guard.maxShare must be at most 1"),
+        ("enos-ota:guard: {maxShare: true}", "enos-ota:guard.maxShare must be a number"),
+        (
+            "enos-ota:guard: {maxdevices: 5}",
+            "enos-ota:guard.maxdevices is no key of guard; did you mean maxDevices?",
+        ),
+        ("enos-ota:auditLog: ''", "enos-ota:auditLog is empty"),
+        ("enos-ota:auditLog: audit/", "enos-ota:auditLog names a directory: name a file in it"),
+        ("enos-ota:auditLog: '.'", "enos-ota:auditLog names a directory: name a file in it"),
+        ("enos-ota:auditLog: stacks", "enos-ota:auditLog stacks is a directory: name a file in it"),
+        (
+            "enos-ota:auditLog: ../x.jsonl",
+            "enos-ota:auditLog leads out of the project: name a file in it, or write the whole path",
+        ),
+        (
+            "enos-ota:auditLog: away/x.jsonl",
+            "enos-ota:auditLog away/x.jsonl leads out of the project: write the whole path",
+        ),
+        (
+            "enos-ota:auditLog: ~/x.jsonl",
+            "enos-ota:auditLog begins with ~, which nobody expands: write the whole path, or one relative to the"
+            " project",
+        ),
         (
             "enos:caBundle: '2026-01-02 00:00:00 +0000 UTC'",
             "enos:caBundle reads 2026-01-02 00:00:00 +0000 UTC, a date that lost its form on the way: put the value in"
@@ -75,6 +90,7 @@ def test_what_is_not_enforced_yet_is_refused_and_not_ignored(project: Project, l
     ],
 )
 def test_a_wrong_value_is_named_with_its_line(project: Project, line: str, text: str) -> None:
+    (project.root / "away").symlink_to(project.root.parent)
     project.write(BASE + line + "\n")
     delivered = {} if "YAML" in text else project.delivered()
     assert project.problems(delivered) == [f"stacks/Pulumi.prod.yaml:4: {text}"]
@@ -150,7 +166,7 @@ def test_what_pulumi_calls_secret_is_refused_without_the_file_too(project: Proje
 def test_all_problems_come_at_once_in_the_order_of_the_file(project: Project) -> None:
     (project.root / "stacks/keys/bad.txt").write_text("a\n\tb\tc\n")
     project.write(
-        BASE + "enos:batchSize: 0\nenos-ota:guard: {}\n",
+        BASE + "enos:batchSize: 0\nenos-ota:guard: {maxDevices: -1}\n",
         sets="""\
         - name: one
           jobId: "1"
@@ -166,8 +182,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(project: Project) ->
         "The configuration has 7 problems; nothing was sent to EnOS:",
         "  ENOS_APP_KEY is set and ENOS_APP_SECRET is not: set both, or neither to use the pair of the stack",
         "  stacks/Pulumi.prod.yaml:4: enos:batchSize must be at least 1",
-        "  stacks/Pulumi.prod.yaml:5: enos-ota:guard is not enforced by this version, so it is refused rather than"
-        " ignored; remove it",
+        "  stacks/Pulumi.prod.yaml:5: enos-ota:guard.maxDevices must be at least 0",
         '  stacks/Pulumi.prod.yaml:9: set "one": onToolate is no key of a set; did you mean onTooLate?',
         '  stacks/Pulumi.prod.yaml:12: set "two": jobId is 1e5 without quotes, and Pulumi may turn that into another'
         " text: put it in quotes",

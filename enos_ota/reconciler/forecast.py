@@ -1,0 +1,206 @@
+"""What a change would meet now, and what is to be said about it: information, warnings, and what stops it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from enos_ota.reconciler.guard import BREAK_GLASS, Guard, expectation_objection, one_line
+from enos_ota.reconciler.outcome import Category, JobFacts, JobStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from enos_ota.reconciler.verdict import Rules
+
+_SHOWN: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Where the keys stand that a change would work on, and what else there is to know of their job.
+
+    Attributes:
+        job: The job as it is now.
+        added: Number of the keys.
+        looked: Whether the task of each key was read; if not, only `by_status` tells of tasks.
+        will_cancel: Keys whose task can be cancelled.
+        published: Those of them whose device has been told already.
+        cancelled: Keys whose task is cancelled already.
+        others: The other keys and their task's status, by what they are: too late, missing, ambiguous, held.
+        total: Tasks of the job; None when EnOS does not say.
+        waiting: Tasks of the job that are `init` or `published`; None when EnOS does not say.
+        by_status: Tasks of the job by status, where the keys were not looked at.
+    """
+
+    job: JobFacts
+    added: int
+    looked: bool = True
+    will_cancel: int = 0
+    published: int = 0
+    cancelled: int = 0
+    others: Mapping[Category, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
+    total: int | None = None
+    waiting: int | None = None
+    by_status: Mapping[str, int | None] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def is_held(self) -> bool:
+        """The job is stopped: nothing can be cancelled."""
+        return self.job.status is JobStatus.STOPPED
+
+    @property
+    def all_missing(self) -> bool:
+        """The job has no task for any of the keys."""
+        return len(self.others.get(Category.MISSING, ())) == self.added > 0
+
+    @property
+    def still_waiting(self) -> int | None:
+        """Tasks that wait and are not among the keys. Searches may lag, so that they never add up to less than 0."""
+        if self.waiting is None or not self.looked:
+            return None
+        return max(0, self.waiting - self.will_cancel - len(self.others.get(Category.HELD, ())))
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is to be said about a forecast; each entry a sentence for the operator. Any failure stops the change."""
+
+    information: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What a change must keep to.
+
+    Attributes:
+        guard: Its limits.
+        firmware_version: What the job must be about; None for anything.
+        break_glass: The reason for which the guard is overridden; empty when it is not.
+    """
+
+    guard: Guard = field(default_factory=Guard)
+    firmware_version: str | None = None
+    break_glass: str = ""
+
+
+def report(forecast: Forecast, rules: Rules, conditions: Conditions, *, alone: bool = True) -> Report:
+    """What a forecast means.
+
+    Args:
+        forecast: What a change would meet.
+        rules: How the set is judged once the change was made.
+        conditions: What the change must keep to.
+        alone: Whether the set has no other keys that have a task in the job: if all of these are missing, all are.
+    """
+    failures, warnings = _checked(forecast, conditions)
+    missing = forecast.others.get(Category.MISSING, {})
+    if forecast.all_missing and alone and rules.on_missing == "fail":
+        failures.append(f"the job has no task for any key of the set ({_some(missing)}): check jobId and the keys")
+    elif missing and rules.on_missing == "fail":
+        warnings.append(
+            f"{_count(len(missing), 'key')} without a task in this job ({_some(missing)}), for which `pulumi up` will "
+            "fail: check the key and the job, or take it out of the set (or say onMissing: report)"
+        )
+    if (late := forecast.others.get(Category.TOO_LATE)) and rules.on_too_late == "fail":
+        warnings.append(
+            f"{_count(len(late), 'key')} too late to cancel ({_some(late)}), for which `pulumi up` will fail: "
+            "take it out of the set (or say onTooLate: report)"
+        )
+    if ambiguous := forecast.others.get(Category.AMBIGUOUS):
+        warnings.append(
+            f"{_count(len(ambiguous), 'key')} with tasks in several products ({_some(ambiguous)}), for which "
+            "`pulumi up` will fail: a cancel cannot tell them apart, so none will be sent"
+        )
+    if forecast.is_held:
+        warnings.append("the job is stopped: nothing is pushed, and nothing can be cancelled until it is started again")
+    if forecast.job.automatic_retry and (forecast.will_cancel or not forecast.looked):
+        warnings.append(
+            "not durable: the job's retryPolicy re-publishes failed tasks, and a cancelled task may count as one"
+        )
+    return Report(
+        information=("preview: " + "; ".join([*_keys(forecast), _job(forecast), *_rest(forecast)]),),
+        warnings=tuple(f"{rules.subject}: {text}" for text in warnings),
+        failures=tuple(f"{rules.subject}: {text}" for text in failures),
+    )
+
+
+def _checked(forecast: Forecast, conditions: Conditions) -> tuple[list[str], list[str]]:
+    """What the conditions object to, and what they only warn of."""
+    failures: list[str] = []
+    warnings: list[str] = []
+    if objection := expectation_objection(conditions.firmware_version, forecast.job.firmware_version):
+        failures.append(objection)
+    most = _most(forecast)
+    if objection := conditions.guard.objection(most, forecast.total):
+        if conditions.break_glass:
+            excess = conditions.guard.excess(most, forecast.total)
+            warnings.append(
+                f"the guard is overridden by {BREAK_GLASS} ({conditions.break_glass}); this change {excess}"
+            )
+        elif forecast.looked:
+            failures.append(objection)
+        else:
+            warnings.append(
+                f"the guard may stop this change, depending on how many of the {forecast.added} keys still wait; "
+                "`pulumi up` reads them all first"
+            )
+    return failures, warnings
+
+
+def _most(forecast: Forecast) -> int:
+    """How many devices would be in a cancelTask, at most if the keys were not looked at."""
+    if forecast.is_held:
+        return 0
+    if forecast.looked:
+        return forecast.will_cancel
+    return forecast.added if forecast.waiting is None else min(forecast.added, forecast.waiting)
+
+
+def _keys(forecast: Forecast) -> list[str]:
+    if not forecast.looked:
+        return [f"{forecast.added} keys to work on, too many to look at each"]
+    parts = [f"{forecast.will_cancel or 'nothing'} will be cancelled"]
+    if forecast.published:
+        parts[0] += f" ({forecast.published} published already)"
+    if forecast.cancelled:
+        parts.append(f"{forecast.cancelled} cancelled already")
+    parts += [f"{len(keys)} {category.value} ({_some(keys)})" for category, keys in forecast.others.items() if keys]
+    return [", ".join(parts)]
+
+
+def _job(forecast: Forecast) -> str:
+    job = forecast.job
+    name = f" '{one_line(job.name)}'" if job.name else ""
+    firmware = f", firmware {one_line(job.firmware_version)}" if job.firmware_version else ""
+    return f"job{name}{firmware}, {job.status.value}"
+
+
+def _rest(forecast: Forecast) -> list[str]:
+    if not forecast.looked:
+        known = [f"{number} {status}" for status, number in forecast.by_status.items() if number is not None]
+        tasks = [] if forecast.total is None else [f"{_count(forecast.total, 'task')} in all"]
+        return [", ".join([*tasks, *known])] if tasks or known else []
+    if forecast.still_waiting is None:
+        return []
+    if not forecast.still_waiting:
+        return ["no other task waits"]
+    more = "1 more waits and is" if forecast.still_waiting == 1 else f"{forecast.still_waiting} more wait and are"
+    return [f"{more} not in this set"]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _some(keys: Mapping[str, str]) -> str:
+    names = [f"{_shown(key)} {one_line(status)}".strip() for key, status in sorted(keys.items())[:_SHOWN]]
+    return ", ".join(names) + (f", … {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else "")
+
+
+def _shown(key: str) -> str:
+    """The key, escaped if parts of it would not show: two keys must not look alike."""
+    return key if key.isprintable() else ascii(key)
