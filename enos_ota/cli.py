@@ -86,6 +86,7 @@ def _shown(value: object) -> str:
     multiple=True,
     help='something that goes wrong, such as "close-after cancelTask nth=3"; may be repeated',
 )
+@click.option("--movement", help='devices that act by themselves: on, off, or such as "on begin=1-5 failures=0.1"')
 @_switch_options
 def simulate(
     *,
@@ -95,6 +96,7 @@ def simulate(
     output: str,
     seed: int | None,
     faults: tuple[str, ...],
+    movement: str | None,
     **switches: str | None,
 ) -> None:
     """Run an EnOS Connection Service to try things on: real HTTP, real signatures, devices of your choice.
@@ -102,7 +104,7 @@ def simulate(
     Prints its address and credentials, then runs until Ctrl-C. Everything is in memory and gone afterwards. Beside the
     API of EnOS there is a control API under /_simulator/, open to anyone who can reach the port.
 
-    The options after --fault decide what the documentation of EnOS leaves open. They win over the fleet file.
+    The options after --movement decide what the documentation of EnOS leaves open. They win over the fleet file.
     """
     as_json = output == "json"
     with _quiet_end(as_json=as_json):
@@ -120,6 +122,7 @@ def simulate(
             as_json=as_json,
             seed=seed,
             faults=faults,
+            movement=movement,
             switches={f"--{kebab(name)}": value for name, value in switches.items() if value is not None},
         )
         _end_line(ended_by, as_json=as_json)

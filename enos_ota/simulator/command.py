@@ -16,6 +16,7 @@ import click
 
 from enos_ota.simulator.faults import FaultError
 from enos_ota.simulator.fleet import FleetError, read_fleet
+from enos_ota.simulator.movement import Movement, MovementError
 from enos_ota.simulator.server import listen, make_server, url_of
 from enos_ota.simulator.simulator import Simulator
 from enos_ota.simulator.switches import SwitchError, Switches
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class WrongSetupError(click.ClickException):
-    """The fleet, a fault or a switch cannot be used."""
+    """The fleet, a fault, the movement or a switch cannot be used."""
 
     exit_code = 2
 
@@ -48,6 +49,7 @@ def run(
     as_json: bool,
     seed: int | None,
     faults: Sequence[str],
+    movement: str | None,
     switches: Mapping[str, str],
 ) -> int:
     """Serve until SIGINT or SIGTERM; gives the number of the signal that ended it.
@@ -59,14 +61,15 @@ def run(
         as_json: Tell the address as one line of JSON instead of as text.
         seed: For everything that goes by chance; None is another one each time.
         faults: Faults to begin with, beside the fleet's.
+        movement: How devices move by themselves; None is as the fleet says.
         switches: Values by option name, `--cancel-mode`; they win over the fleet's.
 
     Raises:
-        WrongSetupError: The fleet, a fault or a switch cannot be used.
+        WrongSetupError: The fleet, a fault, the movement or a switch cannot be used.
         NoPortError: The port cannot be had.
     """
     rng = random.Random(seed)  # noqa: S311 - ids and faults of a simulator, nothing to guard
-    simulator = _make_simulator(fleet_file, rng=rng, faults=faults, switches=switches)
+    simulator = _make_simulator(fleet_file, rng=rng, faults=faults, movement=movement, switches=switches)
     try:
         listening = listen(host, port)
     except OSError as error:
@@ -83,17 +86,25 @@ def run(
 
 
 def _make_simulator(
-    fleet_file: Path | None, *, rng: random.Random, faults: Sequence[str], switches: Mapping[str, str]
+    fleet_file: Path | None,
+    *,
+    rng: random.Random,
+    faults: Sequence[str],
+    movement: str | None,
+    switches: Mapping[str, str],
 ) -> Simulator:
     try:
         fleet = _demo_fleet() if fleet_file is None else read_fleet(fleet_file)
         turned = Switches().changed(fleet.switches).changed(switches)
-        return Simulator(fleet, turned, rng=rng, faults=faults)
+        moving = None if movement is None else Movement.parse(movement)
+        return Simulator(fleet, turned, rng=rng, faults=faults, movement=moving)
     except FleetError as error:
         more = f" ({len(error.problems)} problems)" if len(error.problems) > 1 else ""
         raise WrongSetupError(f"the fleet cannot be used{more}:\n" + "\n".join(error.problems)) from None
     except SwitchError as error:
         raise WrongSetupError("; ".join(error.problems)) from None
+    except MovementError as error:
+        raise WrongSetupError(f"--movement: {'; '.join(error.problems)}") from None
     except FaultError as error:
         raise WrongSetupError(f"a fault cannot be used: {'; '.join(error.problems)}") from None
 

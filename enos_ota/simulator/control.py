@@ -14,6 +14,7 @@ from enos_ota.simulator.codes import RefusedError
 from enos_ota.simulator.faults import FaultError
 from enos_ota.simulator.fleet import FleetError
 from enos_ota.simulator.gateway import Reply
+from enos_ota.simulator.movement import Movement, MovementError
 from enos_ota.simulator.simulator import UnknownJobError
 from enos_ota.simulator.switches import SwitchError
 
@@ -48,7 +49,7 @@ def answer(simulator: Simulator, request: Request) -> Reply:
         http, body = _MISSING, {"error": error.args[0]}
     except RefusedError as error:
         http, body = _CONFLICT, {"error": error.msg, "code": int(error.code)}
-    except (FaultError, FleetError, SwitchError) as error:
+    except (FaultError, FleetError, MovementError, SwitchError) as error:
         http, body = _WRONG, {"error": "; ".join(error.problems), "problems": error.problems}
     except ValueError as error:
         http, body = _WRONG, {"error": str(error)}
@@ -119,6 +120,15 @@ def _set_switches(simulator: Simulator, request: Request) -> dict[str, Any]:
     return simulator.switches.as_json()
 
 
+def _movement(simulator: Simulator, _: Request) -> dict[str, Any]:
+    return simulator.movement.as_json()
+
+
+def _set_movement(simulator: Simulator, request: Request) -> dict[str, Any]:
+    simulator.movement = Movement.parse(_body(request))
+    return simulator.movement.as_json()
+
+
 def _reset(simulator: Simulator, _: Request) -> dict[str, Any]:
     simulator.reset()
     return simulator.info()
@@ -178,6 +188,8 @@ _ABOUT_ALL: Final[dict[tuple[str, str], Callable[[Simulator, Request], dict[str,
     ("GET", "faults"): _faults,
     ("POST", "faults"): _add_fault,
     ("DELETE", "faults"): _clear_faults,
+    ("GET", "movement"): _movement,
+    ("POST", "movement"): _set_movement,
     ("POST", "reset"): _reset,
     ("POST", "tokens/expire"): _expire_tokens,
 }

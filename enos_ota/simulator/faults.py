@@ -17,8 +17,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
+
+from enos_ota.simulator.settings import Seconds, from_words, problems_of
 
 if TYPE_CHECKING:
     import random
@@ -47,42 +49,6 @@ class FaultError(ValueError):
         self.problems = problems
 
 
-def as_range(value: object) -> object:
-    """`0.1-2`, `2`, or a list of two, as a pair of numbers in seconds; anything else is left to be refused."""
-    if isinstance(value, str):
-        first, dash, last = value.partition("-")
-        return (first, last if dash else first)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return (value, value)
-    return value
-
-
-def from_words(text: str, leading: str, rest: str | None) -> dict[str, Any]:
-    """The mapping that one text stands for: a first word, words without `=`, and settings `name=value`."""
-    first, *words = text.split() or [""]
-    settings: dict[str, Any] = {leading: first}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if equals:
-            settings[name] = value
-        elif rest is not None:
-            settings.setdefault(rest, []).append(word)
-        else:
-            raise ValueError(f"{word!r} is no setting such as name=value")
-    return settings
-
-
-def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
-    if pair[0] > pair[1]:
-        raise ValueError("the first number must not be greater than the second")
-    return pair
-
-
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Seconds = Annotated[tuple[NotNegative, NotNegative], BeforeValidator(as_range)]
-"""A range of seconds, from which each use takes a number by chance; a plain number is always that."""
-
-
 class Fault(BaseModel):
     """One fault.
 
@@ -107,7 +73,7 @@ class Fault(BaseModel):
     probability: Annotated[float, Field(gt=0, le=1)] | None = None
     nth: Annotated[int, Field(ge=1)] | None = None
     times: Annotated[int, Field(ge=1)] | None = None
-    seconds: Annotated[tuple[NotNegative, NotNegative], BeforeValidator(as_range)] = (1.0, 1.0)
+    seconds: Seconds = (1.0, 1.0)
     retry_after: Annotated[int, Field(ge=0)] | None = None
     status: Annotated[int, Field(ge=200, le=599)] | None = None
     envelope: bool = True
@@ -131,7 +97,6 @@ class Fault(BaseModel):
             raise ValueError(f"{self.what} takes no {', '.join(foreign)}")
         if self.probability is not None and self.nth is not None:
             raise ValueError("takes probability or nth, not both")
-        _ordered(self.seconds)
         if self.what == "error" and self.status is not None and self.status < 500:  # noqa: PLR2004 - HTTP's own
             raise ValueError(f"an error has a status from 500, not {self.status}")
         return self
@@ -231,9 +196,6 @@ class Faults:
         return chance and (limit is None or one.fired < limit) and one.seen >= (fault.nth or 1)
 
 
-_FAULT: Final[TypeAdapter[Fault]] = TypeAdapter(Fault)
-
-
 def parse_fault(data: object) -> Fault:
     """A fault from a mapping or a text.
 
@@ -243,11 +205,6 @@ def parse_fault(data: object) -> Fault:
     if not isinstance(data, Mapping | str):
         raise FaultError(["fault: must be a mapping or a text"])
     try:
-        return _FAULT.validate_python(data)
+        return Fault.model_validate(data)
     except ValidationError as error:
-        raise FaultError([_problem(one) for one in error.errors(include_url=False, include_context=False)]) from None
-
-
-def _problem(one: Any) -> str:
-    where = ".".join(str(step) for step in one["loc"]) or "fault"
-    return f"{where}: {one['msg'].removeprefix('Value error, ')}"
+        raise FaultError(problems_of(error, "fault")) from None

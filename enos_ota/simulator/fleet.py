@@ -2,7 +2,8 @@
 
     tokenSeconds: 7200                 # lifetime of an access token
     switches: {cancelMode: partial}    # see `switches`
-    faults: [close-after cancelTask nth=3]   # see `faults`
+    faults: [latency get nth=3]        # see `faults`
+    movement: {begin: [1, 5]}          # see `movement`; default: off
     orgs: [o16172478070561926]
     apps:
       - appKey: 11112222-3333-4444-5555-666677778888
@@ -47,6 +48,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from enos_ota.simulator.faults import FaultError, parse_fault
+from enos_ota.simulator.movement import Movement, MovementError
 from enos_ota.simulator.switches import SwitchError, Switches
 
 if TYPE_CHECKING:
@@ -179,6 +181,7 @@ class Fleet(_Part):
     token_seconds: Annotated[int, Field(ge=1)] = 7200
     switches: dict[str, Any] = {}
     faults: Annotated[list[dict[str, Any] | str], BeforeValidator(_as_list)] = []
+    movement: bool | str | dict[str, Any] = False
     orgs: Annotated[list[Text], Field(min_length=1)] = [DEFAULT_ORG]
     apps: Annotated[list[AppSpec], Field(min_length=1)] = [
         AppSpec.model_validate({"appKey": DEFAULT_APP_KEY, "appSecret": DEFAULT_APP_SECRET}),
@@ -206,6 +209,15 @@ class Fleet(_Part):
         if problems:
             raise ValueError("; ".join(problems))
         return values
+
+    @field_validator("movement")
+    @classmethod
+    def _possible_movement(cls, value: Any) -> Any:
+        try:
+            Movement.parse(value)
+        except MovementError as error:
+            raise ValueError(str(error)) from None
+        return value
 
     @model_validator(mode="after")
     def _fits_together(self) -> Fleet:

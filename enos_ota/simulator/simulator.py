@@ -13,21 +13,24 @@ from typing import TYPE_CHECKING, Any
 
 from enos_ota.simulator import jobs as ota
 from enos_ota.simulator.codes import RefusedError
+from enos_ota.simulator.devices import Devices
 from enos_ota.simulator.faults import Faults, parse_fault
 from enos_ota.simulator.fleet import FleetError, parse_job
 from enos_ota.simulator.gateway import Gateway
 from enos_ota.simulator.journal import Journal
+from enos_ota.simulator.movement import Movement
 from enos_ota.simulator.populate import make_apps, make_job, task_values
 from enos_ota.simulator.proxy import Proxy
 from enos_ota.simulator.store import Store
 from enos_ota.simulator.switches import Switches
 from enos_ota.simulator.tokens import Tokens
+from enos_ota.simulator.twins import set_twin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from enos_ota.simulator.faults import SetFault
-    from enos_ota.simulator.fleet import Fleet
+    from enos_ota.simulator.fleet import Fleet, JobSpec
     from enos_ota.simulator.gateway import Reply, Request
     from enos_ota.simulator.journal import Change
     from enos_ota.simulator.store import JobTasks
@@ -49,8 +52,9 @@ class Simulator:
         fleet: What there is at the start and after `reset`.
         switches: How it behaves at the start and after `reset`; default: as the fleet says.
         clock: Unix time in ms.
-        rng: Source of request ids, tokens, random orders and faults by chance; a seeded one makes a run repeatable.
+        rng: Source of request ids, tokens, and all that goes by chance; a seeded one makes a run repeatable.
         faults: Faults at the start and after `reset`, beside those of the fleet; each as `parse_fault` takes it.
+        movement: How devices move at the start and after `reset`; default: as the fleet says.
 
     Raises:
         FaultError: A fault is not one.
@@ -62,23 +66,30 @@ class Simulator:
         switches: Switches | None = None,
         clock: Callable[[], int] = wall_clock,
         rng: random.Random | None = None,
+        *,
         faults: Sequence[object] = (),
+        movement: Movement | None = None,
     ) -> None:
         self.fleet = fleet
         self._clock = clock
         self._rng = rng or random.Random()  # noqa: S311 - ids of a simulator, nothing to guard
         self._seed = self._rng.getrandbits(64)
+        self._first_movement = movement or Movement.parse(fleet.movement)
         self._first_faults = [parse_fault(one) for one in (*fleet.faults, *faults)]
         self._first_switches = switches or Switches().changed(fleet.switches)
         self.reset()
 
     def reset(self) -> None:
-        """Back to the start: fleet, switches, faults, journal and counters; tokens given out so far are void."""
+        """Back to the start: fleet, switches, faults, movement, journal, counters; tokens given out so far are void."""
         self.switches = self._first_switches
         self.journal = Journal()
         self._store = Store(self._clock, lambda: self.switches.index_delay)
+        self._devices = Devices(
+            self._store, switches=lambda: self.switches, clock=self._clock, rng=self._source("devices")
+        )
         for spec in self.fleet.jobs:
-            self._store.add(*make_job(spec, self.fleet.orgs[0], spec.status or "started", self.switches))
+            self._add(spec, "started")
+        self._devices.movement = self._first_movement
         self._tokens = Tokens(
             make_apps(self.fleet),
             lifetime=self.fleet.token_seconds,
@@ -96,8 +107,7 @@ class Simulator:
             clock=self._clock,
             new_id=self._new_id,
         )
-        # A source of its own, begun anew at each reset: the same faults befall the same requests.
-        self._faults = Faults(random.Random(f"{self._seed} faults"))  # noqa: S311 - repeatable, nothing to guard
+        self._faults = Faults(self._source("faults"))
         for fault in self._first_faults:
             self._faults.add(fault)
         self._proxy = Proxy(
@@ -111,6 +121,7 @@ class Simulator:
 
     def answer(self, request: Request) -> Reply:
         """Answer a request of the EnOS API; `Reply.kind` tells of a fault that the answer is to suffer."""
+        self._devices.catch_up()
         return self._proxy.answer(request)
 
     def add_fault(self, data: object) -> SetFault:
@@ -127,15 +138,29 @@ class Simulator:
 
     def change_switches(self, values: Mapping[str, object]) -> None:
         """Set some switches. Raises SwitchError."""
+        self._devices.catch_up()
         self.switches = self.switches.changed(values)
         self._store.settle()
+        for held in self._store.jobs():
+            set_twin(self._store, held, there=self.switches.same_key_two_products == "on")
+
+    @property
+    def movement(self) -> Movement:
+        """How devices move by themselves."""
+        return self._devices.movement
+
+    @movement.setter
+    def movement(self, new: Movement) -> None:
+        self._devices.movement = new
 
     def jobs(self) -> list[JobTasks]:
-        """All jobs."""
+        """All jobs, with their tasks as they are by now."""
+        self._devices.catch_up()
         return self._store.jobs()
 
     def job(self, job_id: str) -> JobTasks:
-        """One job. Raises UnknownJobError."""
+        """One job, with its tasks as they are by now. Raises UnknownJobError."""
+        self._devices.catch_up()
         held = self._store.find(job_id)
         if held is None:
             known = ", ".join(held.job.job_id for held in self._store.jobs()[:5]) or "none"
@@ -153,8 +178,8 @@ class Simulator:
             raise FleetError([f"jobId: job {spec.job_id} exists"])
         if spec.org_id is not None and spec.org_id not in self.fleet.orgs:
             raise FleetError([f"orgId: no organisation {spec.org_id}"])
-        status = spec.status or self.switches.job_initial
-        return self._store.add(*make_job(spec, self.fleet.orgs[0], status, self.switches))
+        self._devices.catch_up()
+        return self._add(spec, self.switches.job_initial)
 
     def delete_job(self, job_id: str) -> None:
         """Delete a job with its tasks, started or not. Raises UnknownJobError."""
@@ -223,6 +248,15 @@ class Simulator:
         """Counts for people and for health checks."""
         held = self._store.jobs()
         return {"jobs": len(held), "tasks": sum(len(one.rows) for one in held)}
+
+    def _add(self, spec: JobSpec, status: str) -> JobTasks:
+        held = self._store.add(*make_job(spec, self.fleet.orgs[0], spec.status or status, self.switches))
+        set_twin(self._store, held, there=self.switches.same_key_two_products == "on")
+        return held
+
+    def _source(self, name: str) -> random.Random:
+        """A source of chance of its own, begun anew at each reset: what it decides depends on nothing else."""
+        return random.Random(f"{self._seed} {name}")  # noqa: S311 - repeatable, nothing to guard
 
     def _new_id(self) -> str:
         return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -67,6 +67,8 @@ class JobTasks:
         self.job = job
         self.seen = job
         self.deleted = False
+        self.info_without_twin: Mapping[str, Any] | None = None
+        """Of a job that holds a twin (see `twins`), what its info was before."""
         self.rows: list[Task] = list(tasks)
         self.ahead: dict[int, Task] = {}
         self._id_prefix = hashlib.sha256(f"{job.org_id}/{job.job_id}".encode()).hexdigest()[:16]
@@ -83,6 +85,7 @@ class JobTasks:
             for start in range(0, len(self._column), _BLOCK)
         ]
         self._totals = [sum(block[number] for block in self._blocks) for number in range(len(STATUSES))]
+        self._counts = list(self._totals)
 
     def places(self, key: str) -> tuple[int, ...]:
         """Where the tasks of a device key stand; none, one, or several if the key exists under several products."""
@@ -101,11 +104,56 @@ class JobTasks:
 
     def counts(self) -> dict[str, int]:
         """How many tasks are in each status, as they are; the documented five always, `canceled` if there are any."""
-        counts = Counter(dict(zip(STATUSES, self._totals, strict=True)))
+        counts = dict(zip(STATUSES, self._counts, strict=True))
+        return {status: count for status, count in counts.items() if count or status != "canceled"}
+
+    def count(self, statuses: Iterable[str]) -> int:
+        """How many tasks are in one of these statuses, as they are."""
+        return sum(self._counts[_NUMBER[status]] for status in statuses)
+
+    def places_in(self, status: str) -> list[int]:
+        """Where all tasks of a status stand, as they are, in their order. Looks at every task."""
+        number = _NUMBER[status]
+        places = {place for place, one in enumerate(self._column) if one == number}
         for place, task in self.ahead.items():
-            counts[self.rows[place].status] -= 1
-            counts[task.status] += 1
-        return {status: counts[status] for status in STATUSES if counts[status] or status != "canceled"}
+            (places.add if task.status == status else places.discard)(place)
+        return sorted(places)
+
+    def put(self, task: Task) -> Task:
+        """A task is now as given; searches do not see it yet. What it was before."""
+        before = self.task(task.place)
+        self._counts[_NUMBER[before.status]] -= 1
+        self._counts[_NUMBER[task.status]] += 1
+        self.ahead[task.place] = task
+        return before
+
+    def append(self, task: Task) -> None:
+        """One more task, whose place is the next; searches see it at once."""
+        number = _NUMBER[task.status]
+        self.rows.append(task)
+        self._column.append(number)
+        if task.place % _BLOCK == 0:
+            self._blocks.append([0] * len(STATUSES))
+        for counts in (self._blocks[-1], self._totals, self._counts):
+            counts[number] += 1
+        first = self._place.setdefault(task.device_key, task.place)
+        if first != task.place:
+            self._twins[task.device_key] = (*self._twins.get(task.device_key, (first,)), task.place)
+
+    def pop(self) -> None:
+        """The last task is gone; searches must have seen all there is to see of it."""
+        task = self.rows.pop()
+        number = self._column.pop()
+        for counts in (self._blocks[-1], self._totals, self._counts):
+            counts[number] -= 1
+        if task.place % _BLOCK == 0:
+            self._blocks.pop()
+        others = tuple(place for place in self.places(task.device_key) if place != task.place)
+        self._twins.pop(task.device_key, None)
+        if len(others) > 1:
+            self._twins[task.device_key] = others
+        elif not others:
+            del self._place[task.device_key]
 
     def show(self, tasks: Sequence[Task]) -> None:
         """Let searches see these changed tasks."""
@@ -183,11 +231,16 @@ class Store:
         self._waiting: deque[tuple[float, Callable[[], None]]] = deque()
         self.version = 0
         """Grows whenever what searches see changes."""
+        self.on_tasks: Callable[[JobTasks, list[tuple[Task, Task]], int], None] = lambda *_: None
+        """Told of every change of tasks, each before and after, and when it was (Unix ms)."""
+        self.on_job: Callable[[JobTasks], None] = lambda _: None
+        """Told of every job that is added or changes."""
 
     def add(self, job: Job, tasks: Iterable[Task]) -> JobTasks:
         """Add a job; searches see it at once. The id must be free."""
         added = self._jobs[job.job_id] = JobTasks(job, tasks)
         self.version += 1
+        self.on_job(added)
         return added
 
     def find(self, job_id: str, org_id: str | None = None) -> JobTasks | None:
@@ -212,11 +265,12 @@ class Store:
         held = self._jobs.get(job_id)
         return held if held is not None and held.job.org_id == org_id else None
 
-    def write(self, held: JobTasks, changed: Sequence[Task]) -> None:
-        """Tasks are now as given; searches see it after the delay."""
-        for task in changed:
-            held.ahead[task.place] = task
-        self._later(lambda: held.show(changed))
+    def write(self, held: JobTasks, changed: Sequence[Task], at: int | None = None) -> None:
+        """Tasks are now as given, or were so `at` an earlier time (Unix ms); searches see it after the delay."""
+        at = self._clock() if at is None else at
+        before = [held.put(task) for task in changed]
+        self._later(lambda: held.show(changed), at)
+        self.on_tasks(held, list(zip(before, changed, strict=True)), at)
 
     def set_job(self, held: JobTasks, **values: Any) -> None:
         """The job's fields are now as given; searches see it after the delay."""
@@ -226,6 +280,7 @@ class Store:
             held.seen = job
 
         self._later(show)
+        self.on_job(held)
 
     def delete(self, held: JobTasks) -> None:
         """The job and its tasks are gone; searches see it after the delay."""
@@ -237,6 +292,18 @@ class Store:
 
         self._later(show)
 
+    def append(self, held: JobTasks, task: Task) -> None:
+        """A job has one more task; searches see it at once."""
+        held.append(task)
+        self.version += 1
+        self.on_tasks(held, [(task, task)], self._clock())
+
+    def show_all(self) -> None:
+        """Let searches see everything now."""
+        while self._waiting:
+            self._waiting.popleft()[1]()
+        self.version += 1
+
     def settle(self) -> None:
         """Let searches see what they may see by now."""
         if not self._waiting:
@@ -246,6 +313,6 @@ class Store:
             self._waiting.popleft()[1]()
             self.version += 1
 
-    def _later(self, show: Callable[[], None]) -> None:
-        self._waiting.append((self._clock() + self._delay() * 1000, show))
+    def _later(self, show: Callable[[], None], at: int | None = None) -> None:
+        self._waiting.append(((self._clock() if at is None else at) + self._delay() * 1000, show))
         self.settle()

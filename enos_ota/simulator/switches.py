@@ -57,6 +57,15 @@ class Switches:
         "failed", "canceled", says="status of a cancelled task: failed with the marker text, or a status of its own"
     )
     cancelled_marker: str = _text("Cancelled by user", says="desc of a cancelled task")
+    cancel_published: Literal["stops", "late"] = _one_of(
+        "stops", "late", says="a published task that is cancelled stays so, or its device upgrades all the same later"
+    )
+    late_after: float = _number(
+        5.0, unit="seconds", says="a late device begins so long after, and ends as long after that"
+    )
+    auto_retry_cancelled: Literal["off", "on"] = _one_of(
+        "off", "on", says="whether a job's retryPolicy publishes cancelled tasks again"
+    )
     retry_to: Literal["init", "published"] = _one_of("init", "published", says="status of a task after retryTask")
     index_delay: float = _number(0.0, unit="seconds", says="searches lag behind changes by this long")
     max_keys: int = _number(0, unit="keys", says="device keys that one call may carry; 0: any number")
@@ -66,6 +75,9 @@ class Switches:
     )
     job_initial: Literal["stopped", "started"] = _one_of(
         "stopped", "started", says="status of a job that is added without one"
+    )
+    same_key_two_products: Literal["off", "on"] = _one_of(
+        "off", "on", says="whether each job holds one of its device keys under a second product too"
     )
     business_http: Literal[200, 400] = _one_of(200, 400, says="HTTP status of a refused call")
     gateway_http: Literal[200, 401] = _one_of(200, 401, says="HTTP status when the gateway turns a call away")

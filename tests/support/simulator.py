@@ -147,8 +147,17 @@ class RunningSimulator:
         faults: dict[str, int] = self.control("GET", "counters")["faults"]
         return faults
 
+    def move(self, *, moving: bool = True, **settings: object) -> None:
+        """From now on devices act by themselves, or no longer; what is not set is the usual.
+
+        `push`, `begin`, `finish`: seconds, a number or a pair, from a free slot to `published`, from there to
+        `upgrading`, from there to the end; `failures`: the share that fails. The clock is the simulator's, and what is
+        due happens when somebody next asks.
+        """
+        self.control("POST", "movement", {"moving": moving, **settings})
+
     def reset(self) -> None:
-        """Back to the start: fleet, switches, faults, journal, counters; tokens given out are void."""
+        """Back to the start: fleet, switches, faults, movement, journal, counters; tokens given out are void."""
         self.control("POST", "reset")
 
 

@@ -58,6 +58,16 @@ def test_faults_of_the_command_line_and_of_the_fleet_are_set(tmp_path: Path) -> 
     assert [fault["what"] for fault in faults] == ["throttle", "cut", "html"]
 
 
+@pytest.mark.parametrize(("option", "moving"), [([], True), (["--movement", "off"], False)])
+def test_devices_move_as_the_fleet_or_rather_the_command_line_says(
+    tmp_path: Path, option: list[str], *, moving: bool
+) -> None:
+    fleet = tmp_path / "fleet.yaml"
+    fleet.write_text("movement: on\n")
+    with simulator_process("--fleet", str(fleet), *option) as simulator:
+        assert simulator.control("GET", "movement")["moving"] is moving
+
+
 def test_with_a_seed_the_same_comes_out_again() -> None:
     ids = []
     for _ in range(2):
@@ -142,6 +152,10 @@ def test_json_is_one_line(tmp_path: Path) -> None:
             ["--fault", "throttle nth=0"],
             "Error: a fault cannot be used: nth: Input should be greater than or equal to 1\n",
         ),
+        (
+            ["--movement", "fast"],
+            "Error: --movement: moving: Input should be a valid boolean, unable to interpret input\n",
+        ),
         (["--index-delay", "soon"], "Error: --index-delay takes a number that is not negative, not 'soon'\n"),
     ],
 )
@@ -150,7 +164,7 @@ def test_wrong_usage_is_told_and_exits_2(arguments: list[str], error: str) -> No
     assert (done.returncode, done.stdout, done.stderr) == (2, "", error)
 
 
-@pytest.mark.parametrize("option", ["--latency", "--cancel-published", "--cancel-mode=x", "--port=99999"])
+@pytest.mark.parametrize("option", ["--latency", "--cancel-published=x", "--cancel-mode=x", "--port=99999"])
 def test_an_option_that_is_not_built_or_out_of_range_is_refused(option: str) -> None:
     assert run(option, "1").returncode == 2
 

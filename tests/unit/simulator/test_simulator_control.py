@@ -9,6 +9,7 @@ import requests
 
 from enos_ota import __version__
 from tests.support.simulator import JOB, RunningSimulator, running_simulator
+from tests.support.simulator_harness import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,6 +123,28 @@ def test_switches_are_told_and_turned(simulator: RunningSimulator) -> None:
     assert simulator.control("GET", "switches") == before | {"cancelMode": "partial"}
 
 
+def test_movement_is_told_and_set(simulator: RunningSimulator) -> None:
+    assert simulator.control("GET", "movement")["moving"] is False
+    simulator.move(begin=[2, 3], finish=4)
+    assert simulator.control("GET", "movement") == {
+        "moving": True,
+        "push": [0, 1],
+        "begin": [2, 3],
+        "finish": [4, 4],
+        "failures": 0.05,
+    }
+    simulator.move(moving=False)
+    assert simulator.control("GET", "movement")["moving"] is False
+
+
+def test_devices_move_while_nobody_looks_and_are_told_as_they_are_by_now() -> None:
+    clock = Clock()
+    with running_simulator(clock=clock) as running:
+        running.move(push=0, begin=1, finish=1, failures=0)
+        clock.forward(3)
+        assert running.counts(JOB) == {"init": 0, "published": 0, "upgrading": 0, "succeeded": 9, "failed": 2}
+
+
 def test_the_journal_is_told_from_an_entry_on(simulator: RunningSimulator) -> None:
     for key in ("dk-10", "dk-11"):
         simulator.retry(JOB, [key])
@@ -137,6 +160,15 @@ def test_a_reset_brings_everything_back(simulator: RunningSimulator) -> None:
     assert (simulator.states(JOB), simulator.journal(), simulator.counters()) == (states, [], {})
     assert [job["jobId"] for job in simulator.control("GET", "jobs")["jobs"]] == [JOB]
     assert simulator.control("GET", "switches")["retryTo"] == "init"
+
+
+def test_a_reset_takes_back_faults_and_movement(simulator: RunningSimulator) -> None:
+    simulator.fault("close-before")
+    simulator.move()
+    simulator.reset()
+    assert simulator.control("GET", "faults") == {"faults": []}
+    assert simulator.control("GET", "movement")["moving"] is False
+    assert simulator.control("GET", "counters")["faults"] == {}
 
 
 @pytest.mark.parametrize(
@@ -171,6 +203,8 @@ def test_a_reset_brings_everything_back(simulator: RunningSimulator) -> None:
             400,
             "progress: must be a whole number",
         ),
+        ("POST", "movement", {"begin": "soon"}, 400, "begin.0: Input should be a valid number"),
+        ("DELETE", "faults?id=x", None, 400, "id: must be a whole number"),
         ("POST", "switches", {"cancelMode": "x"}, 400, "cancelMode takes atomic or partial, not 'x'"),
         ("GET", "journal?since=-1", None, 400, "since: must be a whole number"),
     ],

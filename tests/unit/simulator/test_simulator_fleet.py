@@ -89,6 +89,9 @@ def test_cancelled_follows_the_switches() -> None:
         ({"orgs": []}, "orgs: "),
         ({"apps": [{"appKey": "k"}]}, "apps[0].appSecret: Field required"),
         ({"switches": {"cancelMode": "x"}}, "switches: cancelMode takes atomic or partial, not 'x'"),
+        ({"faults": ["html", "fly"]}, "faults: [1] what: Input should be 'latency'"),
+        ({"faults": [{"what": "html", "nth": 0}]}, "faults: [0] nth: Input should be greater"),
+        ({"movement": {"begin": "soon"}}, "movement: begin.0: Input should be a valid number"),
         ({"jobs": [{"jobId": 17}]}, "jobs[0].jobId: must be a text: put it in quotes (YAML reads it as 17)"),
         (
             {"jobs": [{"jobId": "j", "tasks": [{"deviceKey": 1e5}]}]},
