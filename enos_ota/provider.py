@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -24,9 +27,28 @@ from pulumi.dynamic import (
 )
 from pulumi.output import Unknown
 
-from enos_ota import days, keys, liveness
-from enos_ota.enos import AuthenticationError, ConfigurationError, EnosClient, EnosError, TransportError
-from enos_ota.reconciler import Limits, Reconciler, Record, plan
+from enos_ota import days, keys, liveness, servicer
+from enos_ota.audit import AuditLog, Subject, actor_of, commit_of
+from enos_ota.enos import (
+    SYSTEM_CLOCK,
+    AuthenticationError,
+    ConfigurationError,
+    EnosClient,
+    EnosError,
+    TransportError,
+)
+from enos_ota.reconciler import (
+    EarlyEnd,
+    Limits,
+    Pool,
+    Reconciler,
+    Record,
+    Stop,
+    StoppableClock,
+    Terms,
+    plan,
+)
+from enos_ota.reconciler.guard import break_glass, limit_problems
 from enos_ota.settings import Connection, SettingsError, load_connection
 from enos_ota.state import IDENTITY, METADATA, Declared, declared_of, inputs_of, outputs_of, record_of
 
@@ -34,7 +56,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-_TEXTS: Final = ("setName", "reason", "onTooLate", "onMissing", "expires")
+_TEXTS: Final = ("setName", "reason", "onTooLate", "onMissing", "expectFirmwareVersion", "expires")
+
+_LAST_WORDS: Final = 5.0
+"""Seconds that an orphan still has for the request in flight, so that the audit log tells its end."""
 
 _NOT_THE_STACK_FILE: Final = (
     "A refresh goes by the configuration of the last `pulumi up`, not by the stack file: after a change there add "
@@ -61,7 +86,10 @@ class CancelledTaskSetProvider(ResourceProvider):
         # SDKs from 3.260 on answer with the whole traceback; this leaves the message. Here, in the provider's process,
         # and not at import: that hangs programs.
         sys.tracebacklimit = 0
-        self._session = Session(req.config.get)
+        stop = Stop()
+        servicer.hear_interrupts(lambda: stop.set("the run was interrupted, so nothing more was sent"))
+        liveness.when_engine_is_gone(sys.argv, lambda: _end(stop))
+        self._session = Session(req.config.get, stop=stop)
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Normalise and validate, without network: all problems in one failure."""
@@ -101,7 +129,7 @@ class CancelledTaskSetProvider(ResourceProvider):
         if not rules.expired:
             try:
                 record = self._session.reconciler_for(declared).refresh(declared.job_id, record)
-            except (EnosError, SettingsError) as error:
+            except (EnosError, SettingsError, EarlyEnd) as error:
                 _fail(
                     f"{rules.subject}: could not be read, so nothing is known to have changed", error, _ways_out(error)
                 )
@@ -119,16 +147,34 @@ class CancelledTaskSetProvider(ResourceProvider):
         if not change.todo:
             return change.kept  # needs neither network nor credentials
         try:
-            return self._session.reconciler_for(declared).apply(declared.job_id, change)
+            reconciler = self._session.reconciler_for(declared)
+            return reconciler.apply(declared.job_id, change, self._session.terms_of(declared, servicer.stack_of_call()))
         except (EnosError, SettingsError) as error:
             _fail(f"{rules.subject}: nothing was sent", error)
 
 
 class Session:
-    """What one provider process shares between its sets: the connection, made when it is first needed."""
+    """What one provider process shares between its sets: the connection, made when it is first needed.
 
-    def __init__(self, get: Callable[[str], str | None]) -> None:
+    Args:
+        get: The text of a configuration key, or None.
+        environ: The environment; that of the process unless a test has its own.
+        stop: Interrupts the run.
+        connect: Makes the reconciler of a connection.
+    """
+
+    def __init__(
+        self,
+        get: Callable[[str], str | None],
+        *,
+        environ: Mapping[str, str] = os.environ,
+        stop: Stop | None = None,
+        connect: Callable[[Connection, Stop], Reconciler] | None = None,
+    ) -> None:
         self._get = get
+        self._environ = environ
+        self._stop = stop or Stop()
+        self._connect = connect or _connect
         self._lock = Lock()
         self._reconcilers: dict[str, tuple[Connection, Reconciler]] = {}  # by organization; nearly always one
 
@@ -139,16 +185,51 @@ class Session:
             SettingsError: The configuration is incomplete or wrong.
             ConfigurationError: It is for another gateway or organization.
         """
+        return self._connected(declared)[1]
+
+    def terms_of(self, declared: Declared, stack: str) -> Terms:
+        """What a set asks of a change.
+
+        Raises:
+            SettingsError: See `reconciler_for`.
+            ConfigurationError: See `reconciler_for`.
+        """
+        connection, _ = self._connected(declared)
+        terms = Terms(
+            guard=declared.guard,
+            expect_firmware_version=declared.expect_firmware_version,
+            break_glass=break_glass(self._environ),
+            say=lambda text: _say(declared, text),
+        )
+        if not connection.audit_log:
+            return terms
+        log = AuditLog(
+            _project_folder(Path.cwd()) / connection.audit_log,
+            actor=actor_of(self._environ),
+            commit=commit_of(self._environ),
+            clock=SYSTEM_CLOCK.time,
+            complain=lambda text: _say(declared, text),
+        )
+        subject = Subject(
+            stack or self._environ.get("PULUMI_STACK", ""), declared.set_name, declared.job_id, declared.reason
+        )
+        return replace(
+            terms,
+            watch=lambda keys, override: log.watch("cancelTask", subject, keys, break_glass=override),
+        )
+
+    def _connected(self, declared: Declared) -> tuple[Connection, Reconciler]:
         with self._lock:
             if declared.org_id not in self._reconcilers:
-                connection = load_connection(self._get, os.environ, org_id=declared.org_id)
-                self._reconcilers[declared.org_id] = connection, _connect(connection)
+                connection = load_connection(self._get, self._environ, org_id=declared.org_id)
+                self._reconcilers[declared.org_id] = connection, self._connect(connection, self._stop)
             connection, reconciler = self._reconcilers[declared.org_id]
         _same_place(connection, declared)
-        return reconciler
+        return connection, reconciler
 
 
-def _connect(connection: Connection) -> Reconciler:
+def _connect(connection: Connection, stop: Stop) -> Reconciler:
+    clock = StoppableClock(stop)
     client = EnosClient(
         connection.gateway,
         connection.org_id,
@@ -156,12 +237,31 @@ def _connect(connection: Connection) -> Reconciler:
         ca_bundle=connection.ca_bundle,
         timeout=connection.timeout,
         max_requests_per_second=connection.max_requests_per_second,
+        clock=clock,
         before_write=lambda: liveness.ensure_engine(sys.argv),
     )
     return Reconciler(
         client,
         markers=connection.cancelled_markers,
         limits=Limits(batch_size=connection.batch_size, deadline=connection.deadline),
+        clock=clock,
+        workers=Pool(connection.max_concurrency),
+        stop=stop,
+    )
+
+
+def _end(stop: Stop) -> None:
+    """End an orphan: nobody is there any more who could save what it does or end it."""
+    stop.set("the Pulumi engine of this run is gone, so nothing more was sent")
+    time.sleep(_LAST_WORDS)
+    os._exit(1)
+
+
+def _project_folder(folder: Path) -> Path:
+    """Where Pulumi.yaml is; a program may stand in a folder below it."""
+    around = (folder, *folder.parents)
+    return next(
+        (each for each in around if (each / "Pulumi.yaml").is_file() or (each / "Pulumi.yml").is_file()), folder
     )
 
 
@@ -186,6 +286,7 @@ def _problems(news: Mapping[str, Any]) -> list[str]:
     ]
     if isinstance(day := known.get("expires"), str) and not days.is_day(day):
         problems.append(f"expires must be a day such as 2027-03-31, not {day!r}")
+    problems += limit_problems(known.get("maxDevices"), known.get("maxShare"), names=("maxDevices", "maxShare"))
     text = news.get("deviceKeys")
     if _is_unknown(text):
         return problems
@@ -214,12 +315,12 @@ def _say(declared: Declared, text: str) -> None:
     print(f"{declared.rules(date.min).subject}: {text}", flush=True)  # noqa: T201 - see above
 
 
-def _fail(text: str, error: EnosError | SettingsError, advice: str = "") -> NoReturn:
+def _fail(text: str, error: EnosError | SettingsError | EarlyEnd, advice: str = "") -> NoReturn:
     told = "; ".join(error.problems) if isinstance(error, SettingsError) else str(error)
     raise RuntimeError(f"{text}: {told}" + (f"\n{advice}" if advice else "")) from None
 
 
-def _ways_out(error: EnosError | SettingsError) -> str:
+def _ways_out(error: EnosError | SettingsError | EarlyEnd) -> str:
     """What to do about a refresh that failed. It may have been asked for by any preview or up."""
     if isinstance(error, (AuthenticationError, SettingsError)):
         return f"{_NOT_THE_STACK_FILE} {_WITHOUT_ASKING}"

@@ -5,11 +5,11 @@ The names and texts here are what state files hold. Renaming one strands every s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from enos_ota import days, keys
-from enos_ota.reconciler import Category, Finding, JobFacts, JobStatus, Record, Rules
+from enos_ota.reconciler import Category, Finding, Guard, JobFacts, JobStatus, Record, Rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,7 @@ METADATA: Final = (
     "expectFirmwareVersion",
     "expires",
 )
-"""Inputs that are kept and judged by, but never sent: a change is saved without a request."""
+"""Inputs that a set is changed and judged by: a change of these alone is saved without a request."""
 
 INPUTS: Final = ("setName", *IDENTITY, "deviceKeys", *METADATA)
 OUTPUTS: Final = ("cancelledCount", "exceptions", "problem", "job")
@@ -49,6 +49,9 @@ class Declared:
     on_too_late: OnTooLate
     on_missing: OnMissing
     expires: str
+    reason: str = ""
+    guard: Guard = field(default_factory=Guard)
+    expect_firmware_version: str = ""
 
     def rules(self, today: date) -> Rules:
         """How the set is judged on a day (UTC)."""
@@ -78,6 +81,9 @@ def declared_of(bag: Mapping[str, Any]) -> Declared:
         on_too_late=bag.get("onTooLate") or "report",
         on_missing=bag.get("onMissing") or "fail",
         expires=bag.get("expires") or "",
+        reason=bag.get("reason") or "",
+        guard=Guard(max_devices=_whole(bag.get("maxDevices")), max_share=bag.get("maxShare")),
+        expect_firmware_version=bag.get("expectFirmwareVersion") or "",
     )
 
 
@@ -117,6 +123,11 @@ def outputs_of(inputs: Mapping[str, Any], record: Record) -> dict[str, Any]:
 def rows(record: Record) -> list[tuple[str, str, str]]:
     """The findings as (device key, category, status), sorted by key."""
     return [(key, finding.category.value, _status(finding)) for key, finding in sorted(record.findings.items())]
+
+
+def _whole(number: float | None) -> int | None:
+    # All numbers come through Pulumi as floating point.
+    return None if number is None else int(number)
 
 
 def _status(finding: Finding) -> str:
