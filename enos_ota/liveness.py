@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _TIMEOUT: Final = 2.0
 """Seconds. The address is on loopback: a living engine accepts at once."""
 
-_EVERY: Final = 5.0
+_EVERY: Final = 2.0
 """Seconds between two looks of `when_engine_is_gone`."""
 _MISSES: Final = 2
 """Looks in a row that find nobody, until an engine counts as gone for good."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _CALLS: Final = 256
 """Calls that may be under way; the engine decides how many there are, and each thread is started only when needed."""
+_QUEUED: Final = 16
+"""Calls that may have come before there was room; the engine's first is a Check, so there are few or none."""
 
 _listeners: list[Callable[[], None]] = []
 
@@ -54,6 +56,9 @@ def make_room() -> None:
         pool = reference() if callable(reference) else None
         if isinstance(pool, ThreadPoolExecutor):
             pool._max_workers = max(pool._max_workers, _CALLS)  # noqa: SLF001 - it cannot be had otherwise
+            for _ in range(_QUEUED):
+                # A thread is started when something is handed in: what queues already must not stay behind.
+                pool.submit(_nothing)
             return
 
 
@@ -74,6 +79,9 @@ def _answer_cancel(_self: Any, _request: Any, _context: Any) -> Any:
 
     servicer.tell_listeners()
     return Empty()
+
+
+def _nothing() -> None: ...
 
 
 def _frames() -> Iterator[FrameType]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from google.protobuf import json_format, struct_pb2
+from google.protobuf import empty_pb2, json_format, struct_pb2
 from pulumi.dynamic.dynamic import serialize_provider
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 from pulumi.runtime.rpc import UNKNOWN
@@ -19,7 +19,7 @@ from pulumi.runtime.rpc import UNKNOWN
 from enos_ota.provider import CancelledTaskSetProvider
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from typing_extensions import Self
@@ -99,6 +99,28 @@ class Servicer(AbstractContextManager["Servicer", None]):
         """The new resource's id and outputs."""
         answer = self._call("Create", provider_pb2.CreateRequest(properties=_bag(inputs)))
         return answer.id, _plain(answer.properties)
+
+    def create_later(self, inputs: Mapping[str, Any], *, urn: str = "") -> Callable[[], dict[str, Any]]:
+        """Begin a create, and give what waits for its outputs."""
+        later = self._stub.Create.future(provider_pb2.CreateRequest(properties=_bag(inputs), urn=urn))
+        return lambda: _plain(later.result(timeout=60).properties)
+
+    def cancel(self) -> None:
+        """Interrupt what is under way, as the engine does when it gets SIGINT or SIGTERM."""
+        self._stub.Cancel(empty_pb2.Empty(), timeout=20)
+
+    def kill(self) -> None:
+        """End the process at once, as kill -9 does."""
+        self._process.kill()
+        self._process.wait()
+
+    def has_ended(self, *, within: float) -> bool:
+        """Whether the process ends by itself in so many seconds."""
+        try:
+            self._process.wait(within)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def update(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
         """The new outputs."""
