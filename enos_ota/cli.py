@@ -79,6 +79,12 @@ def _shown(value: object) -> str:
     show_default=True,
     help="how to say where it listens; json is one line",
 )
+@click.option(
+    "--db",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="keeps jobs, tasks, switches and faults in a file, and takes up what is in it",
+)
 @click.option("--seed", type=int, help="makes all that goes by chance come out the same again")
 @click.option(
     "--fault",
@@ -94,6 +100,7 @@ def simulate(
     port: int,
     fleet_file: Path | None,
     output: str,
+    db: Path | None,
     seed: int | None,
     faults: tuple[str, ...],
     movement: str | None,
@@ -101,10 +108,10 @@ def simulate(
 ) -> None:
     """Run an EnOS Connection Service to try things on: real HTTP, real signatures, devices of your choice.
 
-    Prints its address and credentials, then runs until Ctrl-C. Everything is in memory and gone afterwards. Beside the
-    API of EnOS there is a control API under /_simulator/, open to anyone who can reach the port.
+    Prints its address and credentials, then runs until Ctrl-C. Without --db everything is in memory and gone
+    afterwards. Beside the API of EnOS there is a control API under /_simulator/, open to anyone who can reach the port.
 
-    The options after --movement decide what the documentation of EnOS leaves open. They win over the fleet file.
+    The options after --movement decide what the documentation of EnOS leaves open. Options win over the fleet file.
     """
     as_json = output == "json"
     with _quiet_end(as_json=as_json):
@@ -120,6 +127,7 @@ def simulate(
             port=port,
             fleet_file=fleet_file,
             as_json=as_json,
+            db=db,
             seed=seed,
             faults=faults,
             movement=movement,

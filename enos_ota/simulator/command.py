@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import ipaddress
 import json
 import os
@@ -19,6 +20,7 @@ from enos_ota.simulator.fleet import FleetError, read_fleet
 from enos_ota.simulator.movement import Movement, MovementError
 from enos_ota.simulator.server import listen, make_server, url_of
 from enos_ota.simulator.simulator import Simulator
+from enos_ota.simulator.storage import Storage, StorageError
 from enos_ota.simulator.switches import SwitchError, Switches
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ def run(
     seed: int | None,
     faults: Sequence[str],
     movement: str | None,
+    db: Path | None,
     switches: Mapping[str, str],
 ) -> int:
     """Serve until SIGINT or SIGTERM; gives the number of the signal that ended it.
@@ -62,31 +65,49 @@ def run(
         seed: For everything that goes by chance; None is another one each time.
         faults: Faults to begin with, beside the fleet's.
         movement: How devices move by themselves; None is as the fleet says.
-        switches: Values by option name, `--cancel-mode`; they win over the fleet's.
+        db: A file in which the state is kept; what is in it already is taken up. None: everything is in memory.
+        switches: Values by option name, `--cancel-mode`; they win over the fleet's, and over what is kept.
 
     Raises:
-        WrongSetupError: The fleet, a fault, the movement or a switch cannot be used.
+        WrongSetupError: The fleet, the file, a fault, the movement or a switch cannot be used.
         NoPortError: The port cannot be had.
     """
     rng = random.Random(seed)  # noqa: S311 - ids and faults of a simulator, nothing to guard
-    simulator = _make_simulator(fleet_file, rng=rng, faults=faults, movement=movement, switches=switches)
-    try:
-        listening = listen(host, port)
-    except OSError as error:
-        raise NoPortError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
-    address = listening.getsockname()[0]
-    server = make_server(simulator)
-    with _ended_by_signals(server) as received:
-        told = _about(simulator, url_of(listening))
-        click.echo(json.dumps(told, ensure_ascii=False) if as_json else _as_text(told))
-        if not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
-            click.echo("Warning: others on the network can reach this simulator and its control API.", err=True)
-        server.run(sockets=[listening])
+    with _kept_in(db) as storage:
+        simulator = _make_simulator(fleet_file, storage, rng=rng, faults=faults, movement=movement, switches=switches)
+        # What is loaded stays: looking through a million tasks for garbage would be felt as a pause now and then.
+        gc.freeze()
+        try:
+            listening = listen(host, port)
+        except OSError as error:
+            raise NoPortError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
+        address = listening.getsockname()[0]
+        server = make_server(simulator)
+        with _ended_by_signals(server) as received:
+            told = _about(simulator, url_of(listening))
+            click.echo(json.dumps(told, ensure_ascii=False) if as_json else _as_text(told, db))
+            if not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
+                click.echo("Warning: others on the network can reach this simulator and its control API.", err=True)
+            server.run(sockets=[listening])
     return received[0]
+
+
+@contextlib.contextmanager
+def _kept_in(db: Path | None) -> Iterator[Storage | None]:
+    if db is None:
+        yield None
+        return
+    try:
+        storage = Storage(db)
+    except StorageError as error:
+        raise WrongSetupError(f"--db {error}") from None
+    with contextlib.closing(storage):
+        yield storage
 
 
 def _make_simulator(
     fleet_file: Path | None,
+    storage: Storage | None,
     *,
     rng: random.Random,
     faults: Sequence[str],
@@ -94,10 +115,13 @@ def _make_simulator(
     switches: Mapping[str, str],
 ) -> Simulator:
     try:
-        fleet = _demo_fleet() if fleet_file is None else read_fleet(fleet_file)
+        kept = storage.fleet if storage else None
+        fleet = _fleet(fleet_file, kept)
         turned = Switches().changed(fleet.switches).changed(switches)
         moving = None if movement is None else Movement.parse(movement)
-        return Simulator(fleet, turned, rng=rng, faults=faults, movement=moving)
+        simulator = Simulator(fleet, turned, rng=rng, faults=faults, movement=moving, storage=storage)
+        if kept is not None:
+            _override(simulator, faults=faults, movement=moving, switches=switches)
     except FleetError as error:
         more = f" ({len(error.problems)} problems)" if len(error.problems) > 1 else ""
         raise WrongSetupError(f"the fleet cannot be used{more}:\n" + "\n".join(error.problems)) from None
@@ -107,6 +131,33 @@ def _make_simulator(
         raise WrongSetupError(f"--movement: {'; '.join(error.problems)}") from None
     except FaultError as error:
         raise WrongSetupError(f"a fault cannot be used: {'; '.join(error.problems)}") from None
+    except StorageError as error:
+        raise WrongSetupError(f"--db {error}") from None
+    return simulator
+
+
+def _fleet(fleet_file: Path | None, kept: Fleet | None) -> Fleet:
+    """The fleet of the file; or the one that is kept, which a file must not contradict."""
+    given = None if fleet_file is None else read_fleet(fleet_file)
+    if kept is None:
+        return given or _demo_fleet()
+    if given is not None and given != kept:
+        raise FleetError([f"{fleet_file}: not the fleet that the --db file was made with; leave one of the two out"])
+    return kept
+
+
+def _override(
+    simulator: Simulator, *, faults: Sequence[str], movement: Movement | None, switches: Mapping[str, str]
+) -> None:
+    """What the command line says wins over what is kept."""
+    simulator.change_switches(switches)
+    if movement is not None:
+        simulator.movement = movement
+    if faults:
+        simulator.clear_faults()
+        for fault in faults:
+            simulator.add_fault(fault)
+    simulator.save()
 
 
 def _demo_fleet() -> Fleet:
@@ -157,8 +208,9 @@ def _about(simulator: Simulator, url: str) -> dict[str, Any]:
     }
 
 
-def _as_text(told: dict[str, Any]) -> str:
-    lines = [f"EnOS simulator on {told['url']} (in memory; Ctrl-C ends it)", ""]
+def _as_text(told: dict[str, Any], db: Path | None) -> str:
+    where = "in memory" if db is None else f"kept in {db}"
+    lines = [f"EnOS simulator on {told['url']} ({where}; Ctrl-C ends it)", ""]
     lines += [
         f"export {name}={shlex.quote(told[key])}"
         for name, key in (

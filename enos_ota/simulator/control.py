@@ -42,7 +42,9 @@ def answer(simulator: Simulator, request: Request) -> Reply:
     """Answer one request to the control API; nothing is raised."""
     body: dict[str, Any]
     try:
-        return Reply(200, _call(simulator, request))
+        body = _call(simulator, request)
+        simulator.save()
+        return Reply(200, body)
     except _NotPossibleError as error:
         http, body = error.http, {"error": str(error)}
     except UnknownJobError as error:

@@ -26,7 +26,7 @@ from enos_ota.simulator.populate import task_values
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from enos_ota.simulator.store import Job, JobTasks, Store, Task
     from enos_ota.simulator.switches import Switches
@@ -91,8 +91,7 @@ class Devices:
         self._numbers = count()
         self._pushing: defaultdict[JobTasks, _Pushing] = defaultdict(_Pushing)
         self._late = False
-        store.on_tasks = self._notice_tasks
-        store.on_job = self._notice_job
+        store.listeners.append(self)
 
     @property
     def movement(self) -> Movement:
@@ -164,7 +163,14 @@ class Devices:
         ]
         self._store.write(held, changed, at)
 
-    def _notice_tasks(self, held: JobTasks, changes: list[tuple[Task, Task]], at: int) -> None:
+    def job_deleted(self, held: JobTasks) -> None:
+        """Nothing of it moves any more."""
+        self._pushing.pop(held, None)
+
+    def task_removed(self, held: JobTasks, place: int) -> None:
+        """Whatever waits for it finds it gone."""
+
+    def tasks_changed(self, held: JobTasks, changes: Sequence[tuple[Task, Task]], at: int) -> None:
         """Whoever changed these tasks: what follows from it."""
         for before, after in changes:
             if after.status in _ENDED_BADLY:
@@ -190,7 +196,8 @@ class Devices:
             # Never at once: a policy without an interval must not go round and round within a moment.
             self._wait(at, max(policy[0], 0.001), "retry", held, after)
 
-    def _notice_job(self, held: JobTasks) -> None:
+    def job_changed(self, held: JobTasks) -> None:
+        """A job that is new, started or stopped: what follows from it."""
         pushing, now = self._pushing[held], self._clock()
         if self._movement.moving and pushing.queue is None:
             self._begin_with(held)  # a new job, of whose tasks nobody has heard yet

@@ -161,6 +161,13 @@ class Faults:
         self._set.append(added)
         return added
 
+    def restore(self, data: Mapping[str, Any]) -> None:
+        """Set a fault again, with its number and counts, as `SetFault.as_json` told it."""
+        settings = dict(data)
+        number, seen, fired = (int(settings.pop(name)) for name in ("id", "seen", "fired"))
+        self._set.append(SetFault(number, parse_fault(settings), seen, fired))
+        self._number = max(self._number, number)
+
     def clear(self, number: int | None = None) -> int:
         """Take back one fault, or all; how many there were."""
         before = len(self._set)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from enos_ota.simulator.fleet import Fleet, JobSpec
     from enos_ota.simulator.gateway import Reply, Request
     from enos_ota.simulator.journal import Change
+    from enos_ota.simulator.storage import Storage
     from enos_ota.simulator.store import JobTasks
 
 
@@ -55,9 +56,11 @@ class Simulator:
         rng: Source of request ids, tokens, and all that goes by chance; a seeded one makes a run repeatable.
         faults: Faults at the start and after `reset`, beside those of the fleet; each as `parse_fault` takes it.
         movement: How devices move at the start and after `reset`; default: as the fleet says.
+        storage: Where the state is kept; what is there already is taken up, instead of what the rest describes.
 
     Raises:
         FaultError: A fault is not one.
+        StorageError: What is kept cannot be taken up.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Simulator:
         *,
         faults: Sequence[object] = (),
         movement: Movement | None = None,
+        storage: Storage | None = None,
     ) -> None:
         self.fleet = fleet
         self._clock = clock
@@ -77,19 +81,43 @@ class Simulator:
         self._first_movement = movement or Movement.parse(fleet.movement)
         self._first_faults = [parse_fault(one) for one in (*fleet.faults, *faults)]
         self._first_switches = switches or Switches().changed(fleet.switches)
-        self.reset()
+        self._storage = storage
+        if storage is None or storage.fleet is None:
+            self.reset()
+        else:
+            self._take_up(storage)
 
     def reset(self) -> None:
         """Back to the start: fleet, switches, faults, movement, journal, counters; tokens given out so far are void."""
         self.switches = self._first_switches
+        self._assemble()
+        if self._storage:
+            self._storage.clear(self.fleet)
+            self._store.listeners.append(self._storage)
+        for spec in self.fleet.jobs:
+            self._add(spec, "started")
+        self._devices.movement = self._first_movement
+        for fault in self._first_faults:
+            self._faults.add(fault)
+        self.save()
+
+    def _take_up(self, storage: Storage) -> None:
+        state = storage.state()
+        self.switches = Switches().changed(state.switches)
+        self._assemble()
+        for held in storage.jobs():
+            self._store.take(held)
+        self._store.listeners.append(storage)
+        self._devices.movement = Movement.parse(state.movement)
+        for fault in state.faults:
+            self._faults.restore(fault)
+
+    def _assemble(self) -> None:
         self.journal = Journal()
         self._store = Store(self._clock, lambda: self.switches.index_delay)
         self._devices = Devices(
             self._store, switches=lambda: self.switches, clock=self._clock, rng=self._source("devices")
         )
-        for spec in self.fleet.jobs:
-            self._add(spec, "started")
-        self._devices.movement = self._first_movement
         self._tokens = Tokens(
             make_apps(self.fleet),
             lifetime=self.fleet.token_seconds,
@@ -108,8 +136,6 @@ class Simulator:
             new_id=self._new_id,
         )
         self._faults = Faults(self._source("faults"))
-        for fault in self._first_faults:
-            self._faults.add(fault)
         self._proxy = Proxy(
             gateway,
             self._faults,
@@ -119,10 +145,20 @@ class Simulator:
             new_id=self._new_id,
         )
 
+    def save(self) -> None:
+        """Let everything so far survive a restart, if there is where to keep it. `answer` does so by itself."""
+        if self._storage:
+            self._storage.keep("switches", self.switches.as_json())
+            self._storage.keep("faults", [one.as_json() for one in self._faults.all()])
+            self._storage.keep("movement", self.movement.as_json())
+            self._storage.commit()
+
     def answer(self, request: Request) -> Reply:
         """Answer a request of the EnOS API; `Reply.kind` tells of a fault that the answer is to suffer."""
         self._devices.catch_up()
-        return self._proxy.answer(request)
+        reply = self._proxy.answer(request)
+        self.save()
+        return reply
 
     def add_fault(self, data: object) -> SetFault:
         """Set a fault, given as a mapping or a text. Raises FaultError."""

@@ -13,7 +13,7 @@ import dataclasses
 import hashlib
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -221,6 +221,22 @@ class JobTasks:
         return self._id_prefix
 
 
+class Listener(Protocol):
+    """Who wants to hear of changes."""
+
+    def job_changed(self, held: JobTasks) -> None:
+        """A job was added with its tasks, or has changed."""
+
+    def job_deleted(self, held: JobTasks) -> None:
+        """A job is gone, and its tasks."""
+
+    def tasks_changed(self, held: JobTasks, changes: Sequence[tuple[Task, Task]], at: int) -> None:
+        """Tasks have changed, each before and after, or were added, then both are the same. `at`: Unix ms."""
+
+    def task_removed(self, held: JobTasks, place: int) -> None:
+        """The last task of a job, at this place, is gone."""
+
+
 class Store:
     """All jobs. `clock` gives Unix ms, `delay` how long (seconds) searches lag behind at that moment."""
 
@@ -231,17 +247,24 @@ class Store:
         self._waiting: deque[tuple[float, Callable[[], None]]] = deque()
         self.version = 0
         """Grows whenever what searches see changes."""
-        self.on_tasks: Callable[[JobTasks, list[tuple[Task, Task]], int], None] = lambda *_: None
-        """Told of every change of tasks, each before and after, and when it was (Unix ms)."""
-        self.on_job: Callable[[JobTasks], None] = lambda _: None
-        """Told of every job that is added or changes."""
+        self.listeners: list[Listener] = []
+        """Who is told of every change, in this order."""
 
     def add(self, job: Job, tasks: Iterable[Task]) -> JobTasks:
         """Add a job; searches see it at once. The id must be free."""
-        added = self._jobs[job.job_id] = JobTasks(job, tasks)
+        return self.take(JobTasks(job, tasks))
+
+    def take(self, held: JobTasks) -> JobTasks:
+        """Add a job that is made already."""
+        self._jobs[held.job.job_id] = held
         self.version += 1
-        self.on_job(added)
-        return added
+        self.changed(held)
+        return held
+
+    def changed(self, held: JobTasks) -> None:
+        """Tell that a job has changed."""
+        for listener in self.listeners:
+            listener.job_changed(held)
 
     def find(self, job_id: str, org_id: str | None = None) -> JobTasks | None:
         """A job as it is; none if it was deleted, or belongs to another organisation than the one asked for."""
@@ -270,7 +293,7 @@ class Store:
         at = self._clock() if at is None else at
         before = [held.put(task) for task in changed]
         self._later(lambda: held.show(changed), at)
-        self.on_tasks(held, list(zip(before, changed, strict=True)), at)
+        self._tell(held, list(zip(before, changed, strict=True)), at)
 
     def set_job(self, held: JobTasks, **values: Any) -> None:
         """The job's fields are now as given; searches see it after the delay."""
@@ -280,11 +303,13 @@ class Store:
             held.seen = job
 
         self._later(show)
-        self.on_job(held)
+        self.changed(held)
 
     def delete(self, held: JobTasks) -> None:
         """The job and its tasks are gone; searches see it after the delay."""
         held.deleted = True
+        for listener in self.listeners:
+            listener.job_deleted(held)
 
         def show() -> None:
             if self._jobs.get(held.job.job_id) is held:
@@ -296,7 +321,14 @@ class Store:
         """A job has one more task; searches see it at once."""
         held.append(task)
         self.version += 1
-        self.on_tasks(held, [(task, task)], self._clock())
+        self._tell(held, [(task, task)], self._clock())
+
+    def pop(self, held: JobTasks) -> None:
+        """The last task of a job is gone; searches must have seen all there is to see of it."""
+        held.pop()
+        self.version += 1
+        for listener in self.listeners:
+            listener.task_removed(held, len(held.rows))
 
     def show_all(self) -> None:
         """Let searches see everything now."""
@@ -312,6 +344,10 @@ class Store:
         while self._waiting and (delay == 0 or self._waiting[0][0] <= now):
             self._waiting.popleft()[1]()
             self.version += 1
+
+    def _tell(self, held: JobTasks, changes: list[tuple[Task, Task]], at: int) -> None:
+        for listener in self.listeners:
+            listener.tasks_changed(held, changes, at)
 
     def _later(self, show: Callable[[], None], at: int | None = None) -> None:
         self._waiting.append(((self._clock() if at is None else at) + self._delay() * 1000, show))

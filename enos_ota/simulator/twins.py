@@ -25,12 +25,14 @@ def set_twin(store: Store, held: JobTasks, *, there: bool) -> None:
         first = next((task for task in held.rows if task.status in {"init", "published"}), held.rows[0])
         held.info_without_twin = held.job.info
         _inform(held, {**held.job.info, "productKey": None})  # a job of no one product names none [D]
+        store.changed(held)
         store.append(held, dataclasses.replace(first, place=len(held.rows), product_key=f"{first.product_key}-2"))
     elif not there and held.info_without_twin is not None:
         store.show_all()
-        held.pop()
+        store.pop(held)
         _inform(held, held.info_without_twin)
         held.info_without_twin = None
+        store.changed(held)
 
 
 def _inform(held: JobTasks, info: Mapping[str, Any]) -> None:

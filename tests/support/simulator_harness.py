@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from enos_ota.simulator import signing
 from enos_ota.simulator.fleet import parse_fleet
 from enos_ota.simulator.gateway import OTA_JOBS, TOKEN_GET, TOKEN_REFRESH, Reply, Request
 from enos_ota.simulator.simulator import Simulator
+
+if TYPE_CHECKING:
+    from enos_ota.simulator.storage import Storage
 
 NOW = 1_700_000_000_000
 """Unix ms at which the clock starts."""
@@ -107,10 +110,11 @@ class Caller:
         return {task.device_key: (task.status, task.desc) for task in self.simulator.job(job_id).tasks()}
 
 
-def make_caller(fleet: dict[str, Any], **switches: object) -> Caller:
-    """A simulator with this fleet, and the first of its applications to call it."""
+def make_caller(fleet: dict[str, Any], *, storage: Storage | None = None, **switches: object) -> Caller:
+    """A simulator with this fleet, and the first of its applications to call it. `storage`: see Simulator."""
     parsed = parse_fleet(fleet | {"switches": {**fleet.get("switches", {}), **switches}})
     clock = Clock()
-    simulator = Simulator(parsed, clock=clock, rng=random.Random(1))  # noqa: S311 - repeatable, nothing to guard
+    rng = random.Random(1)  # noqa: S311 - repeatable, nothing to guard
+    simulator = Simulator(parsed, clock=clock, rng=rng, storage=storage)
     app = parsed.apps[0]
     return Caller(simulator, clock, parsed.orgs[0], app.app_key, app.app_secret)
