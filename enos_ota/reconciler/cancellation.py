@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos import ApiError, EnosClient, EnosError, JobNotFound
 from enos_ota.reconciler.batch import FIRST_WAIT, LONGEST_WAIT, STUCK, Batch, Ledger, Line
-from enos_ota.reconciler.classify import Past, ambiguous, classify, is_cancellable
+from enos_ota.reconciler.classify import Past, ambiguous, classify
 from enos_ota.reconciler.ending import EarlyEnd, Ending
 from enos_ota.reconciler.outcome import AFTER_PUSH, Category, Finding
 from enos_ota.reconciler.progress import Progress
@@ -134,10 +134,12 @@ class Cancellation:
             self._terms.say(f"the guard is overridden ({self._override}): {count} tasks are cancelled all the same")
 
     def _published_of(self, keys: Iterable[str]) -> list[str]:
-        published = {task.device_key for task in self._reader.published()}.intersection(keys)
-        self._ledger.told |= published
-        seen = self._ledger.seen
-        return sorted(key for key in published if key not in seen or is_cancellable(seen[key]))
+        """Those whose device has been told to upgrade and can still be called back. They count as looked at."""
+        # A key that was seen with several tasks stays ambiguous, whatever this search shows of them.
+        wanted = {key for key in keys if len(self._ledger.seen.get(key, ())) <= 1}
+        published = {task.device_key: (task,) for task in self._reader.published() if task.device_key in wanted}
+        self._ledger.note(published)
+        return self._ledger.cancellable(sorted(published))
 
     def _send(self, keys: Sequence[str], size: int) -> None:
         recent: deque[bool] = deque(maxlen=_REMEMBERED)
