@@ -149,9 +149,13 @@ class Look:
 
 
 def _without_job(rules: Rules, error: JobNotFound, *, was_known: bool) -> Report:
-    if was_known:
-        return Report(warnings=(f"{rules.subject}: job deleted: nothing can be cancelled any more, retire this set",))
-    return Report(failures=(f"{rules.subject}: {error}",))
+    # Not a failure: a set that is stuck must not keep the others of its stack from being changed.
+    what = (
+        "job deleted: nothing can be cancelled any more, retire this set"
+        if was_known
+        else f"{error} `pulumi up` will fail for it"
+    )
+    return Report(warnings=(f"{rules.subject}: {what}",))
 
 
 class _Lens:
