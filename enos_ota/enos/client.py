@@ -18,7 +18,7 @@ from enos_ota.enos.limiter import Limiter
 from enos_ota.enos.models import Job, JobStatus, Page, Task, TaskStatus, whole_number
 from enos_ota.enos.operations import CANCEL_TASKS, GET_JOB, RETRY_TASKS, SEARCH_JOBS, SEARCH_TASKS, Call, Operation
 from enos_ota.enos.paging import all_rows
-from enos_ota.enos.retry import RetryPolicy
+from enos_ota.enos.retry import RetryPolicy, throttle_pause
 from enos_ota.enos.transport import Transport, json_body
 
 if TYPE_CHECKING:
@@ -35,11 +35,14 @@ if TYPE_CHECKING:
 class Timeout:
     """How long to wait, in seconds; both halves are needed.
 
-    | what is waited for                              | seconds    |
-    |-------------------------------------------------|------------|
-    | name, TCP connection, proxy, TLS handshake each | `connect`  |
-    | the next bytes of an answer                     | `read`     |
-    | the whole answer, once it has begun             | 4 `read`s  |
+    | what is waited for                                 | seconds    |
+    |----------------------------------------------------|------------|
+    | name, TCP connection, proxy, TLS handshake each    | `connect`  |
+    | the next bytes of an answer                        | `read`     |
+    | the whole body of an answer, once its head is read | 5 `read`s  |
+
+    A host with several addresses takes `connect` for each that does not answer. So an attempt ends within some six
+    `read`s (3 minutes by default), except for a server that sends the head of its answer byte by byte.
 
     Raises:
         ValueError: a half that is not a positive number.
@@ -67,6 +70,11 @@ class EnosClient:
     Every call may raise any `EnosError`; those worth knowing are named at each. Calls that only read are repeated after
     failures that may pass; `cancel_tasks` and `retry_tasks` only when the request surely was not processed, otherwise
     the error says `may_have_been_processed`.
+
+    A call makes several attempts (`RetryPolicy.attempts`, for the time of each see `Timeout`) with a wait before each
+    (`RetryPolicy.cap`, or what EnOS asks for, up to `RetryPolicy.patience`). While EnOS throttles, it goes on for as
+    long as anything of this client gets through, and for `RetryPolicy.standstill` after that. Who wants less ends the
+    waits through `waiting_by`; what is in flight then ends by itself.
 
     Proxies are taken from the environment (HTTPS_PROXY, NO_PROXY), except for a loopback gateway, which is reached
     directly; without `ca_bundle`, REQUESTS_CA_BUNDLE is honoured. Credentials in .netrc are never used.
@@ -96,7 +104,8 @@ class EnosClient:
             ca_bundle: file (PEM) or directory of the CA certificates to trust, in place of the usual ones.
             timeout: how long to wait for EnOS.
             retry: how stubborn to be.
-            max_requests_per_second: pace of all threads together; None for no limit.
+            max_requests_per_second: upper bound of the pace of all threads together; None for none. Where EnOS
+                throttles, the client finds out by itself what it takes.
             clock: what tells the time and waits.
             random: numbers in [0, 1), to spread retries.
             before_write: called right before each attempt of a call that writes, after all waiting, in the thread of
@@ -124,7 +133,7 @@ class EnosClient:
             ca_bundle=ca_bundle,
             timeout=(timeout.connect, timeout.read),
             retry=retry,
-            limiter=Limiter(max_requests_per_second, clock),
+            limiter=Limiter(max_requests_per_second, clock, lambda rounds: throttle_pause(retry, rounds, random())),
             clock=clock,
             random=random,
             before_write=before_write,
@@ -258,7 +267,10 @@ class EnosClient:
         return self._write(RETRY_TASKS, job_id, device_keys, watch)
 
     def pause_left(self) -> float:
-        """Seconds until a pause that EnOS asked for is over, during which no request of this client leaves; or 0."""
+        """Seconds until a pause is over during which no request of this client leaves, as EnOS throttles; or 0.
+
+        How long it takes is what EnOS asked for (Retry-After), or the client's own choice where it names no time.
+        """
         return self._transport.pause_left()
 
     def waiting_by(self, sleep: Callable[[float], None]) -> Self:

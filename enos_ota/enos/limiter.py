@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from enos_ota.enos.pace import LearnedPace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from enos_ota.enos.clock import Clock
+
+_OF_LATE: Final = 3.0  # seconds over which is measured how many requests get through
+_LONG_AGO: Final = 60.0  # seconds since a pause was over, after which its standstill says nothing of today
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +23,7 @@ class Turn:
     """One request may leave now."""
 
     number: int
-    """Counts up, so that answers can be told apart by when their requests left."""
+    """Counts up: which requests left before others were refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +35,20 @@ class NotYet:
 
 
 class Limiter:
-    """Lets requests out one by one, no faster than the rate, and none while the server asked for a pause."""
+    """Lets requests out one by one: no faster than the rate that is set, nor than EnOS takes them, and in no pause.
 
-    def __init__(self, max_requests_per_second: float | None, clock: Clock) -> None:
+    EnOS documents neither its limits nor the form of a throttled answer [U], so the pace is learned. The first 429 of a
+    round slows all threads down and makes them pause; those of requests that had left by then teach nothing new.
+    """
+
+    def __init__(self, max_requests_per_second: float | None, clock: Clock, backoff: Callable[[int], float]) -> None:
         """Set the pace.
 
         Args:
-            max_requests_per_second: None for no limit.
+            max_requests_per_second: the upper bound; None for none.
             clock: what tells the time.
+            backoff: how many seconds to pause after a 429 that names none, given how many rounds (from 1) there were
+                since anything got through.
 
         Raises:
             ValueError: a rate that is not positive.
@@ -43,16 +57,24 @@ class Limiter:
             raise ValueError("max_requests_per_second must be positive")
         self._interval = 1 / max_requests_per_second if max_requests_per_second else 0.0
         self._clock = clock
+        self._backoff = backoff
         self._lock = threading.Lock()
-        self._number = 0
         self._last = float("-inf")
+        self._number = 0
         self._paused_until = 0.0
+        self._pace: LearnedPace | None = None
+        self._passes: deque[float] = deque()
+        self._known_up_to = 0  # the last turn given when the pace was last slowed down
+        self._passed = False  # since then
+        self._rounds = 0
+        self._throttled_since: float | None = None
 
     def take(self) -> Turn | NotYet:
         """A turn for one request, or how long there is none."""
         with self._lock:
             now = self._clock.monotonic()
-            start = max(self._last + self._interval, self._paused_until)
+            interval = max(self._interval, 1 / self._pace.rate(now)) if self._pace else self._interval
+            start = max(self._last + interval, self._paused_until)
             if start > now:
                 return NotYet(start - now)
             self._last = now
@@ -62,9 +84,66 @@ class Limiter:
     def pause(self, seconds: float) -> None:
         """Nobody sends for this long from now; a longer pause that is under way stays."""
         with self._lock:
-            self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
+            self._pause(self._clock.monotonic(), seconds)
 
     def pause_left(self) -> float:
-        """Seconds until the server's pause is over, 0 when there is none."""
+        """Seconds until the pause is over, 0 when there is none."""
         with self._lock:
             return max(0.0, self._paused_until - self._clock.monotonic())
+
+    def standstill(self) -> float:
+        """Seconds since a 429 after which nothing got through, 0 when there is no such."""
+        with self._lock:
+            return 0.0 if self._throttled_since is None else self._clock.monotonic() - self._throttled_since
+
+    def passed(self) -> None:
+        """Note that EnOS took a request."""
+        with self._lock:
+            self._passes.append(self._clock.monotonic())
+            self._forget()
+            self._passed = True
+            self._rounds = 0
+            self._throttled_since = None
+
+    def throttled(self, turn: Turn, asked: float | None) -> None:
+        """Note that EnOS refused a request for its pace.
+
+        Args:
+            turn: the request's.
+            asked: seconds that EnOS asks to wait; None or 0 when it names none.
+        """
+        with self._lock:
+            now = self._clock.monotonic()
+            if self._throttled_since is None or now > self._paused_until + _LONG_AGO:
+                self._throttled_since, self._rounds = now, 0
+            if asked:
+                self._pause(now, asked)
+            if turn.number > self._known_up_to:
+                self._known_up_to = self._number
+                self._rounds += 1
+                if not asked:
+                    self._pause(now, self._backoff(self._rounds))
+                self._slow_down(now)
+
+    def _pause(self, now: float, seconds: float) -> None:
+        self._paused_until = max(self._paused_until, now + seconds)
+
+    def _slow_down(self, now: float) -> None:
+        if self._pace is None:
+            self._pace = LearnedPace.first(self._passing(now), self._paused_until)
+        elif self._passed:
+            self._pace = self._pace.slowed(now, self._passing(now), self._paused_until)
+        else:
+            # Where nothing at all gets through, the pace is not to blame.
+            self._pace = self._pace.resumed(self._paused_until)
+        self._passed = False
+
+    def _passing(self, now: float) -> float:
+        """Requests a second that got through of late, a pause before the first of them left out."""
+        self._forget()
+        return len(self._passes) / max(1.0, now - self._passes[0]) if self._passes else 0.0
+
+    def _forget(self) -> None:
+        then = self._clock.monotonic() - _OF_LATE
+        while self._passes and self._passes[0] <= then:
+            self._passes.popleft()

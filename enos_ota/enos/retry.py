@@ -22,12 +22,15 @@ _REPLAYED = 1001
 class RetryPolicy:
     """How stubborn the client is.
 
+    A 429 says nothing about the request itself, so it counts neither as an attempt nor against the budget: the whole
+    client slows down and waits, until nothing got through for a `standstill`.
+
     Raises:
         ValueError: a value that makes no sense.
     """
 
     attempts: int = 5
-    """How often one request is sent at most, the first time included."""
+    """How often one request is sent at most, the first time included; those that were throttled are not counted."""
     base: float = 0.5
     """Upper bound of the first wait, in seconds; it doubles with each attempt."""
     cap: float = 20.0
@@ -36,12 +39,15 @@ class RetryPolicy:
     """How many retries all requests of a client have in hand together; see `RetryBudget`."""
     patience: float = 300.0
     """The longest wait a server may ask for, in seconds; beyond it the request fails at once."""
+    standstill: float = 120.0
+    """How long EnOS may answer nothing but 429, in seconds, before requests fail: all that wait, and until the pause is
+    over every new one, unsent. The last pause, which may be longer, is waited for."""
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
             raise ValueError("attempts must be at least 1")
-        if min(self.base, self.cap, self.budget, self.patience) < 0:
-            raise ValueError("base, cap, budget and patience must not be negative")
+        if min(self.base, self.cap, self.budget, self.patience, self.standstill) < 0:
+            raise ValueError("base, cap, budget, patience and standstill must not be negative")
 
 
 class RetryBudget:
@@ -98,6 +104,17 @@ def backoff(policy: RetryPolicy, attempt: int, random: float) -> float:
     """
     doublings = min(attempt - 1, 62)  # beyond that the cap has long been reached, whatever the base
     return min(policy.cap, policy.base * 2.0**doublings) * random
+
+
+def throttle_pause(policy: RetryPolicy, rounds: int, random: float) -> float:
+    """Seconds that the client pauses after a 429 that names no time: as `backoff`, but at least half of it.
+
+    Args:
+        policy: bounds.
+        rounds: how many times in a row (from 1) requests were throttled with nothing getting through.
+        random: a number in [0, 1).
+    """
+    return backoff(policy, rounds, (1 + random) / 2)
 
 
 def asked_wait(error: EnosError) -> float | None:

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from enos_ota.enos.answers import Answer, Envelope, classify, invalid, is_token_rejection, parse_retry_after
 from enos_ota.enos.auth import Timestamps, encryption, sign
 from enos_ota.enos.connections import Session
-from enos_ota.enos.errors import EnosError, Throttled
+from enos_ota.enos.errors import ApiError, EnosError, ServerError, Throttled
 from enos_ota.enos.failures import LOWER_LAYERS, error_for, lost
 from enos_ota.enos.limiter import NotYet
 from enos_ota.enos.models import whole_number
@@ -37,7 +37,7 @@ _LOGGER: Final = logging.getLogger("enos_ota.enos")
 MAX_ANSWER: Final = 64 * 1024 * 1024
 """The largest answer that is read, in bytes, decompressed."""
 ANSWER_PATIENCE: Final = 4
-"""A whole answer may take this many read time-outs, so that one which drips in byte by byte ends as well."""
+"""The body of an answer may begin its last read after so many read time-outs: one that drips in ends as well."""
 _CHUNK: Final = 64 * 1024
 _TOKEN_LIFETIME: Final = 7200  # EnOS's own, at first [D]; for an answer that does not say
 
@@ -137,22 +137,26 @@ class Transport:
 
     def _repeat(self, send: Callable[[int], _T | EnosError], *, writes: bool) -> _T:
         attempt = 1
+        failures = 0
         taken = 0  # retries from the budget
         while isinstance(outcome := send(attempt), EnosError):
-            wait = asked_wait(outcome)
+            asked = asked_wait(outcome) or 0
+            throttled = isinstance(outcome, Throttled)
+            failures += not throttled
             if (
-                attempt >= self._retry.attempts
-                or (wait or 0) > self._retry.patience
+                asked > self._retry.patience
                 or not may_be_sent_again(outcome, writes=writes)
-                # Throttling has a pace of its own; the budget is for outages.
-                or not (isinstance(outcome, Throttled) or self._budget.take())
+                # Throttling has a pace of its own; attempts and budget are for outages.
+                or (self._stands_still() if throttled else failures >= self._retry.attempts or not self._budget.take())
             ):
                 if attempt > 1:
-                    outcome.args = (f"{outcome} Tried {attempt} times.",)
+                    still = f" Nothing got through for {self._limiter.standstill():.0f} s." if throttled else ""
+                    outcome.args = (f"{outcome}{still} Tried {attempt} times.",)
                 raise outcome
-            taken += not isinstance(outcome, Throttled)
-            if not wait:  # "Retry-After: 0" names no pace either
-                self._sleep(backoff(self._retry, attempt, self._random()))
+            if not throttled:
+                taken += 1
+                if not asked:  # "Retry-After: 0" names no pace either
+                    self._sleep(backoff(self._retry, failures, self._random()))
             attempt += 1
         self._budget.give_back(taken)
         return outcome
@@ -180,7 +184,7 @@ class Transport:
         proof = encryption(key, self._credentials.app_secret, timestamp)
         more = {"accessToken": old.text} if old else {}
         body = json_body({"appKey": key, "encryption": proof, "timestamp": timestamp, **more})
-        outcome = self._attempt(call, attempt, _Message({}, body, (proof, *more.values())))
+        outcome = self._attempt(turn, call, attempt, _Message({}, body, (proof, *more.values())))
         return outcome if isinstance(outcome, EnosError) else self._token(call, outcome)
 
     @staticmethod
@@ -201,28 +205,36 @@ class Transport:
         """Whether a request may leave now.
 
         Raises:
-            Throttled: there is a pause too long to wait for.
+            Throttled: it is not worth waiting for.
         """
-        if (left := self._limiter.pause_left()) > self._retry.patience:
-            raise Throttled(
-                f"EnOS asked for a pause that has {left:.0f} s to go; {call.what} was not sent. Try again later.",
-                operation=call.operation.name,
-                retry_after=left,
-            )
-        return self._limiter.take()
+        left = self._limiter.pause_left()
+        if left > self._retry.patience:
+            problem = f"EnOS asked for a pause that has {left:.0f} s to go"
+        elif left and self._stands_still():
+            problem = f"EnOS has answered nothing but 429 for {self._limiter.standstill():.0f} s"
+        else:
+            return self._limiter.take()
+        raise Throttled(
+            f"{problem}; {call.what} was not sent. Try again later, or set enos:maxRequestsPerSecond.",
+            operation=call.operation.name,
+            retry_after=left,
+        )
+
+    def _stands_still(self) -> bool:
+        return self._limiter.standstill() >= self._retry.standstill
 
     def _send(self, call: Call, attempt: int, token: Token, watch: WriteWatch | None) -> Envelope | EnosError:
         """One attempt, when it is its turn."""
         while isinstance(turn := self._turn(call), NotYet):
             self._sleep(turn.seconds)
         if not call.operation.writes:
-            return self._attempt(call, attempt, self._signed(call, token))
+            return self._attempt(turn, call, attempt, self._signed(call, token))
         if watch:
             watch.before()
         try:
             if self._before_write:
                 self._before_write()
-            outcome = self._attempt(call, attempt, self._signed(call, token))
+            outcome = self._attempt(turn, call, attempt, self._signed(call, token))
         except EnosError as error:
             if watch:
                 watch.after(error)
@@ -231,7 +243,7 @@ class Transport:
             watch.after(outcome if isinstance(outcome, EnosError) else outcome.request_id)
         return outcome
 
-    def _attempt(self, call: Call, attempt: int, message: _Message) -> Envelope | EnosError:
+    def _attempt(self, turn: Turn, call: Call, attempt: int, message: _Message) -> Envelope | EnosError:
         """Send once; failures are values here, raised where no exception of a layer below is around."""
         started = self._clock.monotonic()
         answer = self._exchange(call, message.headers, message.body)
@@ -239,10 +251,18 @@ class Transport:
             outcome = classify(answer, call, (self._credentials.app_secret, *message.secrets))
         else:
             outcome = answer
-        if isinstance(outcome, EnosError) and (asked := asked_wait(outcome)):
-            self._limiter.pause(asked)
+        self._keep_pace(turn, outcome)
         self._log(call.operation, attempt, outcome, self._clock.monotonic() - started)
         return outcome
+
+    def _keep_pace(self, turn: Turn, outcome: Envelope | EnosError) -> None:
+        asked = asked_wait(outcome) if isinstance(outcome, EnosError) else None
+        if isinstance(outcome, Throttled):
+            self._limiter.throttled(turn, asked)
+        elif asked:
+            self._limiter.pause(asked)
+        elif isinstance(outcome, (Envelope, ApiError)) and not isinstance(outcome, ServerError):
+            self._limiter.passed()
 
     def _exchange(self, call: Call, headers: dict[str, str], body: bytes) -> Answer | EnosError:
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "enos-ota"} | headers

@@ -6,8 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from enos_ota.enos.limiter import Limiter, NotYet
+from enos_ota.enos.limiter import Limiter, NotYet, Turn
+from enos_ota.enos.pace import DECREASE, FIRST
 from tests.support.clock import FakeClock
+
+
+def limiter_of(rate: float | None, clock: FakeClock) -> Limiter:
+    return Limiter(rate, clock, backoff=lambda rounds: 2.0**rounds)
 
 
 def wait(limiter: Limiter, clock: FakeClock) -> None:
@@ -16,7 +21,7 @@ def wait(limiter: Limiter, clock: FakeClock) -> None:
 
 
 def test_without_a_rate_nobody_waits(clock: FakeClock) -> None:
-    limiter = Limiter(None, clock)
+    limiter = limiter_of(None, clock)
 
     for _ in range(10):
         wait(limiter, clock)
@@ -25,7 +30,7 @@ def test_without_a_rate_nobody_waits(clock: FakeClock) -> None:
 
 
 def test_requests_are_spaced_by_the_rate(clock: FakeClock) -> None:
-    limiter = Limiter(5, clock)
+    limiter = limiter_of(5, clock)
 
     for _ in range(11):
         wait(limiter, clock)
@@ -34,7 +39,7 @@ def test_requests_are_spaced_by_the_rate(clock: FakeClock) -> None:
 
 
 def test_an_idle_time_is_not_made_up_for(clock: FakeClock) -> None:
-    limiter = Limiter(1, clock)
+    limiter = limiter_of(1, clock)
     wait(limiter, clock)
     clock.advance(100)
 
@@ -45,7 +50,7 @@ def test_an_idle_time_is_not_made_up_for(clock: FakeClock) -> None:
 
 
 def test_threads_share_the_pace(clock: FakeClock) -> None:
-    limiter = Limiter(10, clock)
+    limiter = limiter_of(10, clock)
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda _: wait(limiter, clock), range(41)))
@@ -54,7 +59,7 @@ def test_threads_share_the_pace(clock: FakeClock) -> None:
 
 
 def test_nobody_sends_during_a_pause(clock: FakeClock) -> None:
-    limiter = Limiter(None, clock)
+    limiter = limiter_of(None, clock)
     limiter.pause(30)
 
     wait(limiter, clock)
@@ -63,7 +68,7 @@ def test_nobody_sends_during_a_pause(clock: FakeClock) -> None:
 
 
 def test_a_shorter_pause_does_not_end_a_longer_one(clock: FakeClock) -> None:
-    limiter = Limiter(None, clock)
+    limiter = limiter_of(None, clock)
     limiter.pause(30)
     limiter.pause(1)
 
@@ -78,7 +83,7 @@ def test_a_pause_that_begins_while_waiting_is_kept() -> None:
                 limiter.pause(7)
 
     clock = Interrupting()
-    limiter = Limiter(1, clock)
+    limiter = limiter_of(1, clock)
     wait(limiter, clock)
 
     wait(limiter, clock)
@@ -89,4 +94,130 @@ def test_a_pause_that_begins_while_waiting_is_kept() -> None:
 @pytest.mark.parametrize("rate", [0, -1, float("nan")])
 def test_a_rate_that_is_not_positive_is_refused(rate: float) -> None:
     with pytest.raises(ValueError, match="positive"):
-        Limiter(rate, FakeClock())
+        limiter_of(rate, FakeClock())
+
+
+def turn_of(limiter: Limiter) -> Turn:
+    turn = limiter.take()
+    assert isinstance(turn, Turn)
+    return turn
+
+
+def delay(limiter: Limiter) -> float:
+    turn = limiter.take()
+    return turn.seconds if isinstance(turn, NotYet) else 0
+
+
+def test_a_refusal_that_names_no_time_makes_everybody_pause(clock: FakeClock) -> None:
+    limiter = limiter_of(None, clock)
+
+    limiter.throttled(turn_of(limiter), None)
+
+    assert (limiter.pause_left(), limiter.take()) == (2, NotYet(2))
+
+
+def test_a_refusal_that_names_a_time_makes_everybody_pause_for_it(clock: FakeClock) -> None:
+    limiter = limiter_of(None, clock)
+
+    limiter.throttled(turn_of(limiter), 7)
+
+    assert limiter.pause_left() == 7
+
+
+def test_refusals_of_what_had_left_by_then_are_one(clock: FakeClock) -> None:
+    limiter = limiter_of(None, clock)
+    turns = [turn_of(limiter) for _ in range(8)]
+
+    for turn in turns:
+        limiter.throttled(turn, None)
+    wait(limiter, clock)
+
+    assert clock.sleeps == [2]
+    assert delay(limiter) == pytest.approx(1 / (FIRST * DECREASE))
+
+
+def test_a_time_that_a_later_refusal_names_is_kept(clock: FakeClock) -> None:
+    limiter = limiter_of(None, clock)
+    first, second = turn_of(limiter), turn_of(limiter)
+
+    limiter.throttled(first, None)
+    limiter.throttled(second, 7)
+
+    assert limiter.pause_left() == 7
+
+
+def test_pauses_grow_while_nothing_gets_through(clock: FakeClock) -> None:
+    limiter = limiter_of(None, clock)
+    pauses = []
+
+    for _ in range(3):
+        clock.advance(limiter.pause_left() + 1)
+        limiter.throttled(turn_of(limiter), None)
+        pauses.append(limiter.pause_left())
+
+    assert pauses == [2, 4, 8]
+
+
+def test_a_request_that_gets_through_makes_the_next_pause_short_again(clock: FakeClock) -> None:
+    limiter = limiter_of(None, clock)
+    limiter.throttled(turn_of(limiter), None)
+    limiter.passed()
+    clock.advance(10)
+
+    limiter.throttled(turn_of(limiter), None)
+
+    assert limiter.pause_left() == 2
+
+
+def test_the_pace_is_learned_from_what_gets_through(clock: FakeClock) -> None:
+    limiter = limiter_of(None, clock)
+    for _ in range(30):
+        limiter.take()
+        limiter.passed()
+        clock.advance(0.1)
+
+    limiter.throttled(turn_of(limiter), 1)
+    wait(limiter, clock)
+
+    assert delay(limiter) == pytest.approx(0.1 / DECREASE, rel=0.05)
+
+
+def test_the_pace_does_not_fall_while_nothing_gets_through(clock: FakeClock) -> None:
+    limiter = limiter_of(None, clock)
+
+    for _ in range(10):
+        clock.advance(limiter.pause_left() + 1)
+        limiter.throttled(turn_of(limiter), 1)
+    wait(limiter, clock)
+
+    assert delay(limiter) == pytest.approx(1 / (FIRST * DECREASE))
+
+
+def test_a_rate_that_is_set_bounds_the_one_that_is_learned(clock: FakeClock) -> None:
+    limiter = limiter_of(1, clock)
+    limiter.throttled(turn_of(limiter), 1)
+    wait(limiter, clock)
+
+    assert limiter.take() == NotYet(1)
+
+
+def test_a_standstill_lasts_from_the_first_refusal_until_something_gets_through(clock: FakeClock) -> None:
+    limiter = limiter_of(None, clock)
+    told = [limiter.standstill()]
+    for _ in range(2):
+        limiter.throttled(turn_of(limiter), 5)
+        clock.advance(5)
+        told.append(limiter.standstill())
+    limiter.passed()
+
+    assert [*told, limiter.standstill()] == [0, 5, 10, 0]
+
+
+def test_a_standstill_of_long_ago_is_not_continued(clock: FakeClock) -> None:
+    limiter = limiter_of(None, clock)
+    limiter.throttled(turn_of(limiter), 5)
+    clock.advance(600)
+
+    limiter.throttled(turn_of(limiter), 5)
+
+    assert limiter.standstill() == 0

@@ -24,7 +24,7 @@ from enos_ota.enos import (
     TransportError,
     UnquotableValue,
 )
-from enos_ota.enos.retry import RetryBudget, backoff, may_be_sent_again
+from enos_ota.enos.retry import RetryBudget, backoff, may_be_sent_again, throttle_pause
 
 SURELY_NOT_PROCESSED = [ConnectError("x"), Throttled("x"), AuthenticationError("x", code=1001)]
 PASSING = [AnswerLost("x"), InvalidAnswer("x"), ServerError("x"), TransportError("x")]
@@ -115,7 +115,14 @@ def test_a_budget_never_grows_beyond_its_size() -> None:
     assert [budget.take() for _ in range(2)] == [True, False]
 
 
-@pytest.mark.parametrize("settings", [{"attempts": 0}, {"base": -1}, {"cap": -1}, {"budget": -1}, {"patience": -1}])
+def test_a_pause_of_the_whole_client_is_at_least_half_of_what_it_may_be() -> None:
+    assert [throttle_pause(RetryPolicy(), 3, random) for random in (0.0, 0.5)] == [1.0, 1.5]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"attempts": 0}, {"base": -1}, {"cap": -1}, {"budget": -1}, {"patience": -1}, {"standstill": -1}],
+)
 def test_a_policy_that_makes_no_sense_is_refused(settings: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must"):
         RetryPolicy(**settings)

@@ -73,7 +73,7 @@ def test_no_error_shows_a_secret(
     connect: Connect, step: Step, operation: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with ScriptedServer([step] * 9, tokens=[token(TOKEN)] * 2) as server, caplog.at_level(logging.DEBUG):
-        client = connect(server, credentials=Credentials("key", SECRET), retry=RetryPolicy(attempts=2))
+        client = connect(server, credentials=Credentials("key", SECRET), retry=RetryPolicy(attempts=2, standstill=0.25))
         error = failure(lambda: client.get_job("j") if operation == "get_job" else client.cancel_tasks("j", ["a"]))
         signatures = [request.headers["apim-signature"] for request in server.calls]
         server._script.clear()  # how often each is asked for is told elsewhere
@@ -87,7 +87,7 @@ def test_no_error_of_the_token_service_shows_the_secret(
     connect: Connect, step: Step, caplog: pytest.LogCaptureFixture
 ) -> None:
     with ScriptedServer(tokens=[step] * 2) as server, caplog.at_level(logging.DEBUG):
-        client = connect(server, credentials=Credentials("key", SECRET), retry=RetryPolicy(attempts=2))
+        client = connect(server, credentials=Credentials("key", SECRET), retry=RetryPolicy(attempts=2, standstill=0.25))
         error = failure(lambda: client.get_job("j"))
         proofs = [request.json()["encryption"] for request in server.requests]
 

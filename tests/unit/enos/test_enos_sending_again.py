@@ -265,6 +265,13 @@ def test_a_caller_who_objects_after_a_wait_keeps_the_write_from_being_sent(conne
     assert (server.names, clock.sleeps) == (["token/get", "cancelTask"], [60])
 
 
+def test_throttled_requests_count_as_no_attempts(connect: Connect) -> None:
+    with ScriptedServer([refusal(429)] * 6 + [http(503), JOB]) as server:
+        connect(server, retry=RetryPolicy(attempts=2)).get_job("j")
+
+    assert server.names == ["token/get", *["get"] * 8]
+
+
 def test_throttling_refills_no_retry_budget(connect: Connect) -> None:
     """It takes none from it either: two rejections for pace must not buy two retries in an outage."""
     with ScriptedServer([http(503), http(503), refusal(429), refusal(429), JOB, http(503)]) as server:
