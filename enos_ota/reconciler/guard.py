@@ -51,13 +51,16 @@ class Guard:
             count: Devices whose task would be in a cancelTask.
             total: Tasks of the job, whatever their status; None when that is not known.
         """
-        if not count:
-            return ""
-        exceeded = [text for text in (self._too_many(count), self._too_large(count, total)) if text]
+        excess = self.excess(count, total)
+        return f"the guard stops this change, which {excess}; {WAYS_OUT}" if excess else ""
+
+    def excess(self, count: int, total: int | None) -> str:
+        """The numbers of an objection alone, to be read after "this change"; empty when there is none."""
+        exceeded = [text for text in (self._too_many(count), self._too_large(count, total)) if text] if count else []
         if not exceeded:
             return ""
         devices = "1 device" if count == 1 else f"{count} devices"
-        return f"the guard stops this change, which would cancel {devices}: {' and '.join(exceeded)}; {WAYS_OUT}"
+        return f"would cancel {devices}: {' and '.join(exceeded)}"
 
     def _too_many(self, count: int) -> str:
         if self.max_devices is None or count <= self.max_devices:
