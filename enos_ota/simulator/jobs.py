@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota.simulator import expression
@@ -29,6 +30,14 @@ _LOCALES: Final = ("defaultValue", "zh_CN", "en_US")
 
 TASK_FIELDS: Final = dict.fromkeys(("jobId", "deviceKey", "fromVersion", "toVersion", "status", "desc"), _EQUAL_IN)
 """Fields of searchTask and their operators [D]."""
+
+# What a task itself says; the other fields are its job's.
+_TASK_ATTRIBUTES: Final = {
+    "deviceKey": "device_key",
+    "fromVersion": "from_version",
+    "status": "status",
+    "desc": "desc",
+}
 
 JOB_FIELDS: Final = {
     **dict.fromkeys(("productKey", "firmwareId", "firmwareVersion"), _EQUAL_IN),
@@ -287,29 +296,28 @@ def _matching(
             candidates = [held.rows[place] for key in must["deviceKey"] for place in held.places(key)]
         else:
             candidates = held.page_seen(must.get("status"), 0, len(held.rows))
-        found += [
-            (held, task)
-            for task in candidates
-            if condition is None or expression.holds(condition, partial(_texts_of_task, held, task))
-        ]
+        matching = candidates if condition is None else _selected(condition, held, candidates)
+        found += [(held, task) for task in matching]
     return found
 
 
-def _texts_of_task(held: JobTasks, task: Task, name: str) -> tuple[str]:
-    match name:
-        case "jobId":
-            text = held.job.job_id
-        case "deviceKey":
-            text = task.device_key
-        case "fromVersion":
-            text = task.from_version
-        case "toVersion":
-            text = held.job.info["firmwareVersion"]
-        case "status":
-            text = task.status
-        case _:
-            text = task.desc
-    return (text,)
+def _selected(condition: Condition, held: JobTasks, tasks: list[Task]) -> list[Task]:
+    """The tasks that satisfy the condition. One step at a time over all of them: there may be a million."""
+    if isinstance(condition, expression.Every):
+        for part in condition.parts:
+            tasks = _selected(part, held, tasks)
+        return tasks
+    if isinstance(condition, expression.Some):
+        places = {task.place for part in condition.parts for task in _selected(part, held, tasks)}
+        return [task for task in tasks if task.place in places]
+    if isinstance(condition, expression.Among):
+        attribute = _TASK_ATTRIBUTES.get(condition.field)
+        if attribute is None:
+            text = held.job.job_id if condition.field == "jobId" else held.job.info["firmwareVersion"]
+            return tasks if text in condition.values else []
+        texts = map(attrgetter(attribute), tasks)
+        return [task for task, text in zip(tasks, texts, strict=True) if text in condition.values]
+    raise AssertionError(condition)  # `parse` lets no other through
 
 
 def _texts_of(job: Job, name: str) -> tuple[str, ...]:
