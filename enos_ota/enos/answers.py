@@ -22,6 +22,8 @@ from enos_ota.enos.errors import (
     EnosError,
     InvalidAnswer,
     InvalidArgument,
+    JobHasStarted,
+    JobHasStopped,
     JobNotFound,
     JobNotRunning,
     PermissionDenied,
@@ -46,6 +48,8 @@ _STALE_TOKEN_CODES: Final = frozenset({1203, 4011, 4012})
 
 _ADVICE: Final[dict[type[EnosError], str]] = {
     JobNotFound: "Check job id and organization; the job may have been deleted.",
+    JobHasStarted: "It was started before; nothing changed.",
+    JobHasStopped: "It was stopped before; nothing changed.",
     JobNotRunning: "The job is stopped: what waits in it is held and can be neither cancelled nor retried.",
     TasksNotCancellable: "Some may have been cancelled: read their states and send those that are init or published.",
     TasksNotRetryable: "Some may have been retried: read their states and send those that are failed.",
@@ -156,7 +160,7 @@ def invalid(call: Call, problem: str, *, http_status: int | None, permanent: boo
 def doubt(call: Call, kind: type[EnosError]) -> str:
     """What to tell the operator when a request that writes may have been processed; "" otherwise."""
     if call.operation.writes and kind.MAY_HAVE_BEEN_PROCESSED and kind not in _PARTLY:
-        return " It may have been processed: look at the tasks before sending it again."
+        return f" It may have been processed: look at {call.operation.changes} before sending it again."
     return ""
 
 

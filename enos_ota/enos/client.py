@@ -16,7 +16,17 @@ from enos_ota.enos.expressions import all_of, equals, is_in
 from enos_ota.enos.gateway import check_gateway
 from enos_ota.enos.limiter import Limiter
 from enos_ota.enos.models import Job, JobStatus, Page, Task, TaskStatus, whole_number
-from enos_ota.enos.operations import CANCEL_TASKS, GET_JOB, RETRY_TASKS, SEARCH_JOBS, SEARCH_TASKS, Call, Operation
+from enos_ota.enos.operations import (
+    CANCEL_TASKS,
+    GET_JOB,
+    RETRY_TASKS,
+    SEARCH_JOBS,
+    SEARCH_TASKS,
+    START_JOB,
+    STOP_JOB,
+    Call,
+    Operation,
+)
 from enos_ota.enos.paging import all_rows
 from enos_ota.enos.retry import RetryPolicy, throttle_pause
 from enos_ota.enos.transport import Transport, json_body
@@ -68,8 +78,8 @@ class EnosClient:
     """The OTA calls of one organization; safe to share between threads. No request is made until the first call.
 
     Every call may raise any `EnosError`; those worth knowing are named at each. Calls that only read are repeated after
-    failures that may pass; `cancel_tasks` and `retry_tasks` only when the request surely was not processed, otherwise
-    the error says `may_have_been_processed`.
+    failures that may pass; those that write (`cancel_tasks`, `retry_tasks`, `start_job`, `stop_job`) only when the
+    request surely was not processed, otherwise the error says `may_have_been_processed`.
 
     A call makes several attempts (`RetryPolicy.attempts`, for the time of each see `Timeout`) with a wait before each
     (`RetryPolicy.cap`, or what EnOS asks for, up to `RetryPolicy.patience`). While EnOS throttles, it goes on for as
@@ -266,6 +276,29 @@ class EnosClient:
         """
         return self._write(RETRY_TASKS, job_id, device_keys, watch)
 
+    def start_job(self, job_id: str, *, watch: WriteWatch | None = None) -> str:
+        """Start a stopped job, so that EnOS pushes what waits in it; returns EnOS's requestId.
+
+        `watch` is told of each attempt.
+
+        Raises:
+            JobNotFound: there is no such job.
+            JobHasStarted: it is started already.
+        """
+        return self._change_job(START_JOB, job_id, watch)
+
+    def stop_job(self, job_id: str, *, watch: WriteWatch | None = None) -> str:
+        """Stop a started job; returns EnOS's requestId.
+
+        What becomes of its tasks is unknown [U]: those that wait are thought to be held, upgrades under way to go on.
+        `watch` is told of each attempt.
+
+        Raises:
+            JobNotFound: there is no such job.
+            JobHasStopped: it is stopped already.
+        """
+        return self._change_job(STOP_JOB, job_id, watch)
+
     def pause_left(self) -> float:
         """Seconds until a pause is over during which no request of this client leaves, as EnOS throttles; or 0.
 
@@ -311,6 +344,10 @@ class EnosClient:
             raise ValueError(f"{operation.name} needs device keys, none of them empty")
         devices = "1 device" if len(keys) == 1 else f"{len(keys)} devices"
         call = self._call(operation, f"{devices} of job {job_id}", {"jobId": job_id}, {"deviceKeys": keys})
+        return self._transport.call(call, watch).request_id
+
+    def _change_job(self, operation: Operation, job_id: str, watch: WriteWatch | None) -> str:
+        call = self._call(operation, f"job {job_id}", {"jobId": job_id})
         return self._transport.call(call, watch).request_id
 
     def _task_page(self, job_id: str, expression: str | None, page_no: int, page_size: int) -> Page[Task]:

@@ -10,6 +10,8 @@
     ├── AuthenticationError       the token service or the gateway says no
     └── ApiError                  EnOS answered with a code other than 0
         ├── JobNotFound           24404
+        ├── JobHasStarted         24615
+        ├── JobHasStopped         24616
         ├── JobNotRunning         24617
         ├── TasksNotCancellable   24620
         ├── TasksNotRetryable     24621
@@ -157,6 +159,18 @@ class JobNotFound(ApiError):
     MAY_HAVE_BEEN_PROCESSED = False
 
 
+class JobHasStarted(ApiError):
+    """24615: the job to start is started already."""
+
+    MAY_HAVE_BEEN_PROCESSED = False
+
+
+class JobHasStopped(ApiError):
+    """24616: the job to stop is stopped already."""
+
+    MAY_HAVE_BEEN_PROCESSED = False
+
+
 class JobNotRunning(ApiError):
     """24617: the job is stopped, its tasks can be neither cancelled nor retried."""
 
@@ -195,6 +209,8 @@ BY_CODE: Final[dict[int, type[ApiError]]] = {
     429: Throttled,
     24404: JobNotFound,
     24500: ServerError,
+    24615: JobHasStarted,
+    24616: JobHasStopped,
     24617: JobNotRunning,
     24620: TasksNotCancellable,
     24621: TasksNotRetryable,

@@ -23,8 +23,13 @@ class Operation:
     path: str
     action: str = ""
     """The query parameter `action`, or "" for none."""
-    writes: bool = False
-    """Whether it changes anything in EnOS, so that sending it twice may matter."""
+    changes: str = ""
+    """What it changes in EnOS, for texts: the tasks, the job; "" for nothing."""
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes anything in EnOS, so that sending it twice may matter."""
+        return bool(self.changes)
 
 
 GET_TOKEN: Final = Operation("token/get", "POST", f"{_TOKEN}/get")
@@ -32,8 +37,10 @@ REFRESH_TOKEN: Final = Operation("token/refresh", "POST", f"{_TOKEN}/refresh")
 GET_JOB: Final = Operation("get", "GET", _OTA_JOBS, "get")
 SEARCH_JOBS: Final = Operation("search", "POST", _OTA_JOBS, "search")
 SEARCH_TASKS: Final = Operation("searchTask", "POST", _OTA_JOBS, "searchTask")
-CANCEL_TASKS: Final = Operation("cancelTask", "POST", _OTA_JOBS, "cancelTask", writes=True)
-RETRY_TASKS: Final = Operation("retryTask", "POST", _OTA_JOBS, "retryTask", writes=True)
+CANCEL_TASKS: Final = Operation("cancelTask", "POST", _OTA_JOBS, "cancelTask", changes="the tasks")
+RETRY_TASKS: Final = Operation("retryTask", "POST", _OTA_JOBS, "retryTask", changes="the tasks")
+START_JOB: Final = Operation("start", "POST", _OTA_JOBS, "start", changes="the job")
+STOP_JOB: Final = Operation("stop", "POST", _OTA_JOBS, "stop", changes="the job")
 
 
 @dataclass(frozen=True, slots=True)

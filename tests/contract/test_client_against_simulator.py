@@ -12,6 +12,8 @@ from enos_ota.enos import (
     Credentials,
     EnosClient,
     InvalidArgument,
+    JobHasStarted,
+    JobHasStopped,
     JobNotFound,
     JobNotRunning,
     JobStatus,
@@ -131,6 +133,15 @@ def test_failed_tasks_are_retried(simulator: RunningSimulator) -> None:
     assert {simulator.states()[key][0] for key in ("dk-10", "dk-11")} == {"init"}
 
 
+def test_a_job_is_stopped_and_started(simulator: RunningSimulator) -> None:
+    with connect(simulator) as client:
+        client.stop_job(JOB)
+        stopped = client.get_job(JOB).status
+        client.start_job(JOB)
+
+        assert (stopped, client.get_job(JOB).status) == (JobStatus.STOPPED, JobStatus.STARTED)
+
+
 @BOTH_HTTP_STATUSES
 def test_refusals_have_their_names(simulator: RunningSimulator, business_http: int) -> None:
     simulator.switch(business_http=business_http)
@@ -145,7 +156,13 @@ def test_refusals_have_their_names(simulator: RunningSimulator, business_http: i
             client.get_job("nowhere")
         with pytest.raises(JobNotFound):
             client.cancel_tasks("nowhere", ["dk-01"])
+        with pytest.raises(JobNotFound):
+            client.stop_job("nowhere")
+        with pytest.raises(JobHasStarted):
+            client.start_job(JOB)
         simulator.set_job(JOB, "stopped")
+        with pytest.raises(JobHasStopped):
+            client.stop_job(JOB)
         with pytest.raises(JobNotRunning):
             client.cancel_tasks(JOB, ["dk-01"])
 

@@ -13,6 +13,8 @@ from enos_ota.enos import (
     EnosError,
     InvalidAnswer,
     InvalidArgument,
+    JobHasStarted,
+    JobHasStopped,
     JobNotFound,
     JobNotRunning,
     PermissionDenied,
@@ -69,7 +71,9 @@ def test_code_0_is_success_whatever_else_is_there_or_null(value: dict[str, Any])
         (24500, ServerError),
         (99500, ServerError),
         (1005, ServerError),
-        (24615, ApiError),
+        (24605, ApiError),
+        (24615, JobHasStarted),
+        (24616, JobHasStopped),
         (-1, ApiError),
     ],
 )
@@ -138,7 +142,9 @@ def test_only_a_redirect_is_an_answer_that_stays_the_same() -> None:
         (refused(24620), True),
         (refused(24621), True),
         (refused(24500), True),
-        (refused(24615), True),
+        (refused(24605), True),
+        (refused(24615), False),
+        (refused(24616), False),
         (Answer(502), True),
         (Answer(200, "text/html"), True),
         (refused(24404), False),
@@ -153,7 +159,7 @@ def test_what_a_refused_write_may_have_done_is_told(got: Answer, expected: bool)
     assert error(got, WRITE).may_have_been_processed is expected
 
 
-@pytest.mark.parametrize("got", [refused(24500), refused(24615), Answer(502), Answer(200, "text/html")])
+@pytest.mark.parametrize("got", [refused(24500), refused(24605), Answer(502), Answer(200, "text/html")])
 def test_a_refused_read_has_done_nothing(got: Answer) -> None:
     assert error(got, READ).may_have_been_processed is False
 

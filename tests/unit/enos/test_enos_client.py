@@ -227,3 +227,14 @@ def test_of_no_device_there_are_no_tasks_to_count(connect: Connect) -> None:
         found = connect(server).count_tasks("j", device_keys=[])
 
     assert (found, server.names) == (0, [])
+
+
+@pytest.mark.parametrize("action", ["start", "stop"])
+def test_a_job_is_started_and_stopped_by_its_id_without_a_body(connect: Connect, action: str) -> None:
+    with ScriptedServer([ok(request_id="r-1")]) as server:
+        client = connect(server)
+        request_id = client.start_job("j") if action == "start" else client.stop_job("j")
+
+    (sent,) = server.calls
+    assert (request_id, sent.method, sent.body) == ("r-1", "POST", b"")
+    assert sent.query == {"action": action, "orgId": "o16172478070561926", "jobId": "j"}

@@ -13,6 +13,8 @@ from enos_ota.enos import (
     EnosError,
     InvalidAnswer,
     InvalidArgument,
+    JobHasStarted,
+    JobHasStopped,
     JobNotFound,
     JobNotRunning,
     PermissionDenied,
@@ -34,8 +36,11 @@ FINAL = [
     AuthenticationError("x", code=1003),
     ConfigurationError("x"),
     UnquotableValue("x"),
-    ApiError("x", code=24615),
-    *(kind("x") for kind in (JobNotFound, JobNotRunning, TasksNotCancellable, TasksNotRetryable)),
+    ApiError("x", code=24605),
+    *(
+        kind("x")
+        for kind in (JobNotFound, JobHasStarted, JobHasStopped, JobNotRunning, TasksNotCancellable, TasksNotRetryable)
+    ),
     InvalidArgument("x"),
     PermissionDenied("x"),
 ]

@@ -36,7 +36,24 @@ def refused(code: int, status: int = 200) -> Step:
 STEPS: dict[str, Step] = {
     **{
         f"code {code}": refused(code)
-        for code in (7, 429, 1001, 1002, 1003, 1203, 24404, 24500, 24617, 24620, 24621, 99400, 99403, 99500)
+        for code in (
+            7,
+            429,
+            1001,
+            1002,
+            1003,
+            1203,
+            24404,
+            24500,
+            24615,
+            24616,
+            24617,
+            24620,
+            24621,
+            99400,
+            99403,
+            99500,
+        )
     },
     **{f"HTTP {status}": refused(7, status) for status in (400, 401, 403, 429, 500, 503)},
     "html": lambda request: http(200, echo(request)),

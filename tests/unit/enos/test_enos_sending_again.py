@@ -78,6 +78,13 @@ def test_a_write_that_may_have_been_processed_is_left_to_the_caller(
     assert server.names == ["token/get", "cancelTask"]
 
 
+def test_a_stop_that_may_have_been_processed_is_left_to_the_caller(connect: Connect) -> None:
+    with ScriptedServer([DROP]) as server, pytest.raises(AnswerLost, match="look at the job before sending it again"):
+        connect(server).stop_job("j")
+
+    assert server.names == ["token/get", "stop"]
+
+
 @pytest.mark.parametrize("step", [refusal(429), http(429), http(429, retry_after="1")])
 def test_a_throttled_write_is_repeated(connect: Connect, step: Step) -> None:
     with ScriptedServer([step, step, ok(request_id="r-1")]) as server:

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota.enos import AnswerLost, EnosError, TasksNotCancellable, Throttled
+from enos_ota.enos import AnswerLost, EnosClient, EnosError, TasksNotCancellable, Throttled
 from tests.support.clock import FakeClock
 from tests.support.scripted_server import DROP, Request, ScriptedServer, Step, http, ok, refusal, rejection
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.unit.enos.conftest import Connect
 
 
@@ -54,6 +56,16 @@ def test_an_attempt_is_announced_then_checked_then_sent_then_told(connect: Conne
 def test_a_retry_of_tasks_is_watched_as_well(connect: Connect, account: Account) -> None:
     with ScriptedServer([ok(request_id="r-1")]) as server:
         connect(server).retry_tasks("j", ["a"], watch=account)
+
+    assert account.lines == ["before", "after r-1"]
+
+
+@pytest.mark.parametrize("act", [EnosClient.start_job, EnosClient.stop_job])
+def test_starting_and_stopping_a_job_is_watched_as_well(
+    connect: Connect, account: Account, act: Callable[..., str]
+) -> None:
+    with ScriptedServer([ok(request_id="r-1")]) as server:
+        act(connect(server), "j", watch=account)
 
     assert account.lines == ["before", "after r-1"]
 
