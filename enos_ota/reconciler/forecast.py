@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _SHOWN: Final = 3
 
+_COUNTED: Final = {"failed": "failed or cancelled"}
+"""How a status is told where only EnOS's own counts are known: a cancelled task is a failed one [I]."""
+
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
@@ -181,7 +184,7 @@ def _job(forecast: Forecast) -> str:
 
 def _rest(forecast: Forecast) -> list[str]:
     if not forecast.looked:
-        known = [f"{number} {status}" for status, number in forecast.by_status.items() if number is not None]
+        known = [f"{n} {_COUNTED.get(status, status)}" for status, n in forecast.by_status.items() if n is not None]
         tasks = [] if forecast.total is None else [f"{_count(forecast.total, 'task')} in all"]
         return [", ".join([*tasks, *known])] if tasks or known else []
     if forecast.still_waiting is None:
