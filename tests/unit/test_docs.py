@@ -118,7 +118,7 @@ def table(title: str) -> dict[str, tuple[str, str]]:
 )
 def test_the_readme_has_exactly_the_keys_that_there_are_with_their_defaults(title: str, model: type[Keys]) -> None:
     rows = table(title)
-    assert set(rows) == {*model.names(), *model.not_enforced}
+    assert set(rows) == set(model.names())
     for name, field in model.model_fields.items():
         said = rows[field.alias or name][0].strip("`")
         if field.is_required():
@@ -130,12 +130,6 @@ def test_the_readme_has_exactly_the_keys_that_there_are_with_their_defaults(titl
             assert said == field.default
         else:
             assert json.loads(said) == field.default
-
-
-@pytest.mark.parametrize("title", ["What is cancelled: `enos-ota:`", "A set"])
-def test_what_is_not_enforced_is_said_to_be_refused(title: str) -> None:
-    refused = {name for name, (_, said) in table(title).items() if said == "Not available yet: refused."}
-    assert refused == (EnosOtaKeys if "enos-ota" in title else DeclaredSet).not_enforced
 
 
 def test_the_readme_explains_every_category() -> None:
