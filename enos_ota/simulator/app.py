@@ -46,7 +46,12 @@ def create_app(simulator: Simulator, sleep: Callable[[float], Awaitable[object]]
         else:
             reply = simulator.answer(request)
         if reply.delay:
-            await sleep(reply.delay)
+            try:
+                await sleep(reply.delay)
+            except asyncio.CancelledError:
+                # The server ends; an answer of its own instead of the late one would be a lie.
+                scope["state"][CONNECTION].abort()
+                raise
         if reply.kind in {"closed", "truncated"}:
             await _break_off(reply, scope, receive, send)
             return

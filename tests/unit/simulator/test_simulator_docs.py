@@ -1,15 +1,18 @@
-"""docs/simulator.md says what is there: switches, control calls, and a fleet that loads."""
+"""docs/simulator.md says what is there: switches, faults, movement, control calls, and a fleet that loads."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import get_args
 
 import yaml
 
 from enos_ota.simulator import control
 from enos_ota.simulator import fleet as fleet_module
+from enos_ota.simulator.faults import _OWN_SETTINGS, Fault, Operation, What
 from enos_ota.simulator.fleet import JobSpec, parse_fleet
+from enos_ota.simulator.movement import Movement
 from enos_ota.simulator.simulator import Simulator
 from enos_ota.simulator.switches import Switches, camel, kebab
 
@@ -31,6 +34,33 @@ def test_every_switch_is_documented_with_its_values() -> None:
         if "choices" in known.metadata
     }
     assert {name: told[name] for name in choices} == choices
+
+
+def test_every_fault_is_documented_with_its_settings_and_whether_it_is_processed() -> None:
+    told = {row[0].strip("`"): row for row in rows("Faults")}
+    assert list(told) == list(get_args(What))
+    for what, (_, settings, _, processed) in told.items():
+        own = {name for name in _OWN_SETTINGS.get(what, ()) if f"`{name}`" in settings}
+        assert own == _OWN_SETTINGS.get(what, frozenset())
+        fault = Fault.model_validate({"what": what})
+        assert processed.startswith("as set") == ("processed" in own)
+        assert fault.reaches_enos == processed.startswith("yes")
+
+
+def test_every_operation_of_a_fault_is_documented() -> None:
+    section = TEXT.split("\n## Faults\n")[1].split("\n## ")[0]
+    assert [name for name in get_args(Operation) if f"`{name}`" not in section] == []
+
+
+def test_every_setting_of_the_movement_is_documented_with_its_default() -> None:
+    told = {row[0].strip("`"): row[1] for row in rows("Devices that move on")}
+    usual = Movement().as_json()
+    assert usual.pop("moving") is True
+    shown = {
+        name: " to ".join(f"{end:g}" for end in value) if isinstance(value, list) else f"{value:g}"
+        for name, value in usual.items()
+    }
+    assert told == shown
 
 
 def test_every_control_call_is_documented() -> None:

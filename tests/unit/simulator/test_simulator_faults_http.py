@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -140,6 +141,17 @@ def test_faults_are_told_and_taken_back(simulator: RunningSimulator, session: re
 def test_a_fault_that_is_none_is_refused(simulator: RunningSimulator) -> None:
     answer = requests.post(f"{simulator.url}/_simulator/faults", json={"what": "throttle", "status": 5}, timeout=9)
     assert (answer.status_code, answer.json()["error"]) == (400, "status: Input should be greater than or equal to 200")
+
+
+def test_an_answer_that_is_late_when_the_server_ends_never_comes(capfd: pytest.CaptureFixture[str]) -> None:
+    with ThreadPoolExecutor(1) as pool, requests.Session() as session:
+        with running_simulator() as simulator:
+            simulator.fault("latency", "cancelTask", seconds=3600)
+            asked = pool.submit(cancel, simulator, session)
+            while not simulator.journal():
+                assert not asked.done()
+        assert isinstance(asked.exception(timeout=9), requests.ConnectionError)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_while_an_answer_is_late_others_are_answered() -> None:
