@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import textwrap
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.engine import Result
 from tests.support.simulator import JOB, running_simulator
-from tests.support.stack import a_set, sent
+from tests.support.stack import a_set, sent, wait_until
 
 if TYPE_CHECKING:
-    from tests.support.engine import Result
     from tests.support.simulator import RunningSimulator
     from tests.support.stack import Stack
 
@@ -266,3 +268,16 @@ def test_hooks_leave_no_trace_in_the_state_and_nothing_needs_the_program_afterwa
     (stack.project / "__main__.py").unlink()
     stack.destroy()
     assert stack.resources() == {}
+
+
+def test_a_preview_that_is_interrupted_while_it_looks_ends_at_once(stack: Stack, simulator: RunningSimulator) -> None:
+    simulator.fault("latency", "get", seconds=60)
+    stack.declare(a_set("dk-01"))
+    process = stack.start("preview")
+    wait_until(lambda: simulator.counters().get("get", 0) > 0, process)
+    # As a terminal does it: the whole group hears of Ctrl-C.
+    os.killpg(process.pid, signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=30)
+    stack.inspect(Result(("preview",), process.returncode, stdout, stderr))
+    assert process.returncode != 0
+    assert simulator.journal() == []
