@@ -7,10 +7,13 @@ import contextlib
 import os
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.support.servicer import ROOT, SERIALIZED, Servicer
+from pulumi.runtime.proto import provider_pb2
+
+from tests.support.servicer import ROOT, SERIALIZED, Servicer, _struct
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -32,8 +35,8 @@ class Process(Servicer):
     is_interrupted = False
     operations = 0
 
-    def __init__(self, config: dict[str, str]) -> None:
-        super().__init__(config, environ={"PYTHONPATH": f"{_FAST_CLOCK}{os.pathsep}{ROOT}"})
+    def __init__(self) -> None:
+        super().__init__({}, environ={"PYTHONPATH": f"{_FAST_CLOCK}{os.pathsep}{ROOT}"})
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -56,11 +59,12 @@ class Process(Servicer):
         self._process.stdout.close()
         self.said = "".join(self._lines)
 
-    def begin_operation(self) -> None:
-        """From now on it is a process that knows nothing: no connection, no token, nothing learned.
+    def begin_operation(self, config: dict[str, str]) -> None:
+        """From now on it is a process that knows nothing but this configuration: no token, nothing learned.
 
         The SDK keeps one configured provider for each text it is pickled to; what follows the pickle is not read.
         """
+        self._stub.Configure(provider_pb2.ConfigureRequest(args=_struct(config)))
         self.operations += 1
         self.is_interrupted = False
         pickled = base64.b64decode(SERIALIZED) + b"#%d" % self.operations
@@ -104,23 +108,29 @@ class Process(Servicer):
 
 
 class Processes:
-    """Provider processes by their configuration, started when they are needed."""
+    """Provider processes; the next one is always being started, as that takes a while."""
 
     def __init__(self) -> None:
-        self._running: dict[tuple[tuple[str, str], ...], Process] = {}
+        self._starter = ThreadPoolExecutor(1)
+        self._running: dict[bool, Process] = {}
+        self._start_next()
 
-    def get(self, config: dict[str, str]) -> Process:
-        """A process that begins an operation."""
-        name = tuple(sorted(config.items()))
-        if (found := self._running.get(name)) is None or found.is_dead or found.operations >= _MOST_OPERATIONS:
+    def get(self, config: dict[str, str], *, spare: bool = False) -> Process:
+        """A process that begins an operation; a spare one while another operation is still under way."""
+        found = self._running.get(spare)
+        if found is None or found.is_dead or found.operations >= _MOST_OPERATIONS:
             if found is not None:
                 found.__exit__(None, None, None)
-            found = self._running[name] = Process(config).__enter__()
-        found.begin_operation()
+            found = self._running[spare] = self._next.result()
+            self._start_next()
+        found.begin_operation(config)
         return found
 
     def end(self) -> None:
         """End them all."""
-        for process in self._running.values():
+        for process in (*self._running.values(), self._next.result()):
             process.__exit__(None, None, None)
-        self._running.clear()
+        self._starter.shutdown()
+
+    def _start_next(self) -> None:
+        self._next = self._starter.submit(lambda: Process().__enter__())

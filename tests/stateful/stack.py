@@ -111,9 +111,8 @@ class Stack:
             "enos:maxConcurrency": "1",
             "enos-ota:auditLog": str(self.audit),
             **self.settings,
-            **({"enos:requestTimeout": "29"} if spare else {}),
         }
-        self.process: Process = self.processes.get(config)
+        self.process: Process = self.processes.get(config, spare=spare)
         return Witness(self.world, self.process, self.journal)
 
     # What may happen during an operation

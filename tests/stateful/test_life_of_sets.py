@@ -253,13 +253,13 @@ class Life(RuleBasedStateMachine):
     def up_while_tokens_end(self, at: tuple[int, Any]) -> None:
         self._up_while(at, self.world.simulator.expire_tokens)
 
-    @rule(at=WHEN)
-    def up_while_the_provider_is_killed(self, at: tuple[int, Any]) -> None:
-        self._up_while(at, self.stack.kill_provider)
-
-    @rule(number=st.integers(1, 8))
-    def up_while_the_engine_is_killed(self, number: int) -> None:
-        self._up_while((number, "after"), self.stack.kill_engine)
+    @rule(at=WHEN, engine=st.booleans())
+    def up_while_provider_or_engine_is_killed(self, at: tuple[int, Any], engine: bool) -> None:  # noqa: FBT001 - drawn
+        number, when = at
+        if engine:
+            self._up_while((number, "after"), self.stack.kill_engine)
+        else:
+            self._up_while((number, when), self.stack.kill_provider)
 
     @rule(number=st.integers(1, 8), name=NAMES, keys=ANY_KEYS)
     def up_after_the_engine_of_another_was_killed(self, number: int, name: str, keys: set[str]) -> None:
