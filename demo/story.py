@@ -142,7 +142,7 @@ class _Story:
 
     def _preview(self, enos: Simulator, pulumi: Engine, declared: list[str]) -> None:
         self._screen.step("Look first")
-        self._screen.say("A preview shows what is declared. It sends nothing that changes anything.")
+        self._screen.say("A preview shows what is declared, and what an up would meet right now. It changes nothing.")
         output = self._pulumi(pulumi, "preview", "--diff")
         checks.says(output, declared[0])
         checks.nothing_sent((), enos.writes())
