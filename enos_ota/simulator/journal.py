@@ -39,7 +39,7 @@ class Entry:
 
     Attributes:
         sequence: 1 for the first since the start or the last reset.
-        time: When it was answered, Unix ms.
+        time: When it came, Unix ms.
         operation: `cancelTask`, `retryTask`, `start` or `stop`.
         by: appKey of the caller, `control` for the control API, empty if the gateway turned it away or never got it.
         org_id, job_id: As sent; empty if missing.
@@ -88,7 +88,7 @@ class Entry:
 
 
 class Journal:
-    """Entries in the order of their answers, and the counters."""
+    """Entries in the order in which requests came, and the counters."""
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []

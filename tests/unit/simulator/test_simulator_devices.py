@@ -180,6 +180,13 @@ def test_movement_is_turned_on_and_off() -> None:
     assert after(caller, 10) == "ssppi"
 
 
+def test_a_push_that_was_under_way_when_movement_was_turned_off_is_not_missed_later() -> None:
+    caller = make_caller(fleet(movement={**STEADY, "push": 3}))
+    caller.simulator.movement = Movement(moving=False)
+    caller.simulator.movement = Movement.parse({**STEADY, "push": 3})
+    assert (after(caller, 2.9), after(caller, 0.1)) == ("iiiii", "ppiii")
+
+
 def test_searches_see_moves_after_the_delay() -> None:
     caller = make_caller(fleet(count=1), index_delay=2)
     seen = []
