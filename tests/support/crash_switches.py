@@ -1,0 +1,78 @@
+"""Every other way in which the simulator can behave, taken from its switches: what is added there is tried here."""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import combinations, product
+from typing import TYPE_CHECKING, Any, Final
+
+from enos_ota.simulator.switches import Switches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FIRST_TEN: Final = (
+    "cancel_mode",
+    "unknown_key",
+    "repeat_cancel",
+    "cancelled_as",
+    "cancelled_marker",
+    "cancel_published",
+    "auto_retry_cancelled",
+    "retry_to",
+    "index_delay",
+    "max_keys",
+)
+"""The first ten of the table in section 9 of the API reference: tried in pairs."""
+
+_VALUES: Final[dict[str, tuple[object, ...]]] = {
+    "cancelled_marker": ("用户已取消", "Called off"),  # one that the client is told of, and one that it is not
+    "index_delay": (2.0,),
+    "max_keys": (1, 2),
+    "max_page": (3, 100),
+    "throttle": (5.0,),
+    "throttle_retry_after": (2,),  # does nothing without the one before; see `WITH`
+    "clock_skew": (1.0,),
+}
+_WITH: Final[dict[str, dict[str, object]]] = {"throttle_retry_after": {"throttle": 5.0}}
+NOT_OURS: Final = {("auth", "legacy")}
+"""Values with which the client has nothing to say: it knows the documented scheme alone."""
+
+
+def alternatives(name: str) -> list[dict[str, object]]:
+    """The switch at each of its other values."""
+    known = {one.name: one for one in dataclasses.fields(Switches)}[name]
+    return [
+        {**_WITH.get(name, {}), name: value}
+        for value in _VALUES.get(name) or _others(known)
+        if (name, value) not in NOT_OURS
+    ]
+
+
+def single() -> list[dict[str, object]]:
+    """Each switch alone at each of its other values."""
+    return [switches for one in dataclasses.fields(Switches) for switches in alternatives(one.name)]
+
+
+def pairs() -> list[dict[str, object]]:
+    """All pairs of the first ten, at each of their other values."""
+    there = {one.name for one in dataclasses.fields(Switches)}
+    return [
+        one | other
+        for first, second in combinations([name for name in FIRST_TEN if name in there], 2)
+        for one, other in product(alternatives(first), alternatives(second))
+    ]
+
+
+def named(switches: dict[str, object]) -> str:
+    """For the name of a test."""
+    return ",".join(f"{name}={value}" for name, value in switches.items()).replace(" ", "-")
+
+
+def _others(known: dataclasses.Field[Any]) -> Iterator[object]:
+    if choices := known.metadata.get("choices"):
+        yield from choices[1:]
+    elif isinstance(known.default, int | float):
+        yield known.default + 1
+    else:
+        raise LookupError(f"no other value is known for the switch {known.name}: give one in _VALUES")
