@@ -11,13 +11,16 @@ Nothing is written into the checkout. Whatever a run prints is looked through: n
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import yaml
 
@@ -25,7 +28,7 @@ from tests.support.engine import CHECKOUT, VENV, Result, UnexpectedExitError
 from tests.support.simulator import JOB
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from tests.support.engine import PulumiEngine
@@ -79,6 +82,21 @@ def sent(simulator: RunningSimulator) -> list[list[str]]:
     entries = [entry for entry in simulator.journal() if entry["by"] != "control"]
     assert {entry["operation"] for entry in entries} <= {"cancelTask"}
     return [entry["keys"] for entry in entries]
+
+
+def touched(simulator: RunningSimulator) -> list[list[str]]:
+    """The keys whose tasks were changed by each cancelTask that changed any, sorted.
+
+    Unlike `sent` it leaves out what was refused or turned away, of which some platforms make more than others.
+    """
+    changes = [entry["changes"] for entry in simulator.journal() if entry["by"] != "control"]
+    return [sorted(change["deviceKey"] for change in each) for each in changes if each]
+
+
+def recorded(stack: Stack, name: str = "pumps") -> dict[str, str]:
+    """What is recorded of the keys of a set that are not plainly cancelled: key → "category status"."""
+    rows = (row.split("\t") for row in stack.resource(name)["exceptions"].splitlines())
+    return {key: f"{category} {status}".strip() for key, category, status in rows}
 
 
 def diagnostics(result: Result) -> list[str]:
@@ -236,6 +254,108 @@ class Stack:
             text=True,
             start_new_session=True,
         )
+
+    @contextlib.contextmanager
+    def running(self, *args: str) -> Iterator[Running]:
+        """`pulumi ARGS` while it goes on. Whatever becomes of the test, nothing of it is left over."""
+        run = Running(self, args, self.start(*args))
+        try:
+            yield run
+        finally:
+            run.note()
+            for pid in [run.process.pid, *run.noted]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            run.process.communicate()
+
+
+class _Listed(NamedTuple):
+    """A process, as `ps` lists it."""
+
+    pid: int
+    parent: int
+    status: str
+    command: str
+
+
+@dataclass
+class Running:
+    """A `pulumi` that goes on, and the processes that it started.
+
+    Attributes:
+        noted: their commands by process id, as far as somebody looked.
+    """
+
+    stack: Stack
+    args: tuple[str, ...]
+    process: subprocess.Popen[str]
+    noted: dict[int, str] = field(default_factory=dict)
+
+    def until(self, happened: Callable[[], bool]) -> None:
+        """Wait for something that it is about to bring about, and note the processes it has by then."""
+        wait_until(happened, self.process)
+        self.note()
+
+    def note(self) -> None:
+        """Note what it started, and what that started: the engine gives each process a group of its own."""
+        listed = _processes()
+        found = [self.process.pid]
+        for one in found:
+            found.extend(each.pid for each in listed if each.parent == one)
+        self.noted |= {each.pid: each.command for each in listed if each.pid in found[1:]}
+
+    def provider(self) -> int:
+        """The process in which sets are worked on."""
+        return self._one(lambda command: "-m pulumi.dynamic" in command)
+
+    def program(self) -> int:
+        """The process that runs `__main__.py`."""
+        return self._one(lambda command: "--root_directory" in command and "python" in command)
+
+    def host(self) -> int:
+        """The language host: it started the program."""
+        program = self.program()
+        return next(each.parent for each in _processes() if each.pid == program)
+
+    def interrupt(self, number: signal.Signals) -> None:
+        """SIGINT as a terminal sends it, to the whole group; anything else to `pulumi` alone, as a CI system does."""
+        if number is signal.SIGINT:
+            os.killpg(self.process.pid, number)
+        else:
+            self.process.send_signal(number)
+
+    def end(self, *, within: float = 60) -> Result:
+        """What it printed and its exit code, once it has ended by itself.
+
+        Raises:
+            subprocess.TimeoutExpired: It goes on.
+        """
+        stdout, stderr = self.process.communicate(timeout=within)
+        result = Result(self.args, self.process.returncode, stdout, stderr)
+        self.stack.inspect(result)
+        return result
+
+    def left_over(self, *, within: float = 60) -> list[str]:
+        """The commands of processes it started that have not ended by themselves in so many seconds."""
+        ends = time.monotonic() + within
+        while True:
+            # A process that nobody waits for stays listed as a zombie.
+            living = {each.pid: each.command for each in _processes() if not each.status.startswith("Z")}
+            left = [command for pid, command in self.noted.items() if living.get(pid) == command]
+            if not left or time.monotonic() > ends:
+                return left
+            time.sleep(0.1)
+
+    def _one(self, fits: Callable[[str], bool]) -> int:
+        (pid,) = [pid for pid, command in self.noted.items() if fits(command)]
+        return pid
+
+
+def _processes() -> list[_Listed]:
+    command = ["ps", "-A", "-ww", "-o", "pid=,ppid=,stat=,args="]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows = (line.split(None, 3) for line in listed.stdout.splitlines())
+    return [_Listed(int(row[0]), int(row[1]), row[2], row[3] if len(row) > 3 else "") for row in rows]
 
 
 def our_program(folder: Path) -> None:
