@@ -2,10 +2,10 @@
 PYTHON ?= python3
 TOOLCHAIN := $(PYTHON) -m toolchain
 BIN := .venv/bin
-SOURCES := $(wildcard enos_ota tests toolchain demo __main__.py)
+SOURCES := $(wildcard enos_ota tests toolchain demo benchmarks __main__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint toolchain env shell lock clean
+.PHONY: help demo test bench lint toolchain env shell lock clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; \
@@ -19,6 +19,10 @@ test: ## All tests, end-to-end ones with the real pulumi included. ARGS="-k name
 	@$(TOOLCHAIN) newest
 	@$(TOOLCHAIN) engine
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+bench: ## How long things take, as ratios. ARGS="--quick" for a small one, ARGS="-h" for more.
+	@$(TOOLCHAIN) engine
+	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 lint: ## ruff, formatting, mypy --strict.
 	@$(TOOLCHAIN) venv

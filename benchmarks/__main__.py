@@ -1,0 +1,86 @@
+"""`python -m benchmarks [--quick] [NAME…]`: exit code 0 whatever the figures are."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from benchmarks import core, large_set, searching, small_set, urgency
+from benchmarks.figures import number, table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from benchmarks.figures import Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured. Attributes: keys of a large set, keys that are urgent, tasks, pairs of each measurement."""
+
+    keys: int
+    urgent: int
+    tasks: int
+    rounds: int
+
+
+FULL: Final = Size(keys=100_000, urgent=urgency.GOAL_KEYS, tasks=1_000_000, rounds=5)
+QUICK: Final = Size(keys=2_000, urgent=4_000, tasks=20_000, rounds=1)
+
+
+def measure(name: str, size: Size) -> Iterator[Figure]:
+    """The figures of one benchmark."""
+    match name:
+        case "simulator":
+            return searching.measure(size.tasks)
+        case "core":
+            return core.measure(size.keys)
+        case "urgency":
+            return urgency.measure(size.urgent)
+        case "small-set":
+            return small_set.measure(size.rounds)
+        case "large-set":
+            return large_set.measure(size.keys, size.rounds)
+    raise ValueError(name)
+
+
+NAMES: Final = ("simulator", "core", "urgency", "small-set", "large-set")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure, tell each figure as it comes, and all of them in a table at the end."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="How long things take, as ratios.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to measure: {', '.join(NAMES)}; all if none")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"{number(QUICK.keys)} keys instead of {number(FULL.keys)}: to see that it runs, not for its figures",
+    )
+    parser.add_argument("--pairs", type=int, metavar="N", help=f"times each pair is measured; {FULL.rounds}, quick: 1")
+    options = parser.parse_args(arguments)
+    if wrong := sorted(set(options.names).difference(NAMES)):
+        parser.error(f"no benchmark {', '.join(wrong)}; there are {', '.join(NAMES)}")
+    size = QUICK if options.quick else FULL
+    if options.pairs is not None:
+        if options.pairs < 1:
+            parser.error("--pairs must be at least 1")
+        size = Size(size.keys, size.urgent, size.tasks, options.pairs)
+    figures = []
+    for name in options.names or NAMES:
+        for figure in measure(name, size):
+            figures.append(figure)
+            say(str(figure))
+    say(f"\n{table(figures)}")
+    return 0
+
+
+def say(text: str) -> None:
+    """Print right away: a benchmark takes minutes."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

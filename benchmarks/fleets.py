@@ -1,0 +1,35 @@
+"""Fleets of any size, and the keys of their devices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from tests.support.simulator import JOB
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PUBLISHED: Final = 300
+"""Tasks that are out already: EnOS's usual maximumConcurrency [D]."""
+
+_SPARE: Final = 1_000
+"""Tasks that no set declares, so that a set can grow."""
+
+
+def fleet(count: int) -> dict[str, Any]:
+    """A started job with tasks for `count` keys to declare and some more; the first of them are published."""
+    published = min(PUBLISHED, count // 2)
+    tasks = count + _SPARE
+    devices = {"key": "pump-{:07d}", "count": tasks, "states": {"published": published, "init": tasks - published}}
+    return {
+        "jobs": [{"jobId": JOB, "name": "Pump", "firmwareVersion": "2.3.0", "status": "started", "devices": [devices]}]
+    }
+
+
+def keys(count: int, first: int = 1) -> list[str]:
+    """Keys of that fleet, in their order."""
+    return list(_keys(count, first))
+
+
+def _keys(count: int, first: int) -> Iterator[str]:
+    return (f"pump-{number:07d}" for number in range(first, first + count))

@@ -1,0 +1,31 @@
+"""A simulator that knows how long it takes: what a server would need for an answer, without sockets."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+from enos_ota.simulator.fleet import parse_fleet
+from enos_ota.simulator.simulator import Simulator, wall_clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from enos_ota.simulator.gateway import Reply, Request
+
+
+class TimedSimulator(Simulator):
+    """A simulator that notes the seconds which each answer took, its JSON included."""
+
+    def __init__(self, content: dict[str, Any], *, clock: Callable[[], int] = wall_clock) -> None:
+        self.took: list[float] = []
+        super().__init__(parse_fleet(content), clock=clock, rng=random.Random(1))  # noqa: S311 - repeatable, nothing to guard
+
+    def answer(self, request: Request) -> Reply:
+        """See Simulator."""
+        started = time.perf_counter()
+        reply = super().answer(request)
+        reply.content()
+        self.took.append(time.perf_counter() - started)
+        return reply
