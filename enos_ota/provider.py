@@ -311,8 +311,9 @@ def _stays(count: int) -> str:
 
 
 def _say(declared: Declared, text: str) -> None:
-    # What a provider prints the engine shows: there is no other way to say what a removal means.
-    print(f"{declared.rules(date.min).subject}: {text}", flush=True)  # noqa: T201 - see above
+    # What a provider prints the engine shows: there is no other way to say what a removal means. A line and its end are
+    # one write: those of several sets would mix.
+    print(f"{declared.rules(date.min).subject}: {text}\n", end="", flush=True)  # noqa: T201 - see above
 
 
 def _fail(text: str, error: EnosError | SettingsError | EarlyEnd, advice: str = "") -> NoReturn:
