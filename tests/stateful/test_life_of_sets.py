@@ -73,7 +73,9 @@ CHANGES = st.sampled_from(
         {"reason": "INC-1"},
         {"onTooLate": "fail"},
         {"maxDevices": None},
-        {"maxDevices": 2.0},
+        {"maxDevices": 0.0},
+        {"maxDevices": 1.0},
+        {"maxDevices": 3.0},
         {"expectFirmwareVersion": None},
         {"expectFirmwareVersion": "6.6.6"},
         {"expires": None},
@@ -124,7 +126,9 @@ class Life(RuleBasedStateMachine):
     processes: Processes
     audit: Path
 
-    @initialize(batch=st.sampled_from(["200", "2"]), job_id=JOBS, keys=ANY_KEYS)
+    @initialize(
+        batch=st.sampled_from(["200", "2"]), job_id=JOBS, keys=st.one_of(*[ANY_KEYS] * 4, st.just({*MANY, "u1"}))
+    )
     def begin(self, batch: str, job_id: str, keys: set[str]) -> None:
         self.stack = Stack(self.world, self.processes, self.audit, {"enos:batchSize": batch})
         self.stack.declare("one", job_id, keys)

@@ -54,6 +54,8 @@ class Journal:
             assert entry.job_id == self._job_id, f"cancelTask of job {entry.job_id} while {self._job_id!r} was declared"
             strangers = set(entry.keys) - self._keys
             assert not strangers, f"{sorted(strangers)} were sent, but are not declared"
+            twins = [key for key in entry.keys if len(self._world.tasks(entry.job_id, key)) > 1]
+            assert not twins, f"{twins} were sent, but several devices have this key"
         self._are_announced([digest(entry.keys or ()) for entry in entries if entry.by != "control"])
         self._job_id, self._keys = job_id, frozenset(keys)
 
@@ -119,6 +121,8 @@ class Witness:
         assert inputs == inputs_of(outputs), "inputs and outputs are apart after a refresh"
         record = _sound(outputs)
         assert record.known_keys() == before.known_keys(), "a refresh lost keys"
+        if not is_expired(outputs) and self._world.touched[outputs["jobId"]] < began:
+            self._tells_of_the_job(old, outputs, record)
         is_read = was_started and record.job.status is JobStatus.STARTED and not is_expired(outputs)
         if is_read:
             self._look_at_inputs(old, record, began)
@@ -202,6 +206,12 @@ class Witness:
             assert [task.status for task in tasks] == ["failed"], f"{key} is called cancelled, but reads {tasks}"
         else:
             assert self._world.reads_cancelled(job_id, key), f"{key} is called cancelled, but reads {tasks}"
+
+    def _tells_of_the_job(self, old: Resource, outputs: Bag, record: Record) -> None:
+        is_seen = record.job.status in {JobStatus.STARTED, JobStatus.STOPPED}
+        assert (record.job.status.value if is_seen else "gone") == self._world.job_status(outputs["jobId"])
+        if record.job.status is JobStatus.STOPPED:
+            assert outputs == {**old.outputs, "job": outputs["job"]}, "of a stopped job more changed than its status"
 
     def _look_at_inputs(self, old: Resource, record: Record, began: int) -> None:
         """What can be cancelled again is no longer among the inputs, and nothing else has left them."""
