@@ -9,7 +9,7 @@ import pytest
 from enos_ota.simulator.fleet import DEFAULT_APP_SECRET
 from tests.support.engine import CHECKOUT, VENV, PulumiEngine, obtain
 from tests.support.simulator import RunningSimulator, running_simulator
-from tests.support.stack import Sealed, Stack, make_stack, seal
+from tests.support.stack import JumpingClock, Sealed, Stack, make_stack, seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,9 +29,15 @@ def sealed(engine: PulumiEngine, tmp_path_factory: pytest.TempPathFactory) -> Se
 
 
 @pytest.fixture
-def simulator() -> Iterator[RunningSimulator]:
+def clock() -> JumpingClock:
+    """The simulator's clock."""
+    return JumpingClock()
+
+
+@pytest.fixture
+def simulator(clock: JumpingClock) -> Iterator[RunningSimulator]:
     """A simulator of the test's own, with the small fleet."""
-    with running_simulator() as running:
+    with running_simulator(clock=clock) as running:
         yield running
 
 

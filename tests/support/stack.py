@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import yaml
 
+from enos_ota.simulator.simulator import wall_clock
 from tests.support.engine import CHECKOUT, VENV, Result, UnexpectedExitError
 from tests.support.simulator import JOB
 
@@ -58,6 +59,23 @@ class Sealed:
     """Another one."""
     wrong_text: str = field(default=_OTHER_SECRET, repr=False)
     """That other one in plain text."""
+
+
+class JumpingClock:
+    """The machine's clock for a simulator, in Unix ms: what takes its time there need not be waited for.
+
+    EnOS accepts a few minutes between its clock and a caller's.
+    """
+
+    def __init__(self) -> None:
+        self._ahead = 0
+
+    def __call__(self) -> int:
+        return wall_clock() + self._ahead
+
+    def jump(self, seconds: int) -> None:
+        """So much time has passed."""
+        self._ahead += seconds * 1000
 
 
 def seal(engine: PulumiEngine, folder: Path, secret: str) -> Sealed:
