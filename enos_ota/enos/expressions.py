@@ -44,7 +44,10 @@ def all_of(*conditions: str) -> str:
 
 def is_quotable(value: str) -> bool:
     r"""Whether a value can stand in an expression: no ', no ", no \, no control character."""
-    return not any(character in "'\"\\" or unicodedata.category(character) in _UNSAFE for character in value)
+    # Nearly all keys are printable, and that is known much faster than each character's category.
+    return _QUOTES.isdisjoint(value) and (
+        value.isprintable() or not any(unicodedata.category(character) in _UNSAFE for character in value)
+    )
 
 
 def quoted(field: str, value: str) -> str:
@@ -61,6 +64,8 @@ def quoted(field: str, value: str) -> str:
         )
     return f"'{value}'"
 
+
+_QUOTES = frozenset("'\"\\")
 
 # Cc: control characters; Cs: lone surrogates, which no UTF-8 can carry; Zl, Zp: line breaks in disguise.
 _UNSAFE = frozenset({"Cc", "Cs", "Zl", "Zp"})
