@@ -1,52 +1,114 @@
-"""Where the documentation of EnOS is silent [U], any answer will do: the set comes out the same."""
+"""Where the documentation of EnOS is silent [U], any answer will do: the life of a set comes out the same."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from enos_ota.simulator.switches import Switches
 from tests.support.simulator import JOB, running_simulator
-from tests.support.stack import a_set, sent
+from tests.support.stack import a_set, recorded, sent, touched
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.support.simulator import RunningSimulator
-    from tests.support.stack import Stack
+    from tests.support.stack import JumpingClock, Stack
+
+ALTERNATIVES: dict[str, Any] = {
+    "cancel_mode": "partial",
+    "unknown_key": "ignore",
+    "repeat_cancel": "ok",
+    "cancelled_as": "canceled",
+    "retry_to": "published",
+    "index_delay": 2,
+    "max_keys": 2,
+    "max_page": 3,
+    "task_order": "random",
+    "same_key_two_products": "on",  # dk-01, which the set leaves alone
+    "business_http": 400,
+    "gateway_http": 401,
+    "throttle": 10,
+    "throttle_retry_after": 1,
+    "clock_skew": 60,
+    "old_token": "dies",
+    "auth": "both",
+    "strict_method": "on",
+}
+LEFT_OUT = {
+    "cancelled_marker": "shows only while a cancelled task is `failed`; test_doubtful_cancellations.py",
+    "cancel_published": "its devices escape, which is another life; test_doubtful_cancellations.py",
+    "late_after": "goes with cancel_published",
+    "auto_retry_cancelled": "undoes every cancel, which is another life; test_doubtful_cancellations.py",
+    "job_initial": "no job is added",
+}
+PLATFORMS = {"all defaults": {}, "all alternatives at once": ALTERNATIVES, "index delay 2": {"index_delay": 2}}
 
 ODD = ["a'b", 'a"b', "a'\"b", "x y", "ключ", "泵-1", "a\\b", "(a,b)", "-", "#x", "<b>", "%s", "{0}", "$HOME", " first"]
 """Keys that may trip quoting, templates, shells, YAML or a terminal."""
 
 
-def test_all_alternatives_at_once_come_to_the_same(stack: Stack, simulator: RunningSimulator) -> None:
-    simulator.switch(
-        cancel_mode="partial",
-        unknown_key="ignore",
-        repeat_cancel="ok",
-        cancelled_as="canceled",
-        retry_to="published",
-        index_delay=2,
-        max_keys=2,
-        task_order="random",
-        business_http=400,
-        gateway_http=401,
-        old_token="dies",
-        strict_method="on",
-    )
-    stack.declare(a_set("dk-01", "dk-02", "dk-03", "dk-07", "dk-08", "dk-11", "nobody", onMissing="report"))
-    stack.up()
-    recorded = stack.resource()
-    assert recorded["cancelledCount"] == 5
-    assert recorded["exceptions"] == "dk-07\tcancelled\tpublished\ndk-08\ttoo late\tupgrading\nnobody\tmissing\t\n"
-    assert recorded["problem"] == ""
-    cancelled = {key for key, (status, _) in simulator.states().items() if status == "canceled"}
-    assert cancelled == {"dk-01", "dk-02", "dk-03", "dk-07"}
-    before = sent(simulator)
-    stack.stands()
+def test_every_switch_has_its_alternative_or_a_reason_why_not() -> None:
+    defaults = Switches()
+    assert {*ALTERNATIVES, *LEFT_OUT} == {known.name for known in dataclasses.fields(Switches)}
+    assert not ALTERNATIVES.keys() & LEFT_OUT
+    changed = defaults.changed(ALTERNATIVES)
+    assert [name for name in ALTERNATIVES if getattr(changed, name) == getattr(defaults, name)] == []
 
-    simulator.switch(index_delay=0)
+
+@pytest.mark.parametrize("platform", PLATFORMS.values(), ids=PLATFORMS.keys())
+def test_the_life_of_a_set_is_the_same_on_every_platform(
+    stack: Stack, simulator: RunningSimulator, clock: JumpingClock, platform: Mapping[str, Any]
+) -> None:
+    """Create, nothing changed, drift, heal, add and drop, remove."""
+    simulator.switch(**platform)
+    simulator.set_tasks(JOB, ["dk-11"], "cancelled")  # as that looks here
+    clock.jump(5)  # that is no news any more
+    keys = ["dk-02", "dk-03", "dk-07", "dk-08", "dk-11", "nobody"]
+
+    stack.declare(a_set(*keys, onMissing="report"))
+    plan = stack.preview()
+    assert plan.ops == {"pumps": "create"}
+    assert touched(simulator) == []
+    stack.up()
+    assert stack.resource()["cancelledCount"] == 4
+    assert stack.resource()["problem"] == ""
+    exceptions = {"dk-07": "cancelled published", "dk-08": "too late upgrading", "nobody": "missing"}
+    assert recorded(stack) == exceptions
+    assert touched(simulator) == [["dk-07"], ["dk-02", "dk-03"]], "what had been told goes first"
+
+    stack.stands()
+    stack.up()
+    assert len(touched(simulator)) == 2
+
     simulator.retry(JOB, ["dk-02"])
+    clock.jump(5)
     assert stack.diff() == ["+ dk-02"]
     stack.up()
-    assert sent(simulator)[len(before) :] == [["dk-02"]]
-    assert stack.resource()["cancelledCount"] == 5
+    assert touched(simulator)[2:] == [["dk-02"]]
+    if platform.get("retry_to") == "published":
+        exceptions["dk-02"] = "cancelled published"
+    assert recorded(stack) == exceptions
+
+    stack.declare(a_set(*keys[1:], "dk-04", onMissing="report"))
+    assert stack.diff() == ["- dk-02", "+ dk-04"]
+    stack.up()
+    assert touched(simulator)[3:] == [["dk-04"]]
+    exceptions.pop("dk-02", None)
+    assert recorded(stack) == exceptions
+    assert stack.resource()["cancelledCount"] == 4
+
+    stack.declare()
+    stack.up()
+    assert stack.resources() == {}
+    assert len(touched(simulator)) == 4
+    untouched = {"dk-01": "init", "dk-05": "init", "dk-06": "init", "dk-09": "succeeded", "dk-10": "failed"}
+    states = {key: status for key, (status, _) in simulator.states().items()}
+    assert {key: states[key] for key in untouched} == untouched
+    ended = {states[key] for key in ("dk-02", "dk-03", "dk-04", "dk-07", "dk-11")}
+    assert ended == {platform.get("cancelled_as", "failed")}
 
 
 def test_keys_with_any_printable_characters_are_cancelled_and_watched(stack: Stack) -> None:
