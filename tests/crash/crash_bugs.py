@@ -14,8 +14,9 @@ from enos_ota import audit, liveness, provider
 from enos_ota.enos import EnosClient, EnosError, TaskStatus, client, expressions
 from enos_ota.enos.operations import CANCEL_TASKS
 from enos_ota.provider import CancelledTaskSetProvider
-from enos_ota.reconciler import JobStatus, Plan, Reconciler, Record, Stop, batch, cancellation, reading
+from enos_ota.reconciler import JobStatus, Plan, Reconciler, Record, Stop, batch, cancellation, reading, reconciler
 from enos_ota.reconciler import plan as plan_of
+from enos_ota.reconciler.classify import Past
 from enos_ota.reconciler.guard import Guard
 from enos_ota.reconciler.outcome import rest
 from enos_ota.state import declared_of, inputs_of, outputs_of, record_of
@@ -256,6 +257,10 @@ def _cancels_what_is_ambiguous() -> AbstractContextManager[object]:
     return patch.object(batch, "is_cancellable", is_cancellable)
 
 
+def _forgets_that_it_was_cancelled() -> AbstractContextManager[object]:
+    return patch.object(reconciler, "past_of", lambda _: Past.NOTHING)
+
+
 def _goes_on_after_an_interrupt() -> AbstractContextManager[object]:
     return patch.object(Stop, "set", lambda *_: None)
 
@@ -279,11 +284,11 @@ def _writes_the_audit_log_afterwards() -> Iterator[None]:
 @contextmanager
 def _audits_a_call_and_not_each_attempt() -> Iterator[None]:
     before = audit.Watch.before
-    written: set[int] = set()
+    written: set[audit.Watch] = set()
 
     def once(self: audit.Watch) -> None:
-        if id(self) not in written:
-            written.add(id(self))
+        if self not in written:
+            written.add(self)
             before(self)
 
     with patch.object(audit.Watch, "before", once):
@@ -366,5 +371,6 @@ BUGS: Final = (
         Wrong.RESTLESS,
         {"index_delay": 2},
     ),
+    Bug("forgets that it was cancelled", _forgets_that_it_was_cancelled, S.HEAL, undisturbed, Wrong.SLIPPED),
     Bug("hides drift", _hides_drift, S.HEAL, undisturbed, Wrong.UNCONVERGED),
 )

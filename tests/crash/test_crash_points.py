@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 every_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name.replace(" ", "-"))
 
-MOST_OF_LARGE = 40
+MOST_OF_LARGE = 20
 """The scenario of 205 keys has more than a thousand schedules of a tenth of a second: so many of a kind are drawn."""
-TWICE = 25
+TWICE = 15
 """Of the pairs of ticks at which a run and the one after it are killed: so many are drawn for a scenario."""
 
 

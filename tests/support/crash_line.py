@@ -35,9 +35,14 @@ class Fault(Enum):
     ROW_MISSED = "a row is left out"
     MOVED = "a published task moves on just before"
     STOPPED = "the job is stopped just before"
+    DELETED = "the job is deleted just before"
+    RETRIED = "a colleague retries a cancelled task just before"
+    CANCELLED = "a colleague cancels a task just before"
 
 
-TO_THE_FLEET: Final = frozenset({Fault.STALE, Fault.MOVED, Fault.STOPPED})
+TO_THE_FLEET: Final = frozenset(
+    {Fault.STALE, Fault.MOVED, Fault.STOPPED, Fault.DELETED, Fault.RETRIED, Fault.CANCELLED}
+)
 """Faults that change what the simulator holds, or shows."""
 TO_THE_ROWS: Final = frozenset({Fault.ROW_TWICE, Fault.ROW_MISSED})
 """Faults of a search whose pages shift while they are read."""

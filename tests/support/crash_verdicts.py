@@ -38,6 +38,7 @@ class Wrong(Enum):
     OVER_GUARD = "more devices were sent than the guard allows"
     UNAUDITED = "a request that writes has no line in the audit log from before it"
     LIE = "the state says what the simulator did not hold when it was read"
+    SLIPPED = "a key that was recorded as cancelled is said to have been too late"
     GONE = "a refresh dropped a set"
     FAILED = "a run failed although nothing disturbed it"
 
@@ -216,6 +217,43 @@ def of_record(
         ):
             states = [task.status for task in tasks]
             yield Violation(Wrong.LIE, f"{key} is recorded as {category.value}, but its tasks are {states}")
+
+
+def of_refresh(
+    before: Collection[str],
+    after: Collection[str],
+    held: JobTasks | None,
+    switches: Switches,
+    read_at: Mapping[str, float],
+) -> Iterator[Violation]:
+    """What a refresh shows as work to do: exactly the tasks that can be cancelled again.
+
+    Args:
+        before: The device keys in the inputs before.
+        after: The same after.
+        held: The job.
+        switches: How the simulator behaves.
+        read_at: See `of_record`.
+    """
+    if held is None or held.job.status != "started":
+        return
+    for key in before:
+        tasks = [held.task(place) for place in held.places(key)]
+        if not all(_showed(task, read_at, switches) for task in tasks):
+            continue
+        is_work = len(tasks) == 1 and tasks[0].status in _CANCELLABLE
+        if is_work == (key in after):
+            states = [task.status for task in tasks]
+            yield Violation(
+                Wrong.LIE, f"{key} is {states}, and {'is no' if is_work else 'is'} work to do by the refresh"
+            )
+
+
+def of_history(record: Record, once_cancelled: Collection[str]) -> Iterator[Violation]:
+    """What a record makes of keys that were recorded as cancelled before."""
+    for key in record.of(Category.TOO_LATE):
+        if key in once_cancelled:
+            yield Violation(Wrong.SLIPPED, key)
 
 
 def _showed(task: Task, read_at: Mapping[str, float], switches: Switches) -> bool:
