@@ -135,9 +135,10 @@ class Life(RuleBasedStateMachine):
 
     # What is declared
 
-    @rule(name=NAMES, job_id=JOBS, keys=ANY_KEYS)
-    def declare(self, name: str, job_id: str, keys: set[str]) -> None:
+    @rule(name=NAMES, job_id=JOBS, keys=ANY_KEYS, most=st.sampled_from([None, None, 1.0, 3.0]))
+    def declare(self, name: str, job_id: str, keys: set[str], most: float | None) -> None:
         self.stack.declare(name, job_id, keys)
+        self.stack.change(name, maxDevices=most)
 
     @rule(name=NAMES, what=ODD_SETS)
     def declare_many_or_of_a_job_that_never_was(self, name: str, what: tuple[str, tuple[str, ...]]) -> None:
