@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from tests.support import explored
-from tests.support.explored import note
-
-__all__ = ["note"]
-
 from typing import TYPE_CHECKING
+
+from tests.support import explored
 
 if TYPE_CHECKING:
     import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Say the sum, unless tests/conftest.py has already seen to it (as it must for workers of pytest-xdist)."""
-    if not config.pluginmanager.has_plugin("explored"):
-        config.pluginmanager.register(explored, "explored")
+    """Have the sum said, unless tests/conftest.py sees to it, as it must for workers of pytest-xdist."""
+    if not config.pluginmanager.has_plugin(explored.__name__):
+        config.pluginmanager.register(explored, explored.__name__)
