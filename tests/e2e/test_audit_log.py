@@ -65,6 +65,7 @@ def test_an_audit_log_that_cannot_be_written_keeps_everything_from_being_sent(
     (stack.project / "audit").write_text("a file where a directory should be", encoding="utf-8")
     stack.config["enos-ota:auditLog"] = "audit/dev.jsonl"
     stack.declare(a_set("dk-01"))
+    stack.run("preview")
     ended = stack.up(code=None)
     (told,) = [text for text in diagnostics(ended) if "set 'pumps'" in text]
     assert f"set 'pumps' (job {JOB}): nothing was sent: the audit log " in told

@@ -50,6 +50,22 @@ def test_break_glass_lets_one_run_through_and_says_so(stack: Stack, simulator: R
     assert sent(simulator) == [["dk-01", "dk-02"]]
 
 
+def test_without_credentials_a_recorded_set_cannot_be_read_and_the_ways_out_are_told(
+    stack: Stack, simulator: RunningSimulator
+) -> None:
+    """The last `up` had them from its environment, so that no state holds them."""
+    credentials = {"ENOS_APP_KEY": simulator.app_key, "ENOS_APP_SECRET": simulator.app_secret}
+    del stack.config["enos:appKey"], stack.config["enos:appSecret"]
+    stack.declare(a_set("dk-01"))
+    stack.up(environ=credentials)
+    ended = stack.run("preview", code=None)
+    (told,) = [text for text in diagnostics(ended) if "set 'pumps'" in text]
+    assert f"set 'pumps' (job {JOB}): could not be read, so nothing is known to have changed: " in told
+    assert "ENOS_APP_KEY" in told
+    assert "With --refresh=false a preview shows the declared change without asking EnOS." in told
+    assert sent(simulator) == [["dk-01"]]
+
+
 def test_a_missing_key_that_the_job_takes_up_later_is_cancelled(stack: Stack, simulator: RunningSimulator) -> None:
     """As a job with the upgrade policy `incremental` does with devices that match later."""
     job = "65a1b2c3d4e5f60718293a4c"

@@ -353,13 +353,13 @@ class Running:
         self.stack.inspect(result)
         return result
 
-    def left_over(self, *, within: float = 60) -> list[str]:
-        """The commands of processes it started that have not ended by themselves in so many seconds."""
+    def left_over(self, part: str = "", *, within: float = 60) -> list[str]:
+        """The commands of processes it started, with a text in them, that have not ended by themselves in so long."""
         ends = time.monotonic() + within
         while True:
             # A process that nobody waits for stays listed as a zombie.
             living = {each.pid: each.command for each in _processes() if not each.status.startswith("Z")}
-            left = [command for pid, command in self.noted.items() if living.get(pid) == command]
+            left = [each for pid, each in self.noted.items() if part in each and living.get(pid) == each]
             if not left or time.monotonic() > ends:
                 return left
             time.sleep(0.1)
