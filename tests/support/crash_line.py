@@ -33,6 +33,7 @@ class Fault(Enum):
     STALE = "searches lag by 2 s from here on"
     ROW_TWICE = "a row comes twice"
     ROW_MISSED = "a row is left out"
+    ROW_HIDDEN = "a row is left out, and not counted either"
     MOVED = "a published task moves on just before"
     STOPPED = "the job is stopped just before"
     DELETED = "the job is deleted just before"
@@ -44,7 +45,7 @@ TO_THE_FLEET: Final = frozenset(
     {Fault.STALE, Fault.MOVED, Fault.STOPPED, Fault.DELETED, Fault.RETRIED, Fault.CANCELLED}
 )
 """Faults that change what the simulator holds, or shows."""
-TO_THE_ROWS: Final = frozenset({Fault.ROW_TWICE, Fault.ROW_MISSED})
+TO_THE_ROWS: Final = frozenset({Fault.ROW_TWICE, Fault.ROW_MISSED, Fault.ROW_HIDDEN})
 """Faults of a search whose pages shift while they are read."""
 
 
@@ -120,4 +121,6 @@ def _with_other_rows(reply: Reply, fault: Fault) -> Reply:
         return reply
     body = json.loads(json.dumps(reply.body))
     body["data"] = [*rows, rows[0]] if fault is Fault.ROW_TWICE else rows[1:]
+    if fault is Fault.ROW_HIDDEN:
+        body["pagination"]["totalSize"] -= 1
     return replace(reply, body=body)

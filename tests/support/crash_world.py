@@ -221,7 +221,7 @@ class World:
         if more := entries[before:]:
             self._note(Wrong.RESTLESS, f"another up sent {[entry.keys for entry in more]}; {self._told()}")
         # A key of two tasks, one of whose rows was left out, looks like any other [I]: nobody can tell by its key.
-        ambiguous = set() if self.schedule.fault is Fault.ROW_MISSED else self._ambiguous()
+        ambiguous = set() if self.schedule.fault in {Fault.ROW_MISSED, Fault.ROW_HIDDEN} else self._ambiguous()
         self.violations += verdicts.of_writes(entries, self._moments, ambiguous)
         self.violations += verdicts.of_guards(entries, self._guards)
         self.violations += verdicts.of_audit(
