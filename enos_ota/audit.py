@@ -129,8 +129,10 @@ class AuditLog:
                 is_new = not self.path.exists()
                 if is_new:
                     self.path.parent.mkdir(parents=True, exist_ok=True)
-                file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+                file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
                 try:
+                    if (size := os.fstat(file).st_size) and os.pread(file, 1, size - 1) != b"\n":
+                        data = b"\n" + data  # half a line, from when the disk was full, must not spoil this one
                     # One write a line: lines of several processes do not mix.
                     written = os.write(file, data)
                     os.fsync(file)

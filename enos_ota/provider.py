@@ -117,9 +117,10 @@ class CancelledTaskSetProvider(ResourceProvider):
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         """Cancel what is declared and not recorded yet. Keys no longer declared are forgotten: they stay cancelled."""
         declared, previous = declared_of(news), record_of(olds)
+        outputs = outputs_of(news, self._apply(declared, previous))
         if dropped := previous.cancelled_keys().difference(declared.device_keys):
             _say(declared, f"no longer declared: {_stays(len(dropped))}")
-        return UpdateResult(outputs_of(news, self._apply(declared, previous)))
+        return UpdateResult(outputs)
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """Look again. Tasks that can be cancelled again leave outputs and inputs, so a preview shows just these."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_VARARGS, CO_VARKEYWORDS
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _CALLS: Final = 256
 """Calls that may be under way; the engine decides how many there are, and each thread is started only when needed."""
+_KINDS: Final = CO_VARARGS | CO_VARKEYWORDS | CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
 _QUEUED: Final = 16
 """Calls that may have come before there was room; the engine's first is a Check, so there are few or none."""
 
@@ -33,7 +35,7 @@ def hear_interrupts(listener: Callable[[], None]) -> bool:
     """
     server = getattr(sys.modules["__main__"], "DynamicResourceProviderServicer", None)
     cancel = getattr(server, "Cancel", None)
-    if not isinstance(cancel, FunctionType) or cancel.__code__.co_argcount != _answer_cancel.__code__.co_argcount:
+    if not isinstance(cancel, FunctionType) or not _alike(cancel, _answer_cancel):
         return False
     _listeners.append(listener)
     # The server took hold of the method when it started, so it is the method's own code that has to change.
@@ -79,6 +81,14 @@ def _answer_cancel(_self: Any, _request: Any, _context: Any) -> Any:
 
     servicer.tell_listeners()
     return Empty()
+
+
+def _alike(one: FunctionType, other: Callable[..., Any]) -> bool:
+    """Whether one function can run the other's code: same arguments, no closure, neither or both a coroutine."""
+    codes = one.__code__, other.__code__
+    kinds = {code.co_flags & _KINDS for code in codes}
+    shapes = {(code.co_argcount, code.co_kwonlyargcount, code.co_freevars) for code in codes}
+    return len(kinds) == len(shapes) == 1
 
 
 def _nothing() -> None: ...

@@ -34,7 +34,8 @@ METADATA: Final = (
 INPUTS: Final = ("setName", *IDENTITY, "deviceKeys", *METADATA)
 OUTPUTS: Final = ("cancelledCount", "exceptions", "problem", "job")
 
-_WAS_CANCELLED: Final = ", was cancelled"
+_WAS_CANCELLED: Final = "was cancelled"
+_WAS_ACCEPTED: Final = "cancel accepted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,8 @@ def _whole(number: float | None) -> int | None:
 
 
 def _status(finding: Finding) -> str:
-    return _line(finding.status) + (_WAS_CANCELLED if finding.was_cancelled else "")
+    memory = [(finding.was_cancelled, _WAS_CANCELLED), (finding.was_accepted, _WAS_ACCEPTED)]
+    return ", ".join(filter(None, [_line(finding.status), *(text for applies, text in memory if applies)]))
 
 
 def _line(text: str) -> str:
@@ -141,5 +143,12 @@ def _line(text: str) -> str:
 
 def _finding(row: str) -> tuple[str, Finding]:
     key, category, status = row.split("\t")
-    was_cancelled = status.endswith(_WAS_CANCELLED)
-    return key, Finding(Category(category), status.removesuffix(_WAS_CANCELLED), was_cancelled=was_cancelled)
+    status, was_accepted = _split(status, _WAS_ACCEPTED)
+    status, was_cancelled = _split(status, _WAS_CANCELLED)
+    return key, Finding(Category(category), status, was_cancelled=was_cancelled, was_accepted=was_accepted)
+
+
+def _split(status: str, memory: str) -> tuple[str, bool]:
+    if status == memory:
+        return "", True
+    return (status.removesuffix(f", {memory}"), True) if status.endswith(f", {memory}") else (status, False)

@@ -17,7 +17,7 @@ from enos_ota.enos import (
 )
 from enos_ota.reconciler.classify import is_cancellable
 from enos_ota.reconciler.ending import EarlyEnd
-from enos_ota.reconciler.reading import chunks, is_published
+from enos_ota.reconciler.reading import Unread, chunks, is_published
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,6 +32,10 @@ FIRST_WAIT: Final = 0.2
 LONGEST_WAIT: Final = 2.0
 STUCK: Final = 3
 """Batches in a row that cannot be brought through before a set is given up."""
+
+
+class Unexpected(EnosError):  # noqa: N818 - says what it is, as its relatives do
+    """Something that should not happen."""
 
 
 @dataclass(slots=True)
@@ -85,7 +89,7 @@ class Line:
     reader: TaskReader
     ending: Ending
     learned: Learned
-    watch: Callable[[Sequence[str]], WriteWatch | None]
+    watch: Callable[[Sequence[str]], WriteWatch]
 
 
 class Batch:
@@ -125,6 +129,8 @@ class Batch:
             self.end = str(end)
         except EnosError as error:
             self.error = error
+        except Exception as error:  # noqa: BLE001 - what was sent by then must not be lost, whatever this is
+            self.error = Unexpected(f"an error of enos-ota's own: {type(error).__name__}: {error}")
         return self
 
     def _send(self, keys: Sequence[str]) -> bool:
@@ -143,7 +149,10 @@ class Batch:
             if attempt:
                 self._line.ending.sleep(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
-            self.ledger.note(self._line.reader.of_keys_surely(keys))
+            reading = self._line.reader.of_keys_surely(keys)
+            self.ledger.note(reading.tasks)
+            if not isinstance(reading.failure, Unread):
+                reading.complete()
             left = self.ledger.cancellable(keys)
             if isinstance(refusal, InvalidArgument) and len(left) == len(keys) > 1:
                 self._send_halves(keys)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from enos_ota.enos import ApiError, EnosClient, EnosError, JobNotFound
 from enos_ota.reconciler.batch import FIRST_WAIT, LONGEST_WAIT, STUCK, Batch, Ledger, Line
-from enos_ota.reconciler.classify import Past, ambiguous, classify
+from enos_ota.reconciler.classify import Past, ambiguous, classify, past_of, remembering, was_told
 from enos_ota.reconciler.ending import EarlyEnd, Ending
 from enos_ota.reconciler.outcome import AFTER_PUSH, Category, Finding
 from enos_ota.reconciler.progress import Progress
-from enos_ota.reconciler.reading import PAGE_SIZE, TaskReader, chunks
+from enos_ota.reconciler.reading import PAGE_SIZE, TaskReader, Unread, chunks
+from enos_ota.reconciler.workers import ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from enos_ota.enos import WriteWatch
     from enos_ota.reconciler.terms import Terms, Tools
+
+_T = TypeVar("_T")
 
 URGENT_BATCH: Final = 20
 """Keys in a call for published tasks: small, so that one which moves on meanwhile spoils little."""
@@ -28,6 +31,9 @@ _WAVE: Final = 4
 """Batches between two decisions, for each request that may be under way."""
 _GRACE: Final = 60.0
 """Seconds to read back what was sent once the deadline is over."""
+
+
+def _nobody(_: int) -> None: ...
 
 
 class Cancellation:
@@ -43,7 +49,7 @@ class Cancellation:
         job_id: str,
         keys: Collection[str],
         *,
-        past: Mapping[str, Past],
+        before: Mapping[str, Finding],
         tools: Tools,
         terms: Terms,
         ending: Ending,
@@ -52,13 +58,14 @@ class Cancellation:
         self._client = client
         self._job_id = job_id
         self._keys = sorted(keys)
-        self._past = past
+        self._before = before
         self._tools = tools
         self._terms = terms
         # Few keys are read before they are sent; so are any where a key may stand for several products' devices, and
         # where a guard has to know how many there are to be.
         self._reads_first = len(keys) <= PAGE_SIZE or not one_product or terms.guard.is_set
         self._ledger = Ledger()
+        self._ledger.told.update(key for key, finding in before.items() if was_told(finding))
         self._problem = ""
         self._job_is_gone = False
         self._stuck = 0  # batches given up on since the last one that was brought through
@@ -71,14 +78,9 @@ class Cancellation:
         self._patient = client = self._client.waiting_by(ending.sleep)
         learned, job_id = self._tools.learned, self._job_id
         self._reader = TaskReader(
-            client,
-            job_id,
-            learned=learned,
-            workers=self._tools.workers,
-            carry_on=self._carry_on,
-            note=self._progress.add,
+            client, job_id, learned=learned, workers=self._tools.workers, ending=ending, tick=self._progress.tick
         )
-        alone = TaskReader(client, job_id, learned=learned)
+        alone = TaskReader(client, job_id, learned=learned, ending=ending)
         self._line = Line(client, job_id, alone, ending, learned, self._watch)
 
     def run(self) -> tuple[dict[str, Finding | None], str]:
@@ -91,22 +93,22 @@ class Cancellation:
         try:
             self._send_all()
             complete = True
-        except EarlyEnd as end:
-            self._problem = f"{end}; before that {self._problem}" if self._problem else str(end)
-        except EnosError as error:
-            if not self._ledger.sent and not isinstance(error, ApiError):
+        except (EnosError, EarlyEnd) as error:
+            if not self._ledger.sent and not isinstance(error, (ApiError, EarlyEnd)):
                 raise
-            self._problem = str(error)
+            self._problem = f"{error}; before that {self._problem}" if self._problem else str(error)
         self._read_back(self._keys if complete else self._ledger.sent)
-        return {key: self._finding(key) for key in self._keys}, self._problem
+        findings = {key: self._finding(key) for key in self._keys}
+        undone = any(finding and finding.category is Category.PENDING for finding in findings.values())
+        # What went wrong on the way is no problem any more once every key has been found to be settled.
+        return findings, self._problem if undone else ""
 
     # Sending
 
     def _send_all(self) -> None:
         ledger = self._ledger
         if self._reads_first:
-            self._progress.begin("reading", len(self._keys))
-            self._look(self._keys)
+            self._look("reading", self._keys)
             todo = ledger.cancellable(self._keys)
             self._ask_the_guard(len(todo))
             urgent = [key for key in todo if key in ledger.told]
@@ -124,7 +126,7 @@ class Cancellation:
         guard = self._terms.guard
         if not guard.is_set or not count:
             return
-        total = None if guard.max_share is None else self._patient.count_tasks(self._job_id)
+        total = None if guard.max_share is None else self._ask(lambda: self._patient.count_tasks(self._job_id))
         if not (objection := guard.objection(count, total)):
             return
         if not self._terms.break_glass:
@@ -135,9 +137,11 @@ class Cancellation:
 
     def _published_of(self, keys: Iterable[str]) -> list[str]:
         """Those whose device has been told to upgrade and can still be called back. They count as looked at."""
-        # A key that was seen with several tasks stays ambiguous, whatever this search shows of them.
-        wanted = {key for key in keys if len(self._ledger.seen.get(key, ())) <= 1}
-        published = {task.device_key: (task,) for task in self._reader.published() if task.device_key in wanted}
+        wanted = set(keys)
+        published = {key: tasks for key, tasks in self._reader.published().items() if key in wanted}
+        for key in published.keys() & self._ledger.seen.keys():
+            if len(self._ledger.seen[key]) > 1:
+                del published[key]  # stays ambiguous, whatever this search shows of it
         self._ledger.note(published)
         return self._ledger.cancellable(sorted(published))
 
@@ -149,7 +153,8 @@ class Cancellation:
         while rest:
             wave, rest = rest[:width], rest[width:]
             if _needs_a_look(recent):
-                self._look(key for batch in wave for key in batch if key not in self._ledger.seen)
+                # What a first look showed, before anything was sent, is good for the first batch only.
+                self._note(key for batch in wave for key in batch if recent or key not in self._ledger.seen)
                 eligible = [self._ledger.cancellable(batch) for batch in wave]
                 recent.extend(len(part) < len(batch) for part, batch in zip(eligible, wave, strict=True))
                 self._bring_through(list(chunks([key for part in eligible for key in part], size)))
@@ -167,8 +172,8 @@ class Cancellation:
             elif batch.begun:
                 # Left behind by an interrupt: what it sent nobody knows.
                 self._ledger.sent.update(batch.keys)
-        self._ending.check()
         self._conclude(batches)
+        self._ending.check()
         return batches
 
     def _run_of(self, batch: Batch) -> Callable[[], Batch]:
@@ -192,26 +197,44 @@ class Cancellation:
             if batch.end or self._stuck >= STUCK:
                 raise EarlyEnd(batch.end or self._problem)
 
-    def _watch(self, keys: Sequence[str]) -> WriteWatch | None:
-        return self._terms.watch(keys, self._override) if self._terms.watch else None
+    def _watch(self, keys: Sequence[str]) -> WriteWatch:
+        return _InTime(self._ending, self._terms.watch(keys, self._override) if self._terms.watch else None)
 
     # Looking
 
-    def _look(self, keys: Iterable[str]) -> None:
-        self._ledger.note(self._reader.of_keys_surely(keys))
+    def _look(self, doing: str, keys: Collection[str]) -> None:
+        """Read keys as a step of its own, with progress."""
+        self._progress.begin(doing, len(keys))
+        self._note(keys, self._progress.add)
+
+    def _note(self, keys: Iterable[str], note: Callable[[int], None] = _nobody) -> None:
+        """Read keys and note what could be read.
+
+        Raises:
+            EnosError: Some could not be.
+            EarlyEnd: The time for it was over.
+        """
+        reading = self._reader.of_keys_surely(keys, note)
+        self._ledger.note(reading.tasks)
+        if isinstance(reading.failure, Unread):
+            self._problem = self._problem or str(reading.failure)
+        else:
+            reading.complete()
         self._ending.check()
+
+    def _ask(self, call: Callable[[], _T]) -> _T:
+        return ask(self._tools.workers, call, self._ending)
 
     def _read_back(self, keys: Collection[str]) -> None:
         """Read what was sent or never looked at, until nothing changes any more or the settle time is over."""
         if self._job_is_gone or self._ending.interrupted:
             return
-        if not self._ending.left:
+        if self._ending.left < _GRACE:
             self._keep_to(Ending(self._tools.clock, self._tools.stop, _GRACE))
         ledger = self._ledger
         wanted = [key for key in keys if key in ledger.sent or key not in ledger.seen]
-        self._progress.begin("reading back", len(wanted))
         try:
-            self._look(wanted)
+            self._look("reading back", wanted)
             self._wait_for_the_index()
             self._ask_for_the_job()
         except (EnosError, EarlyEnd) as error:
@@ -230,14 +253,14 @@ class Cancellation:
             self._ending.sleep(min(wait, left))
             self._progress.tick()
             wait = min(wait * 2, LONGEST_WAIT)
-            self._look(unsettled)
+            self._note(unsettled)
 
     def _ask_for_the_job(self) -> None:
-        """A task that was just cancelled cannot be missing, unless the job went away with all its tasks [U]."""
-        if all(self._ledger.seen[key] for key in self._ledger.accepted):
+        """Keys without a task are missing, unless the job went away meanwhile with all its tasks [U]."""
+        if all(self._ledger.seen.get(key, True) for key in self._keys):
             return
         try:
-            self._patient.get_job(self._job_id)
+            self._ask(lambda: self._patient.get_job(self._job_id))
         except JobNotFound as error:
             self._job_is_gone = True
             self._problem = f"the job was deleted meanwhile: {error}"
@@ -252,17 +275,32 @@ class Cancellation:
 
     def _finding(self, key: str) -> Finding | None:
         ledger = self._ledger
-        past = Past.ACCEPTED if key in ledger.accepted else self._past[key]
+        past = Past.ACCEPTED if key in ledger.accepted else past_of(self._before[key])
         tasks = ledger.seen.get(key)
         if tasks is None or (self._job_is_gone and not tasks):
-            return Finding(Category.PENDING, was_cancelled=past is not Past.NOTHING)
+            return remembering(Finding(Category.PENDING), past)
         if len(tasks) > 1 and key in ledger.accepted:
             # Sent without a look, as the job names one product [I]; the answer was for all of them.
-            return ambiguous(tasks)
+            return ambiguous(tasks, past)
         finding = classify(tasks, self._tools.markers, past)
-        if finding is None and key in ledger.told and key in ledger.sent:
-            return AFTER_PUSH
-        return finding
+        return AFTER_PUSH if finding is None and key in ledger.told else finding
+
+
+class _InTime:
+    """Sees to it that no cancelTask leaves after the end: until then there may be a token to get, or a lock."""
+
+    def __init__(self, ending: Ending, watch: WriteWatch | None) -> None:
+        self._ending = ending
+        self._watch = watch
+
+    def before(self) -> None:
+        self._ending.check()
+        if self._watch:
+            self._watch.before()
+
+    def after(self, outcome: str | EnosError) -> None:
+        if self._watch:
+            self._watch.after(outcome)
 
 
 def _needs_a_look(recent: Collection[bool]) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from enos_ota.enos import Task, TaskStatus
-from enos_ota.reconciler.outcome import UNKNOWN_TEXT, Category, Finding
+from enos_ota.enos import Job, Task, TaskStatus
+from enos_ota.enos import JobStatus as EnosJobStatus
+from enos_ota.reconciler.outcome import UNKNOWN_TEXT, Category, Finding, JobFacts, JobStatus
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -29,9 +31,19 @@ def past_of(finding: Finding | None) -> Past:
     """What a recorded key's finding (None: plainly cancelled) says about its past."""
     if finding is None or finding.category is Category.ESCAPED:
         return Past.CANCELLED
-    if finding.category is Category.CANCELLED:
-        return Past.ACCEPTED if finding == UNKNOWN_TEXT else Past.CANCELLED
-    return Past.CANCELLED if finding.was_cancelled else Past.NOTHING
+    if finding.was_accepted or finding == UNKNOWN_TEXT:
+        return Past.ACCEPTED
+    return Past.CANCELLED if finding.was_cancelled or finding.category is Category.CANCELLED else Past.NOTHING
+
+
+def remembering(finding: Finding, past: Past) -> Finding:
+    """A finding that may still change, with what is known from before."""
+    return replace(finding, was_cancelled=past is Past.CANCELLED, was_accepted=past is Past.ACCEPTED)
+
+
+def was_told(finding: Finding | None) -> bool:
+    """Whether a key's task was seen as published while it could be cancelled: its device had been told to upgrade."""
+    return finding is not None and finding.status == TaskStatus.PUBLISHED.value
 
 
 def fold(markers: Collection[str]) -> frozenset[str]:
@@ -55,9 +67,20 @@ def is_cancelled(task: Task, markers: frozenset[str]) -> bool:
     return task.status is TaskStatus.FAILED and task.desc.strip().casefold() in markers
 
 
-def ambiguous(tasks: Sequence[Task]) -> Finding:
+def facts_of(job: Job) -> JobFacts:
+    """What a set remembers of its job."""
+    return JobFacts(
+        # A status text that nobody knows is not taken for "stopped": EnOS itself will refuse what it does not allow.
+        status=JobStatus.STOPPED if job.status is EnosJobStatus.STOPPED else JobStatus.STARTED,
+        name=job.name,
+        firmware_version=job.firmware_version,
+        automatic_retry=job.automatic_retry,
+    )
+
+
+def ambiguous(tasks: Sequence[Task], past: Past) -> Finding:
     """The finding for a key with several tasks: the statuses they have between them."""
-    return Finding(Category.AMBIGUOUS, ",".join(sorted({task.raw_status for task in tasks})))
+    return remembering(Finding(Category.AMBIGUOUS, ",".join(sorted({task.raw_status for task in tasks}))), past)
 
 
 def classify(tasks: Sequence[Task], markers: frozenset[str], past: Past) -> Finding | None:
@@ -69,14 +92,14 @@ def classify(tasks: Sequence[Task], markers: frozenset[str], past: Past) -> Find
         past: What is known from before.
     """
     if not tasks:
-        return Finding(Category.MISSING)
+        return remembering(Finding(Category.MISSING), past)
     if all(is_cancelled(task, markers) for task in tasks):
         return None
     if len(tasks) > 1:
-        return ambiguous(tasks)
+        return ambiguous(tasks, past)
     (task,) = tasks
     if task.status in _CANCELLABLE:
-        return Finding(Category.PENDING, task.raw_status, was_cancelled=past is not Past.NOTHING)
+        return remembering(Finding(Category.PENDING, task.raw_status), past)
     if task.status is TaskStatus.FAILED and past is Past.ACCEPTED:
         return UNKNOWN_TEXT
     return Finding(Category.TOO_LATE if past is Past.NOTHING else Category.ESCAPED, task.raw_status)

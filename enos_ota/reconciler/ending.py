@@ -79,6 +79,11 @@ class Ending:
         return bool(self._stop.reason)
 
     @property
+    def is_over(self) -> bool:
+        """Nothing new may begin."""
+        return self.interrupted or self.left <= 0
+
+    @property
     def left(self) -> float:
         """Seconds until the deadline; not negative."""
         return max(0.0, self._ends - self._clock.monotonic())

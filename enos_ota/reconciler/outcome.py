@@ -38,13 +38,15 @@ class Finding:
         category: Where the key stands. `CANCELLED` here is a cancellation with a remark, see `status`.
         status: The task's status as EnOS spells it, empty when it was not read. For `CANCELLED`: `published` when the
             device had been told before the cancel, `failed` when the text of the failed task is not a known marker.
-        was_cancelled: Of a pending or held key: it had been recorded as cancelled before. Should it slip away now, it
-            has escaped, and is not just "too late".
+        was_cancelled: Of a key that may still change: it had been recorded as cancelled before. Should it slip away,
+            it has escaped, and is not just "too late".
+        was_accepted: EnOS answered a cancelTask for it with code 0, and nobody could read yet what came of it.
     """
 
     category: Category
     status: str = ""
     was_cancelled: bool = False
+    was_accepted: bool = False
 
 
 AFTER_PUSH: Final = Finding(Category.CANCELLED, "published")
@@ -139,7 +141,7 @@ def rest(record: Record, keys: Iterable[str], job: JobFacts) -> Record:
     open_keys = frozenset(keys) - record.keys
     return Record(
         keys=record.keys | open_keys,
-        findings={**record.findings, **dict.fromkeys(open_keys, Finding(Category.PENDING))},
+        findings={**dict.fromkeys(open_keys, Finding(Category.PENDING)), **record.findings},
         job=job,
         problem="",
     )

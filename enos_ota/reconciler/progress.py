@@ -17,6 +17,8 @@ EVERY: Final = 5.0
 """Seconds between two lines, at least."""
 MOST: Final = 60
 """Lines of one change."""
+_FAST: Final = 10.0
+"""Keys a second from which on nobody needs a decimal."""
 _GROWTH: Final = 0.2
 """Of the time gone by: the longer a change takes, the rarer its lines, so that they last for days."""
 
@@ -43,7 +45,8 @@ def next_line(elapsed: float) -> float:
 
 def line(step: Step, seconds: float, waits_for: str) -> str:
     """One line: done of total, keys a second over this step so far, and what it waits for."""
-    rate = f", {step.done / seconds:.0f} a second" if seconds > 0 and step.done else ""
+    speed = step.done / seconds if seconds > 0 else 0.0
+    rate = f", {speed:.{0 if speed >= _FAST else 1}f} a second" if speed else ""
     return f"{step.doing}: {step.done} of {step.total} keys{rate}" + (f"; waiting: {waits_for}" if waits_for else "")
 
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from enos_ota.enos import SYSTEM_CLOCK, ApiError, Clock, EnosClient, Job, JobNotFound
-from enos_ota.enos import JobStatus as EnosJobStatus
+from enos_ota.enos import SYSTEM_CLOCK, ApiError, Clock, EnosClient, JobNotFound
 from enos_ota.reconciler.cancellation import Cancellation
-from enos_ota.reconciler.classify import classify, fold, past_of
+from enos_ota.reconciler.classify import classify, facts_of, fold, past_of, was_told
 from enos_ota.reconciler.ending import EarlyEnd, Ending, Stop
 from enos_ota.reconciler.guard import expectation_objection
 from enos_ota.reconciler.outcome import AFTER_PUSH, Category, Finding, JobFacts, JobStatus, Record, rest, settle
 from enos_ota.reconciler.reading import Learned, TaskReader
 from enos_ota.reconciler.terms import Limits, Terms, Tools
-from enos_ota.reconciler.workers import InTurn, Workers
+from enos_ota.reconciler.workers import InTurn, Workers, ask
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from enos_ota.enos import Task
+    from enos_ota.enos import Job, Task
 
 _NO_TERMS: Final = Terms()
 DEFAULT_MARKERS: Final = ("Cancelled by user",)
@@ -103,23 +102,23 @@ class Reconciler:
         ending = Ending(self._tools.clock, self._tools.stop, self._tools.limits.deadline)
         facts = kept.job
         try:
-            ending.check()
-            job = self._client.waiting_by(ending.sleep).get_job(job_id)
-            facts = _facts(job)
+            job = self._get_job(job_id, ending)
+            facts = facts_of(job)
             if facts.status is JobStatus.STOPPED:
-                return _merged(kept, self._hold(self._read(job_id, todo, ending), kept), facts)
+                tasks = self._read(job_id, todo, ending)
+                return _merged(kept, self._hold(tasks, kept), facts)
         except JobNotFound as error:
             return _without_job(kept, todo, error)
         except (ApiError, EarlyEnd) as error:
             return _undone(kept, todo, str(error), facts)
+        todo |= kept.of(Category.HELD).keys()
         if objection := expectation_objection(terms.expect_firmware_version, facts.firmware_version):
             return _undone(kept, todo, f"{objection}; nothing was sent", facts)
-        todo |= kept.of(Category.HELD).keys()
         findings, problem = Cancellation(
             self._client,
             job_id,
             todo,
-            past={key: past_of(kept.findings.get(key, _NEW)) for key in todo},
+            before={key: kept.findings.get(key, _NEW) for key in todo},
             tools=self._tools,
             terms=terms,
             ending=ending,
@@ -148,34 +147,47 @@ class Reconciler:
             EarlyEnd: The run was interrupted.
         """
         ending = Ending(self._tools.clock, self._tools.stop)
-        ending.check()
         try:
-            job = self._client.waiting_by(ending.sleep).get_job(job_id)
+            facts = facts_of(self._get_job(job_id, ending))
+            if facts.status is JobStatus.STOPPED:
+                return replace(previous, job=facts)
+            tasks = self._read(job_id, previous.known_keys(), ending)
         except JobNotFound:
             if previous.job.status is JobStatus.UNKNOWN:
                 return previous
             return rest(previous, previous.known_keys(), replace(previous.job, status=JobStatus.DELETED))
-        facts = _facts(job)
-        if facts.status is JobStatus.STOPPED:
-            return replace(previous, job=facts)
         findings: dict[str, Finding | None] = {}
-        for key, rows in self._read(job_id, previous.known_keys(), ending).items():
+        for key, rows in tasks.items():
             before = previous.findings.get(key)
             now = classify(rows, self._tools.markers, past_of(before))
-            findings[key] = before if now is None and before == AFTER_PUSH else now
+            findings[key] = AFTER_PUSH if now is None and was_told(before) else now
         record = settle(findings, facts, previous.problem)
         return record if record.of(Category.PENDING) else replace(record, problem="")
 
-    def _read(self, job_id: str, keys: Collection[str], ending: Ending) -> dict[str, tuple[Task, ...]]:
+    def _get_job(self, job_id: str, ending: Ending) -> Job:
+        ending.check()
+        client = self._client.waiting_by(ending.sleep)
+        return ask(self._tools.workers, lambda: client.get_job(job_id), ending)
+
+    def _read(self, job_id: str, keys: Collection[str], ending: Ending) -> Mapping[str, Sequence[Task]]:
+        """The tasks of all these keys.
+
+        Raises:
+            JobNotFound: The job, and with it its tasks, went away meanwhile.
+        """
         reader = TaskReader(
             self._client.waiting_by(ending.sleep),
             job_id,
             learned=self._tools.learned,
             workers=self._tools.workers,
-            carry_on=lambda: not ending.interrupted,
+            ending=ending,
         )
-        tasks = reader.of_keys_surely(keys)
+        reading = reader.of_keys_surely(keys)
         ending.check()
+        tasks = reading.complete()
+        if not all(tasks.values()):
+            # Keys without a task, or a job that was just deleted with all its tasks [U].
+            self._get_job(job_id, ending)
         return tasks
 
 
@@ -189,21 +201,19 @@ def _without_job(kept: Record, todo: Collection[str], error: JobNotFound) -> Rec
 
 
 def _undone(kept: Record, todo: Collection[str], problem: str, job: JobFacts | None = None) -> Record:
-    return _merged(kept, {key: kept.findings.get(key, _NEW) for key in todo}, job or kept.job, problem)
+    job = job or kept.job
+    findings = {key: kept.findings.get(key, _NEW) for key in todo}
+    if job.status is JobStatus.STARTED:
+        # What was held while the job was stopped is just not done now.
+        findings = {
+            key: replace(each, category=Category.PENDING) if each.category is Category.HELD else each
+            for key, each in findings.items()
+        }
+    return _merged(kept, findings, job, problem)
 
 
-def _merged(kept: Record, findings: dict[str, Finding | None], job: JobFacts, problem: str = "") -> Record:
+def _merged(kept: Record, findings: Mapping[str, Finding | None], job: JobFacts, problem: str = "") -> Record:
     """The record of the keys worked on just now, beside those that were settled before."""
     now = settle(findings, job, problem)
     others = kept.without(findings.keys())
     return replace(now, keys=now.keys | others.keys, findings={**others.findings, **now.findings})
-
-
-def _facts(job: Job) -> JobFacts:
-    return JobFacts(
-        # A status text that nobody knows is not taken for "stopped": EnOS itself will refuse what it does not allow.
-        status=JobStatus.STOPPED if job.status is EnosJobStatus.STOPPED else JobStatus.STARTED,
-        name=job.name,
-        firmware_version=job.firmware_version,
-        automatic_retry=job.automatic_retry,
-    )

@@ -6,17 +6,16 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from enos_ota.enos import JobStatus as EnosJobStatus
 from enos_ota.enos import TaskStatus
-from enos_ota.reconciler.classify import Past, classify, fold
+from enos_ota.reconciler.classify import Past, classify, facts_of, fold
 from enos_ota.reconciler.forecast import Forecast
-from enos_ota.reconciler.outcome import Category, JobFacts, JobStatus
+from enos_ota.reconciler.outcome import Category, JobStatus
 from enos_ota.reconciler.reading import TaskReader
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from enos_ota.enos import EnosClient, Job
+    from enos_ota.enos import EnosClient
     from enos_ota.reconciler.workers import Workers
 
 MAX_KEYS: Final = 20_000
@@ -55,7 +54,7 @@ def survey(
     if len(added) > max_keys:
         return _by_status(client, job_id, forecast)
     waiting = client.count_tasks(job_id, statuses=_WAITING)
-    tasks = TaskReader(client, job_id, workers=workers).of_keys_surely(added)
+    tasks = TaskReader(client, job_id, workers=workers).of_keys_surely(added).complete()
     known = fold(markers)
     published = cancelled = 0
     others: dict[Category, dict[str, str]] = defaultdict(dict)
@@ -78,17 +77,6 @@ def survey(
         cancelled=cancelled,
         others={category: others[category] for category in Category if category in others},
         waiting=waiting,
-    )
-
-
-def facts_of(job: Job) -> JobFacts:
-    """What a set remembers of its job."""
-    return JobFacts(
-        # A status text that nobody knows is not taken for "stopped": EnOS itself will refuse what it does not allow.
-        status=JobStatus.STOPPED if job.status is EnosJobStatus.STOPPED else JobStatus.STARTED,
-        name=job.name,
-        firmware_version=job.firmware_version,
-        automatic_retry=job.automatic_retry,
     )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from enos_ota.reconciler.ending import Ending
 
 T = TypeVar("T")
 
@@ -15,6 +18,8 @@ _TICK: Final = 0.1
 """Seconds between two looks at whether the run was interrupted."""
 PATIENCE: Final = 3.0
 """Seconds that an interrupted run waits for requests in flight; what a run did must be saved within 5 [design 5]."""
+_AHEAD: Final = 2
+"""Calls handed in for each that can run: as many wait as run, so that no worker ever has to."""
 
 
 class Workers(Protocol):
@@ -41,6 +46,18 @@ class Workers(Protocol):
         ...
 
 
+def ask(workers: Workers, call: Callable[[], T], ending: Ending) -> T:
+    """Run one call; it is left behind if the run is interrupted meanwhile.
+
+    Raises:
+        EarlyEnd: That is so, or the deadline is over.
+        Exception: What the call raised.
+    """
+    (answer,) = workers.run([call], lambda: not ending.interrupted)
+    ending.check()
+    return cast("T", answer)
+
+
 class InTurn:
     """One call after the other, in the caller's thread."""
 
@@ -60,26 +77,29 @@ class Pool:
 
     def run(self, calls: Sequence[Callable[[], T]], carry_on: Callable[[], bool]) -> list[T | None]:
         """See `Workers.run`."""
-        futures = [self._executor.submit(call) for call in calls]
-        pending = set(futures)
+        results: list[T | None] = [None] * len(calls)
+        waiting = deque(enumerate(calls))
+        under_way: dict[Future[T], int] = {}
+        failures: dict[int, BaseException] = {}
         gives_up: float | None = None
-        try:
-            while pending:
-                done, pending = wait(pending, _TICK, FIRST_EXCEPTION)
-                if any(not one.cancelled() and one.exception() for one in done):
-                    _cancel(pending)
-                    wait(pending, PATIENCE)
-                    break
-                if not carry_on() and gives_up is None:
-                    gives_up = time.monotonic() + PATIENCE
-                    _cancel(pending)
-                if gives_up is not None and time.monotonic() > gives_up:
-                    break
-        finally:
-            _cancel(pending)
-        return [one.result() if one.done() and not one.cancelled() else None for one in futures]
-
-
-def _cancel(futures: set[Future[T]]) -> None:
-    for future in futures:
-        future.cancel()
+        while True:
+            goes_on = carry_on() and not failures
+            # Some calls at a time, so that those of another caller need not wait for all of ours.
+            while goes_on and waiting and len(under_way) < _AHEAD * self.size:
+                position, call = waiting.popleft()
+                under_way[self._executor.submit(call)] = position
+            if not goes_on:
+                gives_up = gives_up or time.monotonic() + PATIENCE
+                waiting.clear()
+                under_way = {future: at for future, at in under_way.items() if not future.cancel()}
+            if not under_way or (gives_up and time.monotonic() > gives_up):
+                break
+            for future in wait(under_way, _TICK, FIRST_COMPLETED).done:
+                position = under_way.pop(future)
+                if error := future.exception():
+                    failures[position] = error
+                else:
+                    results[position] = future.result()
+        if failures:
+            raise failures[min(failures)]
+        return results

@@ -60,7 +60,7 @@ def inputs(simulator: RunningSimulator, *keys: str, **others: Any) -> dict[str, 
 
 def arrived(simulator: RunningSimulator, operation: str, count: int) -> None:
     """Wait until so many requests of an operation arrived."""
-    ends = time.monotonic() + 30
+    ends = time.monotonic() + 60
     while simulator.counters().get(operation, 0) < count:
         assert time.monotonic() < ends, "they never came"
         time.sleep(0.01)
@@ -86,7 +86,7 @@ def test_an_interrupt_ends_every_change_however_many_there_are_and_each_is_recor
         "what was sent could not be read back: the run was interrupted, so nothing more was sent",
     }
     assert [each["exceptions"] for each in outputs] == [
-        f"dk-{number:02}\tpending\tinit, was cancelled\n" for number in range(1, 7)
+        f"dk-{number:02}\tpending\tinit, cancel accepted\n" for number in range(1, 7)
     ]
 
 
@@ -94,7 +94,7 @@ def test_an_interrupt_does_not_wait_for_a_request_that_hangs(simulator: RunningS
     simulator.fault("latency", "cancelTask", seconds=600)
     with Servicer(config(simulator)) as provider:
         wait = provider.create_later(inputs(simulator, "dk-01"))
-        arrived(simulator, "searchTask", 1)
+        arrived(simulator, "cancelTask", 1)
         provider.cancel()
         outputs = wait()
         assert outputs["exceptions"] == "dk-01\tpending\tinit\n"
@@ -195,7 +195,7 @@ def test_a_process_that_dies_right_after_a_request_leaves_its_first_line(
     simulator.fault("latency", "cancelTask", seconds=600)
     with Servicer(config(simulator, auditLog=str(path))) as provider:
         provider.create_later(inputs(simulator, "dk-01"))
-        ends = time.monotonic() + 30
+        ends = time.monotonic() + 60
         while not (path.exists() and path.read_text()):
             assert time.monotonic() < ends
             time.sleep(0.01)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enos_ota.enos import AnswerLost, EnosClient, InvalidArgument, ServerError
+from enos_ota.enos import AnswerLost, EnosClient, InvalidArgument, Page, ServerError
 from enos_ota.liveness import EngineGone
 from enos_ota.reconciler import Category, Finding, JobFacts, JobStatus, Limits, Record
 from enos_ota.reconciler.outcome import AFTER_PUSH, UNKNOWN_TEXT
@@ -184,7 +184,7 @@ def test_a_search_that_lags_behind_is_waited_for() -> None:
 def test_a_search_that_lags_behind_for_longer_than_the_settle_time_leaves_the_keys_pending() -> None:
     with world(index_delay=60) as here:
         record = here.apply("dk-01")
-        assert record.findings == {"dk-01": Finding(Category.PENDING, "init", was_cancelled=True)}
+        assert record.findings == {"dk-01": Finding(Category.PENDING, "init", was_accepted=True)}
         assert record.keys == frozenset()
 
 
@@ -313,9 +313,9 @@ class _MissesRows(EnosClient):
 
     searches = 0
 
-    def search_tasks(self, *args: Any, **kwargs: Any) -> Any:
-        self.searches += 1
-        return iter(()) if self.searches == 1 else super().search_tasks(*args, **kwargs)
+    def search_tasks_page(self, *args: Any, **kwargs: Any) -> Any:
+        type(self).searches += 1
+        return Page((), 1, 200, 0) if self.searches == 1 else super().search_tasks_page(*args, **kwargs)
 
 
 def test_a_row_that_a_first_search_missed_is_found_before_it_is_called_missing() -> None:
@@ -429,17 +429,17 @@ def test_a_job_deleted_before_the_read_back_is_not_taken_for_missing_tasks() -> 
 class _CannotReadBack(_Remembers):
     """Searches fail once something was sent."""
 
-    def search_tasks(self, *args: Any, **kwargs: Any) -> Any:
+    def search_tasks_page(self, *args: Any, **kwargs: Any) -> Any:
         if self.cancels:
             raise AnswerLost("searchTask: closed", operation="searchTask")
-        return super().search_tasks(*args, **kwargs)
+        return super().search_tasks_page(*args, **kwargs)
 
 
 def test_what_cannot_be_read_back_is_pending_and_looked_up_the_next_time() -> None:
     with world(client_class=_CannotReadBack) as here:
         record = here.apply("dk-01")
         assert record.problem == "what was sent could not be read back: searchTask: closed"
-        assert record.findings == {"dk-01": Finding(Category.PENDING, "init", was_cancelled=True)}
+        assert record.findings == {"dk-01": Finding(Category.PENDING, "init", was_accepted=True)}
         here.client.cancels.clear()  # type: ignore[attr-defined]  # the network is back
         assert here.refresh(record).keys == {"dk-01"}
         assert here.writes() == [["dk-01"]]

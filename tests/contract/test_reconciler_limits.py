@@ -253,7 +253,7 @@ def test_a_limit_on_the_rows_of_a_page_is_found_by_halving_and_kept() -> None:
 
 
 class _RefusesSearches(EnosClient):
-    def search_tasks(self, job_id: str, *, page_size: int = 200, **_: Any) -> Any:
+    def search_tasks_page(self, job_id: str, *, page_size: int = 200, **_: Any) -> Any:
         raise InvalidArgument(f"99400 in {job_id}, pageSize {page_size}", code=99400, operation="searchTask")
 
 

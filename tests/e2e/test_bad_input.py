@@ -36,10 +36,7 @@ def line_of(stack: Stack, text: str) -> int:
     ("key", "told"),
     [
         ("onToolate", 'set "pumps": onToolate is no key of a set; did you mean onTooLate?'),
-        (
-            "guard",
-            'set "pumps": guard is not enforced by this version, so it is refused rather than ignored; remove it',
-        ),
+        ("guard", 'set "pumps": guard must be a mapping of keys and values'),
     ],
 )
 def test_an_unknown_key_of_a_set(stack: Stack, simulator: RunningSimulator, key: str, told: str) -> None:

@@ -114,7 +114,7 @@ def test_bad_arguments_are_one_error(own: Stack, simulator: RunningSimulator) ->
     program(
         own,
         """
-        CancelledTaskSet("pumps", config.require("jobId"), [], on_missing="ignore", expires="soon", max_devices=5)
+        CancelledTaskSet("pumps", config.require("jobId"), [], on_missing="ignore", expires="soon", max_devices=-5)
         """,
     )
     ended = own.up(code=1)
@@ -123,7 +123,7 @@ def test_bad_arguments_are_one_error(own: Stack, simulator: RunningSimulator) ->
         "no device keys",
         "on_missing must be 'report' or 'fail', not 'ignore'",
         "expires must be a day such as 2027-03-31, not 'soon'",
-        "max_devices is not enforced by this version",
+        "max_devices must be a whole number from 0 on, not -5",
     ):
         assert told.count(part) == 1
     assert len(told.splitlines()) == 1

@@ -53,6 +53,7 @@ class Servicer(AbstractContextManager["Servicer", None]):
     ) -> None:
         self._config = config
         self._environ = environ or {}
+        self._later: list[Any] = []
         self._python = python
 
     def __enter__(self) -> Self:
@@ -103,6 +104,7 @@ class Servicer(AbstractContextManager["Servicer", None]):
     def create_later(self, inputs: Mapping[str, Any], *, urn: str = "") -> Callable[[], dict[str, Any]]:
         """Begin a create, and give what waits for its outputs."""
         later = self._stub.Create.future(provider_pb2.CreateRequest(properties=_bag(inputs), urn=urn))
+        self._later.append(later)  # a call that nobody holds is cancelled
         return lambda: _plain(later.result(timeout=60).properties)
 
     def cancel(self) -> None:

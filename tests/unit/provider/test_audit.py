@@ -103,6 +103,13 @@ def test_lines_of_another_run_are_kept(tmp_path: Path) -> None:
     assert len(lines(tmp_path / "log")) == 2
 
 
+def test_half_a_line_from_when_the_disk_was_full_spoils_no_other(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text('{"event": "bef')
+    log_at(tmp_path / "log").watch("cancelTask", SUBJECT, ["a"]).before()
+    half, whole = (tmp_path / "log").read_text(encoding="utf-8").splitlines()
+    assert (half, json.loads(whole)["event"]) == ('{"event": "bef', "before")
+
+
 def test_a_log_that_cannot_be_written_keeps_the_request_from_being_sent(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(AuditError, match=r"cannot be written .* nothing more is sent: make it writable, or correct"):

@@ -60,8 +60,17 @@ def test_a_success_after_an_accepted_cancel_has_escaped() -> None:
     assert classify([task("succeeded")], MARKERS, Past.ACCEPTED) == Finding(Category.ESCAPED, "succeeded")
 
 
-def test_a_key_without_a_task_is_missing() -> None:
-    assert classify([], MARKERS, Past.CANCELLED) == Finding(Category.MISSING)
+@pytest.mark.parametrize(
+    ("past", "finding"),
+    [
+        (Past.NOTHING, Finding(Category.MISSING)),
+        (Past.CANCELLED, Finding(Category.MISSING, was_cancelled=True)),
+        (Past.ACCEPTED, Finding(Category.MISSING, was_accepted=True)),
+    ],
+)
+def test_a_key_without_a_task_is_missing_and_its_past_is_not_forgotten(past: Past, finding: Finding) -> None:
+    assert classify([], MARKERS, past) == finding
+    assert past_of(finding) is past
 
 
 def test_a_key_with_tasks_of_several_products_is_ambiguous_and_not_to_be_sent() -> None:

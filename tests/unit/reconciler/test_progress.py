@@ -52,7 +52,7 @@ def test_lines_last_for_the_longest_deadline() -> None:
         (Step("cancelling", 0, 500), 2.0, "", "cancelling: 0 of 500 keys"),
         (Step("cancelling", 400, 500), 4.0, "", "cancelling: 400 of 500 keys, 100 a second"),
         (Step("reading", 1, 2), 0.0, "", "reading: 1 of 2 keys"),
-        (Step("reading back", 1, 2), 1.0, "EnOS", "reading back: 1 of 2 keys, 1 a second; waiting: EnOS"),
+        (Step("reading back", 1, 2), 1.0, "EnOS", "reading back: 1 of 2 keys, 1.0 a second; waiting: EnOS"),
     ],
 )
 def test_a_line_tells_done_of_total_the_rate_and_what_it_waits_for(
@@ -73,4 +73,4 @@ def test_a_line_counts_from_where_its_step_began() -> None:
     clock.advance(2)
     progress.add(4)
     progress.tick()
-    assert lines == ["reading back: 4 of 10 keys, 2 a second; waiting: the searches"]
+    assert lines == ["reading back: 4 of 10 keys, 2.0 a second; waiting: the searches"]
