@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 EXAMPLES = int(os.environ.get("STATEFUL_EXAMPLES", "0"))
 SEED = os.environ.get("STATEFUL_SEED")
 
-NAMES = st.sampled_from(["one", "two", "three"])
+NAMES = st.sampled_from(["one", "one", "one", "two", "three"])
 JOBS = st.sampled_from([PUMPS, PUMPS, FANS])
 ANY_KEYS = st.sets(st.sampled_from(sorted({*KEYS[PUMPS], *KEYS[FANS]})), min_size=1)
 TASKS = st.sampled_from([(job_id, key) for job_id in (PUMPS, FANS) for key in KEYS[job_id]])

@@ -17,17 +17,11 @@ if TYPE_CHECKING:
     from tests.stateful.world import World
 
 
-forgets_that_it_was_cancelled = pytest.mark.xfail(
-    reason="a key that was pending and had been cancelled before loses that when its set expires or its job is gone"
-)
-
-
 @pytest.fixture
 def stack(world: World, processes: Processes, tmp_path: Path) -> Stack:
     return Stack(world, processes, tmp_path / "audit.jsonl")
 
 
-@forgets_that_it_was_cancelled
 def test_a_key_that_was_cancelled_has_escaped_even_if_it_goes_on_while_its_set_is_expired(
     world: World, stack: Stack
 ) -> None:
@@ -43,7 +37,6 @@ def test_a_key_that_was_cancelled_has_escaped_even_if_it_goes_on_while_its_set_i
     settle(stack)
 
 
-@forgets_that_it_was_cancelled
 def test_a_key_that_was_cancelled_has_escaped_even_if_it_goes_on_while_its_job_is_out_of_sight(
     world: World, stack: Stack
 ) -> None:
