@@ -88,6 +88,30 @@ def test_once_interrupted_no_further_call_begins_and_the_one_under_way_may_end(w
         assert results[1:] == [None] * 50
 
 
+def test_a_long_run_does_not_keep_a_short_one_waiting() -> None:
+    pool = Pool(1)
+    gate = threading.Event()
+    begun: list[str] = []
+
+    def call(name: str) -> Callable[[], None]:
+        def run() -> None:
+            gate.wait()
+            begun.append(name)
+
+        return run
+
+    long = threading.Thread(target=pool.run, args=([call("long")] * 20, always))
+    short = threading.Thread(target=pool.run, args=([call("short")], always))
+    for thread, queued in ((long, 1), (short, 2)):
+        thread.start()
+        while pool._executor._work_queue.qsize() < queued:
+            pass
+    gate.set()
+    short.join()
+    long.join()
+    assert begun.index("short") == 2, "after the one under way and the one that was handed in before"
+
+
 def test_an_interrupted_run_does_not_wait_for_a_call_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("enos_ota.reconciler.workers.PATIENCE", 0.05)
     released = threading.Event()
