@@ -122,6 +122,8 @@ def test_an_interrupt_ends_six_sets_at_once_and_saves_each(stack: Stack, simulat
     assert {name: recorded(stack, name) for name in names} == {
         name: {key: "pending init, was cancelled"} for name, key in names.items()
     }
+    for name in names:
+        assert "the run was interrupted, so nothing more was sent" in stack.resource(name)["problem"]
 
     simulator.switch(index_delay=0)
     stack.up()
