@@ -12,14 +12,14 @@ from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from benchmarks import fleets, memory, replay
-from benchmarks.figures import Figure, Goal, at_most, in_turns, number, typical_difference, typical_ratio
+from benchmarks.figures import Figure, Goal, Pair, at_most, in_turns, number, typical_difference, typical_ratio
 from benchmarks.projects import Project, workshop
 from tests.support.simulator import RunningSimulator, simulator_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from benchmarks.figures import Pair
+    from benchmarks.effort import Effort
     from tests.support.engine import Result
 
 UP_GOAL: Final = 1.3
@@ -36,8 +36,8 @@ def measure(count: int, rounds: int) -> Iterator[Figure]:
         with workshop(simulator) as projects:
             bench = _Bench(count, simulator, recording, projects.ours(keys), projects.stub(keys), rounds)
             yield from bench.memory()
-            yield bench.up()
-            yield bench.refresh()
+            yield from bench.up()
+            yield from bench.refresh()
             # One key goes, one comes: what a list would take for a change of all.
             changed = [*keys[1:], *fleets.keys(1, first=count + 1)]
             yield from bench.preview(changed)
@@ -72,29 +72,34 @@ class _Bench:
                 of_ours.peak / of_stub.peak,
             )
 
-    def up(self) -> Figure:
+    def up(self) -> Iterator[Figure]:
         """From nothing, against stub and bare loop."""
 
-        def ours() -> float:
+        def ours() -> Effort:
             self.simulator.reset()
             self.ours.put_back()
             return self.ours.up()
 
-        pairs, parts = self._against_both(ours, self._stub_up, self.recording.change)
-        ratio = typical_ratio(pairs)
-        goal = at_most(UP_GOAL, ratio, "ratio {}") if self.count >= UP_GOAL_KEYS else None
-        return Figure(f"up of {self.name} keys", _seconds(pairs), parts, ratio, goal)
+        def stub() -> Effort:
+            self.simulator.reset()
+            self.stub.put_back()
+            return self.stub.up()
 
-    def refresh(self) -> Figure:
+        limit = UP_GOAL if self.count >= UP_GOAL_KEYS else None
+        yield from self._against_both(f"up of {self.name} keys", ours, stub, self.recording.change, limit)
+
+    def refresh(self) -> Iterator[Figure]:
         """Of a set that is as recorded, against stub and bare loop."""
 
-        def timed(project: Project) -> float:
+        def timed(project: Project) -> Effort:
             return project.timed("refresh", "--yes", "--skip-preview", "--run-program=false")[0]
 
-        pairs, parts = self._against_both(
-            partial(timed, self.ours), partial(timed, self.stub), self.recording.refresh, anew=False
+        yield from self._against_both(
+            f"refresh of {self.name} keys",
+            partial(timed, self.ours),
+            partial(timed, self.stub),
+            self.recording.refresh,
         )
-        return Figure(f"refresh of {self.name} keys", _seconds(pairs), parts, typical_ratio(pairs))
 
     def preview(self, changed: Sequence[str]) -> Iterator[Figure]:
         """Of a change by one key, with the refresh that a preview begins with, and without."""
@@ -103,10 +108,10 @@ class _Bench:
         results: list[Result] = []
 
         def timed(project: Project, *more: str) -> float:
-            seconds, result = project.timed("preview", "--diff", *more)
+            took, result = project.timed("preview", "--diff", *more)
             if project is self.ours:
                 results.append(result)
-            return seconds
+            return took.wall
 
         for how, more in (("", ()), (", --refresh=false", ("--refresh=false",))):
             pairs = in_turns(self.rounds, partial(timed, self.ours, *more), partial(timed, self.stub, *more))
@@ -122,28 +127,46 @@ class _Bench:
 
     def _against_both(
         self,
-        ours: Callable[[], float],
-        stub: Callable[[], float],
+        what: str,
+        ours: Callable[[], Effort],
+        stub: Callable[[], Effort],
         sent: Sequence[replay.Sent],
-        *,
-        anew: bool = True,
-    ) -> tuple[list[Pair], str]:
-        stubs: list[float] = []
-        loops: list[float] = []
+        limit: float | None = None,
+    ) -> Iterator[Figure]:
+        efforts: list[Effort] = []
+        stubs: list[Effort] = []
+        loops: list[Effort] = []
 
-        def theirs() -> float:
-            if anew:
-                self.simulator.reset()
+        def ours_noted() -> float:
+            efforts.append(ours())
+            return efforts[-1].wall
+
+        def theirs_noted() -> float:
             stubs.append(stub())
             loops.append(replay.replay(self.simulator, sent))
-            return stubs[-1] + loops[-1]
+            return (stubs[-1] + loops[-1]).wall
 
-        pairs = in_turns(self.rounds, ours, theirs)
-        return pairs, f"stub {median(stubs):.1f} s + bare loop of {len(sent)} requests {median(loops):.1f} s"
-
-    def _stub_up(self) -> float:
-        self.stub.put_back()
-        return self.stub.up()
+        pairs = in_turns(self.rounds, ours_noted, theirs_noted)
+        ratio = typical_ratio(pairs)
+        yield Figure(
+            what,
+            _seconds(pairs),
+            f"stub {median(one.wall for one in stubs):.1f} s + "
+            f"bare loop of {len(sent)} requests {median(one.wall for one in loops):.1f} s",
+            ratio,
+            None if limit is None else at_most(limit, ratio, "ratio {}"),
+        )
+        used = [
+            Pair(one.processors, (other + loop).processors)
+            for one, other, loop in zip(efforts, stubs, loops, strict=True)
+        ]
+        yield Figure(
+            f"{what}: processor time, simulator's included",
+            _seconds(used),
+            f"stub {median(one.processors for one in stubs):.1f} s + "
+            f"bare loop {median(one.processors for one in loops):.1f} s",
+            typical_ratio(used),
+        )
 
     def _cancelled_all(self) -> None:
         counted = self.ours.stack.resource()["cancelledCount"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from benchmarks.effort import measured
 from benchmarks.stub import KEY_FILE
 from tests.support.engine import obtain
 from tests.support.simulator import JOB
@@ -18,6 +18,7 @@ from tests.support.stack import Sealed, Stack, make_stack, seal
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from benchmarks.effort import Effort
     from tests.support.engine import PulumiEngine, Result
     from tests.support.simulator import RunningSimulator
 
@@ -30,6 +31,8 @@ class Project:
     """A project with a stack."""
 
     stack: Stack
+    server: int | None
+    """Process id of its simulator."""
 
     def declare(self, keys: Sequence[str]) -> None:
         """Make these its keys."""
@@ -37,14 +40,14 @@ class Project:
         file.parent.mkdir(exist_ok=True)
         file.write_text("".join(f"{key}\n" for key in keys), encoding="utf-8")
 
-    def timed(self, *args: str) -> tuple[float, Result]:
-        """Run `pulumi ARGS`: how many seconds it took, and what it printed."""
-        started = time.perf_counter()
-        result = self.stack.run(*args)
-        return time.perf_counter() - started, result
+    def timed(self, *args: str) -> tuple[Effort, Result]:
+        """Run `pulumi ARGS`: what it took, and what it printed."""
+        results: list[Result] = []
+        took = measured(lambda: results.append(self.stack.run(*args)), self.server)
+        return took, results[0]
 
-    def up(self) -> float:
-        """Seconds of an `up` without the preview before it."""
+    def up(self) -> Effort:
+        """What an `up` takes without the preview before it."""
         return self.timed("up", "--yes", "--skip-preview")[0]
 
     def remember(self) -> None:
@@ -99,7 +102,7 @@ class Workshop:
         stack = make_stack(self.engine, folder, self.simulator, self.sealed)
         if program:
             (stack.project / "__main__.py").write_text(program, encoding="utf-8")
-        project = Project(stack)
+        project = Project(stack, self.simulator.pid)
         project.remember()
         return project
 

@@ -7,7 +7,6 @@ as many threads, each with a session of its own, and nothing is done with the an
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
+from benchmarks.effort import measured
 from enos_ota.enos import SYSTEM_CLOCK, Credentials, EnosClient
 from enos_ota.enos.auth import Timestamps, encryption, sign
 from enos_ota.reconciler import Pool, Reconciler, Record, plan
@@ -25,6 +25,7 @@ from tests.support.simulator import JOB
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
+    from benchmarks.effort import Effort
     from tests.support.simulator import RunningSimulator
 
 CONCURRENCY: Final = 8
@@ -89,15 +90,14 @@ def check_same(simulator: RunningSimulator, sent: Sequence[Sent], what: str) -> 
         raise NotTheSameError(f"{what} made other requests than the bare loop: {counted}, {dict(recorded)}")
 
 
-def replay(simulator: RunningSimulator, sent: Sequence[Sent], threads: int = CONCURRENCY) -> float:
-    """Seconds that these requests take.
+def replay(simulator: RunningSimulator, sent: Sequence[Sent], threads: int = CONCURRENCY) -> Effort:
+    """What it takes to send these requests and read the answers.
 
     Raises:
         NotTheSameError: One of them was not answered as it was before.
     """
-    started = time.perf_counter()
-    answers = _Loop(simulator, sent).run(threads)
-    took = time.perf_counter() - started
+    answers: list[requests.Response] = []
+    took = measured(lambda: answers.extend(_Loop(simulator, sent).run(threads)), simulator.pid)
     refused = [answer for answer in answers if not answer.ok or answer.json()["code"] != 0]
     if refused or len(answers) != len(sent):
         raise NotTheSameError(f"{len(refused)} of {len(sent)} requests of the bare loop were refused")

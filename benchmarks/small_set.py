@@ -30,7 +30,7 @@ def measure(rounds: int) -> Iterator[Figure]:
         def from_nothing(project: Project) -> float:
             simulator.reset()
             project.put_back()
-            return project.up()
+            return project.up().wall
 
         for what, other in (("an empty program", projects.empty()), ("one resource of a stub", projects.stub(keys))):
             from_nothing(ours)
