@@ -68,8 +68,8 @@ def test_ctrl_c_ends_a_change_that_waits_for_searches_records_what_was_sent_and_
     assert ended.code != 0
     assert "error: update canceled" in ended.output
     assert recorded(stack) == {
-        "dk-01": "pending init, was cancelled",
-        "dk-02": "pending init, was cancelled",
+        "dk-01": "pending init, cancel accepted",
+        "dk-02": "pending init, cancel accepted",
         "dk-08": "too late upgrading",
     }
     assert "the run was interrupted, so nothing more was sent" in stack.resource()["problem"]
@@ -120,7 +120,7 @@ def test_an_interrupt_ends_six_sets_at_once_and_saves_each(stack: Stack, simulat
         assert run.left_over() == []
     assert sorted(stack.resources()) == sorted(names)
     assert {name: recorded(stack, name) for name in names} == {
-        name: {key: "pending init, was cancelled"} for name, key in names.items()
+        name: {key: "pending init, cancel accepted"} for name, key in names.items()
     }
     for name in names:
         assert "the run was interrupted, so nothing more was sent" in stack.resource(name)["problem"]
