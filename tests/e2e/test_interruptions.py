@@ -105,6 +105,7 @@ def test_a_ci_system_that_gives_up_does_not_wait_for_a_request_that_hangs_and_th
     stack.up()
     assert sent(simulator)[2:] == [["dk-02"], ["dk-03"]]
     assert stack.resource()["cancelledCount"] == 4
+    assert recorded(stack) == {"dk-07": "cancelled published"}, "that it had been told is not forgotten"
     stack.stands()
 
 
