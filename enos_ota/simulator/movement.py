@@ -8,11 +8,14 @@ In a fleet file and over the control API a mapping, or on and off; on the comman
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from enos_ota.simulator.settings import Seconds, from_words, problems_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class MovementError(ValueError):
