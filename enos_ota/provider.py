@@ -38,6 +38,7 @@ from enos_ota.enos import (
     TransportError,
 )
 from enos_ota.reconciler import (
+    Category,
     EarlyEnd,
     Limits,
     Pool,
@@ -149,9 +150,19 @@ class CancelledTaskSetProvider(ResourceProvider):
             return change.kept  # needs neither network nor credentials
         try:
             reconciler = self._session.reconciler_for(declared)
-            return reconciler.apply(declared.job_id, change, self._session.terms_of(declared, servicer.stack_of_call()))
+            terms = self._session.terms_of(declared, servicer.stack_of_call())
+            record = reconciler.apply(declared.job_id, change, terms)
         except (EnosError, SettingsError) as error:
             _fail(f"{rules.subject}: nothing was sent", error)
+        if self._session.was_interrupted and record.problem:
+            # The engine ends the program, so that nobody else says it.
+            pending = len(record.of(Category.PENDING))
+            _say(
+                declared,
+                f"interrupted: {record.cancelled_count} cancelled, {pending} pending; "
+                "the next `pulumi up` looks at these and sends what is left",
+            )
+        return record
 
 
 class Session:
@@ -178,6 +189,11 @@ class Session:
         self._connect = connect or _connect
         self._lock = Lock()
         self._reconcilers: dict[str, tuple[Connection, Reconciler]] = {}  # by organization; nearly always one
+
+    @property
+    def was_interrupted(self) -> bool:
+        """The run is to end."""
+        return bool(self._stop.reason)
 
     def reconciler_for(self, declared: Declared) -> Reconciler:
         """The reconciler, if this process is configured for the gateway and organization of the set.

@@ -242,7 +242,11 @@ def _is_listing(value: object) -> TypeGuard[Collection[object]]:
     return isinstance(value, (list, tuple, set, frozenset))
 
 
-def _key_text(name: str, device_keys: pulumi.Input[Sequence[pulumi.Input[str]]]) -> pulumi.Output[str]:
+def _key_text(name: str, device_keys: pulumi.Input[Sequence[pulumi.Input[str]]]) -> pulumi.Input[str]:
+    # A list of plain keys, which was looked through already, is known here and now: Pulumi would make an output of
+    # each key and each key's secrecy, which takes a large set longer than its requests.
+    if _is_listing(device_keys) and all(isinstance(key, str) for key in device_keys):
+        return keys.to_text(cast("Collection[str]", device_keys))
     known = pulumi.Output.from_input(list(device_keys) if _is_listing(device_keys) else device_keys)
 
     def text_of(values: Sequence[Any]) -> str:
