@@ -175,8 +175,10 @@ class World:
         try:
             if due.in_thread:
                 self.in_flight -= 1  # it waits, so it is nothing to wait for
-                await asyncio.get_running_loop().run_in_executor(None, due.act)
-                self.in_flight += 1
+                try:
+                    await asyncio.get_running_loop().run_in_executor(None, due.act)
+                finally:
+                    self.in_flight += 1
             else:
                 due.act()
         except BaseException as error:  # noqa: BLE001 - the test takes it up; here it would become an HTTP 500
