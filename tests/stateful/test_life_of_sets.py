@@ -135,10 +135,14 @@ class Life(RuleBasedStateMachine):
 
     # What is declared
 
-    @rule(name=NAMES, job_id=JOBS, keys=ANY_KEYS, most=st.sampled_from([None, None, 1.0, 3.0]))
-    def declare(self, name: str, job_id: str, keys: set[str], most: float | None) -> None:
+    @rule(name=NAMES, job_id=JOBS, keys=ANY_KEYS)
+    def declare(self, name: str, job_id: str, keys: set[str]) -> None:
         self.stack.declare(name, job_id, keys)
-        self.stack.change(name, maxDevices=most)
+
+    @rule(name=NAMES, job_id=JOBS, most=st.integers(1, 3), over=st.integers(0, 1))
+    def declare_what_the_guard_just_allows_or_one_more(self, name: str, job_id: str, most: int, over: int) -> None:
+        keys = [key for key in KEYS[job_id] if self.world.can_be_cancelled(job_id, key)][: most + over]
+        self.stack.declare(name, job_id, keys or KEYS[job_id], maxDevices=float(most))
 
     @rule(name=NAMES, what=ODD_SETS)
     def declare_many_or_of_a_job_that_never_was(self, name: str, what: tuple[str, tuple[str, ...]]) -> None:
