@@ -23,6 +23,7 @@ from pulumi.runtime.settings import get_monitor
 
 from enos_ota import days
 from enos_ota.enos import (
+    SYSTEM_CLOCK,
     AuthenticationError,
     ConfigurationError,
     EnosClient,
@@ -31,6 +32,7 @@ from enos_ota.enos import (
     TransportError,
 )
 from enos_ota.reconciler import JobStatus, Rules, plan
+from enos_ota.reconciler.ending import EarlyEnd, Ending, Stop
 from enos_ota.reconciler.forecast import Conditions, Report, report
 from enos_ota.reconciler.outcome import Category
 from enos_ota.reconciler.survey import survey
@@ -47,6 +49,9 @@ if TYPE_CHECKING:
     from enos_ota.settings.models import Preflight
 
 _LOOKS_AT_ONCE: Final = 4
+
+_PATIENCE: Final = 60.0
+"""Seconds until no look waits any more for EnOS to take requests again."""
 
 _NEEDED: Final = ("jobId", "deviceKeys")
 """Inputs without which there is nothing to look at."""
@@ -138,7 +143,8 @@ class Look:
         if not change.todo:
             return Report()
         try:
-            forecast = self._lens.look(declared.job_id, change.todo)
+            # Held keys go along with any change once the job was started again.
+            forecast = self._lens.look(declared.job_id, change.todo | change.kept.of(Category.HELD).keys())
         except JobNotFound as error:
             return _without_job(rules, error, was_known=record.job.status is not JobStatus.UNKNOWN)
         alone = all(
@@ -188,7 +194,13 @@ class _Lens:
         connection = self._connection
         try:
             client, workers = self._opened(connection)
-            return survey(client, job_id, keys, markers=connection.cancelled_markers, workers=workers)
+            waits = Ending(SYSTEM_CLOCK, Stop(), _PATIENCE)
+            return survey(
+                client.waiting_by(waits.sleep), job_id, keys, markers=connection.cancelled_markers, workers=workers
+            )
+        except EarlyEnd:
+            self._blind = TransportError(f"EnOS had asked to wait, and {_PATIENCE:g} s were over.")
+            raise self._blind from None
         except (AuthenticationError, ConfigurationError, TransportError) as error:
             self._blind = error
             raise

@@ -30,6 +30,8 @@ ROUNDS: Final = 6
 """How often one batch is sent at most. With the waits between, it outlasts the documented 2 s of a stale search [D]."""
 FIRST_WAIT: Final = 0.2
 LONGEST_WAIT: Final = 2.0
+LAG: Final = (0.2, 0.4, 0.8, 1.6)
+"""Waits, in seconds, before a batch whose answer was lost is sent again."""
 STUCK: Final = 3
 """Batches in a row that cannot be brought through before a set is given up."""
 
@@ -149,11 +151,9 @@ class Batch:
             if attempt:
                 self._line.ending.sleep(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
-            reading = self._line.reader.of_keys_surely(keys)
-            self.ledger.note(reading.tasks)
-            if not isinstance(reading.failure, Unread):
-                reading.complete()
-            left = self.ledger.cancellable(keys)
+            left = self._look(keys)
+            if not attempt and not isinstance(refusal, (InvalidArgument, TasksNotCancellable)):
+                left = self._wait_for(left)
             if isinstance(refusal, InvalidArgument) and len(left) == len(keys) > 1:
                 self._send_halves(keys)
                 return False
@@ -161,6 +161,23 @@ class Batch:
         if keys and refusal:
             self._give_up_on(keys, refusal)
         return False
+
+    def _look(self, keys: Sequence[str]) -> list[str]:
+        """Read these keys; which of them can still be cancelled."""
+        reading = self._line.reader.of_keys_surely(keys)
+        self.ledger.note(reading.tasks)
+        if not isinstance(reading.failure, Unread):
+            reading.complete()
+        return self.ledger.cancellable(keys)
+
+    def _wait_for(self, keys: list[str]) -> list[str]:
+        """Give what was perhaps processed the time that searches may lag behind, documented as about 2 s [D]."""
+        for wait in LAG:
+            if not keys:
+                break
+            self._line.ending.sleep(wait)
+            keys = self._look(keys)
+        return keys
 
     def _send_halves(self, keys: Sequence[str]) -> None:
         """No key by itself explains the refusal: one is bad in a way that does not show, or they are too many [U]."""

@@ -239,6 +239,8 @@ class Cancellation:
             self._ask_for_the_job()
         except (EnosError, EarlyEnd) as error:
             self._problem = self._problem or f"what was sent could not be read back: {error}"
+        except Exception as error:  # noqa: BLE001 - what was sent must not be lost, whatever this is
+            self._problem = f"an error of enos-ota's own: {type(error).__name__}: {error}"
 
     def _wait_for_the_index(self) -> None:
         """A search may lag behind by about 2 s [D]: what was sent and reads as before is read again."""
@@ -278,12 +280,16 @@ class Cancellation:
         past = Past.ACCEPTED if key in ledger.accepted else past_of(self._before[key])
         tasks = ledger.seen.get(key)
         if tasks is None or (self._job_is_gone and not tasks):
-            return remembering(Finding(Category.PENDING), past)
+            return remembering(Finding(Category.PENDING, self._before[key].status), past)
         if len(tasks) > 1 and key in ledger.accepted:
             # Sent without a look, as the job names one product [I]; the answer was for all of them.
             return ambiguous(tasks, past)
         finding = classify(tasks, self._tools.markers, past)
         return AFTER_PUSH if finding is None and key in ledger.told else finding
+
+
+class NotSent(EnosError):  # noqa: N818 - says what happened, as its relatives do
+    """A request that was announced and then not sent."""
 
 
 class _InTime:
@@ -297,6 +303,11 @@ class _InTime:
         self._ending.check()
         if self._watch:
             self._watch.before()
+            try:
+                self._ending.check()  # what was just written to disk took its time too
+            except EarlyEnd as end:
+                self._watch.after(NotSent(str(end)))
+                raise
 
     def after(self, outcome: str | EnosError) -> None:
         if self._watch:

@@ -32,6 +32,7 @@ class Forecast:
         published: Those of them whose device has been told already.
         cancelled: Keys whose task is cancelled already.
         others: The other keys and their task's status, by what they are: too late, missing, ambiguous, held.
+        ambiguous_waiting: Tasks of ambiguous keys that are `init` or `published`.
         total: Tasks of the job; None when EnOS does not say.
         waiting: Tasks of the job that are `init` or `published`; None when EnOS does not say.
         by_status: Tasks of the job by status, where the keys were not looked at.
@@ -44,6 +45,7 @@ class Forecast:
     published: int = 0
     cancelled: int = 0
     others: Mapping[Category, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
+    ambiguous_waiting: int = 0
     total: int | None = None
     waiting: int | None = None
     by_status: Mapping[str, int | None] = field(default_factory=lambda: MappingProxyType({}))
@@ -63,7 +65,8 @@ class Forecast:
         """Tasks that wait and are not among the keys. Searches may lag, so that they never add up to less than 0."""
         if self.waiting is None or not self.looked:
             return None
-        return max(0, self.waiting - self.will_cancel - len(self.others.get(Category.HELD, ())))
+        here = self.will_cancel + len(self.others.get(Category.HELD, ())) + self.ambiguous_waiting
+        return max(0, self.waiting - here)
 
 
 @dataclass(frozen=True, slots=True)

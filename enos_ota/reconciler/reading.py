@@ -193,14 +193,17 @@ class TaskReader:
             middle = (len(keys) + 1) // 2
             return self._ask_for(keys[:middle]) | self._ask_for(keys[middle:])
         else:
-            rows = self._client.search_tasks(self._job_id, device_keys=keys, page_size=size)
+            rows = list(self._client.search_tasks(self._job_id, device_keys=keys, page_size=size))
+            if len(rows) < (page.total_size or 0):
+                return {}  # there are more, and of which product nobody can tell
         tasks = _by_key(rows)
         return {key: tasks.get(key, ()) for key in keys}
 
     def _look_for(self, keys: set[str]) -> dict[str, tuple[Task, ...]]:
         """The tasks of some keys, by going through the whole job.
 
-        A key without a task is left out unless every row of the job was seen.
+        Unless every row of the job was seen, a key without a task is left out, and so is one with a single task: there
+        may be another one under another product.
         """
         rows: dict[Hashable, Task] = {}
         for _ in range(_WHOLE_JOB_TRIES):
@@ -215,7 +218,7 @@ class TaskReader:
             if total is None or len(seen) >= total:
                 found = _by_key(rows.values())
                 return {key: found.get(key, ()) for key in keys}
-        return _by_key(rows.values())
+        return {key: tasks for key, tasks in _by_key(rows.values()).items() if len(tasks) > 1}
 
     def _all(self, **search: Any) -> list[Task]:
         return [task for page in self._pages(**search) for task in page.items]

@@ -131,9 +131,13 @@ class Reconciler:
         """The tasks of a stopped job: what could be cancelled is held, the rest is what it is."""
         findings: dict[str, Finding | None] = {}
         for key, rows in tasks.items():
-            now = classify(rows, self._tools.markers, past_of(kept.findings.get(key, _NEW)))
-            is_held = now is not None and now.category is Category.PENDING
-            findings[key] = replace(now, category=Category.HELD) if now and is_held else now
+            before = kept.findings.get(key, _NEW)
+            now = classify(rows, self._tools.markers, past_of(before))
+            if now is None:
+                findings[key] = AFTER_PUSH if was_told(before) else None
+            else:
+                is_held = now.category is Category.PENDING
+                findings[key] = replace(now, category=Category.HELD) if is_held else now
         return findings
 
     def refresh(self, job_id: str, previous: Record) -> Record:

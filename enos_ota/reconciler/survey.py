@@ -68,6 +68,7 @@ def survey(
             published += rows[0].status is TaskStatus.PUBLISHED
         else:
             others[finding.category][key] = finding.status
+    twins = [task for key in others.get(Category.AMBIGUOUS, ()) for task in tasks[key]]
     if forecast.job.status is JobStatus.STOPPED and cancellable:
         others[Category.HELD], cancellable, published = cancellable, {}, 0
     return replace(
@@ -75,6 +76,7 @@ def survey(
         will_cancel=len(cancellable),
         published=published,
         cancelled=cancelled,
+        ambiguous_waiting=sum(task.status in _WAITING for task in twins),
         others={category: others[category] for category in Category if category in others},
         waiting=waiting,
     )

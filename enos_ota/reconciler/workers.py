@@ -47,13 +47,13 @@ class Workers(Protocol):
 
 
 def ask(workers: Workers, call: Callable[[], T], ending: Ending) -> T:
-    """Run one call; it is left behind if the run is interrupted meanwhile.
+    """Run one call; it is left behind if the run is interrupted meanwhile, or the deadline passes.
 
     Raises:
         EarlyEnd: That is so, or the deadline is over.
         Exception: What the call raised.
     """
-    (answer,) = workers.run([call], lambda: not ending.interrupted)
+    (answer,) = workers.run([call], lambda: not ending.is_over)
     ending.check()
     return cast("T", answer)
 

@@ -363,14 +363,6 @@ def test_a_lost_answer_is_looked_at_and_nothing_is_cancelled_twice(count: int) -
         assert sorted(sent) == keys(count)
 
 
-def test_a_lost_answer_is_waited_for_where_searches_lag_behind() -> None:
-    with world(many(3), client_class=_LosesAnswers, index_delay=2) as here:
-        assert here.apply(*keys(3)).findings == {}
-        first, *others = [entry["code"] for entry in here.simulator.journal()]
-        assert first == 0
-        assert set(others) == {24620}
-
-
 def test_a_request_that_never_arrived_is_sent_again() -> None:
     with world(client_class=_LosesRequests) as here:
         assert here.apply("dk-01").findings == {}

@@ -298,3 +298,68 @@ def check(here: World) -> None:
     record = here.apply(*keys(450))
     assert (record.cancelled_count, record.problem) == (450, "")
     assert here.refresh(record) == record
+
+
+@pytest.mark.parametrize("key", ["it's", "a'\"b"])
+def test_a_key_of_two_products_that_no_search_can_name_is_never_sent_while_rows_shift(key: str) -> None:
+    tasks = [{"deviceKey": each, "status": "init"} for each in [*keys(600), key]]
+    fleet = fleet_of(*tasks, {"deviceKey": key, "productKey": OTHER})
+    for seed in range(12):
+        with world(fleet, task_order="random", seed=seed) as here:
+            record = here.apply(key)
+            assert here.writes() == []
+            assert key in record.of(Category.AMBIGUOUS) or key in record.of(Category.PENDING)
+
+
+def test_that_the_device_had_been_told_is_remembered_while_the_job_is_stopped() -> None:
+    with world(index_delay=60) as here:
+        record = here.apply("dk-07")
+        here.clock.advance(60)
+        here.simulator.set_job(JOB, "stopped")
+        here.clock.advance(60)
+        assert here.apply("dk-07", previous=record).findings == {"dk-07": AFTER_PUSH}
+
+
+def test_that_the_device_had_been_told_is_remembered_through_a_run_that_could_not_look() -> None:
+    with world(client_class=Scripted, index_delay=60) as here:
+        Scripted.before = lambda _: None
+        record = here.apply("dk-07")
+        Scripted.before = at("searchTask", 1, lambda: here.stop.set("interrupted"))
+        again = here.apply("dk-07", "dk-01", previous=record)
+        assert again.findings["dk-07"] == Finding(Category.PENDING, "published", was_accepted=True)
+
+
+def test_a_cancel_that_was_announced_and_came_too_late_is_told_as_not_sent() -> None:
+    outcomes: list[str] = []
+
+    class _Watch:
+        def before(self) -> None:
+            here.clock.advance(3600)  # the disk was slow
+
+        def after(self, outcome: object) -> None:
+            outcomes.append(str(outcome))
+
+    with world() as here:
+        record = here.apply("dk-01", terms=Terms(watch=lambda *_: _Watch()))
+        assert here.simulator.journal() == []
+        assert outcomes == [record.problem] == ["the deadline of 1800 s for one set is over"]
+
+
+@pytest.mark.parametrize("repeat_cancel", ["refuse", "ok"])
+def test_a_lost_answer_is_given_the_time_that_searches_may_lag_behind(repeat_cancel: str) -> None:
+    with world(index_delay=2, repeat_cancel=repeat_cancel) as here:
+        here.simulator.fault("close-after", "cancelTask", nth=1)
+        record = here.apply("dk-01", "dk-02")
+        assert (record.cancelled_count, record.problem) == (2, "")
+        assert here.writes() == [["dk-01", "dk-02"]], "once"
+
+
+def test_an_error_of_our_own_while_reading_back_loses_nothing_either() -> None:
+    def fail() -> None:
+        raise ValueError("odd")
+
+    with world(client_class=Scripted) as here:
+        Scripted.before = at("searchTask", 2, fail)
+        record = here.apply("dk-01")
+        assert record.problem == "an error of enos-ota's own: ValueError: odd"
+        assert record.findings == {"dk-01": Finding(Category.PENDING, "init", was_accepted=True)}

@@ -38,12 +38,12 @@ def up_and_meanwhile(stack: Stack, simulator: RunningSimulator, change: Callable
 
 def test_the_deadline_of_a_change_leaves_the_rest_pending(stack: Stack, simulator: RunningSimulator) -> None:
     """EnOS asks for a pause that the deadline does not leave; what was sent before is read back all the same."""
-    stack.config["enos-ota:deadline"] = 2
+    stack.config["enos-ota:deadline"] = 6
     stack.declare(a_set("dk-01", "dk-02", "dk-07"))
-    simulator.fault("throttle", "cancelTask", retryAfter=5, nth=2)
+    simulator.fault("throttle", "cancelTask", retryAfter=30, nth=2)
     ended = stack.up(code=1)
     assert about_pumps(ended, "error") == [
-        "the deadline of 2 s for one set is over (1 cancelled, 2 pending (dk-01 init, dk-02 init); "
+        "the deadline of 6 s for one set is over (1 cancelled, 2 pending (dk-01 init, dk-02 init); "
         "the next `pulumi up` sends just these)"
     ]
     assert touched(simulator) == [["dk-07"]]

@@ -12,7 +12,7 @@ from tests.support.clock import FakeClock
 from tests.support.scripted_server import Request, ScriptedServer, http, ok, token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.unit.enos.conftest import Connect
 
@@ -48,6 +48,15 @@ def test_an_answer_cut_short_by_an_interrupt_is_not_taken_for_the_next_one(conne
     assert (job.job_id, server.connections) == ("j", 2)
 
 
+@pytest.fixture
+def _heeds_interrupts() -> Iterator[None]:
+    """Whoever started the tests may have had SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_heeds_interrupts")
 def test_a_connection_interrupted_before_its_answer_is_not_used_again(connect: Connect) -> None:
     def interrupt(_: Request) -> bytes:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)

@@ -115,3 +115,12 @@ def test_of_too_many_keys_only_the_jobs_counts_are_read(client: EnosClient, simu
         by_status={"init": 6, "published": 1, "upgrading": 1, "succeeded": 1, "failed": 2},
     )
     assert simulator.counters() == {"token/get": 1, "get": 1, "searchTask": 6}
+
+
+def test_tasks_of_a_key_under_two_products_are_not_counted_as_those_of_others(
+    client: EnosClient, simulator: RunningSimulator
+) -> None:
+    tasks = [{"deviceKey": "a"}, {"deviceKey": "a", "productKey": "Zz98yX76"}, {"deviceKey": "b"}, {"deviceKey": "c"}]
+    simulator.add_job({"jobId": "twins", "status": "started", "tasks": tasks})
+    forecast = look(client, "a", "b", job_id="twins")
+    assert (forecast.waiting, forecast.will_cancel, forecast.still_waiting) == (4, 1, 1)
