@@ -34,12 +34,16 @@ class Subject:
 
     Attributes:
         stack: The stack; empty if it is not known.
+        gateway: Where EnOS was reached.
+        org_id: The organization.
         set_name: The set; empty for an act outside of any.
         job_id: The job.
         reason: Why, as the set says; empty if it does not.
     """
 
     stack: str
+    gateway: str
+    org_id: str
     set_name: str
     job_id: str
     reason: str
@@ -95,6 +99,8 @@ class AuditLog:
         """What writes the two lines of each attempt of a call, see `enos_ota.enos.WriteWatch`."""
         line = {
             "stack": subject.stack,
+            "gateway": subject.gateway,
+            "organization": subject.org_id,
             "set": subject.set_name,
             "job": subject.job_id,
             "operation": operation,

@@ -12,7 +12,7 @@ import itertools
 import threading
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
@@ -31,7 +31,7 @@ from enos_ota.enos import (
     JobNotFound,
     TransportError,
 )
-from enos_ota.reconciler import JobStatus, Rules, plan
+from enos_ota.reconciler import JobStatus, Rules, judge, plan
 from enos_ota.reconciler.ending import EarlyEnd, Ending, Stop
 from enos_ota.reconciler.forecast import Conditions, Report, report
 from enos_ota.reconciler.outcome import Category
@@ -122,7 +122,8 @@ class Look:
     async def _run(self, args: ResourceHookArgs) -> None:
         news = args.new_inputs or {}
         if not all(_is_known(news.get(name)) for name in _NEEDED):
-            text = "preview: job or device keys are known only during `pulumi up`, so nothing was looked at"
+            known = "job or device keys are known only during `pulumi up`, so nothing was looked at"
+            text = f"preview of set {self._name!r}: {known}"
             self._found = Report(information=(text,))
             return
         # Not asyncio.to_thread: all of Pulumi's own threads may be waiting for hooks like this one.
@@ -140,18 +141,23 @@ class Look:
         declared, record = declared_of(news), record_of(olds)
         rules = declared.rules(days.today())
         change = plan(declared.device_keys, record, expired=rules.expired)
+        # What an `up` will say of the keys that it does not work on: an update's outputs are not known in a preview.
+        verdict = judge(replace(change.kept.without(change.todo), problem=""), rules)
+        kept = (*verdict.errors, *verdict.warnings)
         if not change.todo:
-            return Report()
+            return Report(warnings=kept)
         try:
             # Held keys go along with any change once the job was started again.
             forecast = self._lens.look(declared.job_id, change.todo | change.kept.of(Category.HELD).keys())
         except JobNotFound as error:
-            return _without_job(rules, error, was_known=record.job.status is not JobStatus.UNKNOWN)
+            found = _without_job(rules, error, was_known=record.job.status is not JobStatus.UNKNOWN)
+            return replace(found, warnings=(*found.warnings, *kept))
         alone = all(
             finding is not None and finding.category is Category.MISSING
             for finding in map(change.kept.findings.get, change.kept.keys)
         )
-        return report(forecast, rules, self._conditions, alone=alone)
+        found = report(forecast, rules, self._conditions, alone=alone)
+        return replace(found, warnings=tuple(dict.fromkeys((*found.warnings, *kept))))
 
 
 def _without_job(rules: Rules, error: JobNotFound, *, was_known: bool) -> Report:

@@ -6,6 +6,7 @@ destroy import them.
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
 import time
@@ -156,10 +157,11 @@ class CancelledTaskSetProvider(ResourceProvider):
             _fail(f"{rules.subject}: nothing was sent", error)
         if self._session.was_interrupted and record.problem:
             # The engine ends the program, so that nobody else says it.
-            pending = len(record.of(Category.PENDING))
+            accepted = f", {record.accepted_count} of them accepted by EnOS" if record.accepted_count else ""
+            pending = f"{len(record.of(Category.PENDING))} pending{accepted}"
             _say(
                 declared,
-                f"interrupted: {record.cancelled_count} cancelled, {pending} pending; "
+                f"interrupted: {record.cancelled_count} read as cancelled, {pending}; "
                 "the next `pulumi up` looks at these and sends what is left",
             )
         return record
@@ -222,13 +224,18 @@ class Session:
             return terms
         log = AuditLog(
             _project_folder(Path.cwd()) / connection.audit_log,
-            actor=actor_of(self._environ),
+            actor=actor_of(self._environ) or _account(),
             commit=commit_of(self._environ),
             clock=SYSTEM_CLOCK.time,
             complain=lambda text: _say(declared, text),
         )
         subject = Subject(
-            stack or self._environ.get("PULUMI_STACK", ""), declared.set_name, declared.job_id, declared.reason
+            stack=stack or self._environ.get("PULUMI_STACK", ""),
+            gateway=connection.gateway,
+            org_id=connection.org_id,
+            set_name=declared.set_name,
+            job_id=declared.job_id,
+            reason=declared.reason,
         )
         return replace(
             terms,
@@ -265,6 +272,14 @@ def _connect(connection: Connection, stop: Stop) -> Reconciler:
         workers=Pool(connection.max_concurrency),
         stop=stop,
     )
+
+
+def _account() -> str:
+    """Whom this process runs as, where the environment names nobody."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without a name
+        return f"uid {os.getuid()}"
 
 
 def _end(stop: Stop) -> None:

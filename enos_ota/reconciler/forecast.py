@@ -127,8 +127,9 @@ def report(forecast: Forecast, rules: Rules, conditions: Conditions, *, alone: b
         warnings.append(
             "not durable: the job's retryPolicy re-publishes failed tasks, and a cancelled task may count as one"
         )
+    parts = [*_keys(forecast, "would" if failures else "will"), _job(forecast), *_rest(forecast)]
     return Report(
-        information=("preview: " + "; ".join([*_keys(forecast), _job(forecast), *_rest(forecast)]),),
+        information=(f"preview of set {rules.set_name!r}: {'; '.join(parts)}",),
         warnings=tuple(f"{rules.subject}: {text}" for text in warnings),
         failures=tuple(f"{rules.subject}: {text}" for text in failures),
     )
@@ -166,10 +167,10 @@ def _most(forecast: Forecast) -> int:
     return forecast.added if forecast.waiting is None else min(forecast.added, forecast.waiting)
 
 
-def _keys(forecast: Forecast) -> list[str]:
+def _keys(forecast: Forecast, will: str) -> list[str]:
     if not forecast.looked:
         return [f"{forecast.added} keys to work on, too many to look at each"]
-    parts = [f"{forecast.will_cancel or 'nothing'} will be cancelled"]
+    parts = [f"{forecast.will_cancel or 'nothing'} {will} be cancelled"]
     if forecast.published:
         parts[0] += f" ({forecast.published} published already)"
     if forecast.cancelled:

@@ -104,6 +104,11 @@ class Record:
         """How many keys are cancelled."""
         return len(self.cancelled_keys())
 
+    @property
+    def accepted_count(self) -> int:
+        """How many pending keys are in a cancelTask that EnOS accepted, and were not read since."""
+        return sum(each.was_accepted for each in self.findings.values() if each.category is Category.PENDING)
+
     def of(self, category: Category) -> dict[str, str]:
         """The keys with a finding of this category, sorted, with their status."""
         return {key: finding.status for key, finding in sorted(self.findings.items()) if finding.category is category}

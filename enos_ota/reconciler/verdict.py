@@ -137,7 +137,8 @@ def _remarks(record: Record) -> list[str]:
     if unknown := [_shown(key) for key, finding in sorted(record.findings.items()) if finding == UNKNOWN_TEXT]:
         remarks.append(
             f"{_count(unknown)} whose cancel EnOS accepted, but whose task failed with a text that is not known "
-            f"({_names(unknown)}): look up the task's `desc` and add it to enos:cancelledMarkers"
+            f"({_names(unknown)}): look up the task's `desc`; only if it is EnOS's word for a cancel add it to "
+            "enos:cancelledMarkers, as a failure of the device's own may look the same"
         )
     if record.job.automatic_retry and record.cancelled_count:
         remarks.append(
@@ -154,7 +155,8 @@ def _undone(record: Record) -> list[str]:
         return []
     if not pending:
         return [f"{record.problem} ({cancelled})"]
-    then = f"{cancelled}, {len(pending)} pending ({_some(pending)}); the next `pulumi up` sends just these"
+    undone = f"{len(pending)} pending ({_some(pending)}){_accepted(record)}"
+    then = f"{cancelled}, {undone}; `pulumi up` sends just these as soon as it can"
     return [f"{record.problem} ({then})" if record.problem else then]
 
 
@@ -172,7 +174,13 @@ def _deleted(record: Record, rules: Rules) -> str:
 def _last_seen(record: Record) -> str:
     undone = {category: len(record.of(category)) for category in Category if category is not Category.CANCELLED}
     parts = [f"{record.cancelled_count} cancelled", *(f"{n} {category.value}" for category, n in undone.items() if n)]
-    return "last seen: " + ", ".join(parts)
+    return "last seen: " + ", ".join(parts) + _accepted(record)
+
+
+def _accepted(record: Record) -> str:
+    """How many of the pending cancels EnOS accepted: most of these will have been done."""
+    number = record.accepted_count
+    return f", of which EnOS accepted {number} that could not be read back yet" if number else ""
 
 
 def _count(keys: Iterable[str]) -> str:

@@ -85,7 +85,9 @@ def test_an_interrupt_ends_every_change_however_many_there_are_and_each_is_recor
         "the run was interrupted, so nothing more was sent",
         "what was sent could not be read back: the run was interrupted, so nothing more was sent",
     }
-    said = "interrupted: 0 cancelled, 1 pending; the next `pulumi up` looks at these and sends what is left"
+    said = (
+        "interrupted: 0 read as cancelled, 1 pending, 1 of them accepted by EnOS; the next `pulumi up` looks at these"
+    )
     assert provider.said.count(said) == 6
     assert [each["exceptions"] for each in outputs] == [
         f"dk-{number:02}\tpending\tinit, cancel accepted\n" for number in range(1, 7)

@@ -94,7 +94,8 @@ def test_a_text_that_nobody_knows_is_a_warning_that_names_the_setting_until_it_i
     assert told(ended) == [
         f"warning: {PUMPS}1 key too late to cancel (dk-11 failed)",
         f"warning: {PUMPS}1 key whose cancel EnOS accepted, but whose task failed with a text that is not known "
-        "(dk-01): look up the task's `desc` and add it to enos:cancelledMarkers",
+        "(dk-01): look up the task's `desc`; only if it is EnOS's word for a cancel add it to enos:cancelledMarkers, "
+        "as a failure of the device's own may look the same",
     ]
     assert stack.resource()["cancelledCount"] == 1
     stack.stands()

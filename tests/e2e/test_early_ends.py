@@ -44,7 +44,7 @@ def test_the_deadline_of_a_change_leaves_the_rest_pending(stack: Stack, simulato
     ended = stack.up(code=1)
     assert about_pumps(ended, "error") == [
         "the deadline of 6 s for one set is over (1 cancelled, 2 pending (dk-01 init, dk-02 init); "
-        "the next `pulumi up` sends just these)"
+        "`pulumi up` sends just these as soon as it can)"
     ]
     assert touched(simulator) == [["dk-07"]]
 
@@ -64,7 +64,9 @@ def test_a_run_that_is_throttled_out_says_so_and_what_to_do(stack: Stack, simula
     assert told.startswith("EnOS kept throttling: EnOS refused cancelTask (2 devices of job ")
     assert "429 Too Many Requests (requestId " in told
     assert "It was not processed. Try again later, or set enos:maxRequestsPerSecond." in told
-    assert told.endswith("(0 cancelled, 2 pending (dk-01 init, dk-02 init); the next `pulumi up` sends just these)")
+    assert told.endswith(
+        "(0 cancelled, 2 pending (dk-01 init, dk-02 init); `pulumi up` sends just these as soon as it can)"
+    )
     assert touched(simulator) == []
 
     simulator.clear_faults()
@@ -81,7 +83,9 @@ def test_a_job_that_is_stopped_half_way_keeps_the_rest_until_it_is_started_again
     (told,) = about_pumps(ended, "error")
     assert told.startswith("the job was stopped meanwhile: EnOS refused cancelTask (2 devices of job ")
     assert "24617 Job not running (requestId " in told
-    assert told.endswith("(1 cancelled, 2 pending (dk-01 init, dk-02 init); the next `pulumi up` sends just these)")
+    assert told.endswith(
+        "(1 cancelled, 2 pending (dk-01 init, dk-02 init); `pulumi up` sends just these as soon as it can)"
+    )
     assert stack.resource("valves")["cancelledCount"] == 1, "another job's set is not concerned"
 
     # While the job is stopped that is no failure any more.
@@ -118,7 +122,9 @@ def test_an_enos_that_fails_every_cancel_ends_the_change_with_its_own_words(
     (told,) = about_pumps(ended, "error")
     assert told.startswith("2 tasks still read as cancellable after 6 attempts, the last: EnOS ")
     assert "24500" in told
-    assert told.endswith("(0 cancelled, 2 pending (dk-01 init, dk-02 init); the next `pulumi up` sends just these)")
+    assert told.endswith(
+        "(0 cancelled, 2 pending (dk-01 init, dk-02 init); `pulumi up` sends just these as soon as it can)"
+    )
 
     simulator.clear_faults()
     stack.up()

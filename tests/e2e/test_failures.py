@@ -60,7 +60,7 @@ def test_an_unknown_job_fails_the_run_with_its_set_code_and_request_id(
     (told,) = [text for text in diagnostics(ended) if "set 'pumps'" in text]
     assert told.startswith("error: set 'pumps' (job no-such-job): ")
     assert "24404 Job not found (requestId " in told
-    assert "0 cancelled, 1 pending (dk-01); the next `pulumi up` sends just these" in told
+    assert "0 cancelled, 1 pending (dk-01); `pulumi up` sends just these as soon as it can" in told
     assert len(told.splitlines()) == 1
     assert sent(simulator) == []
 

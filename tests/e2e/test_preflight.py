@@ -50,11 +50,11 @@ def test_a_preview_tells_what_an_up_would_meet(stack_of_each_sdk: Stack, simulat
     stack.declare(a_set("dk-01", "dk-07", "dk-08", "dk-11"), a_set("dk-02", "nobody", name="valves"))
     said = told(stack.run("preview"))
     assert said["pumps"] == [
-        "preview: 2 will be cancelled (1 published already), 1 cancelled already, 1 too late (dk-08 upgrading); "
-        f"{REST}; 5 more wait and are not in this set"
+        "preview of set 'pumps': 2 will be cancelled (1 published already), 1 cancelled already, "
+        f"1 too late (dk-08 upgrading); {REST}; 5 more wait and are not in this set"
     ]
     assert said["valves"][0] == (
-        f"preview: 1 will be cancelled, 1 missing (nobody); {REST}; 6 more wait and are not in this set"
+        f"preview of set 'valves': 1 will be cancelled, 1 missing (nobody); {REST}; 6 more wait and are not in this set"
     )
     assert said["valves"][1].startswith(f"warning: set 'valves' (job {JOB}): 1 key without a task in this job (nobody)")
     assert set(said) == {"pumps", "valves"}
@@ -70,7 +70,8 @@ def test_a_change_is_looked_at_as_far_as_it_adds_keys(stack: Stack, simulator: R
     before = simulator.counters()
     said = told(stack.run("preview", "--refresh=false"))
     assert said["pumps"] == [
-        f"preview: 1 will be cancelled, 1 too late (dk-09 succeeded); {REST}; 4 more wait and are not in this set"
+        "preview of set 'pumps': 1 will be cancelled, 1 too late (dk-09 succeeded); "
+        f"{REST}; 4 more wait and are not in this set"
     ]
     stack.declare(a_set("dk-01"), a_set("dk-02", name="valves", reason="INC-4711"))
     between = simulator.counters()
@@ -199,9 +200,12 @@ def test_a_gateway_that_is_down_is_a_warning_and_shows_the_change_all_the_same(s
     assert f"EnOS could not be asked what `pulumi up` would meet: Cannot connect to {gone.url}" in line
 
 
-def test_an_expired_set_is_not_looked_at(stack: Stack, simulator: RunningSimulator) -> None:
+def test_an_expired_set_is_not_looked_at_and_is_said_to_be_left_alone(
+    stack: Stack, simulator: RunningSimulator
+) -> None:
     stack.declare(a_set("dk-01", expires="2020-01-31"))
-    assert told(stack.run("preview")) == {}
+    (said,) = told(stack.run("preview"))["pumps"]
+    assert said.startswith(f"warning: set 'pumps' (job {JOB}): expired on 2020-01-31: neither read nor written")
     assert simulator.counters() == {}
 
 
@@ -219,7 +223,9 @@ def test_keys_that_are_known_only_later_are_not_looked_at(stack: Stack, simulato
         encoding="utf-8",
     )
     said = told(stack.run("preview"))
-    assert said["valves"] == ["preview: job or device keys are known only during `pulumi up`, so nothing was looked at"]
+    assert said["valves"] == [
+        "preview of set 'valves': job or device keys are known only during `pulumi up`, so nothing was looked at"
+    ]
     assert simulator.counters()["get"] == 1
     stack.run("up", "--yes")
     assert sent(simulator) == [["dk-01"], ["dk-02"]]
@@ -281,3 +287,17 @@ def test_a_preview_that_is_interrupted_while_it_looks_ends_at_once(stack: Stack,
     stack.inspect(Result(("preview",), process.returncode, stdout, stderr))
     assert process.returncode != 0
     assert simulator.journal() == []
+
+
+def test_a_preview_of_an_update_tells_of_the_keys_that_it_does_not_work_on_too(
+    stack: Stack, simulator: RunningSimulator
+) -> None:
+    """An update's outputs are not known in a preview, so the set itself cannot say it there."""
+    stack.declare(a_set("dk-01", "dk-02", "dk-08"))
+    stack.up()
+    simulator.retry(JOB, ["dk-01"])
+    simulator.set_tasks(JOB, ["dk-02"], "succeeded")
+    said = told(stack.run("preview"))["pumps"]
+    assert said[0].startswith("preview of set 'pumps': 1 will be cancelled")
+    assert said[1].startswith(f"warning: set 'pumps' (job {JOB}): 1 key cancelled before and escaped since (dk-02 ")
+    assert said[2] == f"warning: set 'pumps' (job {JOB}): 1 key too late to cancel (dk-08 upgrading)"

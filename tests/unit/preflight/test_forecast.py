@@ -43,7 +43,7 @@ def test_one_line_tells_what_an_up_would_meet() -> None:
         waiting=7,
     )
     assert said(forecast).information == (
-        "preview: 2 will be cancelled (1 published already), 1 cancelled already, "
+        "preview of set 'pumps': 2 will be cancelled (1 published already), 1 cancelled already, "
         "2 too late (dk-08 upgrading, dk-09 succeeded), 1 missing (x); "
         "job 'Pump 2.3.0', firmware 2.3.0, started; 5 more wait and are not in this set",
     )
@@ -67,7 +67,7 @@ def test_it_is_said_who_stays_exposed(waiting: int | None, told: str) -> None:
 
 def test_a_job_may_have_neither_name_nor_firmware() -> None:
     (text,) = said(replace(TEN, job=JobFacts(JobStatus.STARTED))).information
-    assert text == "preview: 10 will be cancelled; job, started; 20 more wait and are not in this set"
+    assert text == "preview of set 'pumps': 10 will be cancelled; job, started; 20 more wait and are not in this set"
 
 
 def test_what_enos_says_stays_on_one_line() -> None:
@@ -91,7 +91,7 @@ def test_two_keys_never_look_alike() -> None:
 
 def test_a_tripped_guard_fails_it() -> None:
     assert said(TEN, guard=Guard(max_devices=9)) == Report(
-        said(TEN).information,
+        (said(TEN).information[0].replace("will be", "would be"),),
         (),
         (
             "set 'pumps' (job j1): the guard stops this change, which would cancel 10 devices: at most 9 may be "
@@ -205,8 +205,9 @@ def test_what_is_only_to_be_reported_is_no_warning(forecast: Forecast, rules: Ru
 def test_a_large_change_is_told_by_the_jobs_counts() -> None:
     assert said(LARGE) == Report(
         (
-            "preview: 30000 keys to work on, too many to look at each; job 'Pump 2.3.0', firmware 2.3.0, started; "
-            "84000 tasks in all, 24700 init, 300 published, 9000 upgrading, 40000 succeeded, 10000 failed or cancelled",
+            "preview of set 'pumps': 30000 keys to work on, too many to look at each; "
+            "job 'Pump 2.3.0', firmware 2.3.0, started; 84000 tasks in all, 24700 init, 300 published, "
+            "9000 upgrading, 40000 succeeded, 10000 failed or cancelled",
         )
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,9 +15,11 @@ from enos_ota.enos import AnswerLost, TasksNotCancellable
 if TYPE_CHECKING:
     from pathlib import Path
 
-SUBJECT = Subject(stack="prod", set_name="pump", job_id="65a1", reason="INC-1")
+SUBJECT = Subject("prod", "https://apim.example.com", "o1", "pump", "65a1", "INC-1")
 LINE = {
     "stack": "prod",
+    "gateway": "https://apim.example.com",
+    "organization": "o1",
     "set": "pump",
     "job": "65a1",
     "operation": "cancelTask",
@@ -129,7 +132,7 @@ def test_a_line_that_cannot_be_written_after_a_request_does_not_lose_what_it_did
 
 
 def test_keys_and_reasons_of_any_kind_make_one_line_each(tmp_path: Path) -> None:
-    odd = Subject("prod", "pump", "65a1", 'line\nbreak \ud800 "quoted"')
+    odd = replace(SUBJECT, reason='line\nbreak \ud800 "quoted"')
     log_at(tmp_path / "log").watch("cancelTask", odd, ["a\nb", "\ud800"]).before()
     assert lines(tmp_path / "log")[0]["reason"] == odd.reason
 

@@ -24,14 +24,15 @@ def test_everything_cancelled_says_nothing() -> None:
 
 def test_pending_keys_fail_and_say_that_the_next_up_sends_just_these() -> None:
     assert judge(record("a", b=Finding(Category.PENDING, "init")), RULES).errors == (
-        "set 'pump' (job j1): 1 cancelled, 1 pending (b init); the next `pulumi up` sends just these",
+        "set 'pump' (job j1): 1 cancelled, 1 pending (b init); `pulumi up` sends just these as soon as it can",
     )
 
 
 def test_a_problem_fails_and_says_what_was_and_was_not_done() -> None:
     verdict = judge(record("a", b=Finding(Category.PENDING), problem="EnOS kept throttling"), RULES)
     assert verdict.errors == (
-        "set 'pump' (job j1): EnOS kept throttling (1 cancelled, 1 pending (b); the next `pulumi up` sends just these)",
+        "set 'pump' (job j1): EnOS kept throttling "
+        "(1 cancelled, 1 pending (b); `pulumi up` sends just these as soon as it can)",
     )
 
 
@@ -134,3 +135,10 @@ def test_several_failing_sets_are_one_text_with_a_line_each() -> None:
 
 def test_sets_that_came_out_well_have_no_summary() -> None:
     assert summary([Verdict(), Verdict(warnings=("set 'b': hm",))]) == ""
+
+
+def test_cancels_that_enos_accepted_and_nobody_read_back_are_counted() -> None:
+    accepted = Finding(Category.PENDING, "init", was_accepted=True)
+    verdict = judge(record("a", b=accepted, c=accepted, d=Finding(Category.PENDING, "init")), RULES)
+    (error,) = verdict.errors
+    assert "3 pending (b init, c init, d init), of which EnOS accepted 2 that could not be read back yet;" in error
