@@ -18,7 +18,7 @@ demo: ## Watch it work: simulator, fleet, preview, up, drift, healing.
 test: ## All tests, end-to-end ones with the real pulumi included. ARGS="-k name" chooses.
 	@$(TOOLCHAIN) newest
 	@$(TOOLCHAIN) engine
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 bench: ## How long things take, as ratios. ARGS="--quick" for a small one, ARGS="-h" for more.
 	@$(TOOLCHAIN) engine
