@@ -7,14 +7,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.reconciler.guard import BREAK_GLASS, Guard, expectation_objection, one_line
+from enos_ota.reconciler.naming import listed, shown
 from enos_ota.reconciler.outcome import Category, JobFacts, JobStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from enos_ota.reconciler.verdict import Rules
-
-_SHOWN: Final = 3
 
 _COUNTED: Final = {"failed": "failed or cancelled"}
 """How a status is told where only EnOS's own counts are known: a cancelled task is a failed one [I]."""
@@ -204,10 +203,4 @@ def _count(number: int, noun: str) -> str:
 
 
 def _some(keys: Mapping[str, str]) -> str:
-    names = [f"{_shown(key)} {one_line(status)}".strip() for key, status in sorted(keys.items())[:_SHOWN]]
-    return ", ".join(names) + (f", … {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else "")
-
-
-def _shown(key: str) -> str:
-    """The key, escaped if parts of it would not show: two keys must not look alike."""
-    return key if key.isprintable() else ascii(key)
+    return listed([f"{shown(key)} {one_line(status)}".strip() for key, status in sorted(keys.items())])

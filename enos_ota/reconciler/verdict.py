@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from enos_ota.reconciler.naming import listed, shown
 from enos_ota.reconciler.outcome import AFTER_PUSH, UNKNOWN_TEXT, Category, JobStatus, Record
 
 if TYPE_CHECKING:
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
 
 OnTooLate = Literal["report", "fail"]
 OnMissing = Literal["fail", "report"]
-
-_SHOWN: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +129,14 @@ def _remarks(record: Record) -> list[str]:
         )
     elif record.job.status is JobStatus.STOPPED:
         remarks.append("the job is stopped: nothing is pushed, and the states are those last seen")
-    if pushed := [_shown(key) for key, finding in sorted(record.findings.items()) if finding == AFTER_PUSH]:
+    if pushed := [shown(key) for key, finding in sorted(record.findings.items()) if finding == AFTER_PUSH]:
         remarks.append(
-            f"{_count(pushed)} cancelled after push ({_names(pushed)}): the device had been told already and may go on"
+            f"{_count(pushed)} cancelled after push ({listed(pushed)}): the device had been told already and may go on"
         )
-    if unknown := [_shown(key) for key, finding in sorted(record.findings.items()) if finding == UNKNOWN_TEXT]:
+    if unknown := [shown(key) for key, finding in sorted(record.findings.items()) if finding == UNKNOWN_TEXT]:
         remarks.append(
             f"{_count(unknown)} whose cancel EnOS accepted, but whose task failed with a text that is not known "
-            f"({_names(unknown)}): look up the task's `desc`; only if it is EnOS's word for a cancel add it to "
+            f"({listed(unknown)}): look up the task's `desc`; only if it is EnOS's word for a cancel add it to "
             "enos:cancelledMarkers, as a failure of the device's own may look the same"
         )
     if record.job.automatic_retry and record.cancelled_count:
@@ -189,13 +188,4 @@ def _count(keys: Iterable[str]) -> str:
 
 
 def _some(keys: Mapping[str, str]) -> str:
-    return _names([f"{_shown(key)} {status}".strip() for key, status in keys.items()])
-
-
-def _names(names: list[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (f", … {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-
-
-def _shown(key: str) -> str:
-    """The key, escaped if parts of it would not show: two keys must not look alike."""
-    return key if key.isprintable() else ascii(key)
+    return listed([f"{shown(key)} {status}".strip() for key, status in keys.items()])
