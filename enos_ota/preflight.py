@@ -22,11 +22,11 @@ from pulumi.runtime.rpc import UNKNOWN
 from pulumi.runtime.settings import get_monitor
 
 from enos_ota import days
+from enos_ota.connect import client_of
 from enos_ota.enos import (
     SYSTEM_CLOCK,
     AuthenticationError,
     ConfigurationError,
-    EnosClient,
     EnosError,
     JobNotFound,
     TransportError,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from pulumi import ResourceHookArgs
 
+    from enos_ota.enos import EnosClient
     from enos_ota.reconciler.forecast import Forecast
     from enos_ota.settings.models import Preflight
 
@@ -214,15 +215,7 @@ class _Lens:
     def _opened(self, connection: Connection) -> tuple[EnosClient, Pool]:
         with self._lock:
             if not self._open:
-                client = EnosClient(
-                    connection.gateway,
-                    connection.org_id,
-                    connection.credentials,
-                    ca_bundle=connection.ca_bundle,
-                    timeout=connection.timeout,
-                    max_requests_per_second=connection.max_requests_per_second,
-                )
-                self._open = client, Pool(connection.max_concurrency)
+                self._open = client_of(connection), Pool(connection.max_concurrency)
             return self._open
 
     def close(self) -> None:

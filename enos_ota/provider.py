@@ -30,11 +30,11 @@ from pulumi.output import Unknown
 
 from enos_ota import days, keys, liveness, servicer
 from enos_ota.audit import AuditLog, Subject, actor_of, commit_of
+from enos_ota.connect import client_of
 from enos_ota.enos import (
     SYSTEM_CLOCK,
     AuthenticationError,
     ConfigurationError,
-    EnosClient,
     EnosError,
     TransportError,
 )
@@ -51,7 +51,7 @@ from enos_ota.reconciler import (
     plan,
 )
 from enos_ota.reconciler.guard import break_glass, limit_problems
-from enos_ota.settings import Connection, SettingsError, load_connection
+from enos_ota.settings import Connection, SettingsError, load_connection, project_around
 from enos_ota.state import IDENTITY, METADATA, Declared, declared_of, inputs_of, outputs_of, record_of
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ class Session:
         if not connection.audit_log:
             return terms
         log = AuditLog(
-            _project_folder(Path.cwd()) / connection.audit_log,
+            project_around(Path.cwd()) / connection.audit_log,
             actor=actor_of(self._environ) or _account(),
             commit=commit_of(self._environ),
             clock=SYSTEM_CLOCK.time,
@@ -254,16 +254,7 @@ class Session:
 
 def _connect(connection: Connection, stop: Stop) -> Reconciler:
     clock = StoppableClock(stop)
-    client = EnosClient(
-        connection.gateway,
-        connection.org_id,
-        connection.credentials,
-        ca_bundle=connection.ca_bundle,
-        timeout=connection.timeout,
-        max_requests_per_second=connection.max_requests_per_second,
-        clock=clock,
-        before_write=lambda: liveness.ensure_engine(sys.argv),
-    )
+    client = client_of(connection, clock=clock, before_write=lambda: liveness.ensure_engine(sys.argv))
     return Reconciler(
         client,
         markers=connection.cancelled_markers,
@@ -287,14 +278,6 @@ def _end(stop: Stop) -> None:
     stop.set("the Pulumi engine of this run is gone, so nothing more was sent")
     time.sleep(_LAST_WORDS)
     os._exit(1)
-
-
-def _project_folder(folder: Path) -> Path:
-    """Where Pulumi.yaml is; a program may stand in a folder below it."""
-    around = (folder, *folder.parents)
-    return next(
-        (each for each in around if (each / "Pulumi.yaml").is_file() or (each / "Pulumi.yml").is_file()), folder
-    )
 
 
 def _same_place(connection: Connection, declared: Declared) -> None:

@@ -4,7 +4,7 @@ from enos_ota.settings.connection import Address, Checks, Connection, load_addre
 from enos_ota.settings.document import stack_file_path
 from enos_ota.settings.problems import Problem, SettingsError
 from enos_ota.settings.sets import SetSettings
-from enos_ota.settings.stack import StackSettings, check_stack_file, load_stack
+from enos_ota.settings.stack import StackSettings, check_stack_file, load_stack, project_around
 
 __all__ = [
     "Address",
@@ -19,5 +19,6 @@ __all__ = [
     "load_checks",
     "load_connection",
     "load_stack",
+    "project_around",
     "stack_file_path",
 ]

@@ -252,13 +252,13 @@ class _Examination:
             return f"there is none at {documents.shown_path(self._stack_file)}"
         directory = self._stack_file.parent
         name = documents.shown_path(directory)
-        return KeyFilesAt(directory, _project_around(directory), "" if name == "." else name)
+        return KeyFilesAt(directory, project_around(directory), "" if name == "." else name)
 
     def _check_audit_log(self, named: str | None) -> None:
         """Refuse what only the file system knows to be wrong. The file need not exist, nor need its directory."""
         if named is None or self._stack_file is None:
             return
-        project = _project_around(self._stack_file.parent)
+        project = project_around(self._stack_file.parent)
         path = project / named
         try:
             inside = Path(named).is_absolute() or path.resolve().is_relative_to(project.resolve())
@@ -277,8 +277,8 @@ def _is_known(key: str) -> bool:
     return namespace in NAMESPACES and name in NAMESPACES[namespace].names()
 
 
-def _project_around(directory: Path) -> Path:
-    """The directory of the project that a stack file's directory belongs to."""
+def project_around(directory: Path) -> Path:
+    """The directory of the project that a directory belongs to; without a project, itself."""
     around = (directory.resolve(), *directory.resolve().parents)
     return next((parent for parent in around if _is_project(parent)), directory)
 
