@@ -1,7 +1,4 @@
-"""The command line, `enos-ota`.
-
-Commands import what they need when they run: help is quick, and works without the optional packages.
-"""
+"""`enos-ota simulate`. What it needs is imported when it runs: help works without the optional packages."""
 
 from __future__ import annotations
 
@@ -14,32 +11,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from enos_ota import __version__
+from enos_ota.cli.failures import MissingExtraError
 from enos_ota.simulator.switches import Switches, kebab
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-
-class MissingExtraError(click.ClickException):
-    """A command needs packages that are optional; `package` is the first that is not there."""
-
-    exit_code = 2
-
-    def __init__(self, extra: str, package: str) -> None:
-        super().__init__(
-            f"{package} is not installed, which this command needs. It comes with enos-ota[{extra}]; "
-            f'in a checkout: pip install ".[{extra}]"'
-        )
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
-@click.version_option(__version__, prog_name="enos-ota", message="%(prog)s %(version)s")
-def main() -> None:
-    """Call back a firmware rollout on Envision EnOS as safely as a code change.
-
-    Exit codes: 0 fine, 1 the answer is no, 2 wrong usage or configuration, 3 it could not be done or determined.
-    """
 
 
 def _switch_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -61,7 +37,7 @@ def _shown(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-@main.command()
+@click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="address to listen on")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 takes a free one")
 @click.option(
@@ -156,7 +132,3 @@ def _end_line(ended_by: int, *, as_json: bool) -> None:
     """On a terminal Ctrl-C shows as ^C: without a line's end the prompt would stand right behind it."""
     if ended_by == signal.SIGINT and not as_json and sys.stderr.isatty():
         click.echo(err=True)
-
-
-if __name__ == "__main__":
-    main(prog_name="enos-ota")

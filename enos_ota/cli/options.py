@@ -1,0 +1,25 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+stack: Final = click.option(
+    "-s",
+    "--stack",
+    metavar="NAME",
+    help="the stack whose settings to use (default: PULUMI_STACK, else the only one there is)",
+)
+
+job: Final = click.option("-j", "--job", "job_id", metavar="ID", required=True, help="the OTA job")
+
+text_or_json: Final = click.option(
+    "--format",
+    "output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json is for machines",
+)
