@@ -5,10 +5,10 @@ BIN := .venv/bin
 SOURCES := $(wildcard enos_ota tests toolchain demo benchmarks __main__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint toolchain env shell lock clean
+.PHONY: help demo test test-deps bench lint toolchain env shell lock clean
 
 help: ## Show this list.
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; \
 		do printf '  make %-10s %s\n' "$$target" "$$text"; done
 
 demo: ## Watch it work: simulator, fleet, preview, up, drift, healing.
@@ -19,6 +19,9 @@ test: ## All tests, end-to-end ones with the real pulumi included. ARGS="-k name
 	@$(TOOLCHAIN) newest
 	@$(TOOLCHAIN) engine
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+test-deps: ## Chromium for the tests of the HTML report, with apt where that may install; else they are skipped.
+	@$(TOOLCHAIN) test-deps
 
 bench: ## How long things take, as ratios. ARGS="--quick" for a small one, ARGS="-h" for more.
 	@$(TOOLCHAIN) engine

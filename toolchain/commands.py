@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolchain import cache, engine, lock, shell, venv
+from toolchain import browser, cache, engine, lock, shell, venv
 from toolchain.errors import ToolchainError
 from toolchain.progress import Progress
 
@@ -32,6 +32,7 @@ def main(argv: Sequence[str]) -> int:
     commands.add_parser("shell", help="start a subshell in which pulumi and enos-ota work")
     commands.add_parser("venv", help="the virtual environment alone")
     commands.add_parser("newest", help="a second environment with the newest Pulumi SDK")
+    commands.add_parser("test-deps", help="Chromium and its driver, where they can be installed")
     commands.add_parser("lock", help="write requirements.lock anew")
     clean = commands.add_parser("clean", help="remove environments and caches from the checkout")
     clean.add_argument("--engine", action="store_true", help="also the per-user cache, which other checkouts share")
@@ -54,6 +55,8 @@ def _run(options: argparse.Namespace, progress: Progress) -> None:
     environ = os.environ
     if options.command == "clean":
         _clean(progress, engine_too=options.engine)
+    elif options.command == "test-deps":
+        browser.ensure(environ, progress, root=os.geteuid() == 0)
     elif options.command == "lock":
         lock.write(CHECKOUT, environ, progress)
     elif options.command == "newest":
