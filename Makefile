@@ -5,7 +5,7 @@ BIN := .venv/bin
 SOURCES := $(wildcard enos_ota tests toolchain demo benchmarks __main__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-deps bench lint toolchain env shell lock clean
+.PHONY: help demo test test-deps bench lint toolchain env shell lock dist publish clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; \
@@ -27,11 +27,12 @@ bench: ## How long things take, as ratios. ARGS="--quick" for a small one, ARGS=
 	@$(TOOLCHAIN) engine
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
-lint: ## ruff, formatting, mypy --strict.
+lint: ## ruff, formatting, mypy --strict, GitHub workflows.
 	@$(TOOLCHAIN) venv
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy $(SOURCES)
+	@$(TOOLCHAIN) workflows
 
 toolchain: ## Get the virtual environment and the Pulumi engine.
 	@$(TOOLCHAIN) engine
@@ -44,6 +45,12 @@ shell: ## A subshell in which pulumi and enos-ota work.
 
 lock: ## Write requirements.lock anew from pyproject.toml.
 	@$(TOOLCHAIN) lock
+
+dist: ## Build sdist and wheel into dist, and check them.
+	@$(TOOLCHAIN) dist
+
+publish: ## Upload dist to PyPI, from the release workflow alone: see .github/workflows/release.yml.
+	@$(TOOLCHAIN) publish
 
 clean: ## Remove environments and caches from the checkout; ENGINE=1: the shared engine too.
 	@$(TOOLCHAIN) clean $(if $(ENGINE),--engine)

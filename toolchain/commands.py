@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolchain import browser, cache, engine, lock, shell, venv
+from toolchain import actionlint, browser, cache, dist, engine, lock, shell, venv, workflows
 from toolchain.errors import ToolchainError
 from toolchain.progress import Progress
 
@@ -34,6 +34,9 @@ def main(argv: Sequence[str]) -> int:
     commands.add_parser("newest", help="a second environment with the newest Pulumi SDK")
     commands.add_parser("test-deps", help="Chromium and its driver, where they can be installed")
     commands.add_parser("lock", help="write requirements.lock anew")
+    commands.add_parser("workflows", help="lint GitHub workflows with actionlint and zizmor")
+    commands.add_parser("dist", help="build sdist and wheel into dist, and check them")
+    commands.add_parser("publish", help="upload what is in dist to PyPI, from the release workflow")
     clean = commands.add_parser("clean", help="remove environments and caches from the checkout")
     clean.add_argument("--engine", action="store_true", help="also the per-user cache, which other checkouts share")
     options = parser.parse_args(argv)
@@ -41,17 +44,16 @@ def main(argv: Sequence[str]) -> int:
     # Ended by its parent, it cleans up as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        _run(options, progress)
+        return _run(options, progress)
     except ToolchainError as error:
         progress.say(f"error: {error}")
         return 1
     except KeyboardInterrupt:
         progress.say("Interrupted. Nothing half-made is left; run the same again to go on.")
         return 130
-    return 0
 
 
-def _run(options: argparse.Namespace, progress: Progress) -> None:
+def _run(options: argparse.Namespace, progress: Progress) -> int:
     environ = os.environ
     if options.command == "clean":
         _clean(progress, engine_too=options.engine)
@@ -63,8 +65,25 @@ def _run(options: argparse.Namespace, progress: Progress) -> None:
         venv.ensure(venv.newest(CHECKOUT), environ, progress)
     else:
         python = venv.ensure(venv.locked(CHECKOUT), environ, progress)
-        if options.command != "venv":
+        if options.command == "workflows":
+            fine = workflows.lint(CHECKOUT, actionlint.obtain(environ, python, progress), python)
+            return 0 if fine else 1
+        if options.command in {"dist", "publish"}:
+            _release(options.command, python, progress)
+        elif options.command != "venv":
             _with_engine(options.command, python, progress)
+    return 0
+
+
+def _release(command: str, python: Path, progress: Progress) -> None:
+    environ = os.environ
+    if command == "publish":
+        dist.publish(CHECKOUT, python, environ, progress)
+        return
+    digests = dist.describe(dist.build(CHECKOUT, python, environ, progress))
+    dist.announce(digests, environ)
+    for each in digests.split():
+        progress.say("{1}  dist/{0}".format(*each.split("=")))
 
 
 def _with_engine(command: str, python: Path, progress: Progress) -> None:

