@@ -44,6 +44,11 @@ class Guard:
             other.max_share if self.max_share is None else self.max_share,
         )
 
+    def allowed(self, total: int | None) -> int | None:
+        """How many devices one change may cancel; None for no limit, or where it depends on a total nobody knows."""
+        limits = [self.max_devices, None if self.max_share is None or total is None else self._share_of(total)]
+        return min((limit for limit in limits if limit is not None), default=None)
+
     def objection(self, count: int, total: int | None) -> str:
         """Why a change must not be made, with the numbers and what to do; empty when it may be.
 
@@ -72,12 +77,15 @@ class Guard:
             return ""
         if total is None:
             return f"how many tasks the job has is not known, so maxShare {self.max_share:g} cannot be checked"
-        # 0.29 of 100 tasks are 29, and not the 28.999999999999996 that floating point makes of it.
-        allowed = math.floor(Fraction(repr(float(self.max_share))) * total)
+        allowed = self._share_of(total)
         if count <= allowed:
             return ""
         tasks = "1 task" if total == 1 else f"{total} tasks"
         return f"at most {allowed} of the job's {tasks} may be (maxShare {self.max_share:g})"
+
+    def _share_of(self, total: int) -> int:
+        # 0.29 of 100 tasks are 29, and not the 28.999999999999996 that floating point makes of it.
+        return math.floor(Fraction(repr(float(self.max_share or 0))) * total)
 
 
 def limit_problems(max_devices: Any, max_share: Any, *, names: tuple[str, str]) -> list[str]:

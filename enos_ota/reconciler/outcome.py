@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -136,6 +136,13 @@ def settle(findings: Mapping[str, Finding | None], job: JobFacts, problem: str =
         job=job,
         problem=problem,
     )
+
+
+def merged(kept: Record, findings: Mapping[str, Finding | None], job: JobFacts, problem: str = "") -> Record:
+    """The record of the keys worked on just now, beside those that were settled before."""
+    now = settle(findings, job, problem)
+    others = kept.without(findings.keys())
+    return replace(now, keys=now.keys | others.keys, findings={**others.findings, **now.findings})
 
 
 def rest(record: Record, keys: Iterable[str], job: JobFacts) -> Record:

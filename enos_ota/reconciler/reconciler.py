@@ -10,7 +10,7 @@ from enos_ota.reconciler.cancellation import Cancellation
 from enos_ota.reconciler.classify import classify, facts_of, fold, past_of, was_told
 from enos_ota.reconciler.ending import EarlyEnd, Ending, Stop
 from enos_ota.reconciler.guard import expectation_objection
-from enos_ota.reconciler.outcome import AFTER_PUSH, Category, Finding, JobFacts, JobStatus, Record, rest, settle
+from enos_ota.reconciler.outcome import AFTER_PUSH, Category, Finding, JobFacts, JobStatus, Record, merged, rest, settle
 from enos_ota.reconciler.reading import Learned, TaskReader
 from enos_ota.reconciler.terms import Limits, Terms, Tools
 from enos_ota.reconciler.workers import InTurn, Workers, ask
@@ -106,7 +106,7 @@ class Reconciler:
             facts = facts_of(job)
             if facts.status is JobStatus.STOPPED:
                 tasks = self._read(job_id, todo, ending)
-                return _merged(kept, self._hold(tasks, kept), facts)
+                return merged(kept, self._hold(tasks, kept), facts)
         except JobNotFound as error:
             return _without_job(kept, todo, error)
         except (ApiError, EarlyEnd) as error:
@@ -125,7 +125,7 @@ class Reconciler:
             # A job that names its product has tasks of that product only [I]; newer firmware may name none [D].
             one_product=bool(job.product_key),
         ).run()
-        return _merged(kept, findings, facts, problem)
+        return merged(kept, findings, facts, problem)
 
     def _hold(self, tasks: Mapping[str, Sequence[Task]], kept: Record) -> dict[str, Finding | None]:
         """The tasks of a stopped job: what could be cancelled is held, the rest is what it is."""
@@ -213,11 +213,4 @@ def _undone(kept: Record, todo: Collection[str], problem: str, job: JobFacts | N
             key: replace(each, category=Category.PENDING) if each.category is Category.HELD else each
             for key, each in findings.items()
         }
-    return _merged(kept, findings, job, problem)
-
-
-def _merged(kept: Record, findings: Mapping[str, Finding | None], job: JobFacts, problem: str = "") -> Record:
-    """The record of the keys worked on just now, beside those that were settled before."""
-    now = settle(findings, job, problem)
-    others = kept.without(findings.keys())
-    return replace(now, keys=now.keys | others.keys, findings={**others.findings, **now.findings})
+    return merged(kept, findings, job, problem)

@@ -1,0 +1,69 @@
+"""What a change would come to if nothing went wrong: what `Reconciler.apply` would record, from tasks just read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from enos_ota.enos import TaskStatus
+from enos_ota.reconciler.classify import classify, facts_of, past_of
+from enos_ota.reconciler.outcome import AFTER_PUSH, Category, Finding, JobFacts, JobStatus, Record, merged, rest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from enos_ota.enos import Job, Task
+    from enos_ota.reconciler.reconciler import Plan
+
+_NEW: Final = Finding(Category.PENDING)
+
+
+@dataclass(frozen=True, slots=True)
+class Foresight:
+    """What a change would come to.
+
+    Attributes:
+        record: What would be recorded.
+        cancels: The tasks that would be cancelled, by key.
+    """
+
+    record: Record
+    cancels: Mapping[str, Task] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def foresee(change: Plan, job: Job | None, tasks: Mapping[str, Sequence[Task]], markers: frozenset[str]) -> Foresight:
+    """What a change would come to if every cancel that is sent does its work.
+
+    Args:
+        change: The plan.
+        job: Its job as it is now; None when there is none.
+        tasks: The tasks of the plan's `todo`, and of the keys that are held, as just read.
+        markers: Texts by which a failed task is known to have been cancelled, folded.
+    """
+    kept = change.kept
+    if not change.todo:
+        return Foresight(kept)
+    if job is None:
+        return Foresight(_without_job(change))
+    facts = facts_of(job)
+    findings: dict[str, Finding | None] = {}
+    cancels: dict[str, Task] = {}
+    for key, rows in tasks.items():
+        now = classify(rows, markers, past_of(kept.findings.get(key, _NEW)))
+        if now is None or now.category is not Category.PENDING:
+            findings[key] = now
+        elif facts.status is JobStatus.STOPPED:
+            findings[key] = replace(now, category=Category.HELD)
+        else:
+            (cancels[key],) = rows
+            findings[key] = AFTER_PUSH if cancels[key].status is TaskStatus.PUBLISHED else None
+    return Foresight(merged(kept, findings, facts), cancels)
+
+
+def _without_job(change: Plan) -> Record:
+    kept = change.kept
+    if kept.job.status is not JobStatus.UNKNOWN:
+        return rest(kept, change.todo, replace(kept.job, status=JobStatus.DELETED))
+    undone = {key: kept.findings.get(key, _NEW) for key in change.todo}
+    return Record(kept.keys, {**kept.findings, **undone}, JobFacts(), "there is no such job")

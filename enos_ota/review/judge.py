@@ -1,0 +1,255 @@
+"""What an `up` would make of one set: declared, recorded and what EnOS says now, compared. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from enos_ota.audit import digest
+from enos_ota.enos import JobStatus
+from enos_ota.reconciler import Category, Record, judge, plan
+from enos_ota.reconciler.classify import fold
+from enos_ota.reconciler.foresight import Foresight, foresee
+from enos_ota.reconciler.guard import BREAK_GLASS, expectation_objection
+from enos_ota.review.model import Change, Effect, GuardUse, Key, Limit, SetReport, StatusCount
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from datetime import date
+
+    from enos_ota.enos import Task
+    from enos_ota.reconciler import Guard, Plan
+    from enos_ota.review.live import LiveJob
+    from enos_ota.review.preview import SetStep
+    from enos_ota.state import Declared
+
+_EFFECTS: Final = {
+    Category.CANCELLED: Effect.CANCELLED,
+    Category.TOO_LATE: Effect.TOO_LATE,
+    Category.ESCAPED: Effect.ESCAPED,
+    Category.MISSING: Effect.MISSING,
+    Category.AMBIGUOUS: Effect.AMBIGUOUS,
+    Category.HELD: Effect.HELD,
+    Category.PENDING: Effect.PENDING,
+}
+_ORDER: Final = {
+    effect: place
+    for place, effect in enumerate(
+        (
+            Effect.CANCEL_AGAIN,
+            Effect.ESCAPED,
+            Effect.AMBIGUOUS,
+            Effect.MISSING,
+            Effect.TOO_LATE,
+            Effect.PENDING,
+            Effect.HELD,
+            Effect.UNREAD,
+            Effect.CANCEL,
+            Effect.RELEASED,
+            Effect.CANCELLED,
+        )
+    )
+}
+"""What a reviewer has to see first."""
+
+_NOTHING: Final = Record()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What EnOS said of one set just now.
+
+    Attributes:
+        job: Its job.
+        tasks: The tasks of the keys that were asked for.
+    """
+
+    job: LiveJob
+    tasks: Mapping[str, tuple[Task, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a set is judged by beside its own declaration.
+
+    Attributes:
+        markers: Texts by which a failed task is known to have been cancelled.
+        today: The day (UTC).
+        break_glass: The reason for which guards are overridden; empty when they are not.
+    """
+
+    markers: Collection[str]
+    today: date
+    break_glass: str = ""
+
+
+def plan_of(step: SetStep, today: date) -> Plan | None:
+    """What an `up` would work on; None for a set that is removed, or whose keys nobody knows yet."""
+    if step.declared is None:
+        return None
+    record = _NOTHING if step.change is Change.REPLACE or step.now is None else step.now
+    return plan(step.declared.device_keys, record, expired=step.declared.rules(today).expired)
+
+
+def keys_to_read(step: SetStep, today: date) -> frozenset[str]:
+    """The keys whose tasks decide what an `up` does: those it works on, and with any of them those that are held."""
+    change = plan_of(step, today)
+    if change is None or not change.todo:
+        return frozenset()
+    return change.todo | change.kept.of(Category.HELD).keys()
+
+
+def assess(step: SetStep, seen: Seen | None, surroundings: Surroundings) -> SetReport:
+    """The report on one set.
+
+    Args:
+        step: What Pulumi would do to it.
+        seen: What EnOS says now of its job and of `keys_to_read`; None if it was not asked or did not answer.
+        surroundings: What else counts.
+    """
+    declared, change = step.declared, plan_of(step, surroundings.today)
+    if declared is None or change is None:
+        return _without_keys(step)
+    rules = declared.rules(surroundings.today)
+    if seen is None:
+        # Of the keys to work on nothing can be said.
+        foresight = Foresight(replace(change.kept.without(change.todo), problem=""))
+    else:
+        foresight = foresee(change, seen.job.job, seen.tasks, fold(surroundings.markers))
+    keys = sorted(
+        [*_declared_keys(step, change, foresight, seen), *_released_keys(step)],
+        key=lambda key: (_ORDER[key.effect], key.device_key),
+    )
+    counts = Counter(key.effect for key in keys)
+    guard = _guard_use(step, declared.guard, seen, len(foresight.cancels), surroundings.break_glass)
+    verdict = judge(foresight.record, rules)
+    recorded = frozenset(step.recorded.device_keys) if step.recorded else frozenset()
+    return SetReport(
+        name=declared.set_name,
+        change=step.change,
+        job_id=declared.job_id,
+        job_id_before=step.recorded.job_id if step.recorded and step.recorded.job_id != declared.job_id else "",
+        reason=declared.reason,
+        expires=declared.expires,
+        expired=rules.expired,
+        expect_firmware_version=declared.expect_firmware_version,
+        on_too_late=declared.on_too_late,
+        on_missing=declared.on_missing,
+        declared=len(set(declared.device_keys)),
+        added=len(recorded.symmetric_difference(declared.device_keys) - recorded),
+        removed=len(recorded.difference(declared.device_keys)),
+        digest=digest(declared.device_keys),
+        digest_before=digest(recorded) if recorded else "",
+        counts=dict(sorted(counts.items(), key=lambda item: _ORDER[item[0]])),
+        will_cancel_by=tuple(_by_version(foresight.cancels.values())),
+        guard=guard,
+        metadata=step.metadata,
+        errors=(*(f"{rules.subject}: {text}" for text in _objections(declared, change, seen, guard)), *verdict.errors),
+        warnings=(
+            *(f"{rules.subject}: {text}" for text in _overridden(declared.guard, seen, guard)),
+            *verdict.warnings,
+        ),
+        keys=tuple(keys),
+    )
+
+
+def _declared_keys(step: SetStep, change: Plan, foresight: Foresight, seen: Seen | None) -> Iterator[Key]:
+    was_cancelled = step.before.cancelled_keys() if step.before and step.change is not Change.REPLACE else frozenset()
+    for key in sorted(change.todo | change.kept.known_keys()):
+        task = foresight.cancels.get(key)
+        finding = foresight.record.findings.get(key)
+        rows = seen.tasks.get(key, ()) if seen else ()
+        version = ", ".join(dict.fromkeys(row.from_version for row in rows if row.from_version))
+        if task is not None:
+            effect = Effect.CANCEL_AGAIN if key in was_cancelled else Effect.CANCEL
+            yield Key(device_key=key, effect=effect, status=task.raw_status, source_version=version)
+        elif key in change.todo and key not in foresight.record.known_keys():
+            yield Key(device_key=key, effect=Effect.UNREAD)
+        elif finding is None:
+            status = rows[0].raw_status if rows else ""
+            yield Key(device_key=key, effect=Effect.CANCELLED, status=status, source_version=version)
+        else:
+            effect = _EFFECTS[finding.category]
+            yield Key(device_key=key, effect=effect, status=finding.status, source_version=version)
+
+
+def _released_keys(step: SetStep) -> Iterator[Key]:
+    """Keys that leave the record: un-declared, or recorded for another job. Nothing is sent for them."""
+    if step.before is None:
+        return
+    declared = frozenset(step.declared.device_keys) if step.declared and step.change is not Change.REPLACE else ()
+    for key in sorted(step.before.known_keys().difference(declared)):
+        finding = step.before.findings.get(key)
+        told = f"{finding.category.value} {finding.status}".strip() if finding else Category.CANCELLED.value
+        yield Key(device_key=key, effect=Effect.RELEASED, status=told)
+
+
+def _without_keys(step: SetStep) -> SetReport:
+    """A set that is removed, or of which nothing is known before `pulumi up`."""
+    recorded = step.recorded
+    unknown = (f"set {step.name!r}: job or device keys are known only during `pulumi up`, so nothing was looked at",)
+    keys = tuple(_released_keys(step)) if step.change is Change.DELETE else ()
+    return SetReport(
+        name=recorded.set_name if recorded else step.name,
+        change=step.change,
+        job_id=recorded.job_id if recorded else "",
+        reason=recorded.reason if recorded else "",
+        expires=recorded.expires if recorded else "",
+        declared=0,
+        removed=len(keys),
+        digest_before=digest(recorded.device_keys) if recorded else "",
+        counts={Effect.RELEASED: len(keys)} if keys else {},
+        guard=GuardUse(limit=Limit(), before=_limit(recorded.guard) if recorded else None),
+        warnings=unknown if step.unknown else (),
+        keys=keys,
+    )
+
+
+def _by_version(tasks: Iterable[Task]) -> Iterator[StatusCount]:
+    counted = Counter((task.raw_status, task.from_version) for task in tasks)
+    for (status, version), number in sorted(counted.items(), key=lambda item: (-item[1], item[0])):
+        yield StatusCount(status=status, source_version=version, tasks=number)
+
+
+def _guard_use(step: SetStep, guard: Guard, seen: Seen | None, would_send: int, break_glass: str) -> GuardUse:
+    before = step.recorded.guard if step.recorded else None
+    total = seen.job.total if seen else None
+    exceeded = None if seen is None else bool(guard.excess(would_send, total))
+    return GuardUse(
+        limit=_limit(guard),
+        before=_limit(before) if before else None,
+        would_send=None if seen is None else would_send,
+        allowed=guard.allowed(total),
+        exceeded=exceeded,
+        raised=before is not None and _allows_more(guard, before),
+        broken_glass=break_glass if exceeded else "",
+    )
+
+
+def _limit(guard: Guard) -> Limit:
+    return Limit(max_devices=guard.max_devices, max_share=guard.max_share)
+
+
+def _allows_more(now: Guard, before: Guard) -> bool:
+    return any(
+        was is not None and (limit is None or limit > was)
+        for limit, was in ((now.max_devices, before.max_devices), (now.max_share, before.max_share))
+    )
+
+
+def _objections(declared: Declared, change: Plan, seen: Seen | None, guard: GuardUse) -> Iterator[str]:
+    """Why nothing would be sent. A stopped job is not asked what it is about: its keys are held."""
+    if seen is None or seen.job.job is None or not change.todo or seen.job.job.status is JobStatus.STOPPED:
+        return
+    if objection := expectation_objection(declared.expect_firmware_version, seen.job.job.firmware_version):
+        yield objection
+    would_send = guard.would_send or 0
+    if not guard.broken_glass and (objection := declared.guard.objection(would_send, seen.job.total)):
+        yield objection
+
+
+def _overridden(guard: Guard, seen: Seen | None, use: GuardUse) -> Iterator[str]:
+    if use.broken_glass and seen:
+        excess = guard.excess(use.would_send or 0, seen.job.total)
+        yield f"the guard is overridden by {BREAK_GLASS} ({use.broken_glass}); this change {excess}"

@@ -1,0 +1,193 @@
+"""What `pulumi preview --json` says of the sets of a stack, typed. JSON ends here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from enos_ota.review.model import Change, OtherChange
+from enos_ota.state import METADATA, declared_of, record_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from enos_ota.reconciler import Record
+    from enos_ota.state import Declared
+
+TYPE: Final = "pulumi-python:dynamic/enos_ota:CancelledTaskSet"
+"""Pulumi's type of a set."""
+
+_UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+"""What stands in a preview for a text that is known only during `pulumi up`."""
+
+_CHANGES: Final = {
+    "create": Change.CREATE,
+    "update": Change.UPDATE,
+    "delete": Change.DELETE,
+    "replace": Change.REPLACE,
+    "create-replacement": Change.REPLACE,
+    "delete-replaced": Change.REPLACE,
+    "same": Change.NONE,
+}
+_UNCHANGED: Final = frozenset({"same", "refresh", "read"})
+_OWN_TYPES: Final = ("pulumi:pulumi:Stack", "pulumi:providers:")
+"""Not worth a line: the stack itself, and the providers that Pulumi makes."""
+
+# Pulumi's own second line after an error of the program; it says nothing.
+_NOISE: Final = re.compile(r"an unhandled error occurred: program exited with non-zero exit code")
+_ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|<\{%[^%]*%\}>")
+
+
+class UnreadablePreview(Exception):  # noqa: N818 - says what happened
+    """Pulumi printed no preview that can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetStep:
+    """What Pulumi would do to one set.
+
+    Attributes:
+        name: The set.
+        change: What would be done.
+        declared: What the program declares; None for a set that is to be removed, or that the preview never came to.
+        recorded: What was declared when the set was last saved; None for a new one.
+        before: What was known when it was last saved; None for a new one.
+        now: The same after this preview's refresh; None for a new one.
+        metadata: Inputs that change, other than the device keys and the job.
+        unknown: Its job or keys are known only during `pulumi up`; `declared` is then None.
+    """
+
+    name: str
+    change: Change
+    declared: Declared | None = None
+    recorded: Declared | None = None
+    before: Record | None = None
+    now: Record | None = None
+    metadata: tuple[str, ...] = ()
+    unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a preview says.
+
+    Attributes:
+        sets: Every set, in Pulumi's order.
+        others: Changes of anything else.
+        errors: Why it did not come to its end, if it did not.
+        warnings: What was said on the way, by anybody.
+    """
+
+    sets: tuple[SetStep, ...] = ()
+    others: tuple[OtherChange, ...] = ()
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Steps:
+    """The steps of one set: a replacement has several, a refresh is one of its own."""
+
+    refresh: Mapping[str, Any] | None = None
+    others: list[Mapping[str, Any]] = field(default_factory=list)
+
+
+def parse(text: str) -> Preview:
+    """Read what `pulumi preview --json` printed.
+
+    Raises:
+        UnreadablePreview: That is no preview.
+    """
+    try:
+        digest = json.loads(text)
+    except ValueError:
+        raise UnreadablePreview("pulumi printed no JSON") from None
+    if not isinstance(digest, dict) or not isinstance(digest.get("steps", []), list):
+        raise UnreadablePreview("pulumi printed something that is no preview")
+    steps: dict[str, _Steps] = {}
+    refreshed: dict[str, Mapping[str, Any]] = {}
+    others: list[OtherChange] = []
+    for step in digest.get("steps") or ():
+        urn, op = step["urn"], step["op"]
+        kind, name = _kind(urn), urn.rpartition("::")[2]
+        if kind == TYPE:
+            if op == "refresh":
+                refreshed[urn] = step
+            else:
+                steps.setdefault(urn, _Steps()).others.append(step)
+        elif op not in _UNCHANGED and not kind.startswith(_OWN_TYPES):
+            others.append(OtherChange(op=op, type=kind, name=name))
+    for urn, step in refreshed.items():
+        # A set with an earlier name has been refreshed under that.
+        target = next((new for new, each in steps.items() if _old_urn(each.others) == urn), urn)
+        steps.setdefault(target, _Steps()).refresh = step
+    said = [(one.get("severity"), plain(one.get("message", ""))) for one in digest.get("diagnostics") or ()]
+    errors = [text.removeprefix("error: ") for severity, text in said if severity == "error"]
+    return Preview(
+        sets=tuple(_set(urn, each) for urn, each in steps.items()),
+        others=tuple(others),
+        errors=tuple(dict.fromkeys(text for text in errors if text and not _NOISE.search(text))),
+        warnings=tuple(
+            dict.fromkeys(text.removeprefix("warning: ") for severity, text in said if severity == "warning" and text)
+        ),
+    )
+
+
+def plain(text: str) -> str:
+    """A message of Pulumi's without colours."""
+    return _ESCAPES.sub("", text).strip()
+
+
+def _kind(urn: str) -> str:
+    # urn:pulumi:<stack>::<project>::<parents$type>::<name>
+    parts = urn.split("::")
+    return parts[2].rpartition("$")[2] if len(parts) > 2 else ""  # noqa: PLR2004 - the third part
+
+
+def _old_urn(steps: list[Mapping[str, Any]]) -> str | None:
+    return next((step["oldState"].get("urn") for step in steps if step.get("oldState")), None)
+
+
+def _set(urn: str, steps: _Steps) -> SetStep:
+    olds = [step["oldState"] for step in steps.others if step.get("oldState")]
+    news = [step["newState"] for step in steps.others if step.get("newState")]
+    refresh = steps.refresh or {}
+    now = olds[0] if olds else refresh.get("newState")
+    before = refresh.get("oldState") or now
+    change = _change([step["op"] for step in steps.others])
+    inputs = _inputs(news[-1] if news and change is not Change.DELETE else None)
+    unknown = inputs is not None and _UNKNOWN in (inputs.get("jobId"), inputs.get("deviceKeys"))
+    return SetStep(
+        name=urn.rpartition("::")[2],
+        change=change,
+        declared=None if inputs is None or unknown else declared_of(inputs),
+        recorded=None if before is None else declared_of(_inputs(before) or {}),
+        before=_record(before),
+        now=_record(now),
+        metadata=tuple(_differing(_inputs(now) or {}, inputs or {})) if now and inputs else (),
+        unknown=unknown,
+    )
+
+
+def _change(ops: list[str]) -> Change:
+    changes = {_CHANGES.get(op, Change.NONE) for op in ops}
+    return next((change for change in (Change.REPLACE, *Change) if change in changes), Change.NONE)
+
+
+def _inputs(state: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    inputs = None if state is None else state.get("inputs")
+    return inputs if isinstance(inputs, Mapping) else None
+
+
+def _record(state: Mapping[str, Any] | None) -> Record | None:
+    outputs = None if state is None else state.get("outputs")
+    return record_of(outputs) if isinstance(outputs, Mapping) else None
+
+
+def _differing(olds: Mapping[str, Any], news: Mapping[str, Any]) -> Iterator[str]:
+    for name in METADATA:
+        if olds.get(name) != news.get(name):
+            yield name
