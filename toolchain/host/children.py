@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
 GRACE = 4.0
 """Seconds a program has after an interrupt before it is killed; the engine gives the host itself five."""
@@ -50,13 +51,35 @@ class Children:
         Raises:
             OSError: there is no such command.
         """
+        process = self.start(command, environ)
+        if process is None:
+            return Ending(0, interrupted=True)
+        on_start(lambda: self.interrupt(process))
+        return self.wait(process)
+
+    def start(
+        self, command: Sequence[str], environ: Mapping[str, str], *, cwd: Path | None = None, piped: bool = False
+    ) -> subprocess.Popen[bytes] | None:
+        """Start a command, for `wait` to see to its end; None: the host is ending, and starts nothing any more.
+
+        `piped`: its stdout and stderr are to be read here, and are not the host's own.
+
+        Raises:
+            OSError: there is no such command.
+        """
+        stream = subprocess.PIPE if piped else None
         with self._lock:
             if self._ending:
-                return Ending(0, interrupted=True)
+                return None
             # In the host's own process group: the engine signals the group, and so reaches the program too.
-            process = subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL)
+            process = subprocess.Popen(
+                command, env=environ, cwd=cwd, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream
+            )
             self._running.add(process)
-        on_start(lambda: self._interrupt(process))
+        return process
+
+    def wait(self, process: subprocess.Popen[bytes]) -> Ending:
+        """Wait for a process that was started here."""
         code = process.wait()
         with self._lock:
             self._running.discard(process)
@@ -70,7 +93,7 @@ class Children:
             self._ending = True
             running = list(self._running)
         for process in running:
-            self._interrupt(process)
+            self.interrupt(process)
 
     def wait_all(self) -> None:
         """Return when no program runs any more; those that do not heed an interrupt are killed after the grace time."""
@@ -82,7 +105,8 @@ class Children:
             except subprocess.TimeoutExpired:
                 process.kill()
 
-    def _interrupt(self, process: subprocess.Popen[bytes]) -> None:
+    def interrupt(self, process: subprocess.Popen[bytes]) -> None:
+        """Interrupt a process that was started here; it is killed if it goes on after the grace time."""
         with self._lock:
             if process not in self._running or process in self._interrupted:
                 return

@@ -1,4 +1,4 @@
-"""Which Python runs a program: the choice Pulumi documents for the options of `runtime:` in Pulumi.yaml.
+"""Which Python runs a program or a policy pack: the choice Pulumi documents for the options of `runtime:`.
 
 Pure: what the machine has is handed in, so each rule can be tested without it.
 """
@@ -23,17 +23,17 @@ class HostError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`runtime.options` of Pulumi.yaml, as far as they decide about the interpreter."""
+    """`runtime.options` of Pulumi.yaml or PulumiPolicy.yaml, as far as they decide about the interpreter."""
 
     virtualenv: str | None = None
-    """Directory of the virtual environment, relative to the project's root."""
+    """Directory of the virtual environment, relative to the project's root, or to the policy pack."""
 
     toolchain: str | None = None
     """`pip`, `uv` or `poetry`; None: told by the lock file, else `pip`."""
 
     @classmethod
-    def parse(cls, raw: Mapping[str, object]) -> Options:
-        """Read the options as the engine sends them.
+    def parse(cls, raw: Mapping[str, object], *, file: str = "Pulumi.yaml") -> Options:
+        """Read the options as the engine sends them; `file` is where they stand.
 
         Raises:
             HostError: an option has a value that no host would take, or asks for what the stand-in cannot do.
@@ -46,7 +46,7 @@ class Options:
         if raw.get("typechecker"):
             raise HostError(
                 "the stand-in language host runs no type checker: "
-                "remove `typechecker` from Pulumi.yaml, or use the official Pulumi bundle"
+                f"remove `typechecker` from {file}, or use the official Pulumi bundle"
             )
         return cls(virtualenv or None, str(toolchain) if toolchain else None)
 

@@ -15,6 +15,7 @@ import grpc
 from google.protobuf import empty_pb2, json_format
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, language_pb2, language_pb2_grpc, plugin_pb2
 
+from toolchain.host import packs
 from toolchain.host.installation import install, steps
 from toolchain.host.interpreter import HostError, Interpreter, Options, choose
 from toolchain.host.program import ERROR_WAS_SHOWN
@@ -92,6 +93,22 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             return language_pb2.RunResponse(error=f"program exited with non-zero exit code: {ending.code}")
         return language_pb2.RunResponse()
 
+    def RunPlugin(  # noqa: N802 - the service's name
+        self, request: language_pb2.RunPluginRequest, context: grpc.ServicerContext
+    ) -> Iterator[language_pb2.RunPluginResponse]:
+        """Run a policy pack; streams what it prints."""
+        folder = Path(request.info.program_directory)
+        environ = packs.environment(request, os.environ)
+        try:
+            _must_be_pack(request.kind)
+            interpreter = self._interpreter(request.info, file="PulumiPolicy.yaml")
+            _must_exist(interpreter, file="PulumiPolicy.yaml")
+            command = [interpreter.executable, *packs.arguments(request)]
+            active = interpreter.environment(environ)
+            yield from packs.run(command, active, folder, self._children, context.add_callback)
+        except HostError as error:
+            _refuse(context, error)
+
     def InstallDependencies(  # noqa: N802 - the service's name
         self, request: language_pb2.InstallDependenciesRequest, context: grpc.ServicerContext
     ) -> Iterator[language_pb2.InstallDependenciesResponse]:
@@ -149,9 +166,9 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         self._children.interrupt_all()
         return empty_pb2.Empty()
 
-    def _interpreter(self, info: language_pb2.ProgramInfo) -> Interpreter:
+    def _interpreter(self, info: language_pb2.ProgramInfo, *, file: str = "Pulumi.yaml") -> Interpreter:
         root, program = Path(info.root_directory), Path(info.program_directory or info.root_directory)
-        options = Options.parse(json_format.MessageToDict(info.options))
+        options = Options.parse(json_format.MessageToDict(info.options), file=file)
         return choose(options, root, program, environ=os.environ, which=shutil.which, poetry_env=_poetry_env)
 
     def _make_if_missing(self, interpreter: Interpreter, info: language_pb2.ProgramInfo) -> None:
@@ -219,11 +236,19 @@ def _refuse(context: grpc.ServicerContext, error: HostError) -> NoReturn:
     raise error  # not reached: `abort` raises; its type does not say so
 
 
-def _must_exist(interpreter: Interpreter) -> None:
+def _must_exist(interpreter: Interpreter, *, file: str = "Pulumi.yaml") -> None:
     if not interpreter.exists():
         raise HostError(
-            f"the 'virtualenv' option in Pulumi.yaml means {interpreter.virtualenv}, which is no virtual environment. "
+            f"the 'virtualenv' option in {file} means {interpreter.virtualenv}, which is no virtual environment. "
             "`pulumi install` makes it and installs requirements.txt into it."
+        )
+
+
+def _must_be_pack(kind: str) -> None:
+    if kind != packs.KIND:
+        raise HostError(
+            "the stand-in language host runs policy packs, but no other plugins that are written in Python: "
+            "use the official Pulumi bundle"
         )
 
 

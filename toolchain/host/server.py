@@ -19,6 +19,9 @@ from toolchain.host.language import LanguageHost
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+CALLS_AT_ONCE = 64
+"""A program and each policy pack hold a thread for as long as they run."""
+
 ORPHAN_CHECK = 0.5
 """Seconds between two looks at whether the engine's process is still our parent."""
 
@@ -41,7 +44,7 @@ def serve(version: str, engine: str) -> None:
     parent = os.getppid()
     children = Children()
     server = grpc.server(
-        ThreadPoolExecutor(),
+        ThreadPoolExecutor(CALLS_AT_ONCE),
         # Configuration and programs' arguments may be large; the engine knows no limit either.
         options=[
             ("grpc.max_receive_message_length", -1),
