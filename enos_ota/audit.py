@@ -5,6 +5,7 @@ A process that dies in between leaves the first line: what it announces may have
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import threading
@@ -57,6 +58,14 @@ def actor_of(environ: Mapping[str, str]) -> str:
 def commit_of(environ: Mapping[str, str]) -> str:
     """The commit that is acted on: `ENOS_OTA_COMMIT`, else the one that the CI system names; empty if none does."""
     return _first(environ, _COMMITS)
+
+
+def account() -> str:
+    """Whom this process runs as, where the environment names nobody."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without a name
+        return f"uid {os.getuid()}"
 
 
 def digest(keys: Collection[str]) -> str:

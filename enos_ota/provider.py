@@ -6,7 +6,6 @@ destroy import them.
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
 import time
@@ -29,10 +28,9 @@ from pulumi.dynamic import (
 from pulumi.output import Unknown
 
 from enos_ota import days, keys, liveness, servicer
-from enos_ota.audit import AuditLog, Subject, actor_of, commit_of
-from enos_ota.connect import client_of
+from enos_ota.audit import Subject
+from enos_ota.connect import audit_log_of, client_of, reconciler_of
 from enos_ota.enos import (
-    SYSTEM_CLOCK,
     AuthenticationError,
     ConfigurationError,
     EnosError,
@@ -41,8 +39,6 @@ from enos_ota.enos import (
 from enos_ota.reconciler import (
     Category,
     EarlyEnd,
-    Limits,
-    Pool,
     Reconciler,
     Record,
     Stop,
@@ -220,15 +216,10 @@ class Session:
             break_glass=break_glass(self._environ),
             say=lambda text: _say(declared, text),
         )
-        if not connection.audit_log:
+        project = project_around(Path.cwd())
+        log = audit_log_of(connection, project, self._environ, lambda text: _say(declared, text))
+        if not log:
             return terms
-        log = AuditLog(
-            project_around(Path.cwd()) / connection.audit_log,
-            actor=actor_of(self._environ) or _account(),
-            commit=commit_of(self._environ),
-            clock=SYSTEM_CLOCK.time,
-            complain=lambda text: _say(declared, text),
-        )
         subject = Subject(
             stack=stack or self._environ.get("PULUMI_STACK", ""),
             gateway=connection.gateway,
@@ -253,24 +244,11 @@ class Session:
 
 
 def _connect(connection: Connection, stop: Stop) -> Reconciler:
-    clock = StoppableClock(stop)
-    client = client_of(connection, clock=clock, before_write=lambda: liveness.ensure_engine(sys.argv))
-    return Reconciler(
-        client,
-        markers=connection.cancelled_markers,
-        limits=Limits(batch_size=connection.batch_size, deadline=connection.deadline),
-        clock=clock,
-        workers=Pool(connection.max_concurrency),
-        stop=stop,
-    )
+    def before_write() -> None:
+        liveness.ensure_engine(sys.argv)
 
-
-def _account() -> str:
-    """Whom this process runs as, where the environment names nobody."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # an account without a name
-        return f"uid {os.getuid()}"
+    client = client_of(connection, clock=StoppableClock(stop), before_write=before_write)
+    return reconciler_of(connection, client, stop)
 
 
 def _end(stop: Stop) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from pydantic import ValidationError
@@ -16,7 +17,7 @@ from enos_ota.settings.wording import explain, meant
 from enos_ota.yamltext import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 SETS_KEY: Final = f"{ENOS_OTA}:{SETS}"
 
@@ -71,11 +72,17 @@ class KeyFilesAt:
         directory: that of the stack file, to which `deviceKeysFile` is relative.
         project: that of the project, which no key file may be outside of.
         name: how messages call the directory, "" for the working directory.
+        proposed: files to read in place of these: what would be written there.
     """
 
     directory: Path
     project: Path
     name: str
+    proposed: Mapping[str, Path] = field(default_factory=lambda: MappingProxyType({}))
+
+    def path(self, named: str) -> Path:
+        """Where to read a key file."""
+        return self.proposed.get(named) or self.directory / named
 
     def holds(self, named: str) -> bool:
         """Whether a key file is inside of the project.
@@ -222,7 +229,7 @@ class _Reader:
             return ()
         name = f"{self.files.name}/{named}" if self.files.name else named
         try:
-            return keyfiles.read(self.files.directory / named, name=name)
+            return keyfiles.read(self.files.path(named), name=name)
         except keyfiles.KeyFileError as error:
             own = self.locate((self.position, *path), "").path
             for problem in error.problems:
