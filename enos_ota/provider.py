@@ -47,6 +47,7 @@ from enos_ota.reconciler import (
     plan,
 )
 from enos_ota.reconciler.guard import break_glass, limit_problems
+from enos_ota.reconciler.verdict import UNREAD
 from enos_ota.settings import Connection, SettingsError, load_connection, project_around
 from enos_ota.state import IDENTITY, METADATA, Declared, declared_of, inputs_of, outputs_of, record_of
 
@@ -129,9 +130,7 @@ class CancelledTaskSetProvider(ResourceProvider):
             try:
                 record = self._session.reconciler_for(declared).refresh(declared.job_id, record)
             except (EnosError, SettingsError, EarlyEnd) as error:
-                _fail(
-                    f"{rules.subject}: could not be read, so nothing is known to have changed", error, _ways_out(error)
-                )
+                _fail(f"{rules.subject}: {UNREAD}", error, _ways_out(error))
         outputs = outputs_of(props, record)
         return ReadResult(id_, outputs, inputs_of(outputs))
 

@@ -11,6 +11,9 @@ from enos_ota.reconciler.outcome import AFTER_PUSH, UNKNOWN_TEXT, Category, JobS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+UNREAD: Final = "could not be read, so nothing is known to have changed"
+"""What is said of a set whose refresh failed."""
+
 OnTooLate = Literal["report", "fail"]
 OnMissing = Literal["fail", "report"]
 

@@ -64,6 +64,8 @@ class Change(str, Enum):
     REPLACE = "replace"
     DELETE = "delete"
     NONE = "none"
+    DECLARED = "declared"
+    """It is declared; what is recorded could not be read, so that nobody knows what of it is new."""
 
 
 class Outcome(str, Enum):

@@ -36,8 +36,11 @@ _UNCHANGED: Final = frozenset({"same", "refresh", "read"})
 _OWN_TYPES: Final = ("pulumi:pulumi:Stack", "pulumi:providers:")
 """Not worth a line: the stack itself, and the providers that Pulumi makes."""
 
-# Pulumi's own second line after an error of the program; it says nothing.
-_NOISE: Final = re.compile(r"an unhandled error occurred: program exited with non-zero exit code")
+# Lines of Pulumi's own beside an error that say nothing, and what it puts before one.
+_NOISE: Final = re.compile(r"an unhandled error occurred: program exited with non-zero exit code|preview failed$")
+_PREFIX: Final = re.compile(r"^(?:error: |Preview failed: |Exception calling application: |RuntimeError: )+")
+# What a provider advises whoever typed the preview; a review has its own ways.
+_ADVICE: Final = "\nA refresh goes by the configuration of the last `pulumi up`"
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|<\{%[^%]*%\}>")
 
 
@@ -125,7 +128,7 @@ def parse(text: str) -> Preview:
         target = next((new for new, each in steps.items() if _old_urn(each.others) == urn), urn)
         steps.setdefault(target, _Steps()).refresh = step
     said = [(one.get("severity"), plain(one.get("message", ""))) for one in digest.get("diagnostics") or ()]
-    errors = [text.removeprefix("error: ") for severity, text in said if severity == "error"]
+    errors = [_PREFIX.sub("", text).partition(_ADVICE)[0] for severity, text in said if severity == "error"]
     return Preview(
         sets=tuple(_set(urn, each) for urn, each in steps.items()),
         others=tuple(others),

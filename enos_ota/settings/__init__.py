@@ -2,7 +2,7 @@
 
 from enos_ota.settings.connection import Address, Checks, Connection, load_address, load_checks, load_connection
 from enos_ota.settings.document import stack_file_path
-from enos_ota.settings.problems import Problem, SettingsError
+from enos_ota.settings.problems import NoCredentials, Problem, SettingsError
 from enos_ota.settings.sets import SetSettings
 from enos_ota.settings.stack import StackSettings, check_stack_file, load_stack, project_around
 
@@ -10,6 +10,7 @@ __all__ = [
     "Address",
     "Checks",
     "Connection",
+    "NoCredentials",
     "Problem",
     "SetSettings",
     "SettingsError",

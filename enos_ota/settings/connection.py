@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from enos_ota.enos import ConfigurationError, Credentials, Timeout, check_gateway
 from enos_ota.reconciler.guard import Guard
 from enos_ota.settings.models import ENOS, ENOS_OTA, EnosKeys, EnosOtaKeys
-from enos_ota.settings.problems import Problem, SettingsError, label
+from enos_ota.settings.problems import NoCredentials, Problem, SettingsError, label
 from enos_ota.settings.wording import explain
 
 if TYPE_CHECKING:
@@ -128,7 +128,8 @@ def load_connection(
         org_id: the organization where neither of them names one.
 
     Raises:
-        SettingsError: with every problem; among them missing credentials, which only a program may do without.
+        NoCredentials: nothing is wrong but that there are none, which only a program may do without.
+        SettingsError: with every problem.
     """
     stack = _read_stack(get, EnosKeys.names())
     own, wrong = _read_own(get, ("deadline", "auditLog"))
@@ -138,6 +139,8 @@ def load_connection(
     problems = [*faults, *more]
     if credentials is None and not faults:
         problems.append(Problem(_no_credentials(stack.keys)))
+        if len(problems) == 1:
+            raise NoCredentials(problems)
     if address is None or credentials is None or problems:
         raise SettingsError(problems)
     keys = stack.keys

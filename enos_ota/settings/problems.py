@@ -62,6 +62,10 @@ class SettingsError(Exception):
         return "\n".join([headline, *(f"  {problem}" for problem in self.problems[:_SHOWN]), *more])
 
 
+class NoCredentials(SettingsError):  # noqa: N818 - says what is missing
+    """The configuration has no credentials; nothing else is wrong with it."""
+
+
 def label(path: tuple[str | int, ...]) -> str:
     """A path as people write it: `formerNames[0]`."""
     text = ""

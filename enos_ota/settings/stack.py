@@ -28,6 +28,7 @@ SECRET_KEYS_VARIABLE: Final = "PULUMI_CONFIG_SECRET_KEYS"  # noqa: S105 - the na
 """Where Pulumi's language host names the keys that are secret, as a JSON list."""
 
 _APP_SECRET: Final = f"{ENOS}:appSecret"
+_GATEWAY_VARIABLE: Final = "ENOS_API_GATEWAY"
 AUDIT_LOG_KEY: Final = f"{ENOS_OTA}:auditLog"
 
 
@@ -55,7 +56,7 @@ class StackSettings:
 
 
 def load_stack(
-    config: Mapping[str, str], environ: Mapping[str, str], *, stack_file: Path | None, project: str = ENOS_OTA
+    config: Mapping[str, str] | None, environ: Mapping[str, str], *, stack_file: Path | None, project: str = ENOS_OTA
 ) -> StackSettings:
     """Check the configuration of a stack and give back what the program needs.
 
@@ -64,7 +65,8 @@ def load_stack(
     credentials are no problem here: a preview with `--refresh=false` needs none.
 
     Args:
-        config: full key -> text, as Pulumi hands it to a program.
+        config: full key -> text, as Pulumi hands it to a program; None where Pulumi was not asked, and the file is all
+            there is.
         environ: the environment.
         stack_file: see `stack_file_path`; None when it is not known. Then what was delivered is checked as well as it
             can be, and `deviceKeysFile` is refused.
@@ -104,11 +106,32 @@ def check_stack_file(stack_file: Path, *, project: str = ENOS_OTA) -> tuple[Prob
     return in_order([*found.problems, *problems])
 
 
+def check_all_but_sets(stack_file: Path, environ: Mapping[str, str], *, project: str = ENOS_OTA) -> tuple[Problem, ...]:
+    """The same for what a command needs that works on a job: the sets are not looked at, nor are their key files.
+
+    Args:
+        stack_file: the file; one that does not exist has no problem.
+        environ: the environment, which may name the gateway.
+        project: see `load_stack`.
+    """
+    gateway = {name: value for name, value in environ.items() if name == _GATEWAY_VARIABLE}
+    found = _Examination(None, gateway, stack_file, project, sets=False)
+    found.run()
+    _, problems = find_address(found.enos, {}, found.enos_problem)
+    return in_order([*found.problems, *problems])
+
+
 class _Examination:
     """One reading of a stack's configuration; what is wrong gathers in `problems`."""
 
     def __init__(
-        self, config: Mapping[str, str] | None, environ: Mapping[str, str], stack_file: Path | None, project: str
+        self,
+        config: Mapping[str, str] | None,
+        environ: Mapping[str, str],
+        stack_file: Path | None,
+        project: str,
+        *,
+        sets: bool = True,
     ) -> None:
         self.document: Document | None = documents.read(stack_file, project) if stack_file else None
         self.problems: list[Problem] = []
@@ -119,7 +142,8 @@ class _Examination:
         self.unreadable = False  # nothing was read, so that everything would be missing
         self._delivered = config
         self._secret_keys = _secret_keys(environ)
-        self._gateway_outside = environ.get("ENOS_API_GATEWAY")
+        self._gateway_outside = environ.get(_GATEWAY_VARIABLE)
+        self._with_sets = sets
         self._stack_file = stack_file
 
     def run(self) -> None:
@@ -186,6 +210,8 @@ class _Examination:
         given = {name: values[key] for name in model.names() if (key := f"{namespace}:{name}") in values}
         if namespace == ENOS:
             self.present = frozenset(given)
+        if not self._with_sets:
+            given.pop(SETS, None)
         self._check_secrets(namespace, given)
         if namespace == ENOS_OTA and SETS in given:
             self._check_sets(given.pop(SETS))

@@ -1,0 +1,236 @@
+"""From what was found out to the report with its verdict. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from enos_ota.enos import JobStatus
+from enos_ota.review.judge import assess
+from enos_ota.review.live import WAITING
+from enos_ota.review.model import Change, Effect, JobReport, OtherJob, Outcome, Report, SetReport, StatusCount
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from enos_ota.reconciler import JobFacts
+    from enos_ota.review.judge import Seen, Surroundings
+    from enos_ota.review.live import LiveJob
+    from enos_ota.review.preview import Preview, SetStep
+    from enos_ota.state import Declared
+
+_STATUSES: Final = {JobStatus.STARTED: "started", JobStatus.STOPPED: "stopped"}
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What was reviewed, and when."""
+
+    project: str
+    stack: str
+    commit: str
+    made_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found out.
+
+    Attributes:
+        preview: What Pulumi's preview says.
+        previewed: Whether it came to its end.
+        refreshed: Whether it compared what is recorded with EnOS.
+        seen: What EnOS says now, by name of the set.
+        blind: Why nothing could be found out, or not all; empty if all was.
+        no_credentials: There are none, so EnOS was not asked.
+    """
+
+    preview: Preview
+    previewed: bool
+    refreshed: bool
+    seen: Mapping[str, Seen] = field(default_factory=lambda: MappingProxyType({}))
+    blind: tuple[str, ...] = ()
+    no_credentials: bool = False
+
+
+def misconfigured(occasion: Occasion, problems: Sequence[str]) -> Report:
+    """The report on a configuration that cannot be used: nothing was asked, neither Pulumi nor EnOS."""
+    return Report(
+        project=occasion.project,
+        stack=occasion.stack,
+        commit=occasion.commit,
+        made_at=occasion.made_at,
+        outcome=Outcome.MISCONFIGURED,
+        headline=f"the configuration has {_count(len(problems), 'problem')}: nothing was looked at",
+        reasons=tuple(problems),
+    )
+
+
+def compose(occasion: Occasion, found: Findings, surroundings: Surroundings, *, expect_no_changes: bool) -> Report:
+    """The report.
+
+    Args:
+        occasion: What was reviewed.
+        found: What was found out.
+        surroundings: What sets are judged by.
+        expect_no_changes: Whether any change is a no.
+    """
+    sets = [assess(step, found.seen.get(step.name), surroundings) for step in found.preview.sets]
+    ordered = tuple(sorted(sets, key=_is_calm))  # stable: otherwise in Pulumi's order
+    outcome, reasons = _verdict(ordered, found, expect_no_changes=expect_no_changes)
+    told = [text for each in ordered for text in (*each.errors, *each.warnings)]
+    return Report(
+        project=occasion.project,
+        stack=occasion.stack,
+        commit=occasion.commit,
+        made_at=occasion.made_at,
+        outcome=outcome,
+        headline=_headline(outcome, ordered, found),
+        reasons=reasons,
+        warnings=tuple(_others(found, told, reasons)),
+        live=not (found.no_credentials or found.blind),
+        refreshed=found.refreshed,
+        previewed=found.previewed,
+        jobs=tuple(_jobs(found, ordered)),
+        sets=ordered,
+        others=found.preview.others,
+    )
+
+
+def _is_calm(each: SetReport) -> bool:
+    """Nothing happens to it, and there is nothing to say about it."""
+    return each.change is Change.NONE and not (each.errors or each.warnings)
+
+
+def _verdict(sets: Sequence[SetReport], found: Findings, *, expect_no_changes: bool) -> tuple[Outcome, tuple[str, ...]]:
+    errors = [text for each in sets for text in each.errors]
+    if found.blind:
+        return Outcome.UNDETERMINED, (*found.blind, *errors)
+    said = "\n".join(errors)
+    # The program tells the same of the sets that a preview refuses.
+    more = [line for text in found.preview.errors for line in text.splitlines() if not _is_told(line, said)]
+    if errors or not found.previewed:
+        return Outcome.FAILS, (*errors, *more)
+    if not expect_no_changes:
+        return Outcome.FINE, ()
+    if found.no_credentials:
+        return Outcome.UNDETERMINED, ("without credentials for EnOS nobody can tell whether anything has changed",)
+    changes = [*_changes(sets), *(f"{each.op} {each.type} {each.name}" for each in found.preview.others)]
+    return (Outcome.CHANGES, tuple(changes)) if changes else (Outcome.FINE, ())
+
+
+def _is_told(line: str, said: str) -> bool:
+    return not line.strip() or line.strip() in said or " sets would be refused by `pulumi up`:" in line
+
+
+def _changes(sets: Iterable[SetReport]) -> Iterator[str]:
+    for each in sets:
+        if each.change is Change.NONE:
+            continue
+        parts = [
+            f"{each.counts[effect]} {effect.value}"
+            for effect in (Effect.CANCEL_AGAIN, Effect.CANCEL, Effect.UNREAD, Effect.RELEASED)
+            if each.counts.get(effect)
+        ]
+        yield f"set {each.name!r} (job {each.job_id}): {each.change.value}" + (f", {', '.join(parts)}" if parts else "")
+
+
+def _headline(outcome: Outcome, sets: Sequence[SetReport], found: Findings) -> str:
+    if outcome is Outcome.UNDETERMINED:
+        return "it could not be found out what `pulumi up` would do"
+    if outcome is Outcome.FAILS:
+        failing = sum(bool(each.errors) for each in sets)
+        return "`pulumi up` would fail" + (f" for {_count(failing, 'set')} of {len(sets)}" if failing else "")
+    changed = sum(each.change is not Change.NONE for each in sets) + len(found.preview.others)
+    if outcome is Outcome.CHANGES:
+        return f"no change was expected, but there {'is one' if changed == 1 else f'are {changed}'}"
+    return _prospect(sets, changed=bool(changed))
+
+
+def _prospect(sets: Sequence[SetReport], *, changed: bool) -> str:
+    if cancels := sum(each.will_cancel for each in sets):
+        return f"`pulumi up` will cancel {_count(cancels, 'task')}"
+    if unread := sum(each.count(Effect.UNREAD) for each in sets):
+        return f"`pulumi up` will work on {_count(unread, 'device key')}; how they stand now was not looked at"
+    return "`pulumi up` will cancel nothing" if changed else "nothing to do: what is declared is so"
+
+
+def _others(found: Findings, told: Sequence[str], reasons: Sequence[str]) -> Iterator[str]:
+    """What else was said on the way; what is said of a set that was looked at, its own report says better."""
+    if found.no_credentials:
+        yield "without credentials for EnOS: what is declared is shown, how things stand now is not"
+    looked = tuple(
+        start for name in found.seen for start in (f"set {name!r} (job ", f"preview of set {name!r}:", f"set {name!r}:")
+    )
+    for text in found.preview.warnings:
+        if text.startswith(looked) or text in told or text in reasons or "EnOS could not be asked what" in text:
+            continue
+        yield text
+
+
+def _jobs(found: Findings, sets: Sequence[SetReport]) -> Iterator[JobReport]:
+    """Every job that a declared set is about, each once, in the order of the sets."""
+    steps: dict[str, list[SetStep]] = {}
+    for step in found.preview.sets:
+        if step.declared:
+            steps.setdefault(step.declared.job_id, []).append(step)
+    for job_id, about in steps.items():
+        seen = [each for step in about if (each := found.seen.get(step.name))]
+        declared = about[0].declared
+        if declared and seen:
+            cancels = sum(each.will_cancel for each in sets if each.job_id == job_id)
+            yield _seen_job(declared, seen[0].job, seen, cancels)
+        elif declared:
+            yield _recorded_job(declared, next((step.now.job for step in about if step.now), None))
+
+
+def _seen_job(declared: Declared, live: LiveJob, seen: Sequence[Seen], cancels: int) -> JobReport:
+    place = JobReport(job_id=declared.job_id, org_id=declared.org_id, gateway=declared.api_gateway, looked=True)
+    job = live.job
+    if job is None:
+        return place  # was it deleted, or never there? What is said of its sets tells
+    ours = [task for each in seen for tasks in each.tasks.values() for task in tasks if task.status in WAITING]
+    return place.model_copy(
+        update={
+            "status": _STATUSES.get(job.status, "unknown"),
+            "name": job.name,
+            "firmware_version": job.firmware_version,
+            "firmware_name": job.firmware_name,
+            "product_key": job.product_key,
+            "type": job.type,
+            "incremental": job.upgrade_policy.strip().lower() == "incremental",
+            "automatic_retry": job.automatic_retry,
+            "total": live.total,
+            "waiting": live.waiting,
+            "will_cancel": cancels,
+            # Searches may lag, so that they never add up to less than nothing.
+            "exposed": None if live.waiting is None else max(0, live.waiting - len(ours)),
+            "by_status": tuple(
+                StatusCount(status=status.value, tasks=number)
+                for status, number in live.by_status.items()
+                if number is not None
+            ),
+            "same_firmware": tuple(
+                OtherJob(job_id=each.job_id, name=each.name, waiting=each.waiting) for each in live.siblings
+            ),
+        }
+    )
+
+
+def _recorded_job(declared: Declared, facts: JobFacts | None) -> JobReport:
+    place = JobReport(job_id=declared.job_id, org_id=declared.org_id, gateway=declared.api_gateway)
+    if facts is None:
+        return place
+    return place.model_copy(
+        update={
+            "status": facts.status.value,
+            "name": facts.name,
+            "firmware_version": facts.firmware_version,
+            "automatic_retry": facts.automatic_retry,
+        }
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}".replace(",", " ")

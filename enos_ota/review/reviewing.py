@@ -1,0 +1,197 @@
+"""Finding out what an `up` would do: Pulumi's preview, then EnOS. Nothing is written, here or there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from enos_ota.audit import commit_of
+from enos_ota.connect import client_of
+from enos_ota.enos import SYSTEM_CLOCK, EnosError, TransportError
+from enos_ota.reconciler import DEFAULT_MARKERS, EarlyEnd, Pool, Stop
+from enos_ota.reconciler.ending import Ending
+from enos_ota.reconciler.guard import break_glass
+from enos_ota.reconciler.verdict import UNREAD
+from enos_ota.review import pulumi
+from enos_ota.review.compose import Findings, Occasion, compose, misconfigured
+from enos_ota.review.judge import Seen, Surroundings, keys_to_read
+from enos_ota.review.live import LiveJob, look_at_job, look_at_tasks
+from enos_ota.review.model import Change
+from enos_ota.review.preview import Preview, SetStep, UnreadablePreview, parse
+from enos_ota.settings import NoCredentials, SettingsError, check_stack_file, load_connection, load_stack
+from enos_ota.state import Declared
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+
+    from enos_ota.enos import Clock
+    from enos_ota.review.model import Report
+    from enos_ota.settings import Connection
+    from enos_ota.stackconfig import StackConfig
+
+_PATIENCE: Final = 60.0
+"""Seconds until nothing waits any more for EnOS to take requests again."""
+
+
+def review(
+    config: StackConfig, environ: Mapping[str, str], *, expect_no_changes: bool = False, clock: Clock = SYSTEM_CLOCK
+) -> Report:
+    """Review a stack.
+
+    Args:
+        config: The stack's configuration, of a project.
+        environ: The environment, for Pulumi too.
+        expect_no_changes: Whether any change is a no.
+        clock: What tells the time and waits.
+    """
+    now = datetime.fromtimestamp(clock.time(), timezone.utc)
+    made_at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
+    project = config.project.name if config.project else ""
+    occasion = Occasion(project, config.stack, commit_of(environ), made_at)
+    if config.file and config.file.is_file() and (problems := check_stack_file(config.file, project=project)):
+        return misconfigured(occasion, [str(problem) for problem in problems])
+    try:
+        examination = _Examination(config, environ, clock, now.date())
+        return compose(occasion, examination.run(), examination.surroundings, expect_no_changes=expect_no_changes)
+    except SettingsError as error:
+        return misconfigured(occasion, error.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class _Previewed:
+    """A preview, or why there is none."""
+
+    preview: Preview
+    succeeded: bool
+    why_not: tuple[str, ...] = ()
+
+
+class _Examination:
+    """One look at a stack."""
+
+    def __init__(self, config: StackConfig, environ: Mapping[str, str], clock: Clock, today: date) -> None:
+        self._config = config
+        self._environ = environ
+        self._clock = clock
+        self._connection: Connection | None
+        try:
+            self._connection = load_connection(config.get, environ)
+        except NoCredentials:
+            self._connection = None
+        markers = self._connection.cancelled_markers if self._connection else DEFAULT_MARKERS
+        self.surroundings = Surroundings(markers, today, break_glass(environ))
+
+    def run(self) -> Findings:
+        """Ask Pulumi, then EnOS.
+
+        Raises:
+            SettingsError: The configuration cannot be used.
+        """
+        connection = self._connection
+        previewed = self._preview(refresh=connection is not None)
+        if connection is None:
+            return Findings(
+                previewed.preview,
+                previewed=previewed.succeeded,
+                refreshed=False,
+                blind=previewed.why_not,
+                no_credentials=True,
+            )
+        try:
+            seen = self._look(connection, previewed.preview)
+        except (EnosError, EarlyEnd) as error:
+            # What is declared can be shown nevertheless.
+            declared = previewed if previewed.succeeded else self._preview(refresh=False)
+            return Findings(
+                declared.preview,
+                previewed=declared.succeeded,
+                refreshed=previewed.succeeded,
+                blind=(f"EnOS could not be asked: {error}", *declared.why_not),
+            )
+        return Findings(
+            previewed.preview,
+            previewed=previewed.succeeded,
+            refreshed=not previewed.why_not,
+            seen=seen,
+            blind=previewed.why_not or _unread(previewed.preview),
+        )
+
+    def _preview(self, *, refresh: bool) -> _Previewed:
+        root = self._config.project.root if self._config.project else Path.cwd()
+        try:
+            ran = pulumi.preview(root, self._config.stack, self._environ, refresh=refresh)
+            preview = parse(ran.stdout)
+        except pulumi.PulumiFailed as error:
+            return _Previewed(self._only_declared(Preview()), succeeded=False, why_not=error.lines)
+        except UnreadablePreview as error:
+            return _Previewed(self._only_declared(Preview()), succeeded=False, why_not=(str(error),))
+        return _Previewed(preview if ran.succeeded else self._only_declared(preview), succeeded=ran.succeeded)
+
+    def _only_declared(self, preview: Preview) -> Preview:
+        """With the sets that a preview never came to, as their stack file declares them."""
+        try:
+            settings = load_stack(
+                None,
+                self._environ,
+                stack_file=self._config.file,
+                project=self._config.project.name if self._config.project else "",
+            )
+        except SettingsError:
+            return preview  # the address may be nowhere but in the program
+        known = {step.name: step for step in preview.sets}
+        for each in settings.sets:
+            step = known.get(each.name)
+            if step is not None and step.declared is not None:
+                continue
+            declared = Declared(
+                set_name=each.name,
+                api_gateway=settings.gateway,
+                org_id=settings.org_id,
+                job_id=each.job_id,
+                device_keys=each.device_keys,
+                on_too_late=each.on_too_late,
+                on_missing=each.on_missing,
+                expires=each.expires or "",
+                reason=each.reason or "",
+                guard=each.guard,
+                expect_firmware_version=each.expect_firmware_version or "",
+            )
+            blank = SetStep(each.name, Change.DECLARED)
+            known[each.name] = replace(step or blank, change=Change.DECLARED, declared=declared)
+        return replace(preview, sets=tuple(known.values()))
+
+    def _look(self, connection: Connection, preview: Preview) -> dict[str, Seen]:
+        """How the sets of a preview stand now, by name.
+
+        Raises:
+            EnosError: EnOS could not be read.
+            EarlyEnd: It had asked to wait for too long.
+        """
+        today = self.surroundings.today
+        steps = [step for step in preview.sets if step.declared]
+        jobs: dict[str, LiveJob] = {}
+        seen: dict[str, Seen] = {}
+        with client_of(connection, clock=self._clock) as client:
+            waiting = client.waiting_by(Ending(self._clock, Stop(), _PATIENCE).sleep)
+            workers = Pool(connection.max_concurrency)
+            ours = {step.declared.job_id for step in steps if step.declared}
+            for step in steps:
+                declared = step.declared
+                if declared is None or declared.rules(today).expired:
+                    continue
+                if declared.org_id != connection.org_id:
+                    raise TransportError(f"set {step.name!r} is of another organization, {declared.org_id}")
+                if declared.job_id not in jobs:
+                    jobs[declared.job_id] = look_at_job(waiting, declared.job_id, ours)
+                job = jobs[declared.job_id]
+                keys = keys_to_read(step, today) if job.job else ()
+                seen[step.name] = Seen(job, look_at_tasks(waiting, declared.job_id, keys, workers))
+        return seen
+
+
+def _unread(preview: Preview) -> tuple[str, ...]:
+    """Why a refresh failed, if that is why the preview did: EnOS could not be read, and answers again by now."""
+    return tuple(text for text in preview.errors if UNREAD in text)
