@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from enos_ota import yamltext
 from enos_ota.settings import Problem, SettingsError, project_around
 from enos_ota.settings import document as documents
+from enos_ota.settings.stack import check_all_but_sets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,8 +24,14 @@ if TYPE_CHECKING:
 PULUMI_STACK: Final = "PULUMI_STACK"
 """The environment variable by which Pulumi, and these commands, are told the stack."""
 
-_EXAMPLE: Final = "example"
+EXAMPLE: Final = "example"
 """A stack file of this name is there to be copied; it is nobody's stack."""
+
+_PATIENCE: Final = 60.0
+"""Seconds that Pulumi gets for one secret: a state far away may take some, one that never answers must not take all."""
+
+_CA_BUNDLE: Final = "enos:caBundle"
+_CREDENTIALS: Final = {"enos:appKey": "ENOS_APP_KEY", "enos:appSecret": "ENOS_APP_SECRET"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +52,14 @@ class Project:
 
     def stacks(self) -> tuple[str, ...]:
         """The stacks that have a file, sorted, without the example."""
+        return tuple(name for name in self.stack_files() if name != EXAMPLE)
+
+    def stack_files(self) -> dict[str, Path]:
+        """Every stack file by the stack's name, sorted, the example among them."""
         pattern = self.stack_file("*")
         prefix, _, suffix = pattern.name.partition("*")
-        names = (path.name[len(prefix) : -len(suffix)] for path in pattern.parent.glob(pattern.name))
-        return tuple(sorted(name for name in names if name and name != _EXAMPLE))
+        found = {path.name[len(prefix) : -len(suffix)]: path for path in sorted(pattern.parent.glob(pattern.name))}
+        return {name: path for name, path in found.items() if name}
 
 
 def find_project(directory: Path) -> Project | None:
@@ -96,7 +107,7 @@ class StackConfig:
     Attributes:
         project: The project; None outside of any, then there is no configuration but the environment.
         stack: The stack; empty if there is none.
-        file: Its file, which need not exist; None outside of a project.
+        file: Its file; None if there is none.
     """
 
     project: Project | None
@@ -108,6 +119,8 @@ class StackConfig:
     def get(self, key: str) -> str | None:
         """The text of a key such as `enos:apiGateway`, as Pulumi would hand it to a program; secrets decrypted.
 
+        A CA bundle that is named relative to the project, as a program finds it, comes with a path that can be used.
+
         Raises:
             SettingsError: It is a secret, and nobody here can decrypt it.
         """
@@ -115,15 +128,14 @@ class StackConfig:
         if value is None:
             return None
         if documents.is_secret(value):
-            text = self._decrypt(key)
-            if text is None:
-                raise SettingsError(
-                    [Problem(_undecrypted(key), documents.shown_path(self.file) if self.file else None)]
-                )
-            return text
+            return self._decrypt(key)
         if isinstance(value, yamltext.Unquoted):
             return value.text
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        if not isinstance(value, str):
+            return json.dumps(value, ensure_ascii=False, default=str)
+        if key == _CA_BUNDLE and self.project:
+            return documents.shown_path(self.project.root / value)
+        return value
 
 
 def read_stack(directory: Path, named: str | None, environ: Mapping[str, str], *, needed: bool = False) -> StackConfig:
@@ -137,7 +149,8 @@ def read_stack(directory: Path, named: str | None, environ: Mapping[str, str], *
             no stack can be told from it, there is an empty configuration.
 
     Raises:
-        SettingsError: No project or no stack where one is needed or was named; the file is no stack file.
+        SettingsError: No project or no stack where one is needed or was named; the file is no stack file, or has a
+            problem outside of its sets.
     """
     project = find_project(directory)
     if project is None:
@@ -156,38 +169,59 @@ def read_stack(directory: Path, named: str | None, environ: Mapping[str, str], *
         if needed or named:
             raise SettingsError([Problem("there is no such file", documents.shown_path(file))])
         return _nothing(project)
-    if document.flaws:
-        raise SettingsError(document.flaws)
-    return StackConfig(project, stack, file, document.values, _by_pulumi(project, stack, environ))
+    if problems := document.flaws or check_all_but_sets(file, environ, project=project.name):
+        raise SettingsError(problems)
+    return StackConfig(project, stack, file, document.values, _decryption(project, stack, file, environ))
 
 
 def _nothing(project: Project | None) -> StackConfig:
     return StackConfig(project, "", None, {}, lambda _: None)
 
 
-def _by_pulumi(project: Project, stack: str, environ: Mapping[str, str]) -> Callable[[str], str | None]:
-    """Pulumi's own decryption; None where there is no `pulumi`, or it cannot."""
+def _decryption(project: Project, stack: str, file: Path, environ: Mapping[str, str]) -> Callable[[str], str | None]:
+    """Pulumi's own, for secrets that are needed: credentials in the environment win, so those of the file are not."""
+    not_needed = _CREDENTIALS.keys() if all(environ.get(name) for name in _CREDENTIALS.values()) else ()
 
     def decrypt(key: str) -> str | None:
-        pulumi = shutil.which("pulumi", path=environ.get("PATH", os.defpath))
-        if pulumi is None:
+        if key in not_needed:
             return None
-        command = [pulumi, "--non-interactive", "config", "get", key, "--stack", stack]
+        text, why = _pulumi_config_get(project, stack, key, environ)
+        if text is None:
+            raise SettingsError([Problem(_undecrypted(key, why), documents.shown_path(file), path=key)])
+        return text
+
+    return decrypt
+
+
+def _pulumi_config_get(project: Project, stack: str, key: str, environ: Mapping[str, str]) -> tuple[str | None, str]:
+    """What `pulumi config get` says; or None, and why."""
+    pulumi = shutil.which("pulumi", path=environ.get("PATH", os.defpath))
+    if pulumi is None:
+        return None, "there is no pulumi on the PATH"
+    command = [pulumi, "--non-interactive", "--color", "never", "config", "get", key, "--stack", stack]
+    try:
         done = subprocess.run(
             command,
             cwd=project.root,
             env=dict(environ),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_PATIENCE,
             check=False,
         )
-        return done.stdout.rstrip("\n") if done.returncode == 0 else None
+    except subprocess.TimeoutExpired:
+        return None, f"pulumi did not answer within {_PATIENCE:g} s"
+    except OSError as error:
+        return None, f"pulumi cannot be started: {error.strerror}"
+    if done.returncode == 0:
+        return done.stdout.rstrip("\n"), ""
+    said = next((line for line in done.stderr.splitlines() if line.strip()), f"exit code {done.returncode}")
+    return None, f"pulumi says: {yamltext.shown(said.strip(), 200)}"
 
-    return decrypt
 
-
-def _undecrypted(key: str) -> str:
-    variable = {"enos:appSecret": "ENOS_APP_SECRET", "enos:appKey": "ENOS_APP_KEY"}.get(key)
-    way = f"set {variable}, or " if variable else ""
-    return f"{key} is encrypted and could not be read: {way}make `pulumi config get {key}` work (passphrase, state)"
+def _undecrypted(key: str, why: str) -> str:
+    pair = " and ".join(_CREDENTIALS.values())
+    way = f"set {pair}, or " if key in _CREDENTIALS else ""
+    return f"{key} is encrypted and could not be read ({why}): {way}make `pulumi config get {key}` work"

@@ -1,0 +1,55 @@
+"""A project of its own for each test of a command, in which the command runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from enos_ota.cli import main
+from tests.support.stack_project import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from click.testing import Result
+
+    from tests.support.simulator import RunningSimulator
+
+    Run = Callable[..., Result]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PULUMI_STACK", raising=False)
+    return Project(tmp_path)
+
+
+@pytest.fixture
+def run() -> Run:
+    """Runs a command; stdout and stderr stay apart."""
+
+    def command(*arguments: str, **environ: str) -> Result:
+        return CliRunner().invoke(main, [*arguments], env=environ, prog_name="enos-ota")
+
+    return command
+
+
+@pytest.fixture
+def reach(monkeypatch: pytest.MonkeyPatch) -> Callable[[RunningSimulator], None]:
+    """Makes a simulator what the environment names."""
+
+    def to(simulator: RunningSimulator, **other: Any) -> None:
+        settings = {
+            "ENOS_API_GATEWAY": simulator.url,
+            "ENOS_ORG_ID": simulator.org_id,
+            "ENOS_APP_KEY": simulator.app_key,
+            "ENOS_APP_SECRET": simulator.app_secret,
+        }
+        for name, value in (settings | other).items():
+            monkeypatch.setenv(name, value)
+
+    return to

@@ -1,0 +1,201 @@
+"""Which stack a command works with, and what it knows of its configuration without an engine."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from enos_ota.settings import SettingsError, load_connection
+from enos_ota.stackconfig import choose_stack, find_project, read_stack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.stack_project import Project
+
+SECURE = "enos:appSecret: {secure: v1:abc}\n"
+BASE = """\
+enos:apiGateway: https://apim.example.com
+enos:orgId: o1
+enos:appKey: key
+"""
+
+
+def refusal(root: Path, named: str | None = None, *, needed: bool = False, **environ: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        read_stack(root, named, environ, needed=needed)
+    return list(caught.value.problems)
+
+
+def pulumi(folder: Path, script: str) -> str:
+    """A PATH with a `pulumi` on it that is this shell script."""
+    folder.mkdir()
+    file = folder / "pulumi"
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+    return f"{folder}{os.pathsep}{os.defpath}"
+
+
+# Which stack.
+
+
+def test_the_stack_that_is_named_is_meant(project: Project) -> None:
+    project.write(BASE)
+    assert read_stack(project.root, "prod", {"PULUMI_STACK": "other"}).stack == "prod"
+
+
+def test_pulumis_own_variable_names_the_stack(project: Project) -> None:
+    project.write(BASE)
+    (project.root / "stacks" / "Pulumi.dev.yaml").write_text("config: {}\n")
+    assert read_stack(project.root, None, {"PULUMI_STACK": "prod"}).stack == "prod"
+
+
+def test_the_only_stack_is_meant_and_the_example_is_none(project: Project) -> None:
+    project.write(BASE)
+    (project.root / "stacks" / "Pulumi.example.yaml").write_text("config: {}\n")
+    assert read_stack(project.root, None, {}).stack == "prod"
+
+
+def test_of_several_stacks_one_must_be_named(project: Project) -> None:
+    project.write(BASE)
+    (project.root / "stacks" / "Pulumi.dev.yaml").write_text("config: {}\n")
+    assert refusal(project.root, needed=True) == [
+        "stacks has several stacks (dev, prod): name one with --stack, or set PULUMI_STACK"
+    ]
+
+
+def test_where_no_stack_is_needed_several_are_none(project: Project) -> None:
+    project.write(BASE)
+    (project.root / "stacks" / "Pulumi.dev.yaml").write_text("config: {}\n")
+    config = read_stack(project.root, None, {})
+    assert (config.stack, config.file, config.get("enos:orgId")) == ("", None, None)
+
+
+def test_a_project_without_a_stack_file_says_so_where_one_is_needed(project: Project) -> None:
+    assert refusal(project.root, needed=True) == [
+        "stacks has no stack file; name the stack with --stack, or set PULUMI_STACK"
+    ]
+
+
+def test_a_stack_that_is_named_must_have_a_file(project: Project) -> None:
+    assert refusal(project.root, "nope") == ["stacks/Pulumi.nope.yaml: there is no such file"]
+
+
+@pytest.mark.parametrize(("named", "needed"), [("prod", False), (None, True)])
+def test_outside_of_a_project_there_is_no_stack(
+    tmp_path: Path,
+    named: str | None,
+    needed: bool,  # noqa: FBT001 - a table
+) -> None:
+    assert refusal(tmp_path, named, needed=needed) == [
+        "there is no Pulumi.yaml here or above: run this in the project's directory"
+    ]
+
+
+def test_outside_of_a_project_the_environment_alone_counts(tmp_path: Path) -> None:
+    assert read_stack(tmp_path, None, {}).project is None
+
+
+def test_a_project_is_found_from_below(project: Project) -> None:
+    found = find_project(project.root / "stacks" / "keys")
+    assert found
+    assert (found.root, found.name) == (project.root, "enos-ota")
+
+
+def test_an_organization_and_project_before_the_stack_are_part_of_the_file_name_as_in_pulumi(project: Project) -> None:
+    found = find_project(project.root)
+    assert found
+    assert found.stack_file(choose_stack(found, "acme/fleet/prod", {})).name == "Pulumi.acme-fleet-prod.yaml"
+
+
+# What it says.
+
+
+def test_values_are_texts_as_pulumi_hands_them_to_a_program(project: Project) -> None:
+    project.write(BASE + 'enos:maxConcurrency: 4\nenos:cancelledMarkers: ["abgebrochen", "已取消"]\n')
+    get = read_stack(project.root, None, {}).get
+    assert [get(f"enos:{name}") for name in ("orgId", "maxConcurrency", "cancelledMarkers", "batchSize")] == [
+        "o1",
+        "4",
+        '["abgebrochen", "已取消"]',
+        None,
+    ]
+
+
+def test_a_ca_bundle_is_found_from_any_directory_of_the_project(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write(BASE + "enos:caBundle: certificates/ca.pem\n")
+    monkeypatch.chdir(project.root / "stacks")
+    bundle = read_stack(project.root / "stacks", None, {}).get("enos:caBundle")
+    assert bundle == str(project.root / "certificates" / "ca.pem")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("enos:orgID: x", "enos:orgID is no configuration key; did you mean enos:orgId?"),
+        ("enos:batchSize: 0", "enos:batchSize must be at least 1"),
+        ("enos:cancelledMarkers: [no]", "enos:cancelledMarkers[0] is no without quotes"),
+        ("enos:appSecret: in-the-open", "enos:appSecret stands there in plain text"),
+        ("enos:maxConcurency: 4", "enos:maxConcurency is no configuration key; did you mean enos:maxConcurrency?"),
+    ],
+)
+def test_a_wrong_value_is_refused_as_it_is_by_a_program(project: Project, line: str, said: str) -> None:
+    project.write(BASE + line + "\n")
+    (problem,) = refusal(project.root)
+    assert problem.startswith(f"stacks/Pulumi.prod.yaml:5: {said}")
+
+
+def test_a_wrong_set_keeps_nobody_from_looking_at_a_job(project: Project) -> None:
+    project.write(BASE, sets="- {name: pump, jobId: 65a1, deviceKeysFile: keys/gone.txt}")
+    assert read_stack(project.root, None, {}).get("enos:orgId") == "o1"
+
+
+def test_a_file_that_is_no_yaml_is_refused_with_its_line(project: Project) -> None:
+    project.file.write_text("config:\n  enos:orgId: [\n")
+    (problem,) = refusal(project.root)
+    assert problem.startswith("stacks/Pulumi.prod.yaml:3: this is not YAML")
+
+
+# Secrets.
+
+
+def test_pulumi_decrypts_a_secret(project: Project, tmp_path: Path) -> None:
+    project.write(BASE + SECURE)
+    path = pulumi(tmp_path / "bin", 'echo "$@"')
+    config = read_stack(project.root, None, {"PATH": path})
+    assert config.get("enos:appSecret") == ("--non-interactive --color never config get enos:appSecret --stack prod")
+
+
+def test_credentials_in_the_environment_win_and_pulumi_is_not_asked(project: Project, tmp_path: Path) -> None:
+    project.write(BASE + SECURE)
+    path = pulumi(tmp_path / "bin", "exit 99")
+    environ = {"PATH": path, "ENOS_APP_KEY": "outer", "ENOS_APP_SECRET": "outside"}
+    connection = load_connection(read_stack(project.root, None, environ).get, environ)
+    assert (connection.credentials.app_key, connection.credentials.app_secret) == ("outer", "outside")
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ("echo 'error: incorrect passphrase' >&2; exit 255", "pulumi says: error: incorrect passphrase"),
+        ("printf 'error: \\033[31mno\\n' >&2; exit 1", r"pulumi says: error: \x1b[31mno"),
+        ("exit 7", "pulumi says: exit code 7"),
+        (None, "there is no pulumi on the PATH"),
+    ],
+)
+def test_a_secret_that_cannot_be_read_is_said_with_the_reason_and_the_ways_out(
+    project: Project, tmp_path: Path, script: str | None, why: str
+) -> None:
+    project.write(BASE + SECURE)
+    path = pulumi(tmp_path / "bin", script) if script else str(tmp_path / "empty")
+    config = read_stack(project.root, None, {"PATH": path})
+    with pytest.raises(SettingsError) as caught:
+        config.get("enos:appSecret")
+    assert caught.value.problems == (
+        f"stacks/Pulumi.prod.yaml: enos:appSecret is encrypted and could not be read ({why}):"
+        " set ENOS_APP_KEY and ENOS_APP_SECRET, or make `pulumi config get enos:appSecret` work",
+    )
