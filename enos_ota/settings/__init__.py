@@ -21,5 +21,6 @@ __all__ = [
     "load_connection",
     "load_stack",
     "project_around",
+    "read_stack_file",
     "stack_file_path",
 ]

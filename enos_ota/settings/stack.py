@@ -98,12 +98,35 @@ def load_stack(
 
 def check_stack_file(stack_file: Path, *, project: str = ENOS_OTA) -> tuple[Problem, ...]:
     """Every problem of a stack file and its key files, by file and line, without Pulumi, environment or network."""
-    found = _Examination(None, {}, stack_file, project)
+    return read_stack_file(stack_file, {}, project=project)[1]
+
+
+def read_stack_file(
+    stack_file: Path,
+    environ: Mapping[str, str],
+    *,
+    project: str = ENOS_OTA,
+    text: str | None = None,
+    key_files: Mapping[str, Path] | None = None,
+) -> tuple[tuple[SetSettings, ...], tuple[Problem, ...]]:
+    """The sets of a stack file that are valid, and every problem of it, without Pulumi or network.
+
+    Args:
+        stack_file: the file.
+        environ: the environment, which may name the gateway.
+        project: see `load_stack`.
+        text: what to read in place of the file's content, to look at an edit before it is made.
+        key_files: files to read in place of key files, by how the stack file names these.
+    """
+    gateway = {name: value for name, value in environ.items() if name == _GATEWAY_VARIABLE}
+    found = _Examination(None, gateway, stack_file, project, proposed=key_files)
+    if text is not None:
+        found.document = documents.parse(text, stack_file, project)
     if found.document is None:
-        return (Problem("there is no such file", documents.shown_path(stack_file)),)
+        return (), (Problem("there is no such file", documents.shown_path(stack_file)),)
     found.run()
     _, problems = find_address(found.enos, {}, found.enos_problem)
-    return in_order([*found.problems, *problems])
+    return found.sets, in_order([*found.problems, *problems])
 
 
 def check_all_but_sets(stack_file: Path, environ: Mapping[str, str], *, project: str = ENOS_OTA) -> tuple[Problem, ...]:
@@ -132,6 +155,7 @@ class _Examination:
         project: str,
         *,
         sets: bool = True,
+        proposed: Mapping[str, Path] | None = None,
     ) -> None:
         self.document: Document | None = documents.read(stack_file, project) if stack_file else None
         self.problems: list[Problem] = []
@@ -145,6 +169,7 @@ class _Examination:
         self._gateway_outside = environ.get(_GATEWAY_VARIABLE)
         self._with_sets = sets
         self._stack_file = stack_file
+        self._proposed_key_files = proposed or {}
 
     def run(self) -> None:
         if self.document:
@@ -278,7 +303,8 @@ class _Examination:
             return f"there is none at {documents.shown_path(self._stack_file)}"
         directory = self._stack_file.parent
         name = documents.shown_path(directory)
-        return KeyFilesAt(directory, project_around(directory), "" if name == "." else name)
+        name = "" if name == "." else name
+        return KeyFilesAt(directory, project_around(directory), name, self._proposed_key_files)
 
     def _check_audit_log(self, named: str | None) -> None:
         """Refuse what only the file system knows to be wrong. The file need not exist, nor need its directory."""
