@@ -4,7 +4,7 @@ from enos_ota.settings.connection import Address, Checks, Connection, load_addre
 from enos_ota.settings.document import stack_file_path
 from enos_ota.settings.problems import NoCredentials, Problem, SettingsError
 from enos_ota.settings.sets import SetSettings
-from enos_ota.settings.stack import StackSettings, check_stack_file, load_stack, project_around
+from enos_ota.settings.stack import StackSettings, check_stack_file, load_stack, project_around, read_stack_file
 
 __all__ = [
     "Address",
