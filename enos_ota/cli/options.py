@@ -13,6 +13,15 @@ stack: Final = click.option(
     help="the stack whose settings to use (default: PULUMI_STACK, else the only one there is)",
 )
 
+table_or_json: Final = click.option(
+    "--format",
+    "output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="table is for people; json is one list",
+)
+
 job: Final = click.option("-j", "--job", "job_id", metavar="ID", required=True, help="the OTA job")
 
 text_or_json: Final = click.option(

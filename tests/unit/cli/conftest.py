@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.support.simulator import RunningSimulator
 
     Run = Callable[..., Result]
+    Reach = Callable[..., None]
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def run() -> Run:
 
 
 @pytest.fixture
-def reach(monkeypatch: pytest.MonkeyPatch) -> Callable[[RunningSimulator], None]:
+def reach(monkeypatch: pytest.MonkeyPatch) -> Reach:
     """Makes a simulator what the environment names."""
 
     def to(simulator: RunningSimulator, **other: Any) -> None:

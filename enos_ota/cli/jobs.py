@@ -1,0 +1,98 @@
+"""`enos-ota jobs`: which OTA jobs there are."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from enos_ota.cli import options
+from enos_ota.cli.connected import connected
+from enos_ota.cli.examples import WithExamples
+from enos_ota.cli.rows import Column, write_json, write_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from enos_ota.enos import EnosClient, Job, JobStatus
+
+_DAY: Final = 86_400.0
+_HOUR: Final = 3600.0
+_MINUTE: Final = 60.0
+
+
+@click.command(
+    cls=WithExamples,
+    examples={"which jobs push the firmware that has to go": "enos-ota jobs --firmware-version 2.3.0 --status started"},
+)
+@options.stack
+@click.option("--firmware-version", metavar="V", help="only jobs that push this version")
+@click.option("--status", type=click.Choice(["started", "stopped"]), help="only jobs in this state")
+@options.table_or_json
+def jobs(*, stack: str | None, firmware_version: str | None, status: str | None, output: str) -> None:
+    """List the OTA jobs of the organization, newest first.
+
+    Only reads. Names and texts are EnOS's own; what does not print in them is shown as an escape.
+    """
+    from enos_ota.enos import JobStatus  # noqa: PLC0415 - slow to import, and help needs none of it
+
+    with connected(stack) as (client, _):
+        found = _search(client, firmware_version, JobStatus(status) if status else None)
+        if output == "json":
+            write_json(map(as_json, found))
+        elif not write_table(found, _columns(time.time())):
+            click.echo("No job was found.", err=True)
+
+
+def as_json(job: Job) -> dict[str, Any]:
+    """A job under EnOS's own names; `automaticRetry` is `enableRetry` of its retryPolicy, times are Unix ms."""
+    return {
+        "jobId": job.job_id,
+        "name": job.name,
+        "firmwareVersion": job.firmware_version,
+        "firmwareId": job.firmware_id,
+        "firmwareName": job.firmware_name,
+        "productKey": job.product_key,
+        "type": job.type,
+        "status": job.raw_status,
+        "upgradePolicy": job.upgrade_policy,
+        "automaticRetry": job.automatic_retry,
+        "maximumConcurrency": job.maximum_concurrency,
+        "createTime": job.create_time,
+    }
+
+
+def age(seconds: float) -> str:
+    """How long ago something was, in the unit that tells most of it: `3 d`, `5 h`, `12 min`."""
+    for unit, name in ((_DAY, "d"), (_HOUR, "h")):
+        if seconds >= unit:
+            return f"{seconds // unit:.0f} {name}"
+    return f"{max(0.0, seconds) // _MINUTE:.0f} min"
+
+
+def _search(client: EnosClient, firmware_version: str | None, status: JobStatus | None) -> Iterator[Job]:
+    from enos_ota.enos import UnquotableValue  # noqa: PLC0415 - as above
+
+    try:
+        yield from client.search_jobs(firmware_version=firmware_version, status=status)
+    except UnquotableValue:
+        # No search can name it; raised before the first row.
+        yield from (job for job in client.search_jobs(status=status) if job.firmware_version == firmware_version)
+
+
+def _columns(now: float) -> list[Column[Job]]:
+    return [
+        Column("NAME", lambda job: job.name),
+        Column("JOB", lambda job: job.job_id),
+        Column("FIRMWARE", lambda job: job.firmware_version),
+        Column("PRODUCT", lambda job: job.product_key),
+        Column("STATUS", lambda job: job.raw_status),
+        Column("POLICY", _policy),
+        Column("AGE", lambda job: "" if job.create_time is None else age(now - job.create_time / 1000)),
+    ]
+
+
+def _policy(job: Job) -> str:
+    """Which devices join later, and whether failed tasks are tried again: a cancelled task is a failed one [I]."""
+    return ", ".join(filter(None, [job.upgrade_policy, "retries" if job.automatic_retry else ""]))

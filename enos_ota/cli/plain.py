@@ -1,0 +1,13 @@
+"""Text from outside as it may stand on a terminal: whatever it holds, it is shown and never obeyed."""
+
+from __future__ import annotations
+
+
+def plain(text: str) -> str:
+    r"""The text with everything that does not print, or would steer a terminal, as an escape such as `\x1b`.
+
+    Line breaks are among it, and marks that turn the direction of writing.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -1,0 +1,138 @@
+"""Rows for people and for machines, written as they come: what is listed may be longer than memory is large."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+import click
+
+from enos_ota.cli.plain import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+T = TypeVar("T")
+
+_AT_ONCE: Final = 200  # as many rows as a page of EnOS has; the first ones decide how wide columns are
+_GAP: Final = "  "
+
+_FORMULA: Final = tuple("=+-@\t\r")
+"""A cell that begins like this is computed by a spreadsheet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[T]):
+    """A column of a table."""
+
+    title: str
+    cell: Callable[[T], str]
+
+
+def write_table(rows: Iterable[T], columns: Sequence[Column[T]]) -> int:
+    """A table on stdout, plain when it is piped; returns the number of rows. Nothing at all without a row."""
+    chunks = _chunks([plain(column.cell(row)) for column in columns] for row in rows)
+    if not (first := next(chunks, [])):
+        return 0
+    titles = [column.title for column in columns]
+    write = _on_terminal(titles, first) if sys.stdout.isatty() else _piped(titles, first)
+    write(first)
+    number = len(first)
+    for chunk in chunks:
+        write(chunk)
+        number += len(chunk)
+    return number
+
+
+def write_json(rows: Iterable[Mapping[str, Any]]) -> None:
+    """One JSON document on stdout, a list with a row a line. ASCII, so that no terminal obeys what is in it."""
+    before = "["  # written with the first row: what fails before that writes nothing
+    for row in rows:
+        click.echo(f"{before}\n{json.dumps(row)}", nl=False)
+        before = ","
+    click.echo("[]" if before == "[" else "\n]")
+
+
+def write_csv(rows: Iterable[Mapping[str, Any]], names: Sequence[str]) -> None:
+    """CSV in UTF-8 on stdout: a header, then a row a line. Texts that a spreadsheet would compute get a ' before."""
+    lines = (_csv_line([_csv_cell(row[name]) for name in names]) for row in rows)
+    first = next(lines, "")  # what fails before that writes nothing
+    write_text(_csv_line(names) + first)
+    for line in lines:
+        write_text(line)
+
+
+def is_formula(text: str) -> bool:
+    """Whether `write_csv` puts a ' before this text."""
+    return text.startswith(_FORMULA)
+
+
+def write_text(text: str) -> None:
+    """A text on stdout, in UTF-8 whatever the terminal's own: it is to become a file."""
+    click.echo(text.encode("utf-8"), nl=False)
+
+
+def _csv_cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str):
+        return "" if value is None else str(value)
+    return plain(f"'{value}" if is_formula(value) else value)
+
+
+def _csv_line(cells: Sequence[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()
+
+
+def _chunks(rows: Iterator[T]) -> Iterator[list[T]]:
+    while chunk := list(islice(rows, _AT_ONCE)):
+        yield chunk
+
+
+def _widths(titles: Sequence[str], chunk: Sequence[Sequence[str]]) -> list[int]:
+    from rich.cells import cell_len  # noqa: PLC0415 - slow to import, and help needs none of it
+
+    return [max([cell_len(title), *(cell_len(row[at]) for row in chunk)]) for at, title in enumerate(titles)]
+
+
+def _piped(titles: Sequence[str], first: Sequence[Sequence[str]]) -> Callable[[list[list[str]]], None]:
+    from rich.cells import cell_len  # noqa: PLC0415 - as above
+
+    widths = _widths(titles, first)
+
+    def line(cells: Sequence[str]) -> str:
+        padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True))
+        return _GAP.join(padded).rstrip()
+
+    click.echo(line(titles))
+    return lambda chunk: click.echo("\n".join(map(line, chunk)))
+
+
+def _on_terminal(titles: Sequence[str], first: Sequence[Sequence[str]]) -> Callable[[list[list[str]]], None]:
+    from rich.console import Console  # noqa: PLC0415 - as above
+    from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    widths = _widths(titles, first)
+    fits = sum(widths) + len(_GAP) * len(widths) <= console.width
+    shown = False
+
+    def write(chunk: list[list[str]]) -> None:
+        nonlocal shown
+        table = Table(box=None, show_header=not shown, padding=(0, len(_GAP), 0, 0))
+        for title, width in zip(titles, widths, strict=True):
+            table.add_column(title, overflow="fold", min_width=width if fits else None)
+        for row in chunk:
+            table.add_row(*map(Text, row))
+        console.print(table)
+        shown = True
+
+    return write

@@ -1,0 +1,231 @@
+"""`enos-ota tasks`: the tasks of a job; as a key file they are what a set declares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from enos_ota import keys, keytext
+from enos_ota.cli import options
+from enos_ota.cli.connected import connected
+from enos_ota.cli.examples import WithExamples
+from enos_ota.cli.failures import Refused
+from enos_ota.cli.rows import Column, is_formula, write_csv, write_json, write_table, write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from enos_ota.enos import EnosClient, Job, Task
+
+_CANCELLED: Final = "cancelled"
+_STATUSES: Final = ("init", "published", "upgrading", "succeeded", "failed", _CANCELLED)
+_FIELDS: Final = (
+    "deviceKey",
+    "status",
+    _CANCELLED,
+    "progress",
+    "fromVersion",
+    "toVersion",
+    "desc",
+    "productKey",
+    "assetId",
+    "taskId",
+    "updateTime",
+)
+_FEW: Final = 3
+
+
+@click.command(
+    cls=WithExamples,
+    examples={
+        "everything that still waits, into a pull request": (
+            "enos-ota tasks --job J --status init --status published --format keys > stacks/keys/j.txt"
+        ),
+        "what was cancelled, for a spreadsheet": (
+            "enos-ota tasks --job J --status cancelled --format csv > cancelled.csv"
+        ),
+    },
+)
+@options.stack
+@options.job
+@click.option(
+    "--status",
+    "statuses",
+    type=click.Choice(_STATUSES),
+    multiple=True,
+    help="only tasks in this state; may be repeated. cancelled: failed with a text of enos:cancelledMarkers",
+)
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["table", "csv", "json", "keys", "yaml"]),
+    default="table",
+    show_default=True,
+    help="keys is a .txt key file; yaml a key file too, for keys that a .txt cannot hold",
+)
+def tasks(*, stack: str | None, job_id: str, statuses: tuple[str, ...], output: str) -> None:
+    """List the tasks of an OTA job, or make a key file of them.
+
+    Only reads. Everything but a key file is written while pages are read. A key file is written when all have been
+    read; when something goes wrong before that it stays empty, and an empty key file is refused everywhere.
+    """
+    with connected(stack) as (client, connection):
+        job = client.get_job(job_id)
+        search = _Search(client, job, statuses, connection.cancelled_markers)
+        if output in {"keys", "yaml"}:
+            _write_keys(search, connection.gateway, as_yaml=output == "yaml")
+        elif output == "json":
+            write_json(search.as_json(task) for task in search.rows())
+        elif output == "csv":
+            _write_csv(search)
+        elif not write_table(search.rows(), _columns(search)):
+            click.echo(f"{search.nothing}.", err=True)
+
+
+class _Search:
+    """The tasks that were asked for."""
+
+    def __init__(self, client: EnosClient, job: Job, wanted: Collection[str], markers: Collection[str]) -> None:
+        from enos_ota.enos import TaskStatus  # noqa: PLC0415 - slow to import, and help needs none of it
+        from enos_ota.reconciler.classify import fold, is_cancelled  # noqa: PLC0415 - the same
+
+        self.job = job
+        self._client = client
+        self._wanted = frozenset(wanted)
+        self._markers = fold(markers)
+        self._is_cancelled = is_cancelled
+        named = {TaskStatus(status) for status in wanted if status != _CANCELLED}
+        if _CANCELLED in self._wanted:
+            named |= {TaskStatus.FAILED, TaskStatus.CANCELED}
+        self._statuses = tuple(sorted(named)) or None
+
+    @property
+    def nothing(self) -> str:
+        """What to say when there is none."""
+        return f"Job {self.job.job_id} has no task" + (f" that is {self._states}" if self._wanted else "")
+
+    @property
+    def something(self) -> str:
+        """What they are."""
+        return f"Tasks of job {self.job.job_id}" + (f" that were {self._states}" if self._wanted else "")
+
+    @property
+    def _states(self) -> str:
+        return " or ".join(sorted(self._wanted, key=_STATUSES.index))
+
+    def rows(self) -> Iterator[Task]:
+        """The tasks, in EnOS's order, read page by page."""
+        for task in self._client.search_tasks(self.job.job_id, statuses=self._statuses):
+            wanted = task.status.value in self._wanted or (_CANCELLED in self._wanted and self.cancelled(task))
+            if wanted or not self._wanted:
+                yield task
+
+    def cancelled(self, task: Task) -> bool:
+        """Whether a task reads as cancelled."""
+        return self._is_cancelled(task, self._markers)
+
+    @property
+    def complete(self) -> bool:
+        """Whether EnOS's own search finds just these rows, so that its count can be compared."""
+        return _CANCELLED not in self._wanted
+
+    def counted(self) -> int | None:
+        """How many tasks EnOS counts for the search it was asked."""
+        return self._client.count_tasks(self.job.job_id, statuses=self._statuses)
+
+    def as_json(self, task: Task) -> dict[str, Any]:
+        """A task under EnOS's own names, and whether it reads as cancelled; times are Unix ms."""
+        return {
+            "deviceKey": task.device_key,
+            "status": task.raw_status,
+            _CANCELLED: self.cancelled(task),
+            "progress": task.progress,
+            "fromVersion": task.from_version,
+            "toVersion": task.to_version,
+            "desc": task.desc,
+            "productKey": task.product_key,
+            "assetId": task.asset_id,
+            "taskId": task.task_id,
+            "updateTime": task.update_time,
+        }
+
+
+def _columns(search: _Search) -> list[Column[Task]]:
+    return [
+        Column("DEVICE", lambda task: task.device_key),
+        Column("STATUS", lambda task: _CANCELLED if search.cancelled(task) else task.raw_status),
+        Column("PROGRESS", lambda task: "" if task.progress is None else str(task.progress)),
+        Column("FROM", lambda task: task.from_version),
+        Column("TO", lambda task: task.to_version),
+        Column("TEXT", lambda task: task.desc),
+    ]
+
+
+def _write_csv(search: _Search) -> None:
+    changed = 0
+
+    def rows() -> Iterator[dict[str, Any]]:
+        nonlocal changed
+        for task in search.rows():
+            changed += is_formula(task.device_key) or not task.device_key.isprintable()
+            yield search.as_json(task)
+
+    write_csv(rows(), _FIELDS)
+    if changed:
+        text = (
+            f"{_count(changed)} would be taken for formulas, or do not print: they stand there with a ' before them, or"
+            " escaped. This table is no key file; --format keys makes one."
+        )
+        click.echo(text, err=True)
+
+
+def _write_keys(search: _Search, gateway: str, *, as_yaml: bool) -> None:
+    """The key file; nothing at all unless every key can stand in it."""
+    products: dict[str, set[str]] = {}
+    read = 0
+    for task in search.rows():
+        products.setdefault(task.device_key, set()).add(task.product_key)
+        read += 1
+    about = f"job {search.job.job_id}"
+    if not products:
+        raise Refused(f"{search.nothing}: there is nothing to write.")
+    _refuse_what_does_not_fit(products, about, as_yaml=as_yaml)
+    comments = (f"{search.something}, on {gateway}; by `enos-ota tasks`",)
+    write_text((keytext.to_yaml if as_yaml else keytext.to_txt)(products, comments))
+    _tell_doubts(search, products, read)
+
+
+def _refuse_what_does_not_fit(found: Collection[str], about: str, *, as_yaml: bool) -> None:
+    if bad := sorted(key for key in found if keys.problem(key)):
+        raise Refused(
+            f"{_count(len(bad))} of {about} cannot be in any set ({_few(bad)}: empty, too long, or with control"
+            " characters). Nothing was written. --format json lists them all."
+        )
+    if not as_yaml and (bad := sorted(key for key in found if not keytext.fits_txt(key))):
+        raise Refused(
+            f"{_count(len(bad))} of {about} cannot stand in a .txt key file ({_few(bad)}: # at the beginning makes a"
+            " comment, white space at the ends is cut off). Nothing was written. Write a .yaml one: --format yaml."
+        )
+
+
+def _tell_doubts(search: _Search, products: dict[str, set[str]], read: int) -> None:
+    """What makes a set of these keys less, or less plain, than it seems."""
+    if shared := sorted(key for key, owners in products.items() if len(owners) > 1):
+        text = (
+            f"{_count(len(shared))} of this job with several products ({_few(shared)}). A cancel cannot tell them"
+            " apart: `pulumi up` will call this ambiguous and not send it."
+        )
+        click.echo(text, err=True)
+    # Rows may shift from page to page while tasks change [I], and one may be missed.
+    if search.complete and (counted := search.counted()) is not None and counted != read:
+        text = f"Tasks changed while they were read: {read} were found, EnOS now counts {counted}. Run it once more."
+        click.echo(text, err=True)
+
+
+def _count(number: int) -> str:
+    return "1 device key" if number == 1 else f"{number} device keys"
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(map(keys.excerpt, names[:_FEW])) + (", …" if len(names) > _FEW else "")
