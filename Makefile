@@ -2,7 +2,7 @@
 PYTHON ?= python3
 TOOLCHAIN := $(PYTHON) -m toolchain
 BIN := .venv/bin
-SOURCES := $(wildcard enos_ota tests toolchain demo benchmarks __main__.py)
+SOURCES := $(wildcard enos_ota tests toolchain demo benchmarks policy/enos_ota_policies __main__.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-deps bench lint toolchain env shell lock dist publish clean
