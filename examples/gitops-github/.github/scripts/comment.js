@@ -1,0 +1,38 @@
+// Puts the review onto the pull request: as one comment, which is edited from then on. Its first line, which nobody sees,
+// finds it again. Where the token may not comment (a fork, Dependabot) the summary of the run has to do.
+
+const fs = require('node:fs')
+
+const LONGEST = 65536 // characters in a comment
+
+module.exports = async ({ github, context, core }) => {
+  const { PULUMI_STACK, PULUMI_BACKEND_URL, REPORT_URL } = process.env
+  const { owner, repo } = context.repo
+  const run = `${context.serverUrl}/${owner}/${repo}/actions/runs/${context.runId}`
+  const marker = `<!-- enos-ota review of ${PULUMI_STACK} -->\n`
+
+  const review = fs.existsSync('review.md') ? fs.readFileSync('review.md', 'utf8') : ''
+  const notes = []
+  if (!review) notes.push(`**There is no review of \`${PULUMI_STACK}\`:** a step of [this run](${run}) failed before it.`)
+  if (PULUMI_BACKEND_URL === 'file://~') {
+    notes.push('**Without the state:** this run got no secrets, so everything that is declared looks new here.')
+  }
+  if (REPORT_URL) notes.push(`[Every device key, to search and filter](${REPORT_URL}) · [run](${run})`)
+
+  const head = marker + notes.map((note) => `${note}\n\n`).join('')
+  const cut = `\n\n… cut here: the rest is in the [run](${run}).`
+  const fits = head.length + review.length <= LONGEST
+  const body = head + (fits ? review : review.slice(0, LONGEST - head.length - cut.length) + cut)
+
+  await core.summary.addRaw(body).write()
+  try {
+    const issue = { owner, repo, issue_number: context.issue.number }
+    const comments = await github.paginate(github.rest.issues.listComments, { ...issue, per_page: 100 })
+    const ours = comments.find((comment) => comment.user?.type === 'Bot' && comment.body?.startsWith(marker))
+    if (ours) await github.rest.issues.updateComment({ owner, repo, comment_id: ours.id, body })
+    else await github.rest.issues.createComment({ ...issue, body })
+  } catch (error) {
+    if (error.status !== 403) throw error
+    core.warning('This run may not comment, as that of a fork: the review is in its summary.')
+  }
+}
