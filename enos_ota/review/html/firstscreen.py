@@ -1,0 +1,118 @@
+"""The first screen as HTML: the verdict, then each job with its lines and bars, then what needs no attention."""
+
+from __future__ import annotations
+
+import re
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+
+from enos_ota.review.html import bars
+from enos_ota.review.html.markup import Element, element
+from enos_ota.review.text import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from enos_ota.review.model import Report
+    from enos_ota.review.screen import JobPart, Line, Screen, SetPart, Verdict
+    from enos_ota.review.text import Piece, Text
+
+TASKS_NOW: Final = "Its tasks now"
+"""Label of the line that the bars and their numbers stand in for."""
+
+_QUOTED: Final = re.compile("`([^`]+)`")
+
+
+def first(screen: Screen, report: Report) -> Element:
+    """The first screen.
+
+    Args:
+        screen: What it says.
+        report: Where the bars get their numbers from.
+    """
+    return element(
+        "main",
+        _verdict(screen.verdict),
+        *(_job(part, report) for part in screen.jobs),
+        _list("Other resources of the program", screen.others),
+        _list("Sets with nothing to do", screen.unchanged),
+    )
+
+
+def _verdict(verdict: Verdict) -> Element:
+    notes = [*(("bad", text) for text in verdict.reasons), *(("careful", text) for text in verdict.warnings)]
+    return element(
+        "header",
+        element("h1", element("span", verdict.badge, class_="badge"), " ", element("span", *inline(verdict.headline))),
+        element("p", *_apart(verdict.occasion), class_="about"),
+        element("ul", *(element("li", *inline(text), class_=f"tone-{tone}") for tone, text in notes), class_="notes")
+        if notes
+        else None,
+        class_=f"verdict tone-{verdict.tone.value}",
+    )
+
+
+def _job(part: JobPart, report: Report) -> Element:
+    job = report.job(part.job_id)
+    chart = bars.chart(job, report) if job else None
+    lines = [line for line in part.lines if chart is None or line.label != TASKS_NOW]
+    return element(
+        "section",
+        element("h2", *inline(part.title)),
+        _facts(lines),
+        chart,
+        *(_set(each) for each in part.sets if each.lines),
+        class_="card",
+    )
+
+
+def _set(part: SetPart) -> Element:
+    return element("section", element("h3", *inline(part.title)), _facts(part.lines), class_="set")
+
+
+def _facts(lines: Iterable[Line]) -> Element:
+    rows = (
+        (
+            element("dt", line.label, class_=f"tone-{line.tone.value}"),
+            element("dd", *_apart(line.items), class_=f"tone-{line.tone.value}"),
+        )
+        for line in lines
+    )
+    return element("dl", *chain.from_iterable(rows), class_="facts")
+
+
+def _list(title: str, texts: Sequence[Text]) -> Element | None:
+    if not texts:
+        return None
+    items = (element("li", *inline(text)) for text in texts)
+    return element("section", element("h2", title), element("ul", *items, class_="plain"), class_="card")
+
+
+def _apart(items: Iterable[Text]) -> Iterator[Element | str]:
+    """Short texts one after the other, set apart."""
+    for place, item in enumerate(items):
+        if place:
+            yield " "  # where a line may break; the style puts a dot before an item
+        yield element("span", *inline(item), class_="item")
+
+
+def inline(text: Text) -> Iterator[Element | str]:
+    """The pieces of a text."""
+    for piece in text:
+        yield from _piece(piece)
+
+
+def _piece(piece: Piece) -> Iterator[Element | str]:
+    if piece.kind is Kind.NUMBER:
+        yield element("b", piece.text.replace(" ", "\N{NARROW NO-BREAK SPACE}"))
+    elif piece.kind is Kind.COMMAND:
+        yield element("code", piece.text)
+    elif piece.kind is Kind.NAME:
+        # Whatever direction it is written in, it cannot turn what follows.
+        yield element("bdi", piece.text)
+    elif piece.kind is Kind.SAYING:
+        for place, part in enumerate(_QUOTED.split(piece.text)):
+            if part:
+                yield element("code", part) if place % 2 else part
+    else:
+        yield piece.text
