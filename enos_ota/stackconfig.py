@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota import yamltext
-from enos_ota.settings import Problem, SettingsError, project_around
+from enos_ota.settings import NoCredentials, Problem, SettingsError, project_around
 from enos_ota.settings import document as documents
 from enos_ota.settings.stack import check_all_but_sets
 
@@ -32,6 +32,9 @@ _PATIENCE: Final = 60.0
 
 _CA_BUNDLE: Final = "enos:caBundle"
 _CREDENTIALS: Final = {"enos:appKey": "ENOS_APP_KEY", "enos:appSecret": "ENOS_APP_SECRET"}
+
+
+_NO_PROJECT: Final = "there is no Pulumi.yaml here or above: run this in the project's directory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,19 @@ class StackConfig:
         return value
 
 
+def locate_stack(directory: Path, named: str | None, environ: Mapping[str, str]) -> tuple[Project, str, Path]:
+    """The project, the stack that is meant, and where its file is or would be.
+
+    Raises:
+        SettingsError: There is no project, or no telling which stack is meant.
+    """
+    project = find_project(directory)
+    if project is None:
+        raise SettingsError([Problem(_NO_PROJECT)])
+    stack = choose_stack(project, named, environ)
+    return project, stack, project.stack_file(stack)
+
+
 def read_stack(directory: Path, named: str | None, environ: Mapping[str, str], *, needed: bool = False) -> StackConfig:
     """The configuration of the stack that is meant in a directory.
 
@@ -155,7 +171,7 @@ def read_stack(directory: Path, named: str | None, environ: Mapping[str, str], *
     project = find_project(directory)
     if project is None:
         if needed or named:
-            raise SettingsError([Problem("there is no Pulumi.yaml here or above: run this in the project's directory")])
+            raise SettingsError([Problem(_NO_PROJECT)])
         return _nothing(None)
     try:
         stack = choose_stack(project, named, environ)
@@ -187,7 +203,8 @@ def _decryption(project: Project, stack: str, file: Path, environ: Mapping[str, 
             return None
         text, why = _pulumi_config_get(project, stack, key, environ)
         if text is None:
-            raise SettingsError([Problem(_undecrypted(key, why), documents.shown_path(file), path=key)])
+            problem = Problem(_undecrypted(key, why), documents.shown_path(file), path=key)
+            raise NoCredentials([problem]) if key in _CREDENTIALS else SettingsError([problem])
         return text
 
     return decrypt

@@ -43,7 +43,7 @@ class Findings:
         refreshed: Whether it compared what is recorded with EnOS.
         seen: What EnOS says now, by name of the set.
         blind: Why nothing could be found out, or not all; empty if all was.
-        no_credentials: There are none, so EnOS was not asked.
+        no_credentials: Why EnOS was not asked, if that is because there are no credentials; empty if there are.
     """
 
     preview: Preview
@@ -51,7 +51,7 @@ class Findings:
     refreshed: bool
     seen: Mapping[str, Seen] = field(default_factory=lambda: MappingProxyType({}))
     blind: tuple[str, ...] = ()
-    no_credentials: bool = False
+    no_credentials: str = ""
 
 
 def misconfigured(occasion: Occasion, problems: Sequence[str]) -> Report:
@@ -77,7 +77,7 @@ def compose(occasion: Occasion, found: Findings, surroundings: Surroundings, *, 
         expect_no_changes: Whether any change is a no.
     """
     sets = [assess(step, found.seen.get(step.name), surroundings) for step in found.preview.sets]
-    ordered = tuple(sorted(sets, key=_is_calm))  # stable: otherwise in Pulumi's order
+    ordered = tuple(sorted(sets, key=_gravity))  # stable: otherwise in Pulumi's order
     outcome, reasons = _verdict(ordered, found, expect_no_changes=expect_no_changes)
     told = [text for each in ordered for text in (*each.errors, *each.warnings)]
     return Report(
@@ -98,9 +98,11 @@ def compose(occasion: Occasion, found: Findings, surroundings: Surroundings, *, 
     )
 
 
-def _is_calm(each: SetReport) -> bool:
-    """Nothing happens to it, and there is nothing to say about it."""
-    return each.change is Change.NONE and not (each.errors or each.warnings)
+def _gravity(each: SetReport) -> int:
+    """0 for a set that fails, the more the less there is to say of it."""
+    if each.errors:
+        return 0
+    return 1 if each.change is not Change.NONE else 2 if each.warnings else 3
 
 
 def _verdict(sets: Sequence[SetReport], found: Findings, *, expect_no_changes: bool) -> tuple[Outcome, tuple[str, ...]]:
@@ -115,7 +117,7 @@ def _verdict(sets: Sequence[SetReport], found: Findings, *, expect_no_changes: b
     if not expect_no_changes:
         return Outcome.FINE, ()
     if found.no_credentials:
-        return Outcome.UNDETERMINED, ("without credentials for EnOS nobody can tell whether anything has changed",)
+        return Outcome.UNDETERMINED, (f"nobody can tell whether anything has changed: {found.no_credentials}",)
     changes = [*_changes(sets), *(f"{each.op} {each.type} {each.name}" for each in found.preview.others)]
     return (Outcome.CHANGES, tuple(changes)) if changes else (Outcome.FINE, ())
 
@@ -159,7 +161,7 @@ def _prospect(sets: Sequence[SetReport], *, changed: bool) -> str:
 def _others(found: Findings, told: Sequence[str], reasons: Sequence[str]) -> Iterator[str]:
     """What else was said on the way; what is said of a set that was looked at, its own report says better."""
     if found.no_credentials:
-        yield "without credentials for EnOS: what is declared is shown, how things stand now is not"
+        yield f"without credentials what is declared is shown, but not how it stands now: {found.no_credentials}"
     looked = tuple(
         start for name in found.seen for start in (f"set {name!r} (job ", f"preview of set {name!r}:", f"set {name!r}:")
     )

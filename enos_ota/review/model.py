@@ -226,7 +226,7 @@ class Report(Part):
     refreshed: bool = Field(default=False, description="Whether what was recorded was compared with EnOS first.")
     previewed: bool = Field(default=False, description="Whether Pulumi's preview came to its end.")
     jobs: tuple[JobReport, ...] = ()
-    sets: tuple[SetReport, ...] = Field(default=(), description="Those with a change or a finding first.")
+    sets: tuple[SetReport, ...] = Field(default=(), description="Those that fail first, then those that change.")
     others: tuple[OtherChange, ...] = Field(default=(), description="Changes of anything that is no set.")
 
     @property

@@ -53,7 +53,7 @@ def preview(root: Path, stack: str, environ: Mapping[str, str], *, refresh: bool
     pulumi = shutil.which("pulumi", path=environ.get("PATH", os.defpath))
     if pulumi is None:
         raise PulumiFailed(("there is no `pulumi` on the PATH; in a checkout `make env` says how to get one",))
-    command = [pulumi, "--non-interactive", "--color", "never", "preview", "--json"]
+    command = [pulumi, "--non-interactive", "--color", "never", "preview", "--json", "--show-sames"]
     # With --run-program a refresh uses today's configuration, and not the one that the last `up` recorded.
     command += ["--refresh", "--run-program"] if refresh else ["--refresh=false"]
     command += ["--stack", stack] if stack else []

@@ -21,6 +21,7 @@ from enos_ota.review.live import LiveJob, look_at_job, look_at_tasks
 from enos_ota.review.model import Change
 from enos_ota.review.preview import Preview, SetStep, UnreadablePreview, parse
 from enos_ota.settings import NoCredentials, SettingsError, check_stack_file, load_connection, load_stack
+from enos_ota.stackconfig import PULUMI_STACK, locate_stack, read_stack
 from enos_ota.state import Declared
 
 if TYPE_CHECKING:
@@ -37,23 +38,31 @@ _PATIENCE: Final = 60.0
 
 
 def review(
-    config: StackConfig, environ: Mapping[str, str], *, expect_no_changes: bool = False, clock: Clock = SYSTEM_CLOCK
+    directory: Path,
+    stack: str | None,
+    environ: Mapping[str, str],
+    *,
+    expect_no_changes: bool = False,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> Report:
-    """Review a stack.
+    """Review a stack. Whatever is wrong is in the report.
 
     Args:
-        config: The stack's configuration, of a project.
+        directory: A directory of the project.
+        stack: The stack; None for the one that `enos_ota.stackconfig` finds to be meant.
         environ: The environment, for Pulumi too.
         expect_no_changes: Whether any change is a no.
         clock: What tells the time and waits.
     """
     now = datetime.fromtimestamp(clock.time(), timezone.utc)
     made_at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
-    project = config.project.name if config.project else ""
-    occasion = Occasion(project, config.stack, commit_of(environ), made_at)
-    if config.file and config.file.is_file() and (problems := check_stack_file(config.file, project=project)):
-        return misconfigured(occasion, [str(problem) for problem in problems])
+    occasion = Occasion("", stack or environ.get(PULUMI_STACK, ""), commit_of(environ), made_at)
     try:
+        project, name, file = locate_stack(directory, stack, environ)
+        occasion = replace(occasion, project=project.name, stack=name)
+        if problems := check_stack_file(file, project=project.name):
+            return misconfigured(occasion, [str(problem) for problem in problems])
+        config = read_stack(directory, name, environ, needed=True)
         examination = _Examination(config, environ, clock, now.date())
         return compose(occasion, examination.run(), examination.surroundings, expect_no_changes=expect_no_changes)
     except SettingsError as error:
@@ -79,8 +88,10 @@ class _Examination:
         self._connection: Connection | None
         try:
             self._connection = load_connection(config.get, environ)
-        except NoCredentials:
+            self._why_not = ""
+        except NoCredentials as error:
             self._connection = None
+            self._why_not = "; ".join(error.problems)
         markers = self._connection.cancelled_markers if self._connection else DEFAULT_MARKERS
         self.surroundings = Surroundings(markers, today, break_glass(environ))
 
@@ -98,7 +109,7 @@ class _Examination:
                 previewed=previewed.succeeded,
                 refreshed=False,
                 blind=previewed.why_not,
-                no_credentials=True,
+                no_credentials=self._why_not,
             )
         try:
             seen = self._look(connection, previewed.preview)

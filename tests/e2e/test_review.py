@@ -1,0 +1,245 @@
+"""`enos-ota review` on a stack driven by the real `pulumi`: what it says beforehand is what an `up` then does."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from enos_ota.enos import ConnectError
+from enos_ota.review.model import Change, Effect, Outcome
+from enos_ota.review.reviewing import review
+from tests.support.simulator import JOB
+from tests.support.stack import NAME, Stack, a_set, sent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from enos_ota.review.model import Report, SetReport
+    from tests.support.simulator import RunningSimulator
+
+
+def reviewed(stack: Stack, *, expect_no_changes: bool = False, environ: Mapping[str, str] | None = None) -> Report:
+    """The review of a stack, as it is now."""
+    env = stack.engine.env(stack.project, stack.home, venv=stack.venv, extra=stack.environment(environ))
+    return review(stack.project, NAME, env, expect_no_changes=expect_no_changes)
+
+
+def effects(report: SetReport) -> dict[str, str]:
+    """Device key → what the change means for it."""
+    return {key.device_key: key.effect.value for key in report.keys}
+
+
+def test_a_first_preview_tells_of_every_key_and_of_the_job(stack: Stack, simulator: RunningSimulator) -> None:
+    stack.declare(a_set("dk-01", "dk-07", "dk-08", "dk-11", "dk-99", reason="INC-1", onMissing="report"))
+    report = reviewed(stack)
+    (pumps,), (job,) = report.sets, report.jobs
+    assert (report.outcome, report.headline) == (Outcome.FINE, "`pulumi up` will cancel 2 tasks")
+    assert effects(pumps) == {
+        "dk-99": "missing",
+        "dk-08": "too late",
+        "dk-01": "will be cancelled",
+        "dk-07": "will be cancelled",
+        "dk-11": "cancelled already",
+    }
+    assert (pumps.change, pumps.reason, pumps.added) == (Change.CREATE, "INC-1", 5)
+    assert [(each.status, each.tasks) for each in pumps.will_cancel_by] == [("init", 1), ("published", 1)]
+    assert (job.name, job.firmware_version, job.status) == ("Pump firmware 2.3.0", "2.3.0", "started")
+    assert (job.total, job.waiting, job.will_cancel, job.exposed) == (11, 7, 2, 5)
+    assert [w.partition("): ")[2] for w in pumps.warnings] == [
+        "1 key without a task in this job, so there is nothing to cancel (dk-99)",
+        "1 key too late to cancel (dk-08 upgrading)",
+        "1 key cancelled after push (dk-07): the device had been told already and may go on",
+    ]
+    assert sent(simulator) == []
+
+
+def test_what_somebody_retried_is_told_apart_from_what_is_new(stack: Stack, simulator: RunningSimulator) -> None:
+    stack.declare(a_set("dk-01", "dk-02", "dk-03", guard={"maxDevices": 3}))
+    stack.up()
+    simulator.retry(JOB, ["dk-02"])
+    stack.declare(a_set("dk-01", "dk-02", "dk-04", guard={"maxDevices": 5}))
+    report = reviewed(stack)
+    (pumps,) = report.sets
+    assert effects(pumps) == {
+        "dk-02": "will be cancelled again",
+        "dk-04": "will be cancelled",
+        "dk-01": "cancelled already",
+        "dk-03": "no longer declared",
+    }
+    assert (pumps.change, pumps.added, pumps.removed, pumps.metadata) == (Change.UPDATE, 1, 1, ("maxDevices",))
+    assert (pumps.guard.would_send, pumps.guard.allowed, pumps.guard.raised) == (2, 5, True)
+    assert report.refreshed
+    assert report.exit_code == 0
+
+
+def test_a_retried_task_alone_is_a_change_where_none_is_expected(stack: Stack, simulator: RunningSimulator) -> None:
+    stack.declare(a_set("dk-01"))
+    stack.up()
+    assert reviewed(stack, expect_no_changes=True).outcome is Outcome.FINE
+    simulator.retry(JOB, ["dk-01"])
+    report = reviewed(stack, expect_no_changes=True)
+    assert (report.outcome, report.exit_code) == (Outcome.CHANGES, 1)
+    assert report.reasons == (f"set 'pumps' (job {JOB}): update, 1 will be cancelled again",)
+
+
+def test_a_task_that_escaped_fails_the_review_as_it_fails_an_up(stack: Stack, simulator: RunningSimulator) -> None:
+    stack.declare(a_set("dk-01", "dk-02"))
+    stack.up()
+    simulator.set_tasks(JOB, ["dk-01"], "upgrading")
+    report = reviewed(stack, expect_no_changes=True)
+    assert (report.outcome, report.exit_code, report.sets[0].counts[Effect.ESCAPED]) == (Outcome.FAILS, 1, 1)
+    up = stack.up(code=None)
+    assert all(error in up.output for error in report.sets[0].errors)
+
+
+def test_a_removed_set_stays_cancelled(stack: Stack, simulator: RunningSimulator) -> None:
+    stack.declare(a_set("dk-01"), a_set("dk-02", name="second"))
+    stack.up()
+    stack.declare(a_set("dk-01"))
+    before = sent(simulator)
+    report = reviewed(stack)
+    second = next(each for each in report.sets if each.name == "second")
+    assert (second.change, effects(second)) == (Change.DELETE, {"dk-02": "no longer declared"})
+    assert report.headline == "`pulumi up` will cancel nothing"
+    assert sent(simulator) == before
+
+
+def test_another_job_is_a_replacement(stack: Stack, simulator: RunningSimulator) -> None:
+    stack.declare(a_set("dk-01"))
+    stack.up()
+    simulator.add_job({"jobId": "other", "status": "started", "tasks": [{"deviceKey": "dk-01", "status": "init"}]})
+    stack.declare(a_set("dk-01", job_id="other"))
+    (pumps,) = reviewed(stack).sets
+    assert (pumps.change, pumps.job_id, pumps.job_id_before) == (Change.REPLACE, "other", JOB)
+    assert [(key.device_key, key.effect) for key in pumps.keys] == [
+        ("dk-01", Effect.CANCEL),
+        ("dk-01", Effect.RELEASED),
+    ]
+
+
+def test_on_a_stopped_job_keys_are_held(stack: Stack, simulator: RunningSimulator) -> None:
+    simulator.set_job(JOB, "stopped")
+    stack.declare(a_set("dk-01", "dk-08"))
+    report = reviewed(stack)
+    assert effects(report.sets[0]) == {"dk-01": "held", "dk-08": "too late"}
+    assert (report.outcome, report.jobs[0].status, report.jobs[0].exposed) == (Outcome.FINE, "stopped", 6)
+
+
+def test_a_deleted_job_plans_nothing(stack: Stack, simulator: RunningSimulator) -> None:
+    stack.declare(a_set("dk-01"))
+    stack.up()
+    simulator.delete_job(JOB)
+    report = reviewed(stack, expect_no_changes=True)
+    assert (report.outcome, effects(report.sets[0])) == (Outcome.FINE, {"dk-01": "cancelled already"})
+    assert "job deleted: retire this set" in report.sets[0].warnings[0]
+
+
+def test_a_job_that_does_not_exist_fails_as_it_fails_an_up(stack: Stack) -> None:
+    stack.declare(a_set("dk-01", job_id="nope"))
+    report = reviewed(stack)
+    assert (report.outcome, report.jobs[0].status) == (Outcome.FAILS, "unknown")
+    assert "there is no such job" in report.reasons[0]
+    stack.up(code=None)
+
+
+def test_keys_that_were_not_done_are_shown_as_work_to_do(stack: Stack, simulator: RunningSimulator) -> None:
+    simulator.fault("error", "cancelTask", status=500)
+    stack.declare(a_set("dk-01"))
+    stack.up(code=None)
+    simulator.clear_faults()
+    report = reviewed(stack)
+    assert (report.outcome, effects(report.sets[0])) == (Outcome.FINE, {"dk-01": "will be cancelled"})
+
+
+def test_a_tripped_guard_fails_and_shows_what_it_stopped(stack: Stack) -> None:
+    stack.declare(a_set("dk-01", "dk-02", guard={"maxDevices": 1}), a_set("dk-03", name="second"))
+    report = reviewed(stack)
+    assert (report.outcome, report.exit_code) == (Outcome.FAILS, 1)
+    assert report.headline == "`pulumi up` would fail for 1 set of 2"
+    assert len(report.reasons) == 1
+    pumps = report.sets[0]
+    assert (pumps.name, pumps.guard.would_send, pumps.guard.allowed, pumps.guard.exceeded) == ("pumps", 2, 1, True)
+
+
+def test_a_broken_glass_is_said_and_does_not_fail(stack: Stack) -> None:
+    stack.declare(a_set("dk-01", "dk-02", guard={"maxDevices": 1}))
+    report = reviewed(stack, environ={"ENOS_OTA_BREAK_GLASS": "INC-1: fire"})
+    assert (report.outcome, report.sets[0].guard.broken_glass) == (Outcome.FINE, "INC-1: fire")
+    assert "the guard is overridden by ENOS_OTA_BREAK_GLASS (INC-1: fire)" in report.sets[0].warnings[0]
+
+
+def test_without_credentials_the_declared_change_is_shown(stack: Stack, simulator: RunningSimulator) -> None:
+    stack.declare(a_set("dk-01", "dk-02"))
+    stack.up()
+    del stack.config["enos:appSecret"], stack.config["enos:appKey"]
+    stack.declare(a_set("dk-01", "dk-03"))
+    before = simulator.counters()
+    report = reviewed(stack)
+    assert (report.outcome, report.live, report.refreshed) == (Outcome.FINE, False, False)
+    assert effects(report.sets[0]) == {
+        "dk-03": "not looked at",
+        "dk-02": "no longer declared",
+        "dk-01": "cancelled already",
+    }
+    assert any("without credentials what" in text for text in report.warnings)
+    assert reviewed(stack, expect_no_changes=True).exit_code == 3
+    assert simulator.counters() == before
+
+
+def test_an_enos_that_cannot_be_reached_is_an_outage_and_no_drift(stack: Stack) -> None:
+    stack.declare(a_set("dk-01"))
+    stack.up()
+    gone = "http://127.0.0.1:9"
+    stack.config["enos:apiGateway"] = gone
+    stack.declare(a_set("dk-01", "dk-02"))
+    report = reviewed(stack, expect_no_changes=True)
+    assert (report.outcome, report.exit_code) == (Outcome.UNDETERMINED, 3)
+    assert report.reasons[0].startswith("EnOS could not be asked: ")
+    assert ConnectError.__name__ not in report.reasons[0]
+    # The gateway is part of what identifies a set: another one replaces it.
+    assert [each.change for each in report.sets] == [Change.REPLACE]
+
+
+def test_a_wrong_configuration_is_told_with_its_place_and_nothing_is_asked(
+    stack: Stack, simulator: RunningSimulator
+) -> None:
+    stack.declare({"name": "pumps", "jobId": JOB})
+    report = reviewed(stack)
+    assert (report.outcome, report.exit_code) == (Outcome.MISCONFIGURED, 2)
+    assert "Pulumi.dev.yaml:" in report.reasons[0]
+    assert simulator.counters() == {}
+
+
+def test_where_neither_secrets_nor_state_can_be_read_the_declared_sets_are_shown(
+    stack: Stack, simulator: RunningSimulator
+) -> None:
+    stack.declare(a_set("dk-01"), a_set("dk-02", name="second"))
+    report = reviewed(stack, environ={"PULUMI_CONFIG_PASSPHRASE": "wrong"})
+    assert (report.outcome, report.exit_code) == (Outcome.UNDETERMINED, 3)
+    assert "incorrect passphrase" in report.reasons[0]
+    assert [(each.name, each.change, effects(each)) for each in report.sets] == [
+        ("pumps", Change.DECLARED, {"dk-01": "not looked at"}),
+        ("second", Change.DECLARED, {"dk-02": "not looked at"}),
+    ]
+    assert simulator.counters() == {}
+
+
+def test_the_only_started_jobs_told_of_are_those_with_the_same_firmware(
+    stack: Stack, simulator: RunningSimulator
+) -> None:
+    tasks = [{"deviceKey": "dk-01", "status": "init"}]
+    simulator.add_job({"jobId": "twin", "firmwareVersion": "2.3.0", "name": "B", "status": "started", "tasks": tasks})
+    simulator.add_job({"jobId": "old", "firmwareVersion": "2.3.0", "name": "C", "status": "stopped", "tasks": tasks})
+    simulator.add_job({"jobId": "next", "firmwareVersion": "2.4.0", "name": "D", "status": "started", "tasks": tasks})
+    stack.declare(a_set("dk-01"))
+    (job,) = reviewed(stack).jobs
+    assert [(other.job_id, other.name, other.waiting) for other in job.same_firmware] == [("twin", "B", 1)]
+
+
+@pytest.mark.parametrize("name", ["pumps", "a set's name"])
+def test_no_secret_is_in_a_report(stack: Stack, name: str) -> None:
+    stack.declare(a_set("dk-01", name=name.replace(" ", "-")))
+    text = json.dumps(reviewed(stack).model_dump(mode="json"))
+    assert not [secret for secret in stack.secrets if secret in text]
