@@ -1,0 +1,124 @@
+"""Any report at all, for properties: what others wrote is anything, and tries to be something that it is not."""
+
+from __future__ import annotations
+
+import types
+from enum import Enum
+from typing import Any, Final, Literal, Union, get_args, get_origin
+
+from hypothesis import strategies as st
+
+from enos_ota.review.model import JobReport, Part, Report
+
+HOSTILE: Final = (
+    "<script>alert(1)</script>",
+    "</script><!--",
+    "<img src=x onerror=alert(1)>",
+    "--> </details><h1>approved</h1>",
+    "`code` ``` ~~~ **bold** _it_ # h | t |",
+    "[click](https://evil.example) ![x](http://evil.example/x.png) https://evil.example www.evil.example",
+    "@team #123 GH-1 !12 ~label $7 &3 INC-1 :tada: mail@evil.example 1f0e2d3c4b5a69788796a5b4c3d2e1f001234567",
+    "\x1b[31mred\x1b[0m \x1b]8;;https://evil.example\x07link\x1b]8;;\x07 \x9b1m",
+    "[bold red]markup[/] [link=https://evil.example]x[/link]",
+    "a\nb\r\nc\td\x00\x07\x7f\u2028e\u0085f",
+    "\u202egpj.exe \u2066\u200b\u200d\ufeff\u00ad\u3164 \u115f",
+    "Z\u0300\u0301\u0302\u0303\u0304\u0305\u0306algo \u0336\ud800 \U000e0041",
+    "/close",
+    "'; rm -rf / #",
+    "&lt;b&gt; &amp; &#64;",
+    "- [ ] task",
+    "    indented",
+    "1. one",
+    "```",
+    "---",
+    "\\x1b \\",
+    "日本語 Gerät ключ",
+)
+"""Texts of a stranger: HTML, Markdown, ANSI, a shell's, and what is not to be seen."""
+
+_TEXTS: Final = st.one_of(
+    st.sampled_from(HOSTILE),
+    st.text(max_size=40),
+    st.lists(st.sampled_from(HOSTILE), max_size=3).map(" ".join),
+    st.builds(lambda text, times: text * times, st.sampled_from(HOSTILE), st.sampled_from([50, 2000])),
+)
+_NUMBERS: Final = st.one_of(st.integers(0, 200), st.integers(0, 10**9))
+
+
+def _of(kind: Any) -> st.SearchStrategy[Any]:
+    """Any value of a type that the model uses."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is not None:
+        return _of_generic(origin, arguments)
+    plain: dict[Any, st.SearchStrategy[Any]] = {
+        str: _TEXTS,
+        int: _NUMBERS,
+        bool: st.booleans(),
+        float: st.floats(0.001, 1),
+        type(None): st.none(),
+    }
+    if kind in plain:
+        return plain[kind]
+    if issubclass(kind, Enum):
+        return st.sampled_from(kind)
+    assert issubclass(kind, Part), kind
+    return st.fixed_dictionaries({name: _of(each.annotation) for name, each in kind.model_fields.items()}).map(
+        lambda values: kind(**values)
+    )
+
+
+def _of_generic(origin: Any, arguments: tuple[Any, ...]) -> st.SearchStrategy[Any]:
+    if origin is Literal:
+        return st.sampled_from(arguments)
+    if origin is tuple:
+        return st.lists(_of(arguments[0]), max_size=3).map(tuple)
+    if origin is dict:
+        return st.dictionaries(_of(arguments[0]), _of(arguments[1]), max_size=4)
+    assert origin in {Union, types.UnionType}, origin
+    return st.one_of([_of(each) for each in arguments])
+
+
+def reports() -> st.SearchStrategy[Report]:
+    """Any report, however unlikely: what others wrote is anything, numbers need not add up."""
+    return _of(Report)
+
+
+def huge_reports() -> st.SearchStrategy[Report]:
+    """Any report, with far too much of everything."""
+    return st.builds(
+        _enlarged,
+        reports(),
+        sets=st.sampled_from([1, 3, 40, 400]),
+        keys=st.sampled_from([1, 30, 3000]),
+        said=st.sampled_from([1, 30, 1000]),
+    )
+
+
+def _enlarged(small: Report, *, sets: int, keys: int, said: int) -> Report:
+    """The same with every list longer; at most some 100 000 keys in all."""
+    jobs = small.jobs or (JobReport(job_id="j", org_id="o", gateway="g"),)
+    each_keys = max(1, min(keys, 100_000 // (sets * 3 * max(1, len(small.sets)))))
+    return small.model_copy(
+        update={
+            "reasons": small.reasons * said,
+            "warnings": small.warnings * said,
+            "others": small.others * said,
+            "jobs": tuple(
+                one.model_copy(update={"job_id": f"{one.job_id}{number}"}) for number in range(sets) for one in jobs
+            ),
+            "sets": tuple(
+                one.model_copy(
+                    update={
+                        "name": f"{one.name}{number}",
+                        # Half of the sets share their job with the next.
+                        "job_id": f"{jobs[place % len(jobs)].job_id}{number // 2}",
+                        "keys": one.keys * each_keys,
+                        "errors": one.errors * min(said, 50),
+                        "warnings": one.warnings * min(said, 50),
+                    }
+                )
+                for number in range(sets)
+                for place, one in enumerate(small.sets)
+            ),
+        }
+    )
