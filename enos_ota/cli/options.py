@@ -6,10 +6,13 @@ from typing import Final
 
 import click
 
+from enos_ota.cli import completion
+
 stack: Final = click.option(
     "-s",
     "--stack",
     metavar="NAME",
+    shell_complete=completion.stacks,
     help="the stack whose settings to use (default: PULUMI_STACK, else the only one there is)",
 )
 

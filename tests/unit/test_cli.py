@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from click import Command, Context
+from click import Command, Context, Option
 from click.testing import CliRunner
 
 from enos_ota import __version__
@@ -23,8 +23,8 @@ def test_help_names_every_command() -> None:
     assert [name for name in COMMANDS if name not in output] == []
 
 
-def parameters(command: Command) -> list[str]:
-    return [parameter.name or "" for parameter in command.params if not getattr(parameter, "help", "set")]
+def options_without_help(command: Command) -> list[str]:
+    return [option.name or "" for option in command.params if isinstance(option, Option) and not option.help]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -32,7 +32,7 @@ def test_every_command_and_every_option_has_help(name: str) -> None:
     context = Context(main)
     command = main.get_command(context, name)
     assert command
-    assert (bool(command.get_short_help_str()), parameters(command)) == (True, [])
+    assert (bool(command.get_short_help_str()), options_without_help(command)) == (True, [])
     assert "--help" in command.get_help(Context(command, parent=context, info_name=name))
 
 

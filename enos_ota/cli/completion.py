@@ -1,0 +1,35 @@
+"""What the shell offers when TAB is pressed; it never fails, it only has nothing to offer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    import click
+
+
+def stacks(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The stacks of the project around the working directory."""
+    return [CompletionItem(name) for name in _stack_files() if name.startswith(incomplete)]
+
+
+def stacks_and_files(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The same, the example among them, and whatever files the shell finds (bash: if no stack begins like this)."""
+    named = [CompletionItem(name) for name in _stack_files(example=True) if name.startswith(incomplete)]
+    # For bash click forgets what came before a file.
+    return [CompletionItem(incomplete, type="file"), *named]
+
+
+def _stack_files(*, example: bool = False) -> list[str]:
+    from enos_ota.settings import SettingsError  # noqa: PLC0415 - slow to import, and not needed to run a command
+    from enos_ota.stackconfig import EXAMPLE, find_project  # noqa: PLC0415 - the same
+
+    try:
+        project = find_project(Path.cwd())
+        names = list(project.stack_files()) if project else []
+    except (SettingsError, OSError):
+        return []
+    return [name for name in names if example or name != EXAMPLE]

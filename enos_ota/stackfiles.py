@@ -1,0 +1,178 @@
+"""Which stack files an operator or a pre-commit hook means: by a stack's name, or by a file that concerns it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from enos_ota.settings import Problem, SettingsError
+from enos_ota.settings import document as documents
+from enos_ota.settings.sets import SETS_KEY
+from enos_ota.stackconfig import find_project
+from enos_ota.yamltext import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from enos_ota.stackconfig import Project
+
+_STACK_FILE: Final = re.compile(r"Pulumi\..+\.ya?ml", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class StackFile:
+    """A stack file, and the name of the project it belongs to."""
+
+    path: Path
+    project: str
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """What names and paths stand for.
+
+    Attributes:
+        files: the stack files, each once, in the order in which they were meant.
+        problems: what stands for nothing.
+        others: files that belong to no project, as they were given; there is nothing to check about them.
+    """
+
+    files: tuple[StackFile, ...]
+    problems: tuple[Problem, ...]
+    others: tuple[str, ...]
+
+
+def meant_by(words: Sequence[str], directory: Path) -> Meant:
+    """The stack files that are meant.
+
+    A word is the name of a stack of the project that the directory is in, or a path: a stack file stands for itself, a
+    key file for the stacks that name it, any other file of a project for all stacks of that project. (A key file that
+    was renamed is such another file: the stack that names it no longer finds it.) No word at all means all stacks, the
+    example among them.
+
+    Args:
+        words: names and paths, in any mixture.
+        directory: where paths begin, and where the project is looked for.
+    """
+    search = _Search(directory)
+    for word in words:
+        search.take(word)
+    if not words:
+        search.take_all()
+    return Meant(tuple(search.found.values()), tuple(search.problems), tuple(search.others))
+
+
+@dataclass(slots=True)
+class _Search:
+    """What was found so far, and projects that were looked at, so that a hundred key files read a stack file once."""
+
+    directory: Path
+    found: dict[Path, StackFile] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    _projects: dict[Path, _KnownProject | None] = field(default_factory=dict)
+
+    def take_all(self) -> None:
+        try:
+            project = self._project(self.directory)
+        except SettingsError as error:
+            self.problems += error.findings
+            return
+        if project is None:
+            text = "there is no Pulumi.yaml here or above: run this in the project's directory, or name a file"
+            self.problems.append(Problem(text))
+        elif not project.files:
+            place = documents.shown_path(project.project.stack_file("*").parent)
+            self.problems.append(Problem(f"{place} has no stack file"))
+        else:
+            self._add(project, project.files)
+
+    def take(self, word: str) -> None:
+        try:
+            if not (self._take_stack(word) or self._take_path(word)):
+                self.problems.append(Problem(self._nothing(word)))
+        except SettingsError as error:
+            self.problems += error.findings
+
+    def _take_stack(self, word: str) -> bool:
+        project = self._project(self.directory)
+        if project is None or (path := project.project.stack_file(word)) not in project.files:
+            return False
+        self._add(project, [path])
+        return True
+
+    def _take_path(self, word: str) -> bool:
+        path = self.directory / word
+        if not _is_file(path):
+            return False
+        project = self._project(path.parent)
+        if project is None:
+            self.others.append(word)
+        elif _STACK_FILE.fullmatch(path.name):
+            self._add(project, [path])
+        else:
+            self._add(project, project.naming(path) or project.files)
+        return True
+
+    def _nothing(self, word: str) -> str:
+        project = self._project(self.directory)
+        stacks = f"; stacks here: {', '.join(project.project.stack_files()) or 'none'}" if project else ""
+        return f"{shown(word)} is neither a stack nor a file{stacks}"
+
+    def _add(self, project: _KnownProject, files: Iterable[Path]) -> None:
+        for file in files:
+            self.found.setdefault(file.resolve(), StackFile(file, project.project.name))
+
+    def _project(self, directory: Path) -> _KnownProject | None:
+        place = directory.resolve()
+        if place not in self._projects:
+            project = find_project(place)
+            self._projects[place] = _KnownProject(project, list(project.stack_files().values())) if project else None
+        return self._projects[place]
+
+
+@dataclass(slots=True)
+class _KnownProject:
+    project: Project
+    files: list[Path]
+    _key_files: dict[Path, set[Path]] | None = None  # stack file → the key files it names
+
+    def naming(self, key_file: Path) -> list[Path]:
+        """The stack files that name a key file; those that cannot be read may be among them."""
+        if self._key_files is None:
+            self._key_files = {file: set(self._named_by(file)) for file in self.files}
+        wanted = key_file.resolve()
+        return [file for file, named in self._key_files.items() if wanted in named or file in named]
+
+    def _named_by(self, file: Path) -> Iterator[Path]:
+        """The key files that a stack file names; itself if nobody can tell."""
+        document = documents.read(file, self.project.name)
+        if document is None or document.flaws:
+            yield file
+            return
+        for item in _items(document.values.get(SETS_KEY)):
+            named = item.get("deviceKeysFile") if isinstance(item, dict) else None
+            if isinstance(named, str):
+                try:
+                    yield (file.parent / named).resolve()
+                except (OSError, RuntimeError, ValueError):
+                    yield file  # a loop of links, or no path at all: checking it will tell
+
+
+def _items(sets: Any) -> list[Any]:
+    if isinstance(sets, str):
+        try:
+            sets = json.loads(sets)
+        except (ValueError, RecursionError):
+            return []
+    return sets if isinstance(sets, list) else []
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False

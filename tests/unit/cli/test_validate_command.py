@@ -1,0 +1,240 @@
+"""`enos-ota validate`: every problem of stack files and key files, with its place."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from tests.support.stack_project import BASE, ONE_SET
+
+if TYPE_CHECKING:
+    from tests.support.stack_project import Project
+    from tests.unit.cli.conftest import Run
+
+ROOT = Path(__file__).parents[3]
+WITH_FILE = '- {name: pump, jobId: "65a1", deviceKeysFile: keys/pump.txt}'
+WITH_LOOSE_ID = "- {name: pump, jobId: 0012345, deviceKeys: [dk-01]}"
+
+
+@pytest.fixture
+def sound(project: Project) -> Project:
+    """A project whose stack `prod` names a key file, both without a problem."""
+    project.write(BASE, sets=WITH_FILE)
+    (project.root / "stacks" / "keys" / "pump.txt").write_text("dk-01\n")
+    return project
+
+
+def another_stack(project: Project, name: str, *, sets: str = ONE_SET, config: str = BASE) -> Path:
+    """Another stack of the project."""
+    before = project.file.read_text() if project.file.exists() else None
+    project.write(config, sets=sets)
+    file = project.file.rename(project.file.with_name(f"Pulumi.{name}.yaml"))
+    if before is not None:
+        project.file.write_text(before)
+    return file
+
+
+@pytest.mark.usefixtures("sound")
+def test_a_sound_stack_has_no_problem(run: Run) -> None:
+    result = run("validate", "prod")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "1 stack file: no problems\n")
+
+
+def test_every_problem_is_told_with_file_and_line(sound: Project, run: Run) -> None:
+    another_stack(sound, "dev", sets=WITH_LOOSE_ID + "\n- {name: pump, onToLate: fail, deviceKeys: [dk-01]}")
+    (sound.root / "stacks" / "keys" / "pump.txt").write_text("dk-01\nbad\x07key\n")
+    result = run("validate")
+    assert result.exit_code == 2
+    assert re.findall(r"^(\S+?:\d+): ", result.stdout, re.MULTILINE) == [
+        "stacks/Pulumi.dev.yaml:5",
+        "stacks/Pulumi.dev.yaml:6",
+        "stacks/Pulumi.dev.yaml:6",
+        "stacks/Pulumi.dev.yaml:6",
+        "stacks/keys/pump.txt:2",
+    ]
+    assert result.stderr == "2 stack files: 5 problems\n"
+
+
+def test_json_is_a_list_of_places_and_texts(sound: Project, run: Run) -> None:
+    sound.write(BASE, sets=WITH_LOOSE_ID)
+    result = run("validate", "prod", "--format", "json")
+    assert (result.exit_code, json.loads(result.stdout)) == (
+        2,
+        [
+            {
+                "file": "stacks/Pulumi.prod.yaml",
+                "line": 5,
+                "path": "enos-ota:cancelledTaskSets[0].jobId",
+                "text": 'set "pump": jobId is 0012345 without quotes, and Pulumi may turn that into another text:'
+                " put it in quotes",
+            }
+        ],
+    )
+
+
+def test_no_problem_is_an_empty_list(sound: Project, run: Run) -> None:
+    assert json.loads(run("validate", str(sound.file), "--format", "json").stdout) == []
+
+
+def test_without_a_name_every_stack_is_checked_and_the_example_too(sound: Project, run: Run) -> None:
+    another_stack(sound, "example", sets=WITH_LOOSE_ID)
+    another_stack(sound, "dev")
+    result = run("validate")
+    assert (result.exit_code, result.stderr) == (2, "3 stack files: 1 problem\n")
+    assert result.stdout.startswith("stacks/Pulumi.example.yaml:5: ")
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["prod", "stacks/Pulumi.prod.yaml", "stacks/keys/pump.txt", "./stacks/keys/../keys/pump.txt"],
+)
+def test_a_stack_its_file_and_its_key_file_all_mean_the_stack(sound: Project, run: Run, word: str) -> None:
+    another_stack(sound, "dev", sets=WITH_LOOSE_ID)
+    result = run("validate", word)
+    assert (result.exit_code, result.stderr) == (0, "1 stack file: no problems\n")
+
+
+def test_a_key_file_stands_for_every_stack_that_names_it(sound: Project, run: Run) -> None:
+    another_stack(sound, "dev", sets=WITH_FILE)
+    another_stack(sound, "other", sets=WITH_LOOSE_ID)
+    assert run("validate", "stacks/keys/pump.txt").stderr == "2 stack files: no problems\n"
+
+
+def test_a_key_file_that_was_renamed_is_missed_by_the_stack_that_names_it(sound: Project, run: Run) -> None:
+    keys = sound.root / "stacks" / "keys"
+    (keys / "pump.txt").rename(keys / "pumps.txt")
+    result = run("validate", "stacks/keys/pumps.txt")
+    assert result.exit_code == 2
+    assert "deviceKeysFile stacks/keys/pump.txt: there is no such file" in result.stdout
+
+
+def test_the_project_file_stands_for_all_its_stacks(sound: Project, run: Run) -> None:
+    another_stack(sound, "dev")
+    assert run("validate", "Pulumi.yaml").stderr == "2 stack files: no problems\n"
+
+
+def test_what_is_meant_twice_is_checked_once(sound: Project, run: Run) -> None:
+    sound.write(BASE, sets=WITH_LOOSE_ID)
+    result = run("validate", "prod", "prod", "stacks/Pulumi.prod.yaml")
+    assert (len(result.stdout.splitlines()), result.stderr) == (1, "1 stack file: 1 problem\n")
+
+
+def test_a_path_is_checked_by_the_project_it_belongs_to(
+    sound: Project, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert run("validate", str(sound.root / "stacks" / "keys" / "pump.txt")).stderr == "1 stack file: no problems\n"
+
+
+def test_a_stack_file_that_cannot_be_read_is_checked_for_any_key_file(sound: Project, run: Run) -> None:
+    (sound.root / "stacks" / "Pulumi.dev.yaml").write_text("config: [\n")
+    result = run("validate", "stacks/keys/pump.txt")
+    assert (result.exit_code, result.stderr) == (2, "2 stack files: 1 problem\n")
+    assert result.stdout.startswith("stacks/Pulumi.dev.yaml:2: this is not YAML")
+
+
+def test_a_file_of_no_project_has_nothing_to_check(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.txt").write_text("…")
+    result = run("validate", "notes.txt")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "notes.txt belongs to no project: nothing to check.\nno stack files: no problems\n"
+
+
+@pytest.mark.parametrize("word", ["nope", "stacks/keys/nope.txt", "stacks/Pulumi.nope.yaml", "", "a\x00b"])
+def test_a_name_that_means_nothing_is_a_problem(sound: Project, run: Run, word: str) -> None:
+    assert sound.file.exists()
+    result = run("validate", word)
+    assert result.exit_code == 2
+    assert result.stdout.endswith("is neither a stack nor a file; stacks here: prod\n")
+
+
+def test_outside_of_a_project_it_says_where_to_run_it(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("validate")
+    assert (result.exit_code, result.stdout) == (
+        2,
+        "there is no Pulumi.yaml here or above: run this in the project's directory, or name a file\n",
+    )
+
+
+def test_a_project_without_a_stack_file_has_nothing_to_be_sure_of(project: Project, run: Run) -> None:
+    assert not project.file.exists()
+    result = run("validate")
+    assert (result.exit_code, result.stdout) == (2, "stacks has no stack file\n")
+
+
+def test_a_project_file_that_is_no_yaml_is_a_problem(sound: Project, run: Run) -> None:
+    (sound.root / "Pulumi.yaml").write_text("name: [\n")
+    result = run("validate", "prod", "stacks/Pulumi.prod.yaml")
+    assert result.exit_code == 2
+    assert result.stdout.startswith("Pulumi.yaml:2: this is not YAML")
+    assert len(result.stdout.splitlines()) == 1
+
+
+def test_nothing_in_a_file_is_obeyed(sound: Project, run: Run) -> None:
+    sound.write(BASE, sets='- {name: "a\\e[31mb", jobId: "65a1", deviceKeys: ["dk"]}')
+    name = "Pulumi.\x1b[31mred.yaml"
+    sound.file.rename(sound.file.with_name(name))
+    result = run("validate", f"stacks/{name}")
+    assert result.exit_code == 2
+    assert (result.stdout + result.stderr).replace("\n", "").isprintable()
+
+
+def test_a_secret_in_plain_text_is_not_shown(sound: Project, run: Run) -> None:
+    sound.write(BASE + "enos:appSecret: hunter2\nenos:appKey: [hunter3]\n", sets=ONE_SET)
+    result = run("validate", "prod")
+    assert len(result.stdout.splitlines()) == 2
+    assert "hunter" not in result.output
+
+
+# pre-commit.
+
+
+def hook() -> dict[str, str]:
+    (only,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    return dict(only)
+
+
+def committed(project: Project) -> list[str]:
+    """The files that pre-commit would hand to the hook, were all of the project committed."""
+    paths = (str(path.relative_to(project.root)) for path in sorted(project.root.rglob("*")) if path.is_file())
+    return [path for path in paths if re.search(hook()["files"], path)]
+
+
+def as_pre_commit_does(project: Project) -> subprocess.CompletedProcess[str]:
+    environ = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    command = [*shlex.split(hook()["entry"]), *committed(project)]
+    return subprocess.run(
+        command, cwd=project.root, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_the_hook_is_handed_stack_files_and_key_files_and_no_others(sound: Project) -> None:
+    for name in ("requirements.txt", "README.md", "stacks/notes.md", "__main__.py", "policy/PulumiPolicy.yaml"):
+        (sound.root / name).parent.mkdir(exist_ok=True)
+        (sound.root / name).write_text("")
+    assert committed(sound) == ["Pulumi.yaml", "stacks/Pulumi.prod.yaml", "stacks/keys/pump.txt"]
+
+
+def test_the_hook_lets_a_sound_commit_pass(sound: Project) -> None:
+    done = as_pre_commit_does(sound)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_hook_stops_a_commit_with_a_problem(sound: Project) -> None:
+    (sound.root / "stacks" / "keys" / "pump.txt").write_text("")
+    done = as_pre_commit_does(sound)
+    assert done.returncode == 2
+    assert "deviceKeysFile stacks/keys/pump.txt: the file holds no device key" in done.stdout
