@@ -1,0 +1,234 @@
+"""One set, judged: declared, recorded, and what EnOS says now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pytest
+
+from enos_ota.audit import digest
+from enos_ota.enos import Job, JobStatus, Task, TaskStatus
+from enos_ota.reconciler import Category, Finding, Guard, JobFacts, Record
+from enos_ota.reconciler import JobStatus as RecordedStatus
+from enos_ota.review.judge import Seen, Surroundings, assess, keys_to_read
+from enos_ota.review.live import LiveJob
+from enos_ota.review.model import Change, Effect, Limit
+from enos_ota.review.preview import SetStep
+from enos_ota.state import Declared
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from enos_ota.review.model import SetReport
+
+TODAY = date(2026, 11, 23)
+AROUND = Surroundings(("Cancelled by user",), TODAY)
+STARTED = JobFacts(RecordedStatus.STARTED, "Pumps", "2.3.0")
+
+
+def declared(*keys: str, **settings: object) -> Declared:
+    base = Declared("pumps", "https://enos", "o1", "j1", tuple(sorted(keys)), "report", "fail", "")
+    return replace(base, **settings)  # type: ignore[arg-type]  # the names are those of Declared
+
+
+def recorded(*keys: str, findings: Mapping[str, Finding] | None = None, job: JobFacts = STARTED) -> Record:
+    return Record(frozenset(keys), findings or {}, job)
+
+
+def task(key: str, status: TaskStatus, *, version: str = "2.2.0", desc: str = "") -> Task:
+    return Task(f"t-{key}", "j1", key, from_version=version, status=status, raw_status=status.value, desc=desc)
+
+
+def seen(*tasks: Task, status: JobStatus = JobStatus.STARTED, version: str = "2.3.0", total: int = 100) -> Seen:
+    job = Job("j1", name="Pumps", firmware_version=version, status=status, raw_status=status.value)
+    return Seen(LiveJob(job, total), {each.device_key: (each,) for each in tasks})
+
+
+def effects(report: SetReport) -> dict[str, str]:
+    return {key.device_key: key.effect.value for key in report.keys}
+
+
+WAITS = task("k1", TaskStatus.INIT)
+CREATE = SetStep("pumps", Change.CREATE, declared("k1"))
+
+
+def update(*keys: str, before: Record, now: Record | None = None, **settings: object) -> SetStep:
+    was = declared(*before.keys)
+    return SetStep("pumps", Change.UPDATE, declared(*keys, **settings), was, before, now or before)
+
+
+def test_what_waits_will_be_cancelled() -> None:
+    report = assess(CREATE, seen(WAITS), AROUND)
+    assert effects(report) == {"k1": "will be cancelled"}
+    assert (report.errors, report.warnings, report.guard.would_send) == ((), (), 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "desc", "effect"),
+    [
+        (TaskStatus.PUBLISHED, "", Effect.CANCEL),
+        (TaskStatus.UPGRADING, "", Effect.TOO_LATE),
+        (TaskStatus.SUCCEEDED, "", Effect.TOO_LATE),
+        (TaskStatus.FAILED, "disk full", Effect.TOO_LATE),
+        (TaskStatus.FAILED, " CANCELLED by user ", Effect.CANCELLED),
+        (TaskStatus.CANCELED, "", Effect.CANCELLED),
+    ],
+)
+def test_each_status_has_its_effect(status: TaskStatus, desc: str, effect: Effect) -> None:
+    report = assess(CREATE, seen(task("k1", status, desc=desc)), AROUND)
+    assert report.counts == {effect: 1}
+
+
+def test_a_retried_key_is_told_from_a_new_one() -> None:
+    before = recorded("k1", "k2")
+    now = recorded("k2", findings={"k1": Finding(Category.PENDING, "init", was_cancelled=True)})
+    step = update("k1", "k2", "k3", before=before, now=now)
+    assert keys_to_read(step, TODAY) == {"k1", "k3"}
+    report = assess(step, seen(WAITS, task("k3", TaskStatus.INIT)), AROUND)
+    assert effects(report) == {"k1": "will be cancelled again", "k3": "will be cancelled", "k2": "cancelled already"}
+
+
+def test_a_retried_key_that_went_on_has_escaped() -> None:
+    now = recorded(findings={"k1": Finding(Category.PENDING, "init", was_cancelled=True)})
+    step = update("k1", before=recorded("k1"), now=now)
+    report = assess(step, seen(task("k1", TaskStatus.UPGRADING)), AROUND)
+    assert effects(report) == {"k1": "escaped"}
+    assert "escaped since" in report.errors[0]
+
+
+def test_keys_without_a_task_fail_unless_they_are_only_to_be_reported() -> None:
+    live = replace(seen(), tasks={"k1": ()})
+    assert len(assess(CREATE, live, AROUND).errors) == 1
+    lenient = replace(CREATE, declared=declared("k1", on_missing="report"))
+    report = assess(lenient, live, AROUND)
+    assert (report.errors, len(report.warnings), report.counts) == ((), 1, {Effect.MISSING: 1})
+
+
+def test_of_a_key_in_two_products_nothing_is_sent() -> None:
+    live = replace(seen(), tasks={"k1": (WAITS, replace(WAITS, task_id="t2", product_key="p2"))})
+    report = assess(CREATE, live, AROUND)
+    assert (report.counts, report.will_cancel) == ({Effect.AMBIGUOUS: 1}, 0)
+    assert "several products" in report.errors[0]
+
+
+def test_on_a_stopped_job_what_waits_is_held_and_no_guard_objects() -> None:
+    step = replace(CREATE, declared=declared("k1", guard=Guard(max_devices=0)))
+    report = assess(step, seen(WAITS, status=JobStatus.STOPPED), AROUND)
+    assert (effects(report), report.errors, report.guard.exceeded) == ({"k1": "held"}, (), False)
+
+
+def test_a_guard_counts_what_would_be_sent() -> None:
+    step = replace(CREATE, declared=declared("k1", "k2", guard=Guard(max_devices=1)))
+    done = task("k2", TaskStatus.FAILED, desc="Cancelled by user")
+    assert assess(step, seen(WAITS, done), AROUND).errors == ()
+    (error,) = assess(step, seen(WAITS, task("k2", TaskStatus.INIT)), AROUND).errors
+    assert "the guard stops this change, which would cancel 2 devices" in error
+
+
+def test_a_share_is_of_all_tasks_of_the_job() -> None:
+    step = replace(CREATE, declared=declared("k1", guard=Guard(max_share=0.5)))
+    report = assess(step, seen(WAITS, total=7), AROUND)
+    assert (report.guard.allowed, report.guard.exceeded) == (3, False)
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "raised"),
+    [
+        (Guard(5), Guard(6), True),
+        (Guard(5), Guard(5), False),
+        (Guard(5), Guard(4), False),
+        (Guard(5), Guard(), True),
+        (Guard(), Guard(5), False),
+        (Guard(5, 0.5), Guard(4, 0.6), True),
+    ],
+    ids=str,
+)
+def test_a_raised_guard_is_said(was: Guard, now: Guard, *, raised: bool) -> None:
+    step = SetStep(
+        "pumps", Change.UPDATE, declared("k1", guard=now), declared("k1", guard=was), recorded("k1"), recorded("k1")
+    )
+    report = assess(step, seen(), AROUND)
+    assert report.guard.raised is raised
+    assert report.guard.before == Limit(max_devices=was.max_devices, max_share=was.max_share)
+
+
+def test_a_broken_glass_turns_the_guard_into_a_warning() -> None:
+    step = replace(CREATE, declared=declared("k1", guard=Guard(max_devices=0)))
+    report = assess(step, seen(WAITS), replace(AROUND, break_glass="fire"))
+    assert (report.errors, report.guard.broken_glass) == ((), "fire")
+    assert "overridden by ENOS_OTA_BREAK_GLASS (fire)" in report.warnings[0]
+
+
+def test_a_job_about_something_else_fails() -> None:
+    step = replace(CREATE, declared=declared("k1", expect_firmware_version="9"))
+    (error,) = assess(step, seen(WAITS), AROUND).errors
+    assert "firmware 9 is expected, but the job is about 2.3.0" in error
+
+
+def test_without_a_look_no_key_that_an_up_would_work_on_is_judged() -> None:
+    step = update("k1", "k2", before=recorded("k1"))
+    report = assess(step, None, AROUND)
+    assert effects(report) == {"k2": "not looked at", "k1": "cancelled already"}
+    assert (report.guard.would_send, report.guard.exceeded, report.errors) == (None, None, ())
+
+
+def test_an_expired_set_is_only_reported() -> None:
+    step = replace(CREATE, declared=declared("k1", expires="2026-11-22"))
+    assert keys_to_read(step, TODAY) == frozenset()
+    report = assess(step, None, AROUND)
+    assert (report.expired, effects(report), report.errors) == (True, {"k1": "pending"}, ())
+    assert "expired on 2026-11-22" in report.warnings[0]
+
+
+def test_a_job_that_was_there_before_is_deleted_and_one_that_never_was_fails() -> None:
+    gone = Seen(LiveJob(None), {})
+    step = update("k1", "k2", before=recorded("k1"))
+    known = assess(step, gone, AROUND)
+    assert (effects(known), known.errors) == ({"k2": "pending", "k1": "cancelled already"}, ())
+    assert "job deleted" in known.warnings[0]
+    assert "there is no such job" in assess(CREATE, gone, AROUND).errors[0]
+
+
+def test_what_leaves_a_set_stays_as_it_is() -> None:
+    before = recorded("k1", "k2", findings={"k2": Finding(Category.TOO_LATE, "succeeded")})
+    report = assess(update("k3", before=before), seen(task("k3", TaskStatus.INIT)), AROUND)
+    assert [(key.device_key, key.effect.value, key.status) for key in report.keys] == [
+        ("k3", "will be cancelled", "init"),
+        ("k1", "no longer declared", "cancelled"),
+        ("k2", "no longer declared", "too late succeeded"),
+    ]
+    assert (report.added, report.removed, report.declared) == (1, 2, 1)
+
+
+def test_a_removed_set_names_every_key_it_had() -> None:
+    step = SetStep("pumps", Change.DELETE, None, declared("k1"), recorded("k1"), recorded("k1"))
+    report = assess(step, None, AROUND)
+    assert (report.change, effects(report), report.digest, report.digest_before) == (
+        Change.DELETE,
+        {"k1": "no longer declared"},
+        "",
+        digest(["k1"]),
+    )
+
+
+def test_keys_that_only_an_up_will_know_are_not_judged() -> None:
+    report = assess(SetStep("pumps", Change.CREATE, unknown=True), None, AROUND)
+    assert report.keys == ()
+    assert "known only during `pulumi up`" in report.warnings[0]
+
+
+def test_what_is_cancelled_is_counted_by_status_and_version() -> None:
+    step = replace(CREATE, declared=declared("k1", "k2", "k3"))
+    live = seen(WAITS, task("k2", TaskStatus.INIT), task("k3", TaskStatus.PUBLISHED, version="2.1.0"))
+    by = assess(step, live, AROUND).will_cancel_by
+    assert [(each.status, each.source_version, each.tasks) for each in by] == [
+        ("init", "2.2.0", 2),
+        ("published", "2.1.0", 1),
+    ]
+
+
+def test_the_digest_is_that_of_the_audit_log() -> None:
+    report = assess(update("k1", "k2", before=recorded("k1")), None, AROUND)
+    assert (report.digest, report.digest_before) == (digest(["k1", "k2"]), digest(["k1"]))
