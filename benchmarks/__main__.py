@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import core, large_set, searching, small_set, urgency
+from benchmarks import core, large_set, reviewing, searching, small_set, urgency
 from benchmarks.figures import number, table
 
 if TYPE_CHECKING:
@@ -43,10 +43,12 @@ def measure(name: str, size: Size) -> Iterator[Figure]:
             return small_set.measure(size.rounds)
         case "large-set":
             return large_set.measure(size.keys, size.rounds)
+        case "review":
+            return reviewing.measure(size.keys, size.rounds)
     raise ValueError(name)
 
 
-NAMES: Final = ("simulator", "core", "urgency", "small-set", "large-set")
+NAMES: Final = ("simulator", "core", "urgency", "small-set", "large-set", "review")
 
 
 def main(arguments: Sequence[str]) -> int:

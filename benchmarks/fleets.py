@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.support.simulator import JOB
+from tests.support.simulator import JOB, simulator_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.support.simulator import RunningSimulator
 
 PUBLISHED: Final = 300
 """Tasks that are out already: EnOS's usual maximumConcurrency [D]."""
@@ -24,6 +30,16 @@ def fleet(count: int) -> dict[str, Any]:
     return {
         "jobs": [{"jobId": JOB, "name": "Pump", "firmwareVersion": "2.3.0", "status": "started", "devices": [devices]}]
     }
+
+
+@contextlib.contextmanager
+def served(count: int) -> Iterator[RunningSimulator]:
+    """A simulator with that fleet, in a process of its own."""
+    with tempfile.TemporaryDirectory(prefix="enos-ota-bench-") as folder:
+        file = Path(folder) / "fleet.json"  # JSON is YAML
+        file.write_text(json.dumps(fleet(count)), encoding="utf-8")
+        with simulator_process("--fleet", str(file)) as simulator:
+            yield simulator
 
 
 def keys(count: int, first: int = 1) -> list[str]:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import tempfile
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from benchmarks import fleets, memory, replay
 from benchmarks.figures import Figure, Goal, Pair, at_most, in_turns, number, typical_difference, typical_ratio
 from benchmarks.projects import Project, workshop
-from tests.support.simulator import RunningSimulator, simulator_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from benchmarks.effort import Effort
     from tests.support.engine import Result
+    from tests.support.simulator import RunningSimulator
 
 UP_GOAL: Final = 1.3
 UP_GOAL_KEYS: Final = 100_000
@@ -31,7 +27,7 @@ LINES_GOAL: Final = 40
 def measure(count: int, rounds: int) -> Iterator[Figure]:
     """Everything about one set of so many keys, each pair measured so many times."""
     keys = fleets.keys(count)
-    with _simulator(count) as simulator:
+    with fleets.served(count) as simulator:
         recording = replay.record(simulator, keys)
         with workshop(simulator) as projects:
             bench = _Bench(count, simulator, recording, projects.ours(keys), projects.stub(keys), rounds)
@@ -172,15 +168,6 @@ class _Bench:
         counted = self.ours.stack.resource()["cancelledCount"]
         if counted != self.count:
             raise replay.NotTheSameError(f"{counted} of {self.count} cancelled")
-
-
-@contextlib.contextmanager
-def _simulator(count: int) -> Iterator[RunningSimulator]:
-    with tempfile.TemporaryDirectory(prefix="enos-ota-bench-") as folder:
-        file = Path(folder) / "fleet.json"  # JSON is YAML
-        file.write_text(json.dumps(fleets.fleet(count)), encoding="utf-8")
-        with simulator_process("--fleet", str(file)) as simulator:
-            yield simulator
 
 
 def _seconds(pairs: Sequence[Pair]) -> str:

@@ -1,0 +1,103 @@
+"""`enos-ota review`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from enos_ota.cli import options
+from enos_ota.cli.failures import Misconfigured
+from enos_ota.review.reviewing import review as look
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_FORMATS: Final = {"terminal": "terminal", "markdown": "markdown", "html": "html", "json": "jsontext"}
+"""The modules of `enos_ota.review` whose `render` makes each; only those that are asked for are imported."""
+
+
+class _Also(click.ParamType[tuple[str, Path]]):
+    """FORMAT=FILE."""
+
+    name = "format=file"
+
+    def convert(
+        self, value: str | tuple[str, Path], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Path]:
+        if isinstance(value, tuple):
+            return value
+        name, equals, file = value.partition("=")
+        if not equals or not file or name not in _FORMATS:
+            self.fail(f"{value!r} is no FORMAT=FILE, FORMAT one of {', '.join(_FORMATS)}", param, ctx)
+        return name, Path(file)
+
+
+@click.command()
+@options.stack
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice([*_FORMATS]),
+    default="terminal",
+    show_default=True,
+    help="markdown is for a comment on a pull request, html a page with every key, json for machines",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="where to write it; - is standard output (default)",
+)
+@click.option(
+    "--also",
+    "others",
+    type=_Also(),
+    multiple=True,
+    metavar="FORMAT=FILE",
+    help="write the same review in another format too, such as html=review.html; may be repeated",
+)
+@click.option("--expect-no-changes", is_flag=True, help="exit 1 if there is any change: for a nightly look at drift")
+def review(
+    *, stack: str | None, output: str, out: Path | None, others: tuple[tuple[str, Path], ...], expect_no_changes: bool
+) -> None:
+    """Show what `pulumi up` would do to a rollout, so that it can be approved.
+
+    Runs `pulumi preview` and asks EnOS how the tasks stand now. It changes nothing. Without credentials for EnOS it
+    shows the declared change, and says so.
+
+    Exits with 1 where `pulumi up` would fail, 2 for a wrong configuration, 3 where EnOS or Pulumi could not tell.
+    """
+    report = look(Path.cwd(), stack, os.environ, expect_no_changes=expect_no_changes)
+    for name, file in others:
+        _write(file, _renderer(name)(report))
+    if out is not None and str(out) != "-":
+        _write(out, _renderer(output)(report))
+    elif output == "terminal":
+        click.echo(_renderer(output)(report, width=_width(), color=sys.stdout.isatty()), nl=False, color=True)
+    else:
+        click.echo(_renderer(output)(report), nl=False)
+    raise SystemExit(report.exit_code)
+
+
+def _renderer(name: str) -> Callable[..., str]:
+    render: Callable[..., str] = importlib.import_module(f"enos_ota.review.{_FORMATS[name]}").render
+    return render
+
+
+def _width() -> int:
+    """As wide as the terminal, within what can be read."""
+    return max(60, min(120, shutil.get_terminal_size((100, 24)).columns))
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Misconfigured(f"{file} cannot be written: {error.strerror}") from None
