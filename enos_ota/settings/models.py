@@ -32,6 +32,25 @@ SECRETS: Final = frozenset({"appKey", "appSecret"})
 _MANGLED_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)? [+-][0-9]{4} \S+")
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 
+# The same rules as patterns for the JSON Schema (`enos_ota.settings.schema`), as far as a pattern can say them. Other
+# programs read them, so they hold nothing but what Python and ECMAScript understand alike.
+_NO_CONTROLS: Final = r"(?!.*[\u0000-\u001f\u007f-\u009f\u2028\u2029])"
+_ONE_LINE_PATTERN: Final = rf"^{_NO_CONTROLS}\S(.*\S)?$"
+_NAME_PATTERN: Final = rf"^{_NO_CONTROLS}(?!.*::)[^\s/]+$"
+_DATE_PATTERN: Final = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+_LOG_FILE_PATTERN: Final = rf"^{_NO_CONTROLS}(?!~|\.\.(/|$)|\.$)(\S.*)?[^\s/]$"
+_KEY_PATTERN: Final = rf"^{_NO_CONTROLS}.*\S"
+_KEY_FILE_PATTERN: Final = rf"^{_NO_CONTROLS}(?![/~])(\S.*)?\.([tT][xX][tT]|[cC][sS][vV]|[yY][aA]?[mM][lL])$"
+_GATEWAY_PATTERN: Final = (
+    r"^([hH][tT][tT][pP][sS]://[^\s/?#@\\]+|"
+    r"[hH][tT][tT][pP]://(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?)/?$"
+)
+
+
+def _looks_like(pattern: str) -> Any:
+    """For the JSON Schema only: pydantic's own patterns would speak in other words."""
+    return Field(json_schema_extra={"pattern": pattern})
+
 
 def _fault(text: str) -> PydanticCustomError:
     # In a template braces would be places for values.
@@ -100,14 +119,35 @@ def _switch(value: Any) -> Any:
     return word
 
 
-Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_one_line)]
-Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_one_line)]
-Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_line), AfterValidator(_name)]
+Text: TypeAlias = Annotated[
+    str, Field(min_length=1, max_length=1000), AfterValidator(_one_line), _looks_like(_ONE_LINE_PATTERN)
+]
+Id: TypeAlias = Annotated[
+    str, Field(min_length=1, max_length=256), AfterValidator(_one_line), _looks_like(_ONE_LINE_PATTERN)
+]
+Name: TypeAlias = Annotated[
+    str,
+    Field(min_length=1, max_length=100),
+    AfterValidator(_one_line),
+    AfterValidator(_name),
+    _looks_like(_NAME_PATTERN),
+]
 LogFile: TypeAlias = Annotated[
-    str, Field(min_length=1, max_length=1000), AfterValidator(_one_line), AfterValidator(_log_file)
+    str,
+    Field(min_length=1, max_length=1000),
+    AfterValidator(_one_line),
+    AfterValidator(_log_file),
+    _looks_like(_LOG_FILE_PATTERN),
+]
+DeviceKey: TypeAlias = Annotated[
+    # What is wrong with a key is said by `enos_ota.keys`, once for all keys of a kind.
+    str,
+    Field(json_schema_extra={"minLength": 1, "maxLength": keys.MAX_KEY_LENGTH, "pattern": _KEY_PATTERN}),
 ]
 Preflight: TypeAlias = Literal["auto", "on", "off"]
-IsoDate: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_one_line), AfterValidator(_iso_date)]
+IsoDate: TypeAlias = Annotated[
+    str, Field(min_length=1), AfterValidator(_one_line), AfterValidator(_iso_date), _looks_like(_DATE_PATTERN)
+]
 
 
 class Keys(BaseModel):
@@ -131,7 +171,9 @@ class Keys(BaseModel):
 class EnosKeys(Keys):
     """Keys under `enos:`, how EnOS is reached."""
 
-    api_gateway: Text | None = Field(default=None, description="Address of the EnOS API gateway, https://host[:port].")
+    api_gateway: Annotated[Text, _looks_like(_GATEWAY_PATTERN)] | None = Field(
+        default=None, description="Address of the EnOS API gateway, https://host[:port]."
+    )
     org_id: Id | None = Field(default=None, description="Organization that owns the jobs.")
     app_key: Id | None = Field(default=None, description="Access key of the application registered in EnOS.")
     app_secret: Text | None = Field(default=None, description="Its secret; kept encrypted in the stack file.")
@@ -141,13 +183,9 @@ class EnosKeys(Keys):
     max_concurrency: Annotated[int, BeforeValidator(_number)] = Field(
         default=8, ge=1, le=64, description="Requests under way at once."
     )
-    max_requests_per_second: Annotated[float, BeforeValidator(_number)] | None = Field(
-        default=None,
-        gt=0,
-        le=10_000,
-        allow_inf_nan=False,
-        description="Limit over all requests of a run; none when left out.",
-    )
+    max_requests_per_second: (
+        Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False), BeforeValidator(_number)] | None
+    ) = Field(default=None, description="Limit over all requests of a run; none when left out.")
     request_timeout: Annotated[float, BeforeValidator(_number)] = Field(
         default=30.0, gt=0, le=3600, allow_inf_nan=False, description="Seconds to wait for the next bytes of an answer."
     )
@@ -163,6 +201,8 @@ class EnosKeys(Keys):
 
 class GuardKeys(Keys):
     """Limits of one change of one set, counted in devices whose cancel would be sent."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     max_devices: int | None = Field(default=None, ge=0, description="Devices at most; 0 allows none.")
     max_share: float | None = Field(
@@ -189,16 +229,26 @@ class ExpectKeys(Keys):
 class DeclaredSet(Keys):
     """A set of devices whose task in one job is to be cancelled."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["deviceKeysFile"]},
+                {"required": ["deviceKeys"], "properties": {"deviceKeys": {"minItems": 1}}},
+            ]
+        }
+    )
+
     name: Name = Field(description="Name of the resource, unique in the stack.")
     job_id: Id = Field(description="The OTA job.")
     expect: ExpectKeys | None = Field(
         default=None, description="What the job must be about; otherwise nothing is sent."
     )
-    reason: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_one_line)] | None = Field(
-        default=None, description="Why, for reviewers and the audit log."
-    )
-    device_keys: list[str] | None = Field(default=None, description="Device keys, in any order.")
-    device_keys_file: Text | None = Field(
+    reason: (
+        Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_one_line), _looks_like(_ONE_LINE_PATTERN)]
+        | None
+    ) = Field(default=None, description="Why, for reviewers and the audit log.")
+    device_keys: list[DeviceKey] | None = Field(default=None, description="Device keys, in any order.")
+    device_keys_file: Annotated[Text, _looks_like(_KEY_FILE_PATTERN)] | None = Field(
         default=None,
         description="More device keys: a .txt, .csv or .yaml file, relative to the stack file, in the project.",
     )

@@ -1,0 +1,99 @@
+"""The JSON Schema of a whole stack file, for editors: made of the models, so that it says what `validate` says.
+
+What a schema cannot say `enos-ota validate` alone finds: rules between sets, what stands in key files, a date or a `no`
+without quotes that an editor's YAML takes for a text, which namespaces are misspelled.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from enos_ota.settings.models import ENOS, ENOS_OTA, NAMESPACES, SECRETS
+
+_DIALECT: Final = "http://json-schema.org/draft-07/schema#"  # the newest one that YAML's language server knows well
+_REFERENCE: Final = "#/definitions/{model}"
+_SECURE: Final = "Secure"
+
+_NUMBER_TEXT: Final = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$"}
+_JSON_TEXT: Final = {"type": "string", "pattern": r"^\s*[\[{]"}
+_SWITCHED: Final = (True, False, "true", "false")  # what YAML 1.1 makes of on and off, and Pulumi of that
+_PLAIN_HTTP: Final = {"pattern": "^[hH][tT][tT][pP]://"}
+
+
+def stack_schema() -> dict[str, Any]:
+    """The schema, as a value that is JSON."""
+    definitions: dict[str, Any] = {
+        _SECURE: {
+            "type": "object",
+            "description": "A value that Pulumi encrypted: pulumi config set --secret",
+            "properties": {"secure": {"type": "string"}},
+            "required": ["secure"],
+            "additionalProperties": False,
+        }
+    }
+    config: dict[str, Any] = {}
+    for namespace, model in NAMESPACES.items():
+        schema = model.model_json_schema(ref_template=_REFERENCE)
+        definitions |= {name: _tidy(part) for name, part in schema.pop("$defs", {}).items()}
+        config |= {f"{namespace}:{name}": _settable(name, _tidy(part)) for name, part in schema["properties"].items()}
+    return {
+        "$schema": _DIALECT,
+        "title": "Stack configuration of enos-ota",
+        "description": "Pulumi.<stack>.yaml of a project that calls back firmware rollouts on Envision EnOS.",
+        "type": "object",
+        "properties": {
+            "config": {
+                "description": "The settings; keys of other namespaces are nobody's business here.",
+                "type": ["object", "null"],
+                "properties": config,
+                "patternProperties": {_unknown(): False},
+                "if": {"properties": {f"{ENOS}:apiGateway": _PLAIN_HTTP}, "required": [f"{ENOS}:apiGateway"]},
+                # Beside a plain-http gateway the secret is a simulator's.
+                "else": {"properties": {f"{ENOS}:appSecret": {"type": "object"}}},
+            },
+            "encryptionsalt": {"type": "string", "description": "Written by Pulumi; belongs into the repository."},
+        },
+        "patternProperties": {f"^({ENOS}|{ENOS_OTA}):": False},
+        "definitions": dict(sorted(definitions.items())),
+    }
+
+
+def _unknown() -> str:
+    """A pattern for keys of our namespaces that do not exist; `enos:config:orgId` is an old spelling of a key."""
+    known = "|".join(f"{namespace}:({'|'.join(model.names())})" for namespace, model in NAMESPACES.items())
+    return f"^(?!({known})$)(?!({ENOS}|{ENOS_OTA}):config:)({ENOS}|{ENOS_OTA}):"
+
+
+def _tidy(schema: Any) -> Any:
+    """Without what pydantic adds and no operator needs: titles, nulls (a key without a value is refused)."""
+    if isinstance(schema, list):
+        return [_tidy(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    tidy = {
+        # Under "properties" stand names, and one of them may be "title".
+        key: {name: _tidy(part) for name, part in value.items()} if key == "properties" else _tidy(value)
+        for key, value in schema.items()
+        if not (key == "title" and isinstance(value, str)) and not (key == "default" and value is None)
+    }
+    choices = [choice for choice in tidy.get("anyOf", ()) if choice != {"type": "null"}]
+    if len(choices) == 1 and len(tidy["anyOf"]) > 1:
+        del tidy["anyOf"]
+        return choices[0] | tidy
+    return tidy
+
+
+def _settable(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a key directly under a namespace, where texts of numbers and of JSON are fine too."""
+    about = {key: schema.pop(key) for key in ("description", "default") if key in schema}
+    if name in SECRETS:
+        choices = [schema, {"$ref": _REFERENCE.format(model=_SECURE)}]
+    elif schema.get("type") in {"integer", "number"}:
+        choices = [schema, _NUMBER_TEXT]
+    elif schema.get("type") == "array" or "$ref" in schema:
+        choices = [schema, _JSON_TEXT]
+    elif "enum" in schema:
+        choices = [{"enum": [*schema["enum"], *_SWITCHED]}]
+    else:
+        choices = [schema]
+    return about | (choices[0] if len(choices) == 1 else {"anyOf": choices})
