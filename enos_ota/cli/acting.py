@@ -1,0 +1,67 @@
+"""Options of commands that write."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from enos_ota import keys
+
+_LONGEST: Final = 500
+"""Characters of a reason, as in a stack file."""
+
+
+def _one_line(_: click.Context, __: click.Parameter, text: str) -> str:
+    stripped = text.strip()
+    if text and not stripped:
+        raise click.BadParameter("it is empty")
+    if any(map(keys.is_control, stripped)):
+        raise click.BadParameter("it has control characters or line breaks: it must be one line")
+    if len(stripped) > _LONGEST:
+        raise click.BadParameter(f"it is longer than {_LONGEST} characters")
+    return stripped
+
+
+def _needed(context: click.Context, parameter: click.Parameter, text: str) -> str:
+    if not text.strip():
+        raise click.BadParameter("it is empty")
+    return _one_line(context, parameter, text)
+
+
+reason: Final = click.option(
+    "-r",
+    "--reason",
+    metavar="TEXT",
+    required=True,
+    callback=_needed,
+    help="why, one line: for the audit log, and those who read it later",
+)
+
+reason_if_any: Final = click.option(
+    "-r",
+    "--reason",
+    metavar="TEXT",
+    default="",
+    callback=_one_line,
+    help="why, one line: for the set, and those who read it later",
+)
+
+name: Final = click.option(
+    "--name",
+    metavar="NAME",
+    default="",
+    callback=_one_line,
+    help="the set; one that is there already gets the keys (default: a new one, named after the job)",
+)
+
+overwrite: Final = click.option("--overwrite", is_flag=True, help="replace a key file of other content")
+
+expect_firmware: Final = click.option(
+    "--expect-firmware",
+    "firmware_version",
+    metavar="VERSION",
+    default="",
+    callback=_one_line,
+    help="the firmware that the job must be about; otherwise nothing is sent",
+)

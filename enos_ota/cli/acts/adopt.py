@@ -1,0 +1,127 @@
+"""`enos-ota adopt`: what is cancelled in a job already becomes a set of the stack."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from enos_ota import keys as device_keys
+from enos_ota.cli.acts import written
+from enos_ota.cli.acts.station import all_tasks, counted, opened, say, say_aside
+from enos_ota.cli.failures import Refused
+from enos_ota.declaration import Wish, declare, suggested_name, to_expect
+from enos_ota.enos import InvalidArgument, TaskStatus
+from enos_ota.reconciler import Pool
+from enos_ota.reconciler.classify import fold, is_cancelled
+from enos_ota.reconciler.guard import one_line
+from enos_ota.reconciler.naming import listed, shown
+from enos_ota.reconciler.reading import TaskReader
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from enos_ota.cli.acts.station import Station
+    from enos_ota.declaration import Declaration
+    from enos_ota.enos import Job, Task
+
+
+def run(*, stack: str | None, job_id: str, name: str, reason: str, overwrite: bool, dry_run: bool, output: str) -> None:
+    """See the command.
+
+    Raises:
+        click.ClickException: It did not come to its end.
+    """
+    with opened(stack, edits=True) as here:
+        job = here.client.get_job(job_id)
+        found, doubtful = _cancelled(here, job)
+        here_is = f"job {job_id}" + (f" ({one_line(job.name)})" if job.name else "")
+        for key, why in sorted(doubtful.items()):
+            say_aside(f"{shown(key)} left out: {why}")
+        if not found:
+            raise Refused(f"{here_is}: no task reads as cancelled, so there is nothing to adopt. Nothing was written.")
+        declaration = declare(
+            here.stack_file,
+            here.environ,
+            Wish(
+                job_id,
+                found,
+                name=name,
+                suggestion=suggested_name(job.name, job.firmware_version, job_id),
+                reason=reason,
+                firmware_version=to_expect(job.firmware_version),
+                by="enos-ota adopt",
+                overwrite=overwrite,
+            ),
+            project=here.project_name,
+        )
+        if not dry_run:
+            declaration.write()
+        if output == "json":
+            _tell_machine(here, job_id, found, declaration, dry_run=dry_run)
+        else:
+            _tell(here_is, found, declaration, dry_run=dry_run)
+
+
+def _cancelled(here: Station, job: Job) -> tuple[frozenset[str], dict[str, str]]:
+    """The keys whose tasks read as cancelled, and those that do but cannot be in a set, with why."""
+    client, markers = here.client, fold(here.connection.cancelled_markers)
+    rows = all_tasks(client, job.job_id, [TaskStatus.FAILED])
+    with contextlib.suppress(InvalidArgument):
+        # EnOS documents no such status: whether it may be searched for is unknown [U].
+        rows += all_tasks(client, job.job_id, [TaskStatus.CANCELED])
+    found = {task.device_key for task in rows if is_cancelled(task, markers)}
+    doubtful = {key: f"its key {why}" for key in found if (why := device_keys.problem(key))}
+    tasks: Mapping[str, Sequence[Task]] = _by_key(rows)
+    if not job.product_key:
+        # Several products may share a key [I]: then all tasks of the key count.
+        reader = TaskReader(client, job.job_id, workers=Pool(here.connection.max_concurrency))
+        tasks = reader.of_keys_surely(found.difference(doubtful)).complete()
+    for key in found.difference(doubtful):
+        if not tasks[key] or not all(is_cancelled(task, markers) for task in tasks[key]):
+            doubtful[key] = "the job has it under several products, and not all of its tasks are cancelled"
+    return frozenset(found.difference(doubtful)), doubtful
+
+
+def _by_key(rows: Sequence[Task]) -> dict[str, list[Task]]:
+    tasks: dict[str, list[Task]] = {}
+    for task in rows:
+        tasks.setdefault(task.device_key, []).append(task)
+    return tasks
+
+
+def _tell(here_is: str, found: frozenset[str], declaration: Declaration, *, dry_run: bool) -> None:
+    some = listed([shown(key) for key in sorted(found)])
+    say(f"{here_is}: {counted(len(found), 'task')} read as cancelled ({some})")
+    for line in written.already(declaration):
+        say(line)
+    if not declaration.set_name:
+        say("Nothing to adopt: all of them are declared. Nothing was written.")
+        return
+    keys = counted(len(declaration.device_keys), "device key")
+    if dry_run:
+        say(f"Would be written, set {shown(declaration.set_name)!r} with {keys}:")
+        for line in written.diff(declaration):
+            say(line)
+        return
+    places = " and ".join(written.places(declaration))
+    say(f"Written: set {shown(declaration.set_name)!r} with {keys}, in {places}")
+    say(written.commit_hint(declaration, f"Adopt what is cancelled: set {declaration.set_name}"))
+
+
+def _tell_machine(
+    here: Station, job_id: str, found: frozenset[str], declaration: Declaration, *, dry_run: bool
+) -> None:
+    told = {
+        "stack": here.config.stack,
+        "job": job_id,
+        "cancelled": len(found),
+        "set": declaration.set_name or None,
+        "adopted": sorted(declaration.device_keys),
+        "declaredAlready": {name: sorted(keys) for name, keys in declaration.elsewhere.items()},
+        "files": written.places(declaration),
+        "dryRun": dry_run,
+    }
+    click.echo(json.dumps(told))

@@ -1,0 +1,71 @@
+"""A declaration that is written at the last moment, and never too late: right before the first request that writes."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from enos_ota.enos import EnosError
+from enos_ota.settings import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from enos_ota.declaration import Declaration
+    from enos_ota.enos import WriteWatch
+
+
+class NotRecorded(EnosError):  # noqa: N818 - says what happened, as its relatives do
+    """What was about to be cancelled could not be written into the project, so it was not sent."""
+
+
+class Recorder:
+    """Writes a declaration once. Whatever ends the run after that, a power cut too, the project says what was meant.
+
+    Args:
+        declaration: What to write.
+        tell: Called once it is written.
+    """
+
+    def __init__(self, declaration: Declaration, tell: Callable[[], None]) -> None:
+        self._declaration = declaration
+        self._tell = tell
+        self._lock = threading.Lock()
+        self.is_written = False
+        self.has_sent = False
+        """Whether a request was about to be sent."""
+
+    def write(self) -> None:
+        """Write it if that was not done yet.
+
+        Raises:
+            SettingsError: It could not be.
+        """
+        with self._lock:
+            if not self.is_written:
+                self._declaration.write()
+                self.is_written = True
+                self._tell()
+
+    def watch(self, inner: WriteWatch | None) -> WriteWatch:
+        """A watch that writes the declaration before the request."""
+        return _Watch(self, inner)
+
+
+class _Watch:
+    def __init__(self, recorder: Recorder, inner: WriteWatch | None) -> None:
+        self._recorder = recorder
+        self._inner = inner
+
+    def before(self) -> None:
+        try:
+            self._recorder.write()
+        except SettingsError as error:
+            raise NotRecorded("; ".join(error.problems)) from None
+        if self._inner:
+            self._inner.before()
+        self._recorder.has_sent = True
+
+    def after(self, outcome: str | EnosError) -> None:
+        if self._inner:
+            self._inner.after(outcome)

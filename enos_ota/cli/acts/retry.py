@@ -1,0 +1,223 @@
+"""`enos-ota retry`: the undo of a cancel, an act of its own: reviewed by its count, guarded, never against a stack."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from enos_ota.cli.acts import keylist
+from enos_ota.cli.acts.station import counted, interruptible, opened, say, say_aside
+from enos_ota.cli.failures import Refused, Undetermined
+from enos_ota.cli.plain import plain
+from enos_ota.enos import JobStatus
+from enos_ota.reconciler import Pool, StoppableClock
+from enos_ota.reconciler.classify import fold
+from enos_ota.reconciler.guard import BREAK_GLASS, break_glass, expectation_objection, one_line
+from enos_ota.reconciler.naming import listed, shown
+from enos_ota.retrying import Outcome, Retrial, Standing
+from enos_ota.settings import SettingsError, read_stack_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from enos_ota.cli.acts.station import Station
+    from enos_ota.enos import WriteWatch
+    from enos_ota.retrying import Look
+
+_NO: Final = 1
+_NOT_DONE: Final = 3
+
+_REFUSED: Final = (Standing.FAILED, Standing.MISSING, Standing.AMBIGUOUS, Standing.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the operator asked for.
+
+    Attributes:
+        job_id: The job.
+        keys: A key file, or `-` for stdin.
+        expect: The number of device keys in it.
+        reason: Why.
+        firmware_version: What the job must be about, or empty.
+        failed_too: Whether tasks that failed for other reasons are retried as well.
+    """
+
+    job_id: str
+    keys: str
+    expect: int
+    reason: str
+    firmware_version: str = ""
+    failed_too: bool = False
+
+
+def run(order: Order, *, stack: str | None, output: str) -> None:
+    """See the command.
+
+    Raises:
+        click.ClickException: Nothing was sent.
+        click.exceptions.Exit: With the exit code, after everything was told.
+    """
+    with opened(stack, edits=True) as here:
+        keys = keylist.read(order.keys)
+        if order.expect != len(keys):
+            number = counted(len(keys), "device key")
+            raise Refused(f"{order.expect} were expected, but these are {number}. Nothing was sent.")
+        _refuse_declared(here, order, keys)
+        job = here.client.get_job(order.job_id)
+        if objection := expectation_objection(order.firmware_version, job.firmware_version):
+            raise Refused(plain(f"job {order.job_id}: {objection.replace(' and `expect`', '')}. Nothing was sent."))
+        if job.status is JobStatus.STOPPED:
+            text = f"job {order.job_id} is stopped: start it first, in the EnOS console. Nothing was sent."
+            raise Refused(plain(text))
+        with interruptible(here.stop):
+            look, outcome = _retry(here, order, keys)
+        told = _Ending(order, look, outcome, keys)
+        told.tell_machine(here) if output == "json" else told.tell()
+        raise click.exceptions.Exit(told.code)
+
+
+def _refuse_declared(here: Station, order: Order, keys: frozenset[str]) -> None:
+    """A key that a stack of this project declares would be cancelled again by its next `up`.
+
+    Raises:
+        Refused: There is such a key.
+        SettingsError: A stack file cannot be read, so that nobody knows.
+    """
+    project = here.config.project
+    found: list[str] = []
+    for stack in project.stacks() if project else ():
+        assert project is not None  # noqa: S101 - for the type checker
+        sets, problems = read_stack_file(project.stack_file(stack), here.environ, project=project.name)
+        if problems:
+            raise SettingsError(problems)
+        for each in sets:
+            if each.job_id == order.job_id and (common := keys.intersection(each.device_keys)):
+                some = listed([shown(key) for key in sorted(common)])
+                found.append(f"stack {stack}, set {each.name!r}: {counted(len(common), 'key')} ({some})")
+    if found:
+        raise Refused(
+            plain("still declared as cancelled, so that the next `pulumi up` would cancel them again: ")
+            + "; ".join(map(plain, found))
+            + ". Take them out there first. Nothing was sent."
+        )
+
+
+def _retry(here: Station, order: Order, keys: frozenset[str]) -> tuple[Look, Outcome]:
+    override = ""
+
+    def watch(batch: Sequence[str]) -> WriteWatch | None:
+        return here.watch("retryTask", batch, job_id=order.job_id, reason=order.reason, break_glass=override)
+
+    retrial = Retrial(
+        here.client,
+        order.job_id,
+        markers=fold(here.connection.cancelled_markers),
+        batch_size=here.connection.batch_size,
+        clock=StoppableClock(here.stop),
+        stop=here.stop,
+        workers=Pool(here.connection.max_concurrency),
+        deadline=here.connection.deadline,
+        watch=watch,
+    )
+    look = retrial.look(keys)
+    todo = look.of(*_sent(order))
+    override = _ask_the_guard(here, order, len(todo))
+    if not todo:
+        return look, Outcome()
+    try:
+        return look, retrial.run(look, todo)
+    except KeyboardInterrupt:
+        text = "interrupted twice, so nobody looked at what was sent: `enos-ota tasks` shows it, and the audit log"
+        raise Undetermined(text) from None
+
+
+def _sent(order: Order) -> tuple[Standing, ...]:
+    return (Standing.CANCELLED, Standing.FAILED) if order.failed_too else (Standing.CANCELLED,)
+
+
+def _ask_the_guard(here: Station, order: Order, count: int) -> str:
+    """The reason for which the guard is overridden; empty if it has no objection.
+
+    Raises:
+        Refused: It objects.
+    """
+    guard = here.guard
+    if not guard.is_set or not count:
+        return ""
+    total = None if guard.max_share is None else here.client.count_tasks(order.job_id)
+    if not (excess := guard.excess(count, total)):
+        return ""
+    limits = excess.partition(": ")[2]
+    if reason := break_glass(here.environ):
+        say_aside(f"the guard is overridden ({reason}): {counted(count, 'task')} retried all the same ({limits})")
+        return reason
+    raise Refused(
+        f"the guard stops this retry of {counted(count, 'device')}: {limits}; raise the guard in the stack file, split"
+        f" the key file, or set {BREAK_GLASS}=<reason> for this run. Nothing was sent."
+    )
+
+
+class _Ending:
+    """What is told at the end."""
+
+    def __init__(self, order: Order, look: Look, outcome: Outcome, keys: frozenset[str]) -> None:
+        self._order = order
+        self._look = look
+        self._outcome = outcome
+        self._keys = keys
+        sent = _sent(order)
+        self._refused = {each: look.of(each) for each in _REFUSED if each not in sent and look.of(each)}
+
+    @property
+    def code(self) -> int:
+        """The exit code."""
+        if self._outcome.problem:
+            return _NOT_DONE
+        return _NO if self._refused or self._outcome.pending else 0
+
+    def tell(self) -> None:
+        """For people."""
+        outcome = self._outcome
+        say(f"{len(outcome.retried)} of {counted(len(self._keys), 'device')} retried (job {self._order.job_id})")
+        if on := self._look.of(Standing.GOES_ON):
+            say(f"{counted(len(on), 'device')} not failed, so that nothing was sent for them ({self._some(on)})")
+        for standing, keys in self._refused.items():
+            hint = "; --failed-too retries them" if standing is Standing.FAILED else ""
+            say_aside(f"Error: {counted(len(keys), 'device')} refused, {standing.value} ({self._some(keys)}){hint}")
+        if outcome.pending:
+            accepted = f", of which EnOS accepted {outcome.accepted}" if outcome.accepted else ""
+            some = listed([shown(key) for key in outcome.pending])
+            say_aside(f"Error: {counted(len(outcome.pending), 'device')} not read as retried ({some}){accepted}")
+        if outcome.problem:
+            say_aside(f"Error: {outcome.problem}. Run this once more: only what still reads as cancelled is sent.")
+
+    def tell_machine(self, here: Station) -> None:
+        """For machines."""
+        outcome = self._outcome
+        told = {
+            "stack": here.config.stack,
+            "job": self._order.job_id,
+            "reason": self._order.reason,
+            "keys": len(self._keys),
+            "retried": dict(outcome.retried),
+            "notFailed": self._statuses(self._look.of(Standing.GOES_ON)),
+            "refused": [
+                {"deviceKey": key, "status": status, "why": standing.value}
+                for standing, keys in self._refused.items()
+                for key, status in self._statuses(keys).items()
+            ],
+            "pending": list(outcome.pending),
+            "problem": outcome.problem,
+            "exitCode": self.code,
+        }
+        click.echo(json.dumps(told))
+
+    def _statuses(self, keys: Sequence[str]) -> Mapping[str, str]:
+        return {key: ",".join(sorted({task.raw_status for task in self._look.tasks[key]})) for key in keys}
+
+    def _some(self, keys: Sequence[str]) -> str:
+        return listed([f"{shown(key)} {one_line(status)}".strip() for key, status in self._statuses(keys).items()])

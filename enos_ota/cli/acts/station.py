@@ -1,0 +1,193 @@
+"""Where an act by hand takes place: one stack, one EnOS, one audit log, and an operator who may interrupt it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from enos_ota.audit import Subject
+from enos_ota.cli.failures import Misconfigured, Refused, Undetermined, told
+from enos_ota.cli.plain import plain
+from enos_ota.connect import audit_log_of, client_of
+from enos_ota.enos import InvalidArgument
+from enos_ota.keyfiles import KeyFileError
+from enos_ota.reconciler import EarlyEnd, Stop, StoppableClock
+from enos_ota.reconciler.reading import PAGE_SIZE
+from enos_ota.settings import Problem, SettingsError, load_checks, load_connection
+from enos_ota.settings import document as documents
+from enos_ota.stackconfig import StackConfig, choose_stack, find_project, read_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from enos_ota.enos import EnosClient, Task, TaskStatus, WriteWatch
+    from enos_ota.reconciler import Guard
+    from enos_ota.settings import Connection
+
+INTERRUPTED: Final = "the run was interrupted, so nothing more was sent"
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """What an act works with.
+
+    Attributes:
+        config: The stack's configuration.
+        connection: How EnOS is reached.
+        guard: The stack's limits.
+        client: The EnOS client; its waits are over once the run is interrupted.
+        stop: Interrupts the run.
+        environ: The environment.
+    """
+
+    config: StackConfig
+    connection: Connection
+    guard: Guard
+    client: EnosClient
+    stop: Stop
+    environ: Mapping[str, str]
+
+    @property
+    def stack_file(self) -> Path:
+        """The stack file, of a station that was opened to edit one."""
+        assert self.config.file is not None, "opened without a stack"  # noqa: S101 - for the type checker
+        return self.config.file
+
+    @property
+    def project_name(self) -> str:
+        """The name of the project; empty outside of any."""
+        return self.config.project.name if self.config.project else ""
+
+    def watch(
+        self,
+        operation: str,
+        keys: Collection[str],
+        *,
+        job_id: str,
+        reason: str,
+        set_name: str = "",
+        break_glass: str = "",
+    ) -> WriteWatch | None:
+        """What writes the audit log's lines about one call; None if there is no log."""
+        root = self.config.project.root if self.config.project else Path.cwd()
+        log = audit_log_of(self.connection, root, self.environ, say_aside)
+        if log is None:
+            return None
+        subject = Subject(
+            stack=self.config.stack,
+            gateway=self.connection.gateway,
+            org_id=self.connection.org_id,
+            set_name=set_name,
+            job_id=job_id,
+            reason=reason,
+        )
+        return log.watch(operation, subject, keys, break_glass=break_glass)
+
+
+@contextlib.contextmanager
+def opened(stack: str | None, *, edits: bool) -> Iterator[Station]:
+    """A station; what goes wrong ends in a message and an exit code.
+
+    Args:
+        stack: The stack that was asked for, if any.
+        edits: Whether there has to be a stack, as its file is read or written. Its first file need not be there.
+    """
+    environ = os.environ
+    with told(), _other_ends():
+        config = _stack_to_edit(stack, environ) if edits else _stack_if_any(stack, environ)
+        connection = load_connection(config.get, environ)
+        stop = Stop()
+        with client_of(connection, clock=StoppableClock(stop)) as client:
+            yield Station(config, connection, load_checks(config.get).guard, client, stop, environ)
+
+
+@contextlib.contextmanager
+def interruptible(stop: Stop) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end a run in order, nothing new is sent; a second one ends it at once."""
+
+    def hear(number: int, _: object) -> None:
+        stop.set(INTERRUPTED)
+        signal.signal(number, before[signal.Signals(number)])
+        say_aside("interrupted: nothing new is sent; waiting for the requests in flight")
+
+    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def all_tasks(client: EnosClient, job_id: str, statuses: Collection[TaskStatus]) -> list[Task]:
+    """The tasks of a job that are in one of these states, in pages as large as EnOS allows [U].
+
+    Raises:
+        EnosError: They could not be read.
+    """
+    size = PAGE_SIZE
+    while True:
+        try:
+            return list(client.search_tasks(job_id, statuses=statuses, page_size=size))
+        except InvalidArgument:
+            if size == 1:
+                raise
+            size = (size + 1) // 2
+
+
+def say(text: str) -> None:
+    """Tell the operator, on stdout; nothing in it is obeyed by a terminal."""
+    click.echo("\n".join(map(plain, text.split("\n"))))
+
+
+def say_aside(text: str) -> None:
+    """The same on stderr: what no machine reads."""
+    click.echo("\n".join(map(plain, text.split("\n"))), err=True)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 device key`, `2 device keys`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def shown_path(path: Path) -> str:
+    """A path as the operator would type it."""
+    return documents.shown_path(path)
+
+
+@contextlib.contextmanager
+def _other_ends() -> Iterator[None]:
+    try:
+        yield
+    except KeyFileError as error:
+        raise Misconfigured("\n".join(map(plain, f"{error}\nNothing was sent.".split("\n")))) from None
+    except EarlyEnd as end:
+        raise Undetermined(plain(f"{end}.")) from None
+    except KeyboardInterrupt:
+        raise Refused("interrupted: nothing was sent and nothing was written") from None
+
+
+def _stack_if_any(named: str | None, environ: Mapping[str, str]) -> StackConfig:
+    """The stack, which has to be told where there is one: its file says where the audit log is."""
+    project = find_project(Path.cwd())
+    return read_stack(Path.cwd(), named, environ, needed=project is not None and bool(project.stacks()))
+
+
+def _stack_to_edit(named: str | None, environ: Mapping[str, str]) -> StackConfig:
+    project = find_project(Path.cwd())
+    if project is None:
+        return read_stack(Path.cwd(), named, environ, needed=True)
+    stack = choose_stack(project, named, environ)
+    file = project.stack_file(stack)
+    if file.exists():
+        return read_stack(Path.cwd(), stack, environ, needed=True)
+    if others := project.stacks():
+        # A slip of the pen would do without the guard.
+        text = f"there is no such file; the stacks here are {', '.join(others)}. `pulumi stack init` makes another"
+        raise SettingsError([Problem(text, documents.shown_path(file))])
+    return StackConfig(project, stack, file, {}, lambda _: None)

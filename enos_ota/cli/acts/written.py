@@ -1,0 +1,47 @@
+"""What was written into the project, and what the operator does with it."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from enos_ota.cli.acts.station import counted, shown_path
+from enos_ota.reconciler.naming import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from enos_ota.declaration import Declaration
+
+_LINES = 40
+"""Of a diff that are shown of each file."""
+
+
+def places(declaration: Declaration) -> list[str]:
+    """The files, as the operator would type them."""
+    return [shown_path(change.path) for change in declaration.changes]
+
+
+def already(declaration: Declaration) -> Iterator[str]:
+    """A line for each set that declares some of the keys already."""
+    for name, keys in declaration.elsewhere.items():
+        yield f"{counted(len(keys), 'device key')} declared already, in set {shown(name)!r}: left there"
+
+
+def commit_hint(declaration: Declaration, message: str) -> str:
+    """The commands that bring what was written into a pull request."""
+    files = " ".join(map(shlex.quote, places(declaration)))
+    return (
+        "For a pull request, which `pulumi up` then takes over without sending anything:\n"
+        f"  git add -- {files}\n"
+        f"  git commit -m {shlex.quote(message)}"
+    )
+
+
+def diff(declaration: Declaration) -> Iterator[str]:
+    """What would be written, a bounded number of lines a file."""
+    for change in declaration.changes:
+        lines = list(change.diff())
+        yield from lines[:_LINES]
+        if len(lines) > _LINES:
+            yield f"… {len(lines) - _LINES} more lines"

@@ -1,0 +1,29 @@
+"""`enos-ota adopt`. What it needs is imported when it runs: help needs none of it."""
+
+from __future__ import annotations
+
+import click
+
+from enos_ota.cli import acting, options
+
+
+@click.command()
+@options.stack
+@options.job
+@acting.name
+@acting.reason_if_any
+@acting.overwrite
+@click.option("--dry-run", is_flag=True, help="show what would be written, and write nothing")
+@options.text_or_json
+def adopt(
+    *, stack: str | None, job_id: str, name: str, reason: str, overwrite: bool, dry_run: bool, output: str
+) -> None:
+    """Declare in a stack what is cancelled in an OTA job already.
+
+    Writes a set into the stack file and its device keys into a file beside it, every other byte of the stack file as it
+    was. Nothing is sent: `pulumi up` takes the set over, and keeps it cancelled from then on. Keys that a set of the
+    stack declares already are left there.
+    """
+    from enos_ota.cli.acts.adopt import run  # noqa: PLC0415 - slow to import, and help needs none of it
+
+    run(stack=stack, job_id=job_id, name=name, reason=reason, overwrite=overwrite, dry_run=dry_run, output=output)

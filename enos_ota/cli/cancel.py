@@ -1,0 +1,71 @@
+"""`enos-ota cancel`. What it needs is imported when it runs: help needs none of it."""
+
+from __future__ import annotations
+
+import click
+
+from enos_ota.cli import acting, options
+
+
+@click.command()
+@options.stack
+@options.job
+@click.option("-k", "--keys", metavar="FILE", default="", help="a key file (.txt, .csv, .yaml); - reads stdin")
+@click.option("--waiting", is_flag=True, help="all devices of the job whose task is init or published")
+@acting.reason
+@acting.expect_firmware
+@acting.name
+@acting.overwrite
+@click.option("-y", "--yes", is_flag=True, help="do not ask; needs --expect")
+@click.option(
+    "--expect",
+    type=click.IntRange(0),
+    metavar="N",
+    help="how many device keys these are; with another number nothing is sent",
+)
+@options.text_or_json
+def cancel(
+    *,
+    stack: str | None,
+    job_id: str,
+    keys: str,
+    waiting: bool,
+    reason: str,
+    firmware_version: str,
+    name: str,
+    overwrite: bool,
+    yes: bool,
+    expect: int | None,
+    output: str,
+) -> None:
+    """Cancel OTA tasks now: without a pull request, and without an engine.
+
+    For 3 a.m. The guard, the limits, the audit log and ENOS_OTA_BREAK_GLASS are those of `pulumi up`. It shows what it
+    will do and has you type the number of devices. Before anything is sent a set and its key file are written into the
+    project, so that nothing is lost whatever happens; the pull request that follows adopts it without a write.
+
+    Ctrl-C: nothing new is sent after the requests in flight; what was done is said, and the next `pulumi up`, or the
+    same command, does the rest.
+
+    Exit codes: 0 all is as asked, or is too late; 1 refused, or a key could not be dealt with; 3 it could not be done,
+    wholly or in part.
+    """
+    if bool(keys) == waiting:
+        raise click.UsageError("Which devices? Give either --keys FILE or --waiting.")
+    if yes and expect is None:
+        raise click.UsageError("--yes needs --expect N, the number of device keys.")
+    if keys == "-" and not yes:
+        raise click.UsageError("--keys - reads stdin, so that nobody can be asked: add --yes --expect N.")
+    from enos_ota.cli.acts.cancel import Order, run  # noqa: PLC0415 - slow to import, and help needs none of it
+
+    order = Order(
+        job_id,
+        keys,
+        reason,
+        name=name,
+        firmware_version=firmware_version,
+        yes=yes,
+        expect=expect,
+        overwrite=overwrite,
+    )
+    run(order, stack=stack, output=output)

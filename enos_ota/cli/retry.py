@@ -1,0 +1,44 @@
+"""`enos-ota retry`. What it needs is imported when it runs: help needs none of it."""
+
+from __future__ import annotations
+
+import click
+
+from enos_ota.cli import acting, options
+
+
+@click.command()
+@options.stack
+@options.job
+@click.option("-k", "--keys", metavar="FILE", required=True, help="a key file (.txt, .csv, .yaml); - reads stdin")
+@click.option(
+    "--expect",
+    type=click.IntRange(1),
+    metavar="N",
+    required=True,
+    help="how many device keys these are; with another number nothing is sent",
+)
+@acting.reason
+@acting.expect_firmware
+@click.option("--failed-too", is_flag=True, help="also retry tasks that failed for other reasons than a cancel")
+@options.text_or_json
+def retry(
+    *,
+    stack: str | None,
+    job_id: str,
+    keys: str,
+    expect: int,
+    reason: str,
+    firmware_version: str,
+    failed_too: bool,
+    output: str,
+) -> None:
+    """Undo a cancel: have EnOS push the firmware to these devices again.
+
+    Only tasks that read as cancelled are sent. The stack's guard counts them. Keys that any stack of this project still
+    declares are refused: the next `pulumi up` would cancel them again. Every request is in the audit log.
+    """
+    from enos_ota.cli.acts.retry import Order, run  # noqa: PLC0415 - slow to import, and help needs none of it
+
+    order = Order(job_id, keys, expect, reason, firmware_version=firmware_version, failed_too=failed_too)
+    run(order, stack=stack, output=output)

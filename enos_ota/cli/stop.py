@@ -1,0 +1,25 @@
+"""`enos-ota stop`. What it needs is imported when it runs: help needs none of it."""
+
+from __future__ import annotations
+
+import click
+
+from enos_ota.cli import acting, options
+
+
+@click.command()
+@options.stack
+@options.job
+@acting.reason
+@acting.expect_firmware
+@options.text_or_json
+def stop(*, stack: str | None, job_id: str, reason: str, firmware_version: str, output: str) -> None:
+    """Stop an OTA job: the brake. Nothing is asked.
+
+    One request, in the audit log. A job that is stopped already is fine. What waits is held, not cancelled: it is
+    pushed once the job is started again, and until then nothing of it can be cancelled. What is upgrading goes on, as
+    far as is known.
+    """
+    from enos_ota.cli.acts.stop import run  # noqa: PLC0415 - slow to import, and help needs none of it
+
+    run(stack=stack, job_id=job_id, reason=reason, firmware_version=firmware_version, output=output)

@@ -1,0 +1,368 @@
+"""What is to be written so that a stack declares some device keys of a job: a set in its file, and a key file.
+
+Everything is worked out, and checked as the program would check it, before a byte of the project is touched.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import dataclass, field
+from difflib import unified_diff
+from itertools import count
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from pydantic import ValidationError
+
+from enos_ota import files, keyfiles, keytext, stackedit
+from enos_ota.settings import Problem, SettingsError, read_stack_file
+from enos_ota.settings import document as documents
+from enos_ota.settings.models import ExpectKeys
+from enos_ota.settings.sets import SETS_KEY
+from enos_ota.yamltext import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from enos_ota.settings import SetSettings
+
+KEYS_DIRECTORY: Final = "keys"
+"""Where key files are put, beside the stack file."""
+
+_BOM: Final = b"\xef\xbb\xbf"
+_PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_LONGEST: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be declared.
+
+    Attributes:
+        job_id: The job.
+        device_keys: Its devices.
+        name: The set's name; of a set that is there already to add to it. Empty: made of `suggestion`.
+        suggestion: What a new set is named by, see `suggested_name`.
+        reason: Why; one line, or empty.
+        firmware_version: What the job must be about; empty for anything.
+        by: Who writes the file, for the comment at its head.
+        overwrite: Whether a key file of other content may be replaced.
+    """
+
+    job_id: str
+    device_keys: frozenset[str]
+    name: str = ""
+    suggestion: str = ""
+    reason: str = ""
+    firmware_version: str = ""
+    by: str = "enos-ota"
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """One file to be written.
+
+    Attributes:
+        path: The file.
+        before: What it must hold when it is written; None: it must not be there.
+        after: What it is to hold.
+    """
+
+    path: Path
+    before: bytes | None
+    after: bytes
+
+    def write(self) -> None:
+        """Write it.
+
+        Raises:
+            SettingsError: It was changed meanwhile, or cannot be written; it is as it was.
+        """
+        try:
+            if _read(self.path) != self.before:
+                raise _error(self.path, "was changed meanwhile, so it was not written: run this once more")
+            files.replace(self.path, self.after)
+        except OSError as error:
+            raise _error(self.path, f"cannot be written: {error.strerror}") from None
+
+    def diff(self) -> Iterator[str]:
+        """What changes, as `diff -u` tells it."""
+        name = documents.shown_path(self.path)
+        old, new = _lines(self.before or b""), _lines(self.after)
+        yield from unified_diff(old, new, "/dev/null" if self.before is None else name, name, lineterm="")
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What is to be written.
+
+    Attributes:
+        set_name: The set that the keys get into; empty when all are declared already.
+        device_keys: The keys that it gets.
+        elsewhere: The others, by the name of the set that declares them already.
+        changes: Files, in the order in which they are to be written: an end half-way leaves a sound stack.
+    """
+
+    set_name: str = ""
+    device_keys: frozenset[str] = frozenset()
+    elsewhere: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+    changes: tuple[FileChange, ...] = ()
+
+    def write(self) -> None:
+        """Write all files.
+
+        Raises:
+            SettingsError: One of them could not be; those after it are as they were.
+        """
+        for change in self.changes:
+            change.write()
+
+    @property
+    def set_names(self) -> tuple[str, ...]:
+        """Every set that declares any of the keys, the new one first."""
+        return tuple(filter(None, (self.set_name, *self.elsewhere)))
+
+
+def suggested_name(job_name: str, firmware_version: str, job_id: str) -> str:
+    """A set's name made of what a job says of itself: `pump-firmware-2.3.0`."""
+    parts = [_slug(job_name) or _slug(f"job-{job_id}")]
+    version = _slug(firmware_version)
+    if version and version not in parts[0]:
+        parts.append(version)
+    return "-".join(filter(None, parts)) or "set"
+
+
+def to_expect(firmware_version: str) -> str:
+    """A job's target version as a set may expect it; empty if it is none, or no set could name it."""
+    try:
+        return ExpectKeys.model_validate({"firmwareVersion": firmware_version}).firmware_version
+    except ValidationError:
+        return ""
+
+
+def declare(stack_file: Path, environ: Mapping[str, str], wish: Wish, *, project: str) -> Declaration:
+    """Work out what is to be written. Nothing is.
+
+    Args:
+        stack_file: The stack file; it need not be there.
+        environ: The environment, which may name the gateway.
+        wish: What is to be declared.
+        project: Name of the Pulumi project.
+
+    Raises:
+        SettingsError: The stack file has a problem, or would have one; the name is taken; a file is in the way.
+    """
+    return _Desk(stack_file, environ, wish, project).declaration()
+
+
+@dataclass(frozen=True, slots=True)
+class _KeyFile:
+    """A key file as the stack file names it, and its text."""
+
+    named: str
+    text: str
+
+
+class _Desk:
+    def __init__(self, stack_file: Path, environ: Mapping[str, str], wish: Wish, project: str) -> None:
+        self._file = stack_file
+        self._environ = environ
+        self._project = project
+        self._wish = wish
+        self._before = self._content(stack_file)
+        self._sets: tuple[SetSettings, ...] = ()
+        if self._before is not None:
+            self._sets, problems = read_stack_file(stack_file, environ, project=project)
+            if problems:
+                raise SettingsError(problems)
+
+    def declaration(self) -> Declaration:
+        wish = self._wish
+        sharing = [each for each in self._sets if each.job_id == wish.job_id]
+        elsewhere = {each.name: wish.device_keys.intersection(each.device_keys) for each in sharing}
+        elsewhere = {name: keys for name, keys in elsewhere.items() if keys}
+        added = wish.device_keys.difference(*elsewhere.values())
+        if not added:
+            return Declaration(elsewhere=MappingProxyType(elsewhere))
+        existing = next((at for at, each in enumerate(self._sets) if each.name == wish.name), None)
+        if existing is None:
+            name, key_file = self._new_set(added)
+            text = self._with_set(name, key_file)
+        else:
+            name = wish.name
+            key_file, text = self._more_of(existing, added)
+        self._check(text, key_file, name, added)
+        return Declaration(name, added, MappingProxyType(elsewhere), tuple(self._changes(text, key_file)))
+
+    # A set of its own
+
+    def _new_set(self, added: Collection[str]) -> tuple[str, _KeyFile]:
+        """The name and the key file of a new set: names that are taken, and files of others, are passed over."""
+        wish = self._wish
+        taken = {name for each in self._sets for name in (each.name, *each.former_names)}
+        for name in [wish.name] if wish.name else _numbered(wish.suggestion):
+            if not wish.name and name in taken:
+                continue
+            stem = name if _PLAIN.fullmatch(name) else _slug(name) or "set"
+            for tried in [stem] if stem == name else _numbered(stem):
+                key_file = _new_key_file(tried, wish.job_id, name, wish.by, added)
+                if wish.overwrite or self._is_free(key_file):
+                    return name, key_file
+            if wish.name:
+                raise _error(
+                    self._file.parent / key_file.named,
+                    "is there already, with other content: choose another --name, or say --overwrite",
+                )
+        raise AssertionError(name)  # there is no end of numbers
+
+    def _is_free(self, key_file: _KeyFile) -> bool:
+        return self._content(self._file.parent / key_file.named) in {None, key_file.text.encode()}
+
+    def _with_set(self, name: str, key_file: _KeyFile) -> str:
+        wish = self._wish
+        entry = stackedit.Entry(name, wish.job_id, key_file.named, wish.reason, wish.firmware_version)
+        try:
+            return stackedit.with_set(self._text, entry, project=self._project)
+        except stackedit.CannotEdit as error:
+            raise self._not_edited(error) from None
+
+    # A set that is there
+
+    def _more_of(self, position: int, added: Collection[str]) -> tuple[_KeyFile, str]:
+        """The key file with more keys, and the stack file that names it."""
+        wish, known = self._wish, self._sets[position]
+        if known.job_id != wish.job_id:
+            raise self._refusal(
+                f'the set "{shown(known.name)}" is about job {shown(known.job_id)}: choose another --name'
+            )
+        document = documents.read(self._file, self._project)
+        items = document.values[SETS_KEY] if document else ()
+        named = items[position].get("deviceKeysFile") if isinstance(items, list) else None
+        if named:
+            return _KeyFile(named, self._extended(named, added)), self._text
+        stem = known.name if _PLAIN.fullmatch(known.name) else _slug(known.name) or "set"
+        for tried in _numbered(stem):
+            key_file = _new_key_file(tried, wish.job_id, known.name, wish.by, added)
+            if self._is_free(key_file):
+                break
+        try:
+            return key_file, stackedit.with_key_file(self._text, position, key_file.named, project=self._project)
+        except stackedit.CannotEdit as error:
+            raise self._not_edited(error) from None
+
+    def _extended(self, named: str, added: Collection[str]) -> str:
+        """The text of a key file that is there, with more keys."""
+        suffix = Path(named).suffix.lower()
+        text = (self._content(self._file.parent / named) or b"").decode("utf-8-sig")
+        if suffix == ".txt" and all(map(keytext.fits_txt, added)):
+            return _merged(text, added)
+        if suffix in {".yaml", ".yml"}:
+            end = "" if not text or text.endswith("\n") else "\n"
+            return text + end + keytext.to_yaml(added)
+        why = "is CSV" if suffix == ".csv" else "is .txt, which cannot hold some of the keys"
+        raise _error(self._file.parent / named, f"{why}: add the keys by hand, or choose another --name for a new set")
+
+    # All of it
+
+    @property
+    def _text(self) -> str:
+        return (self._before or b"").removeprefix(_BOM).decode()
+
+    def _check(self, text: str, key_file: _KeyFile, name: str, added: Collection[str]) -> None:
+        """See what the program would make of it."""
+        with tempfile.TemporaryDirectory(prefix="enos-ota-") as folder:
+            draft = Path(folder) / f"keys{Path(key_file.named).suffix}"
+            draft.write_text(key_file.text, encoding="utf-8", newline="")
+            sets, problems = read_stack_file(
+                self._file, self._environ, project=self._project, text=text, key_files={key_file.named: draft}
+            )
+        if problems:
+            why = "was not edited, as it would have a problem then"
+            told = [f"{why}: {problem.text}" for problem in problems]
+            raise SettingsError([Problem(text, documents.shown_path(self._file)) for text in told])
+        declared = next((each for each in sets if each.name == name), None)
+        others = {each.name: each for each in sets if each.name != name}
+        unchanged = others == {each.name: each for each in self._sets if each.name != name}
+        if not declared or not unchanged or not set(declared.device_keys).issuperset(added):
+            raise self._refusal("could not be edited so that it says just what was to be added")
+
+    def _changes(self, text: str, key_file: _KeyFile) -> Iterator[FileChange]:
+        path = self._file.parent / key_file.named
+        mark = _BOM if self._before and self._before.startswith(_BOM) else b""
+        for changed, after in ((path, key_file.text.encode()), (self._file, mark + text.encode())):
+            before = self._content(changed)
+            if before != after:
+                yield FileChange(changed, before, after)
+
+    def _content(self, path: Path) -> bytes | None:
+        try:
+            return _read(path)
+        except OSError as error:
+            raise _error(path, f"cannot be read: {error.strerror}") from None
+
+    def _refusal(self, text: str) -> SettingsError:
+        return _error(self._file, text)
+
+    def _not_edited(self, error: stackedit.CannotEdit) -> SettingsError:
+        addition = "".join(f"\n      {line}" for line in error.addition.split("\n"))
+        return self._refusal(f"cannot be edited ({error}). Nothing was written; this would have been added:{addition}")
+
+
+def _new_key_file(stem: str, job_id: str, name: str, by: str, added: Collection[str]) -> _KeyFile:
+    # No time in it: git knows, and the same act gives the same file.
+    comments = (f"Device keys of OTA job {job_id}, set {name}; written by {by}.",)
+    if all(map(keytext.fits_txt, added)):
+        return _KeyFile(f"{KEYS_DIRECTORY}/{stem}.txt", keytext.to_txt(added, comments))
+    return _KeyFile(f"{KEYS_DIRECTORY}/{stem}.yaml", keytext.to_yaml(added, comments))
+
+
+def _merged(text: str, added: Iterable[str]) -> str:
+    """A .txt key file with more keys: each before the first greater one, or else at the end; its comments stay."""
+    end_of_line = "\r\n" if "\r\n" in text else "\n"
+    todo = sorted(added, reverse=True)
+    lines: list[str] = []
+    place = -1  # behind the last key, where its successor belongs: comments go with the key that follows
+    for line in text.split("\n") if text else []:
+        key = line.strip(" \t\r")
+        if key and not key.startswith("#"):
+            place = len(lines) if place < 0 else place
+            while todo and todo[-1] < key:
+                lines.insert(place, todo.pop() + end_of_line[:-1])
+                place += 1
+            lines.append(line)
+            place = len(lines)
+        else:
+            lines.append(line)
+    if lines and not lines[-1].strip(" \t\r"):
+        lines.pop()
+    lines.extend(key + end_of_line[:-1] for key in reversed(todo))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    for number in count(2):
+        yield f"{name}-{number}"
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9._]+", "-", text.lower()).strip("-._")[:_LONGEST].rstrip("-._")
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            return file.read(keyfiles.MAX_BYTES + 1)
+    except FileNotFoundError:
+        return None
+
+
+def _lines(data: bytes) -> Sequence[str]:
+    return data.decode("utf-8", "replace").splitlines()
+
+
+def _error(path: Path, text: str) -> SettingsError:
+    return SettingsError([Problem(text, documents.shown_path(path))])
