@@ -1,0 +1,197 @@
+"""The example projects, each as somebody would try it: by the commands of its README, against the simulator."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+import yaml
+
+from enos_ota.settings import check_stack_file
+from tests.support.engine import CHECKOUT, Result
+from tests.support.simulator import JOB, RunningSimulator, running_simulator
+from tests.support.stack import Stack, recorded, touched
+from tests.support.workflows import bash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.engine import PulumiEngine
+
+EXAMPLES: Final = CHECKOUT / "examples"
+CANCELLED: Final = ("failed", "Cancelled by user")
+VALVES: Final = f"{JOB[:-1]}c"
+METERS: Final = f"{JOB[:-1]}d"
+
+BEFOREHAND: Final = ("python3 -m venv ", "pip install ", "enos-ota simulate ", "export ", ". ")
+"""What a README has one do and the tests have done already: an environment, a simulator, a place for the state."""
+
+
+@pytest.fixture
+def simulator(request: pytest.FixtureRequest) -> Iterator[RunningSimulator]:
+    """The fleet that the example is to be tried on: its own, else that of `enos-ota simulate`."""
+    own = EXAMPLES / request.param / "fleet.yaml"
+    file = own if own.exists() else CHECKOUT / "enos_ota" / "simulator" / "demo_fleet.yaml"
+    with running_simulator(yaml.safe_load(file.read_text(encoding="utf-8"))) as running:
+        yield running
+
+
+@pytest.fixture
+def example(request: pytest.FixtureRequest, engine: PulumiEngine, tmp_path: Path, simulator: RunningSimulator) -> Stack:
+    """A copy of the example, and a terminal in which all of `BEFOREHAND` was done."""
+    name: str = request.node.callspec.params["simulator"]
+    project, home = tmp_path / name, tmp_path / "home"
+    shutil.copytree(EXAMPLES / name, project, ignore=shutil.ignore_patterns(".venv", ".pulumi", "__pycache__"))
+    home.mkdir()
+    environ = {
+        "PULUMI_STACK": "prod",
+        "ENOS_API_GATEWAY": simulator.url,
+        "ENOS_ORG_ID": simulator.org_id,
+        "ENOS_APP_KEY": simulator.app_key,
+        "ENOS_APP_SECRET": simulator.app_secret,
+    }
+    return Stack(engine, project, home, "", environ=environ, secrets=(simulator.app_secret,))
+
+
+def sessions(document: Path) -> list[tuple[str, list[str]]]:
+    """The commands that a README shows and the lines of their output, in order."""
+    found: list[tuple[str, list[str]]] = []
+    text = document.read_text(encoding="utf-8")
+    for kind, block in re.findall(r"```(sh|console)\n(.*?)```", text, re.DOTALL):
+        for line in block.splitlines():
+            if kind == "sh" or line.startswith("$ "):
+                found.append((line.removeprefix("$ ").partition("  #")[0].strip(), []))
+            else:
+                found[-1][1].append(line)
+    return found
+
+
+def run(example: Stack, simulator: RunningSimulator, command: str) -> str:
+    """What a command prints."""
+    if command.startswith("curl "):
+        *_, body, url = shlex.split(command)
+        path = url.removeprefix("$ENOS_API_GATEWAY/_simulator/")
+        return json.dumps(simulator.control("POST", path, json.loads(body)), separators=(",", ":"))
+    environ = example.engine.env(example.project, example.home, extra=example.environment())
+    ended = bash(command.replace("pulumi ", "pulumi --non-interactive --color never "), example.project, environ)
+    example.inspect(Result((command,), ended.code, ended.output, ""))
+    return ended.output
+
+
+@pytest.mark.parametrize("simulator", ["one-job", "fleet", "own-program"], indirect=True)
+def test_the_readme_shows_what_happens(example: Stack, simulator: RunningSimulator) -> None:
+    """Lines may be left out, or end in `…`; those that are there are printed as they stand, in whatever order."""
+    shown = [each for each in sessions(example.project / "README.md") if not each[0].startswith(BEFOREHAND)]
+    assert sum(len(lines) for _, lines in shown) > 5
+    for command, lines in shown:
+        printed = run(example, simulator, command)
+        happened = [line.strip() for line in printed.splitlines()]
+        for line in map(str.strip, lines):
+            found = any(each.startswith(line[:-1]) if line.endswith("…") else each == line for each in happened)
+            assert found, f"{command} did not print\n{line}\nbut\n{printed}"
+
+
+@pytest.mark.parametrize("simulator", ["one-job"], indirect=True)
+def test_one_job_is_called_back_as_its_key_file_says(example: Stack, simulator: RunningSimulator) -> None:
+    example.run("stack", "init", "prod")
+    example.up()
+    assert touched(simulator) == [["pump-00011"], ["pump-00016", "pump-00017", "pump-00018"]]
+    assert recorded(example, "pump-2.3.0") == {
+        "pump-00010": "too late upgrading",
+        "pump-00011": "cancelled published",
+    }
+    example.stands()
+
+
+@pytest.mark.parametrize("simulator", ["fleet"], indirect=True)
+def test_a_fleet_is_called_back_job_by_job(example: Stack, simulator: RunningSimulator) -> None:
+    """Keys from a text file, a table, a list and the stack file; also those that look like numbers."""
+    example.run("stack", "init", "prod")
+    example.up()
+    cancelled = {
+        job: sorted(key for key, state in simulator.states(job).items() if state == CANCELLED)
+        for job in (JOB, VALVES, METERS)
+    }
+    assert cancelled == {
+        JOB: ["pump-01", "pump-02", "pump-03"],
+        VALVES: ["valve-01", "valve-02", "valve-03", "valve-04"],
+        METERS: ["0000121", "0000122", "0000123"],
+    }
+    log = (example.project / "audit" / "prod.jsonl").read_text(encoding="utf-8").splitlines()
+    assert {json.loads(line)["set"] for line in log} == {"pump-2.3.0", "valve-1.1.0", "meter-4.0.2"}
+    example.stands()
+
+
+@pytest.mark.parametrize("simulator", ["fleet"], indirect=True)
+def test_a_job_of_a_fleet_that_is_about_something_else_is_left_alone(
+    example: Stack, simulator: RunningSimulator
+) -> None:
+    """A wrong id fails its own set; the others are called back all the same."""
+    file = example.project / "stacks" / "Pulumi.prod.yaml"
+    file.write_text(file.read_text("utf-8").replace('"1.1.0"}', '"1.1.1"}'), encoding="utf-8")
+    example.run("stack", "init", "prod")
+    ended = example.up(code=1)
+    assert "set 'valve-1.1.0' (job 65a1b2c3d4e5f60718293a4c)" in ended.output
+    assert CANCELLED not in simulator.states(VALVES).values()
+    assert simulator.states(METERS)["0000123"] == CANCELLED
+
+
+@pytest.mark.parametrize("simulator", ["own-program"], indirect=True)
+def test_a_program_of_ones_own_finds_every_job_of_a_version_and_keeps_what_it_cancelled(
+    example: Stack, simulator: RunningSimulator
+) -> None:
+    second: dict[str, Any] = {
+        "jobId": VALVES,
+        "name": "Pump firmware 2.3.0, late comers",
+        "firmwareVersion": "2.3.0",
+        "status": "started",
+        "tasks": [
+            {"deviceKey": "late-1", "status": "init"},
+            {"deviceKey": "late-2", "status": "succeeded"},
+            {"deviceKey": "late-3", "status": "failed", "desc": "flash write failed"},
+        ],
+    }
+    simulator.add_job(second)
+    simulator.add_job({**second, "jobId": METERS, "firmwareVersion": "2.2.9"})
+    example.run("stack", "init", "prod")
+    example.up()
+    assert example.run("stack", "output", "--json").json() == {"cancelled": 31}
+    assert set(example.resources()) == {f"2.3.0-in-{JOB}", f"2.3.0-in-{VALVES}"}
+    assert simulator.states(VALVES)["late-3"] == ("failed", "flash write failed"), "a device that failed is not meant"
+    assert simulator.states(METERS)["late-1"] == ("init", ""), "nor is another version"
+    example.stands()
+
+    simulator.retry(JOB, ["pump-00020"])
+    assert example.diff() == ["+ pump-00020"]
+    example.up()
+    assert touched(simulator)[-1] == ["pump-00020"]
+
+
+@pytest.mark.parametrize("simulator", ["own-program"], indirect=True)
+def test_a_program_that_cannot_ask_forgets_nothing(example: Stack) -> None:
+    """Finding nothing and not being able to look are two things."""
+    example.run("stack", "init", "prod")
+    example.up()
+    ended = example.up("--refresh=false", code=1, environ={"ENOS_APP_SECRET": "rotated"})
+    assert "error: what rolls out 2.3.0 cannot be found out, so nothing is done: " in ended.output
+    assert len(example.resources()) == 1
+    ended = example.up("--refresh=false", code=1, environ={"ENOS_APP_KEY": "", "ENOS_ORG_ID": ""})
+    assert "ENOS_ORG_ID and ENOS_APP_KEY must be set: this program asks EnOS" in ended.output
+    assert len(example.resources()) == 1
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*/stacks/Pulumi.*.yaml")), ids=lambda file: file.parts[-3])
+def test_a_stack_file_to_copy_is_sound(file: Path) -> None:
+    assert check_stack_file(file) == ()
+
+
+def test_examples_that_share_a_program_share_it_to_the_letter() -> None:
+    """It is this repository's own."""
+    programs = {(EXAMPLES / name / "__main__.py").read_bytes() for name in ("one-job", "fleet", "gitops-github")}
+    programs.add((EXAMPLES / "gitops-gitlab" / "__main__.py").read_bytes())
+    assert programs == {(CHECKOUT / "__main__.py").read_bytes()}
