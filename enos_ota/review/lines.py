@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from dataclasses import dataclass
@@ -20,8 +21,13 @@ if TYPE_CHECKING:
 _KINDS: Final = 6
 """Statuses and versions that are told apart on the first screen."""
 _OTHER_JOBS: Final = 3
+_NOTES: Final = 6
+"""Errors, or warnings, of one set that are told."""
 _DIGEST: Final = 12
 """Characters of a digest that is there only to be compared with another."""
+
+_COUNTED: Final = re.compile(r"[0-9]+ keys? (?:too late to cancel|without a task in this job)\b")
+"""How a set's warnings begin that only say what is counted beside "Other keys", with a few of the keys."""
 
 
 class Tone(Enum):
@@ -52,9 +58,9 @@ EFFECTS: Final = {
     Effect.TOO_LATE: ("upgrading, succeeded or failed: nothing is left to cancel", Tone.CAREFUL),
     Effect.PENDING: ("not done, and nothing is planned for them", Tone.CAREFUL),
     Effect.HELD: ("waiting, but the job is stopped: not pushed, and not to be cancelled", Tone.CAREFUL),
-    Effect.UNREAD: ("an `up` works on them; where their tasks stand was not read", Tone.CAREFUL),
-    Effect.CANCEL: ("waiting", Tone.PLAIN),
-    Effect.RELEASED: ("nothing is sent: what is cancelled stays cancelled", Tone.PLAIN),
+    Effect.UNREAD: ("where their tasks stand was not read", Tone.CAREFUL),
+    Effect.CANCEL: ("", Tone.PLAIN),
+    Effect.RELEASED: ("nothing is sent, what is cancelled stays cancelled", Tone.PLAIN),
     Effect.CANCELLED: ("nothing is sent", Tone.QUIET),
 }
 """What each effect means and how grave it is, in the order in which a reader has to see them."""
@@ -82,7 +88,11 @@ class SetLines:
 
 
 def of_job(job: JobReport) -> Iterator[Line]:
-    """What is rolled back, and how far the rollout is."""
+    """What is rolled back."""
+    if job.status == "unknown" and not (job.name or job.firmware_version):
+        unseen = "an unknown job" if job.looked else "a job that was not looked at"
+        yield Line("Rollback of", (say(unseen),), Tone.CAREFUL)
+        return
     if job.firmware_version or job.firmware_name:
         named = (" (", name(job.firmware_name), ")") if job.firmware_name and job.firmware_version else ()
         about = say("firmware ", name(job.firmware_version or job.firmware_name), *named)
@@ -94,12 +104,13 @@ def of_job(job: JobReport) -> Iterator[Line]:
     recorded = "" if job.looked or job.status == "unknown" else ", as last recorded"
     tone = Tone.PLAIN if job.status == "started" else Tone.CAREFUL
     yield Line("Rollback of", (about, *product, say(status + recorded)), tone)
-    place = [say("organization ", name(job.org_id))] if job.org_id else []
+
+
+def place(job: JobReport) -> Iterator[Line]:
+    """Where the job is found."""
+    where = [say("organization ", name(job.org_id))] if job.org_id else []
     at = [say("at ", name(job.gateway))] if job.gateway else []
-    yield Line("Job", (say(name(job.job_id)), *place, *at), Tone.QUIET)
-    if job.by_status:
-        total = [say(job.total, " in all")] if job.total is not None else []
-        yield Line("Its tasks now", (*_kinds(job.by_status, {"failed": "failed or cancelled"}), *total))
+    yield Line("Job id", (say(name(job.job_id)), *where, *at), Tone.QUIET)
 
 
 def of_set(each: SetReport, *, will: str, alone: bool) -> SetLines:
@@ -134,7 +145,7 @@ def _change(each: SetReport) -> Iterator[Text]:
     if each.change is Change.DECLARED:
         yield say("what is recorded could not be read, so what of it is new is not known")
     if each.expired:
-        yield say("expired on ", name(each.expires), ": only reported, neither read nor written")
+        yield say("expired")
     elif each.expires:
         yield say("expires on ", name(each.expires))
     if each.expect_firmware_version:
@@ -165,7 +176,7 @@ def cancels(job: JobReport, sets: Sequence[SetReport], *, will: str) -> Iterator
     out_of = (" of ", waiting) if waiting is not None else ()
     tasks = "waiting task" if (number if waiting is None else waiting) == 1 else "waiting tasks"
     if all(each.change is Change.DELETE for each in sets):
-        yield Line("To cancel", (say("nothing: no set of this job is left"),))
+        yield Line("To cancel", (say("nothing"),))
     elif number or not _open(sets):
         count = number or ("none" if waiting else "nothing")
         what = say(
@@ -196,8 +207,8 @@ def _and(sets: Iterable[SetReport], will: str) -> Iterator[Text]:
         yield say(again, f" {were} retried by somebody since and {will} be cancelled again")
     if unread := counts[Effect.UNREAD]:
         yield say("up to ", unread, f" {_keys(unread)}: where their tasks stand was not read")
-    if held := counts[Effect.HELD]:
-        yield say("nothing of ", held, f" {_keys(held)} that {'waits' if held == 1 else 'wait'}: the job is stopped")
+    if counts[Effect.HELD]:
+        yield say("nothing of what is held while the job is stopped")
 
 
 def _own_cancels(each: SetReport, *, will: str) -> Iterator[Line]:
@@ -220,8 +231,18 @@ def _elsewhere(sets: Sequence[SetReport]) -> Iterator[Line]:
         yield Line("Other keys", (say("none: nothing is already cancelled, too late, escaped or missing"),))
 
 
-def exposed(job: JobReport) -> Iterator[Line]:
-    """Who will still get the firmware."""
+def exposed(job: JobReport, *, declared: bool) -> Iterator[Line]:
+    """How far the rollout is, and who will still get the firmware.
+
+    Args:
+        job: The job.
+        declared: Whether there is a set for it after the change.
+    """
+    if job.by_status:
+        total = [say(job.total, f" task{'' if job.total == 1 else 's'}")] if job.total is not None else []
+        yield Line("Whole job", (*total, *_kinds(job.by_status, {"failed": "failed or cancelled"})))
+    if job.status == "deleted" or not (job.looked or declared):
+        return
     tone = Tone.CAREFUL
     if job.exposed is None:
         first = say("not known" if job.looked else "not known, EnOS was not asked")
@@ -239,8 +260,7 @@ def exposed(job: JobReport) -> Iterator[Line]:
         items.append(say("this firmware also in started job ", *named, *waiting))
     if (rest := len(job.same_firmware) - _OTHER_JOBS) > 0:
         items.append(say("and in ", rest, f" more started job{'' if rest == 1 else 's'}"))
-    if job.status != "deleted":
-        yield Line("Still exposed", tuple(items), tone)
+    yield Line("Still exposed", tuple(items), tone)
 
 
 def _guard(each: SetReport) -> Iterator[Line]:
@@ -253,7 +273,7 @@ def _guard(each: SetReport) -> Iterator[Line]:
         items.append(say("raised by this change, from ", *_limits(use.before)))
         tone = Tone.CAREFUL
     if use.broken_glass:
-        items.append(say(f"overridden by {BREAK_GLASS}: ", name(use.broken_glass)))
+        items.append(say("overridden by ", command(BREAK_GLASS), ": ", name(use.broken_glass)))
     if use.exceeded or use.broken_glass:
         tone = Tone.BAD
     yield Line("Guard", tuple(items), tone)
@@ -286,12 +306,16 @@ def undo(job: JobReport, sets: Iterable[SetReport]) -> Iterator[Line]:
     """How what is cancelled gets its firmware after all."""
     sets = list(sets)
     number = sum(each.will_cancel for each in sets)
-    if not number and not any(each.count(Effect.CANCELLED, Effect.UNREAD, Effect.RELEASED) for each in sets):
+    if (
+        job.status == "deleted"
+        or (not number
+        and not any(each.count(Effect.CANCELLED, Effect.UNREAD, Effect.RELEASED) for each in sets))
+    ):
         return
     retry = f"enos-ota retry --job {shlex.quote(job.job_id)} --keys FILE --expect {number or 'N'}"
     yield Line(
         "Undo",
-        (say("taking keys out of a set sends nothing; then ", command(retry), " pushes again"),),
+        (say(command(retry), " pushes again"), say("taking keys out of a set alone sends nothing")),
         Tone.QUIET,
     )
 
@@ -308,12 +332,19 @@ def _digest(each: SetReport) -> Iterator[Line]:
 def notes(each: SetReport, told: frozenset[str]) -> Iterator[Line]:
     """What else is to be said of a set, and is not among the reasons of the verdict."""
     about = f"set {each.name!r} (job {each.job_id}): "
-    overridden = f"{BREAK_GLASS} ("
     for label, tone, texts in (("Fails", Tone.BAD, each.errors), ("Note", Tone.CAREFUL, each.warnings)):
-        for text in texts:
-            # That the guard is overridden, and why, its own line says.
-            if text not in told and not (each.guard.broken_glass and overridden in text):
-                yield Line(label, (say(saying(text.removeprefix(about))),), tone)
+        said = [text.removeprefix(about) for text in texts if text not in told]
+        said = [text for text in said if label == "Fails" or not _has_line(text, each)]
+        for text in said[:_NOTES]:
+            yield Line(label, (say(saying(text)),), tone)
+        if (rest := len(said) - _NOTES) > 0:
+            yield Line(label, (say("and ", rest, " more"),), tone)
+
+
+def _has_line(text: str, each: SetReport) -> bool:
+    """Whether a line of its own says the same."""
+    overridden = each.guard.broken_glass and text.startswith(f"the guard is overridden by {BREAK_GLASS}")
+    return bool(overridden or _COUNTED.match(text))
 
 
 def quiet(job: JobReport, each: SetReport) -> Text:
@@ -340,10 +371,11 @@ def _told_apart(counted: Counter[tuple[str, str]]) -> Iterator[Text]:
     most = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
     for (status, version), number in most[:_KINDS]:
         since = (" from ", name(version)) if version else ()
-        told = ", told already and may go on" if status == "published" else ""
-        yield say(number, " ", name(status), *since, told)
+        yield say(number, " ", name(status), *since)
     if rest := most[_KINDS:]:
-        yield say(sum(number for _, number in rest), " from ", len(rest), " more statuses and versions")
+        yield say(sum(number for _, number in rest), " of ", len(rest), " more statuses and versions")
+    if any(status == "published" for status, _ in counted):
+        yield say("those published were told already and may go on")
 
 
 def _keys(number: int) -> str:

@@ -33,6 +33,9 @@ _BADGES: Final = {
 }
 _TONES: Final = {Outcome.FINE: Tone.GOOD, Outcome.UNDETERMINED: Tone.CAREFUL}
 
+_HASH: Final = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
+_COMMIT: Final = 12
+"""Characters of a commit's hash that are enough."""
 _UTC: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2}:[0-9]{2})(?:Z|\+00:00)")
 
 
@@ -64,14 +67,16 @@ class KeyGroup:
     """The keys of a set that have one effect.
 
     Attributes:
-        effect: The effect; its value is how it is told.
-        meaning: What that is, for who does not know the word.
+        effect: The effect.
+        title: How it is told.
+        meaning: What that is, for who does not know the word; empty if the title says it.
         tone: How grave it is.
         total: How many keys have it; there may be fewer `keys`.
         keys: The keys as the report has them: their texts are still to be made visible (`text.key`, `text.visible`).
     """
 
     effect: Effect
+    title: str
     meaning: str
     tone: Tone
     total: int
@@ -134,7 +139,7 @@ def first_screen(report: Report) -> Screen:
         others=tuple(say(name(each.op), " ", name(each.type), " ", name(each.name)) for each in report.others),
         unchanged=tuple(unchanged),
         everything=say(
-            "every key: ",
+            "Every key: ",
             command(f"enos-ota review --stack {shlex.quote(report.stack)} --format html --out review.html"),
         ),
     )
@@ -157,21 +162,24 @@ def _is_quiet(each: SetReport) -> bool:
 
 
 def _verdict(report: Report) -> Verdict:
+    glass = any(each.guard.broken_glass for each in report.sets)
+    overridden = [say("a guard is overridden for this run")] if glass else []
+    tone = _TONES.get(report.outcome, Tone.BAD)
     return Verdict(
         outcome=report.outcome,
         badge=_BADGES[report.outcome],
-        tone=_TONES.get(report.outcome, Tone.BAD),
+        tone=Tone.CAREFUL if glass and tone is Tone.GOOD else tone,
         headline=say(saying(report.headline)),
         occasion=tuple(_occasion(report)),
         reasons=tuple(_each(report.reasons)),
-        warnings=tuple(_each(report.warnings)),
+        warnings=(*overridden, *_each(report.warnings)),
     )
 
 
 def _occasion(report: Report) -> Iterator[Text]:
     yield say("stack ", name(report.stack), " of ", name(report.project))
     if report.commit:
-        yield say("commit ", name(report.commit))
+        yield say("commit ", name(report.commit[:_COMMIT] if _HASH.fullmatch(report.commit) else report.commit))
     match = _UTC.fullmatch(report.made_at)
     when = f"{match[1]} {match[2]} UTC" if match else name(report.made_at)
     yield say("EnOS asked at ", when) if report.live else say(when, ", EnOS was not asked")
@@ -198,10 +206,11 @@ def _job_part(report: Report, job: JobReport, sets: Sequence[SetReport], told: f
         *lines.of_job(job),
         *(about_sets[0].heading if one else ()),
         *lines.cancels(job, sets, will=will),
-        *lines.exposed(job),
+        *lines.exposed(job, declared=any(each.change is not Change.DELETE for each in sets)),
         *(about_sets[0].limits if one else ()),
         *lines.undo(job, sets),
         *(about_sets[0].digest if one else ()),
+        *lines.place(job),
         *(notes[0] if one else ()),
     ]
     return JobPart(
@@ -214,18 +223,19 @@ def _job_part(report: Report, job: JobReport, sets: Sequence[SetReport], told: f
                 title=say("set ", name(each.name)),
                 tone=Tone.BAD if each.errors else Tone.CAREFUL if each.warnings else Tone.PLAIN,
                 lines=() if one else (*about.heading, *about.limits, *about.digest, *said),
-                groups=tuple(_groups(each)),
+                groups=tuple(_groups(each, will)),
             )
             for each, about, said in zip(sets, about_sets, notes, strict=True)
         ),
     )
 
 
-def _groups(each: SetReport) -> Iterator[KeyGroup]:
+def _groups(each: SetReport, will: str) -> Iterator[KeyGroup]:
     by_effect: dict[Effect, list[Key]] = {}
     for key in each.keys:
         by_effect.setdefault(key.effect, []).append(key)
     for effect, (meaning, tone) in lines.EFFECTS.items():
         keys = by_effect.get(effect, [])
         if total := max(len(keys), each.counts.get(effect, 0)):
-            yield KeyGroup(effect, meaning, tone, total, tuple(keys))
+            title = effect.value.replace("will ", f"{will} ")
+            yield KeyGroup(effect, title, meaning, tone, total, tuple(keys))

@@ -65,23 +65,23 @@ def _piece(part: str | int | Piece) -> Piece:
 
 
 def name(text: str) -> Piece:
-    """Somebody else's name for something. Two names never look alike."""
-    return Piece(distinct(clip(text, _NAME)), Kind.NAME)
+    """Somebody else's name for something. Two names that are not cut never look alike."""
+    return Piece(distinct(text, _NAME), Kind.NAME)
 
 
 def saying(text: str) -> Piece:
     """A sentence with somebody else's words in it."""
-    return Piece(visible(clip(" ".join(text.split()), _SAYING)), Kind.SAYING)
+    return Piece(visible(" ".join(text.split()), _SAYING), Kind.SAYING)
 
 
 def command(text: str) -> Piece:
     """Something to be typed."""
-    return Piece(visible(clip(text, _SAYING)), Kind.COMMAND)
+    return Piece(visible(text, _SAYING), Kind.COMMAND)
 
 
 def key(text: str) -> str:
     """A device key, as lists of keys show it."""
-    return distinct(clip(text, _KEY))
+    return distinct(text, _KEY)
 
 
 def plain(text: Text) -> str:
@@ -89,30 +89,27 @@ def plain(text: Text) -> str:
     return "".join(piece.text for piece in text)
 
 
-def clip(text: str, most: int) -> str:
-    """A text, cut if it is longer than that many characters; it is said how much is missing."""
-    if len(text) <= most:
-        return text
-    return f"{text[:most]}… ({_piece(len(text) - most).text} more characters)"
+def distinct(text: str, most: int) -> str:
+    """The same as `visible`, and no two texts that are not cut look alike."""
+    return visible(text.replace("\\", "\\\\") if "\\" in text else text, most)
 
 
-def distinct(text: str) -> str:
-    """A text with what is invisible in it escaped, so that no two texts look alike."""
-    return visible(text.replace("\\", "\\\\"))
-
-
-def visible(text: str) -> str:
-    r"""A text with what is invisible in it escaped, as in `\x1b` and `\u202e`.
+def visible(text: str, most: int) -> str:
+    r"""A text with what is invisible in it escaped, as in `\x1b` and `\u202e`, and cut after so many characters.
 
     It cannot act on a terminal, hide, turn the direction of what follows, or pile up on its neighbours.
     """
-    if text.isascii() and text.isprintable():
+    if len(text) <= most and text.isascii() and text.isprintable():
         return text
     shown: list[str] = []
+    length = 0
     marks = _MARKS  # a mark at the beginning would sit on what stands before the text
-    for character in text:
+    for place, character in enumerate(text):
+        if length >= most:
+            return "".join((*shown, f"… ({_piece(len(text) - place).text} more characters)"))
         is_mark = unicodedata.category(character).startswith("M")
         hidden = not character.isprintable() or _BLANK.match(character) or (is_mark and marks >= _MARKS)
         shown.append(character.encode("unicode_escape").decode() if hidden else character)
+        length += len(shown[-1])
         marks = marks + 1 if is_mark else 0
     return "".join(shown)
