@@ -29,10 +29,16 @@ class Ending:
 
 
 class Children:
-    """The programs this host is running. None outlives it; after `interrupt_all` none is started any more."""
+    """The programs this host is running. None outlives it; after `interrupt_all` none is started any more.
 
-    def __init__(self, grace: float = GRACE) -> None:
+    Args:
+        grace: seconds from an interrupt until a program that goes on is killed.
+        interrupt: the signal by which they are interrupted.
+    """
+
+    def __init__(self, grace: float = GRACE, interrupt: signal.Signals = signal.SIGINT) -> None:
         self._grace = grace
+        self._signal = interrupt
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
         self._interrupted: set[subprocess.Popen[bytes]] = set()
@@ -111,7 +117,7 @@ class Children:
             if process not in self._running or process in self._interrupted:
                 return
             self._interrupted.add(process)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(self._signal)
         killer = threading.Timer(self._grace, _kill, [process])
         killer.daemon = True
         killer.start()

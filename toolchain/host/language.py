@@ -35,12 +35,14 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         version: what `GetPluginInfo` answers.
         engine: address of the engine; empty until `Handshake` when the engine attached to a running host.
         children: where programs run.
+        packs: where policy packs run; the engine asks them until it cancels their own calls.
     """
 
-    def __init__(self, version: str, engine: str, children: Children) -> None:
+    def __init__(self, version: str, engine: str, children: Children, packs: Children) -> None:
         self._version = version
         self._engine = engine
         self._children = children
+        self._packs = packs
 
     def Handshake(  # noqa: N802 - the service's name
         self, request: language_pb2.LanguageHandshakeRequest, _context: grpc.ServicerContext
@@ -105,7 +107,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             _must_exist(interpreter, file="PulumiPolicy.yaml")
             command = [interpreter.executable, *packs.arguments(request)]
             active = interpreter.environment(environ)
-            yield from packs.run(command, active, folder, self._children, context.add_callback)
+            yield from packs.run(command, active, folder, self._packs, context.add_callback)
         except HostError as error:
             _refuse(context, error)
 
@@ -162,7 +164,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     def Cancel(  # noqa: N802 - the service's name
         self, _request: empty_pb2.Empty, _context: grpc.ServicerContext
     ) -> empty_pb2.Empty:
-        """Interrupt what runs."""
+        """Interrupt the program."""
         self._children.interrupt_all()
         return empty_pb2.Empty()
 

@@ -70,7 +70,13 @@ def run(
             raise HostError(f"cannot start {command[0]}: {error.strerror}") from error
         if process is None:
             return
-        when_cancelled(lambda: children.interrupt(process))
+
+        def end() -> None:
+            # In this order, or gRPC may note on stderr that the pack is gone.
+            front.close()
+            children.interrupt(process)
+
+        when_cancelled(end)
         yield from _output(process, folder, front, children)
     finally:
         front.close()

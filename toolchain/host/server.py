@@ -43,6 +43,8 @@ def serve(version: str, engine: str) -> None:
         signal.signal(number, lambda *_: over.set())
     parent = os.getppid()
     children = Children()
+    # As the official host does: a pack has nothing to put in order.
+    packs = Children(interrupt=signal.SIGKILL)
     server = grpc.server(
         ThreadPoolExecutor(CALLS_AT_ONCE),
         # Configuration and programs' arguments may be large; the engine knows no limit either.
@@ -52,15 +54,17 @@ def serve(version: str, engine: str) -> None:
             ("grpc.so_reuseport", 0),
         ],
     )
-    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(LanguageHost(version, engine, children), server)
+    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(LanguageHost(version, engine, children, packs), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
     while not over.wait(ORPHAN_CHECK) and os.getppid() == parent:
         pass
-    children.interrupt_all()
-    children.wait_all()
+    for running in (packs, children):
+        running.interrupt_all()
+    for running in (packs, children):
+        running.wait_all()
     server.stop(grace=None)
 
 
