@@ -67,7 +67,9 @@ def console(chrome: Chrome) -> list[str]:
 def requests(chrome: Chrome) -> list[str]:
     """The addresses that the page asked for since this was last asked, its own included."""
     events = (json.loads(entry["message"])["message"] for entry in _log(chrome, "performance"))
-    return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    asked = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    # What the browser shows at its start may still be loading.
+    return [each["request"]["url"] for each in asked if not each["documentURL"].startswith("chrome://")]
 
 
 def _log(chrome: Chrome, kind: str) -> list[dict[str, Any]]:

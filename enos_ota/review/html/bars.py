@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from enos_ota.review import text
 from enos_ota.review.html.markup import Element, element, number
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Row:
     """The tasks of one status.
 
     Attributes:
-        status: As EnOS spells it, or `ROLLED_BACK`.
+        status: As EnOS spells it, made visible, or `ROLLED_BACK`.
         now: How many there are.
         after: How many there would be after an `up`.
     """
@@ -54,7 +55,7 @@ def rows(job: JobReport, report: Report) -> list[Row]:
     """The tasks of a job by status; empty if EnOS did not say."""
     now: Counter[str] = Counter()
     for each in job.by_status:
-        now[each.status] += each.tasks
+        now[text.name(each.status).text] += each.tasks
     if not now.total():
         return []
     taken = _taken(job, report, now)
@@ -70,7 +71,7 @@ def _taken(job: JobReport, report: Report, now: Counter[str]) -> Counter[str]:
     for each in report.sets:
         if each.job_id == job.job_id:
             for count in each.will_cancel_by:
-                taken[count.status] += count.tasks
+                taken[text.name(count.status).text] += count.tasks
     taken &= now
     left = job.will_cancel - taken.total()
     for status in _WAITING:  # what was not told by status: the most urgent are sent first
@@ -97,7 +98,7 @@ def chart(job: JobReport, report: Report) -> Element | None:
     return element(
         "div",
         *(_bar(name, parts) for name, parts in bars),
-        _table(found, changes=changes),
+        _table(found, job.total, changes=changes),
         class_="chart",
     )
 
@@ -152,7 +153,7 @@ def _kind(status: str) -> str:
     return f"state-{_ORDER.index(status)}" if status in _ORDER else "state-other"
 
 
-def _table(found: Sequence[Row], *, changes: bool) -> Element:
+def _table(found: Sequence[Row], total: int | None, *, changes: bool) -> Element:
     heads = [element("th", "Status", scope="col"), element("th", "Now", scope="col", class_="figure")]
     if changes:
         heads += [element("th", "After", scope="col", class_="figure")]
@@ -162,8 +163,14 @@ def _table(found: Sequence[Row], *, changes: bool) -> Element:
         element("caption", "Tasks by status", class_="unseen"),
         element("thead", element("tr", *heads)),
         element("tbody", *(_line(row, changes=changes) for row in found)),
+        None if total is None else element("tfoot", _total(total, changes=changes)),
         class_="legend",
     )
+
+
+def _total(total: int, *, changes: bool) -> Element:
+    cells = [element("td", number(total), class_="figure") for _ in range(1 + changes)]
+    return element("tr", element("th", "in all", scope="row"), *cells, element("td"))
 
 
 def _line(row: Row, *, changes: bool) -> Element:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from enos_ota.review.screen import JobPart, Line, Screen, SetPart, Verdict
     from enos_ota.review.text import Piece, Text
 
-TASKS_NOW: Final = "Its tasks now"
-"""Label of the line that the bars and their numbers stand in for."""
+ALL_TASKS: Final = "Whole job"
+"""Label of the line in whose place the bars and their numbers stand."""
 
 _QUOTED: Final = re.compile("`([^`]+)`")
 
@@ -55,12 +55,10 @@ def _verdict(verdict: Verdict) -> Element:
 def _job(part: JobPart, report: Report) -> Element:
     job = report.job(part.job_id)
     chart = bars.chart(job, report) if job else None
-    lines = [line for line in part.lines if chart is None or line.label != TASKS_NOW]
     return element(
         "section",
         element("h2", *inline(part.title)),
-        _facts(lines),
-        chart,
+        _facts(part.lines, chart),
         *(_set(each) for each in part.sets if each.lines),
         class_="card",
     )
@@ -70,15 +68,14 @@ def _set(part: SetPart) -> Element:
     return element("section", element("h3", *inline(part.title)), _facts(part.lines), class_="set")
 
 
-def _facts(lines: Iterable[Line]) -> Element:
-    rows = (
-        (
-            element("dt", line.label, class_=f"tone-{line.tone.value}"),
-            element("dd", *_apart(line.items), class_=f"tone-{line.tone.value}"),
-        )
-        for line in lines
-    )
-    return element("dl", *chain.from_iterable(rows), class_="facts")
+def _facts(lines: Iterable[Line], chart: Element | None = None) -> Element:
+    return element("dl", *chain.from_iterable(_fact(line, chart) for line in lines), class_="facts")
+
+
+def _fact(line: Line, chart: Element | None) -> tuple[Element, Element]:
+    tone = f"tone-{line.tone.value}"
+    told = [chart] if chart is not None and line.label == ALL_TASKS else _apart(line.items)
+    return element("dt", line.label, class_=tone), element("dd", *told, class_=tone)
 
 
 def _list(title: str, texts: Sequence[Text]) -> Element | None:

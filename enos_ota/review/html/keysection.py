@@ -116,7 +116,7 @@ def paper(screen: Screen) -> Element | None:
 
 def _listed(each: SetPart, group: KeyGroup, shown: Sequence[str]) -> Iterator[Element]:
     more = f", the first {number(len(shown))} of them" if 0 < len(shown) < group.total else ""
-    told = f" {group.effect.value} ({group.meaning}){more}"
+    told = f" {group.effect.value}" + (f" ({group.meaning})" if group.meaning else "") + more
     yield element("h3", *inline(each.title), ": ", element("b", number(group.total)), told)
     if shown:
         yield element("ul", *(element("li", key) for key in shown), class_="keys")

@@ -16,8 +16,8 @@ __all__ = ["Element", "element", "json_text", "number", "raw", "serialise", "vis
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 """Unicode categories of characters that HTML cannot hold, that nobody sees, or that change what is beside them."""
 
-_UNSAFE_IN_SCRIPT: Final = re.compile("[<>&\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""What ends a script element or opens a comment in it, and what a file or a parser of JavaScript cannot hold."""
+_TO_LOOK_AT: Final = re.compile(r"[^\x20-%'-;=?-~]")
+"""What may have to be escaped in JSON: what ends a script or begins a comment in it, and all that is not ASCII."""
 
 
 def element(tag: str, *content: Element | str | None, **attributes: str | None) -> Element:
@@ -61,7 +61,14 @@ def raw(tag: str, text: str, **attributes: str) -> Element:
 def json_text(value: Any) -> str:
     """JSON, compact, that can stand in a `script` element whatever texts are in it."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return _UNSAFE_IN_SCRIPT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _TO_LOOK_AT.sub(_in_json, text)
+
+
+def _in_json(found: re.Match[str]) -> str:
+    character = found[0]
+    if character.isprintable() and character not in "<>&":
+        return character
+    return f"\\u{ord(character):04x}" if character <= "\uffff" else json.dumps(character)[1:-1]
 
 
 def visible(text: str) -> str:

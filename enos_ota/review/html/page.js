@@ -87,7 +87,6 @@
     const all = number(keys.length);
     count.textContent = hits.length === keys.length ? `${all} keys` : `${number(hits.length)} of ${all} keys`;
     copied.textContent = "";
-    section.classList.toggle("no-hits", hits.length === 0);
     table.setAttribute("aria-rowcount", String(hits.length + 1));
     pane.scrollTop = 0;
     drawn = "";
@@ -96,7 +95,7 @@
 
   function cell(text, kind) {
     const made = document.createElement("td");
-    made.className = kind;
+    made.className = `cell-${kind}`;
     made.textContent = text;
     made.title = text;
     return made;
