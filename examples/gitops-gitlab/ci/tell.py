@@ -7,7 +7,7 @@ The review becomes one note, which is edited from then on. Drift becomes one iss
     cannot be told  opens it, as that      keeps the text, which is of the last night that could tell; says so once
     as declared     nothing                says so and closes it
 
-The first line of both, which nobody sees, finds them again. GITLAB_TOKEN is a project access token with the role
+The first line of each, which nobody sees, finds it again. GITLAB_TOKEN is a project access token with the role
 Reporter and the scope api; without one, as in a fork, nothing is told. Exit code 1: GitLab could not be told.
 """
 
@@ -58,11 +58,11 @@ class Project:
 def tell_review(project: Project, environ: dict[str, str]) -> None:
     """Make or edit the note on the merge request."""
     stack, run = environ["PULUMI_STACK"], environ["CI_JOB_URL"]
-    marker = f"<!-- enos-ota review of {stack} -->\n"
-    review, notes = text("review.md"), []
+    marker = f"<!-- enos-ota review: {stack} -->\n"
+    review, notes = text("review.md").removeprefix(marker), []
     if not review:
         notes.append(f"**There is no review of `{stack}`:** a command of [this job]({run}) failed before it.")
-    if environ.get("PULUMI_BACKEND_URL") == "file://~":
+    if environ.get("PULUMI_BACKEND_URL") == "file://.":
         notes.append("**Without the state:** this job got no variables, so everything that is declared looks new here.")
     if text("review.html"):
         notes.append(f"[Every device key, to search and filter]({run}/artifacts/file/review.html) · [job]({run})")
@@ -77,10 +77,10 @@ def tell_review(project: Project, environ: dict[str, str]) -> None:
 def tell_drift(project: Project, environ: dict[str, str]) -> None:
     """Open the issue, bring it up to date or close it."""
     stack, run = environ["PULUMI_STACK"], f"[job]({environ['CI_JOB_URL']})"
-    marker = f"<!-- enos-ota drift of {stack}: "
+    marker = f"<!-- enos-ota drift: {stack}: "
     report = json.loads(text("review.json") or "{}")
     outcome = report.get("outcome", "undetermined")
-    headline = report.get("headline", "A command before the review failed.")
+    headline = report.get("headline", "There is no report: a command before the review failed.")
     issue = project.ours("issues", "description", marker, state="opened")
     path = f"issues/{issue['iid']}" if issue else "issues"
 

@@ -17,8 +17,8 @@ from tests.support.workflows import Ended, GitHub, node
 if TYPE_CHECKING:
     from pathlib import Path
 
-REVIEW = "<!-- enos-ota review of prod -->\n"
-DRIFT = "<!-- enos-ota drift of prod: drift -->\n"
+REVIEW = "<!-- enos-ota review: prod -->\n"
+DRIFT = "<!-- enos-ota drift: prod: drift -->\n"
 RUN = "https://github.example.com/fleet/ota/actions/runs/4711"
 
 
@@ -113,7 +113,7 @@ def test_a_review_that_was_not_made_is_said_in_place_of_the_one_before(github: G
 
 
 def test_without_the_state_the_comment_says_what_that_means(github: GitHub, project: Path) -> None:
-    comment(github, project, "text", PULUMI_BACKEND_URL="file://~")
+    comment(github, project, "text", PULUMI_BACKEND_URL="file://.")
     assert "everything that is declared looks new here" in github.comments[0]["body"]
     comment(github, project, "text", PULUMI_BACKEND_URL="s3://state")
     assert "looks new" not in github.comments[0]["body"]

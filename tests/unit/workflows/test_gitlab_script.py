@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCRIPT = CHECKOUT / "examples" / "gitops-gitlab" / "ci" / "tell.py"
-REVIEW = "<!-- enos-ota review of prod -->\n"
-DRIFT = "<!-- enos-ota drift of prod: drift -->\n"
+REVIEW = "<!-- enos-ota review: prod -->\n"
+DRIFT = "<!-- enos-ota drift: prod: drift -->\n"
 JOB = "https://gitlab.example.com/fleet/ota/-/jobs/4711"
 
 
@@ -94,7 +94,7 @@ def test_a_review_that_was_not_made_is_said_in_place_of_the_one_before(gitlab: G
 
 
 def test_without_the_state_the_note_says_what_that_means(gitlab: GitLab, tmp_path: Path) -> None:
-    note(gitlab, tmp_path, "text", PULUMI_BACKEND_URL="file://~")
+    note(gitlab, tmp_path, "text", PULUMI_BACKEND_URL="file://.")
     assert "everything that is declared looks new here" in gitlab.notes[0]["body"]
 
 

@@ -1,5 +1,5 @@
-// Puts the review onto the pull request: as one comment, which is edited from then on. Its first line, which nobody sees,
-// finds it again. Where the token may not comment (a fork, Dependabot) the summary of the run has to do.
+// Puts the review onto the pull request: as one comment, which is edited from then on. The first line of a review, which
+// nobody sees, finds it again. Where the token may not comment (a fork, Dependabot) the summary of the run has to do.
 
 const fs = require('node:fs')
 
@@ -9,12 +9,12 @@ module.exports = async ({ github, context, core }) => {
   const { PULUMI_STACK, PULUMI_BACKEND_URL, REPORT_URL } = process.env
   const { owner, repo } = context.repo
   const run = `${context.serverUrl}/${owner}/${repo}/actions/runs/${context.runId}`
-  const marker = `<!-- enos-ota review of ${PULUMI_STACK} -->\n`
+  const marker = `<!-- enos-ota review: ${PULUMI_STACK} -->\n`
 
-  const review = fs.existsSync('review.md') ? fs.readFileSync('review.md', 'utf8') : ''
+  const review = fs.existsSync('review.md') ? fs.readFileSync('review.md', 'utf8').replace(marker, '') : ''
   const notes = []
   if (!review) notes.push(`**There is no review of \`${PULUMI_STACK}\`:** a step of [this run](${run}) failed before it.`)
-  if (PULUMI_BACKEND_URL === 'file://~') {
+  if (PULUMI_BACKEND_URL === 'file://.') {
     notes.push('**Without the state:** this run got no secrets, so everything that is declared looks new here.')
   }
   if (REPORT_URL) notes.push(`[Every device key, to search and filter](${REPORT_URL}) · [run](${run})`)

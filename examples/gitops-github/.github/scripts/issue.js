@@ -20,11 +20,11 @@ module.exports = async ({ github, context, core }) => {
   const { PULUMI_STACK } = process.env
   const { owner, repo } = context.repo
   const run = `[run](${context.serverUrl}/${owner}/${repo}/actions/runs/${context.runId})`
-  const marker = `<!-- enos-ota drift of ${PULUMI_STACK}: `
+  const marker = `<!-- enos-ota drift: ${PULUMI_STACK}: `
 
   const read = (file) => (fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '')
   const { outcome, headline } = JSON.parse(
-    read('review.json') || '{"outcome": "undetermined", "headline": "A step before the review failed."}',
+    read('review.json') || '{"outcome": "undetermined", "headline": "There is no report: a step before the review failed."}',
   )
 
   const open = await github.paginate(github.rest.issues.listForRepo, { owner, repo, state: 'open', per_page: 100 })
