@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from enos_ota.audit import AuditLog, account, actor_of, commit_of
-from enos_ota.enos import SYSTEM_CLOCK, EnosClient
+from enos_ota.enos import SYSTEM_CLOCK, EnosClient, RetryPolicy
 from enos_ota.reconciler import Limits, Pool, Reconciler, StoppableClock
 
 if TYPE_CHECKING:
@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 
 
 def client_of(
-    connection: Connection, *, clock: Clock = SYSTEM_CLOCK, before_write: Callable[[], None] | None = None
+    connection: Connection,
+    *,
+    clock: Clock = SYSTEM_CLOCK,
+    retry: RetryPolicy | None = None,
+    before_write: Callable[[], None] | None = None,
 ) -> EnosClient:
-    """A client with these settings; clock and `before_write` are those of `EnosClient`.
+    """A client with these settings; the other arguments are those of `EnosClient`.
 
     Raises:
         ConfigurationError: The gateway or the CA bundle cannot be used.
@@ -31,6 +35,7 @@ def client_of(
         connection.credentials,
         ca_bundle=connection.ca_bundle,
         timeout=connection.timeout,
+        retry=retry or RetryPolicy(),
         max_requests_per_second=connection.max_requests_per_second,
         clock=clock,
         before_write=before_write,

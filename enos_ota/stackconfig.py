@@ -119,6 +119,11 @@ class StackConfig:
     _values: Mapping[str, Any]
     _decrypt: Callable[[str], str | None]
 
+    @property
+    def not_named(self) -> tuple[str, ...]:
+        """The stacks that could have been meant where none was named; empty where one was, or there are none."""
+        return () if self.stack or self.project is None else self.project.stacks()
+
     def get(self, key: str) -> str | None:
         """The text of a key such as `enos:apiGateway`, as Pulumi would hand it to a program; secrets decrypted.
 

@@ -9,7 +9,7 @@ import click
 
 from enos_ota import __version__
 
-COMMANDS: Final = ("review", "simulate", "validate", "jobs", "tasks", "adopt", "cancel", "stop", "retry")
+COMMANDS: Final = ("review", "simulate", "validate", "doctor", "jobs", "tasks", "adopt", "cancel", "stop", "retry")
 """In the order of help. Each is the attribute of its name in `enos_ota.cli.<name>`."""
 
 

@@ -24,11 +24,16 @@ def connected(stack: str | None) -> Iterator[tuple[EnosClient, Connection]]:
         stack: the stack that was asked for, if any. Without one the environment alone may say all.
     """
     from enos_ota.connect import client_of  # noqa: PLC0415 - slow to import, and help needs none of it
-    from enos_ota.settings import load_connection  # noqa: PLC0415 - the same
+    from enos_ota.settings import SettingsError, load_connection  # noqa: PLC0415 - the same
     from enos_ota.stackconfig import read_stack  # noqa: PLC0415 - the same
 
     with told():
         config = read_stack(Path.cwd(), stack, os.environ)
-        connection = load_connection(config.get, os.environ)
+        try:
+            connection = load_connection(config.get, os.environ)
+        except SettingsError:
+            if config.not_named:
+                read_stack(Path.cwd(), stack, os.environ, needed=True)  # says which there are
+            raise
         with client_of(connection) as client:
             yield client, connection

@@ -88,7 +88,6 @@ def test_every_command_of_enos_ota_that_is_named_exists() -> None:
 
 def test_what_is_called_planned_is_not_there_yet() -> None:
     planned = set(re.findall(r"`([a-z]+)`", section("What there is not yet").partition("Planned:")[2]))
-    assert planned
     assert not planned & set(COMMANDS)
 
 

@@ -1,0 +1,67 @@
+"""`enos-ota doctor`: what is in the way."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from enos_ota.cli import options
+from enos_ota.cli.examples import WithExamples
+from enos_ota.cli.plain import plain
+
+if TYPE_CHECKING:
+    from enos_ota.doctor import Finding
+
+_COLOURS: Final = {"ok": "green", "warning": "yellow", "failed": "red", "unknown": "magenta", "skipped": None}
+_VERDICTS: Final = {0: "ok", 1: "failed", 3: "unknown"}
+_STATE_WIDTH: Final = 9
+_CHECK_WIDTH: Final = 15
+
+
+@click.command(
+    cls=WithExamples,
+    examples={"before a rollback, about its job": "enos-ota doctor --stack prod --job 65a1b2c3d4e5f60718293a4b"},
+)
+@options.stack
+@click.option(
+    "-j", "--job", "job_id", metavar="ID", help="an OTA job to look at too: its state, and what its tasks say"
+)
+@options.text_or_json
+@click.pass_context
+def doctor(ctx: click.Context, *, stack: str | None, job_id: str | None, output: str) -> None:
+    """Look at everything it takes to cancel tasks, and say what to do about what is missing.
+
+    Only reads: configuration (where each value comes from, never a secret), network, TLS, clock, credentials,
+    permission, the job, the texts by which its cancelled tasks are known, Pulumi's engine.
+
+    Exit codes: 0 all is fine or only warned about, 1 something clearly will not work, 3 something could not be found
+    out.
+    """
+    from enos_ota.doctor import Examination, exit_code  # noqa: PLC0415 - slow to import, and help needs none of it
+
+    findings = []
+    for finding in Examination(Path.cwd(), stack, job_id, os.environ).findings():
+        findings.append(finding)
+        if output == "text":
+            _tell(finding)
+    code = exit_code(findings)
+    if output == "json":
+        click.echo(
+            json.dumps({"verdict": _VERDICTS[code], "checks": [asdict(finding) for finding in findings]}, indent=2)
+        )
+    ctx.exit(code)
+
+
+def _tell(finding: Finding) -> None:
+    state = click.style(finding.state.value.ljust(_STATE_WIDTH), fg=_COLOURS[finding.state.value])
+    click.echo(f"{state}{finding.check.ljust(_CHECK_WIDTH)}{plain(finding.text)}")
+    margin = " " * (_STATE_WIDTH + _CHECK_WIDTH)
+    for detail in finding.details:
+        click.echo(f"{margin}{plain(detail)}")
+    if finding.advice:
+        click.echo(f"{margin}-> {plain(finding.advice)}")

@@ -1,0 +1,385 @@
+"""`enos-ota doctor`: what it finds, in order, and what it says to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from enos_ota.cli import main
+from enos_ota.doctor import Examination, Finding, State, exit_code
+from enos_ota.doctor.engine import OLDEST, check_engine
+from tests.support.authority import Authority
+from tests.support.scripted_server import ScriptedServer, http, ok, refusal, rejection, rows
+from tests.support.simulator import JOB, RunningSimulator, running_simulator
+from tests.support.stack_project import BASE, Project
+from toolchain import engine as toolchain_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from enos_ota.enos import Clock
+
+CHECKS = [
+    "configuration",
+    "stack file",
+    "network",
+    "TLS",
+    "clock",
+    "credentials",
+    "permission",
+    "job",
+    "marker text",
+    "pulumi",
+]
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[RunningSimulator]:
+    with running_simulator() as simulator:
+        yield simulator
+
+
+def surroundings(simulator: RunningSimulator | ScriptedServer, **other: str) -> dict[str, str]:
+    org_id, app_key, app_secret = "o1", "key", "secret"
+    if isinstance(simulator, RunningSimulator):
+        org_id, app_key, app_secret = simulator.org_id, simulator.app_key, simulator.app_secret
+    return {
+        "ENOS_API_GATEWAY": simulator.url,
+        "ENOS_ORG_ID": org_id,
+        "ENOS_APP_KEY": app_key,
+        "ENOS_APP_SECRET": app_secret,
+        **other,
+    }
+
+
+def examine(
+    directory: Path, environ: dict[str, str], job: str | None = None, clock: Clock | None = None
+) -> dict[str, Finding]:
+    more = {"clock": clock} if clock else {}
+    findings = list(Examination(directory, None, job, environ, **more).findings())
+    assert [finding.check for finding in findings] == CHECKS
+    return {finding.check: finding for finding in findings}
+
+
+def state_of(found: dict[str, Finding], *checks: str) -> list[str]:
+    return [found[check].state.value for check in checks]
+
+
+# Everything is fine.
+
+
+def test_with_everything_in_order_nothing_fails(shared: RunningSimulator, tmp_path: Path) -> None:
+    found = examine(tmp_path, surroundings(shared), JOB)
+    assert state_of(found, "configuration", "network", "clock", "credentials", "permission", "job", "marker text") == (
+        ["ok"] * 7
+    )
+
+
+def test_it_never_writes(tmp_path: Path) -> None:
+    with running_simulator() as simulator:
+        examine(tmp_path, surroundings(simulator), JOB)
+        assert simulator.journal() == []
+        # What is unknown to it is the HEAD by which one learns its time.
+        assert simulator.counters() == {"unknown": 1, "token/get": 1, "search": 1, "get": 1, "searchTask": 1}
+
+
+# Configuration.
+
+
+def test_it_says_where_each_value_comes_from_and_never_a_secret(project: Project) -> None:
+    project.write(BASE + "enos:appKey: the-key\nenos:appSecret: {secure: v1:abc}\n")
+    environ = {"ENOS_APP_KEY": "outer-key", "ENOS_APP_SECRET": "hunter2", "ENOS_ORG_ID": "o16172478070561926"}
+    found = examine(project.root, environ)["configuration"]
+    assert found.details == (
+        "enos:apiGateway: stacks/Pulumi.prod.yaml:2",
+        "enos:orgId: ENOS_ORG_ID in the environment; stacks/Pulumi.prod.yaml:3",
+        "enos:appKey: ENOS_APP_KEY in the environment; stacks/Pulumi.prod.yaml:4, not used",
+        "enos:appSecret: ENOS_APP_SECRET in the environment; stacks/Pulumi.prod.yaml:5, encrypted, not used",
+        "enos:caBundle: not set; the usual authorities are trusted",
+    )
+    assert not {word for word in ("the-key", "outer-key", "hunter2", "v1:abc") if word in str(found)}
+
+
+def test_a_configuration_that_lacks_something_fails_and_the_rest_is_skipped(tmp_path: Path) -> None:
+    found = examine(tmp_path, {}, JOB)
+    assert state_of(found, *CHECKS[:-1]) == ["failed", *["skipped"] * 8]
+    assert "no gateway: set enos:apiGateway in the stack file" in found["configuration"].details[0]
+
+
+def test_without_credentials_the_way_to_the_gateway_is_still_looked_at(
+    shared: RunningSimulator, tmp_path: Path
+) -> None:
+    environ = {"ENOS_API_GATEWAY": shared.url, "ENOS_ORG_ID": shared.org_id}
+    found = examine(tmp_path, environ, JOB)
+    assert state_of(found, "configuration", "network", "credentials") == ["failed", "ok", "skipped"]
+
+
+def test_several_stacks_of_which_none_was_named_are_told(project: Project) -> None:
+    for name in ("dev", "prod"):
+        project.write(BASE)
+        (project.root / "stacks" / f"Pulumi.{name}.yaml").write_text(project.file.read_text())
+    found = examine(project.root, {})["configuration"]
+    assert "no stack was named; there are dev, prod" in found.details
+
+
+def test_problems_of_the_stack_file_are_told(project: Project) -> None:
+    project.write(BASE, sets='- {name: pump, jobId: "1", deviceKeysFile: keys/gone.txt}')
+    found = examine(project.root, {"ENOS_APP_KEY": "k", "ENOS_APP_SECRET": "s"})
+    assert state_of(found, "stack file") == ["failed"]
+    assert "there is no such file" in found["stack file"].details[0]
+
+
+def test_a_bundle_that_cannot_be_used_is_a_matter_of_tls(tmp_path: Path) -> None:
+    environ = {
+        "ENOS_API_GATEWAY": "https://127.0.0.1:1",
+        "ENOS_ORG_ID": "o1",
+        "ENOS_APP_KEY": "k",
+        "ENOS_APP_SECRET": "s",
+        "ENOS_CA_BUNDLE": str(tmp_path / "gone.pem"),
+    }
+    found = examine(tmp_path, environ)
+    assert state_of(found, "network", "TLS", "credentials") == ["skipped", "failed", "skipped"]
+
+
+# Credentials and permission.
+
+
+def test_a_wrong_secret_is_a_no(shared: RunningSimulator, tmp_path: Path) -> None:
+    found = examine(tmp_path, surroundings(shared, ENOS_APP_SECRET="9999-8888"), JOB)
+    assert state_of(found, "credentials", "permission", "job") == ["failed", "skipped", "skipped"]
+    assert "1003" in found["credentials"].text
+    assert "Check enos:appSecret" in found["credentials"].text
+
+
+class WrongClock:
+    """This machine's clock, set wrong."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def time(self) -> float:
+        return time.time() + self._seconds
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        raise AssertionError(f"it waits {seconds} s")
+
+
+def test_a_wrong_clock_is_named_as_the_first_thing_to_set_right(shared: RunningSimulator, tmp_path: Path) -> None:
+    found = examine(tmp_path, surroundings(shared), clock=WrongClock(3600))
+    assert state_of(found, "clock", "credentials") == ["warning", "failed"]
+    assert found["credentials"].advice.startswith("First set this machine's clock: it is 60 min ahead of the gateway's")
+
+
+def test_an_organization_that_enos_does_not_know_is_a_no(shared: RunningSimulator, tmp_path: Path) -> None:
+    found = examine(tmp_path, surroundings(shared, ENOS_ORG_ID="o404"), JOB)
+    assert state_of(found, "credentials", "permission", "job") == ["ok", "failed", "skipped"]
+    assert found["permission"].advice == "Check enos:orgId (ENOS_ORG_ID)."
+
+
+def test_an_application_without_permission_is_a_no(tmp_path: Path) -> None:
+    app: dict[str, Any] = {"appKey": "key", "appSecret": "secret", "permissions": ["control"]}
+    with running_simulator({"apps": [app], "jobs": [{"jobId": JOB, "tasks": []}]}) as simulator:
+        found = examine(tmp_path, surroundings(simulator))
+    assert state_of(found, "credentials", "permission") == ["ok", "failed"]
+    assert "99403" in found["permission"].text
+
+
+def test_an_enos_that_has_trouble_leaves_it_open(tmp_path: Path) -> None:
+    with ScriptedServer([http(404), refusal(99500), refusal(99500)]) as server:
+        found = examine(tmp_path, surroundings(server), JOB, clock=NoWaiting(0))
+    assert state_of(found, "credentials", "permission", "job") == ["ok", "unknown", "skipped"]
+
+
+def test_a_token_service_that_has_trouble_leaves_it_open(tmp_path: Path) -> None:
+    with ScriptedServer([http(404)], tokens=[rejection(1005), rejection(1005)]) as server:
+        found = examine(tmp_path, surroundings(server), JOB, clock=NoWaiting(0))
+    assert state_of(found, "credentials", "permission", "job") == ["unknown", "skipped", "skipped"]
+
+
+class NoWaiting(WrongClock):
+    """A clock on which waits take no time."""
+
+    def sleep(self, seconds: float) -> None:
+        self._seconds += seconds
+
+
+def test_through_tls_the_same_is_found(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    with ScriptedServer([http(404), rows(total=0)], tls=authority.server()) as server:
+        found = examine(tmp_path, surroundings(server, ENOS_CA_BUNDLE=authority.bundle))
+    assert state_of(found, "TLS", "credentials", "permission") == ["ok", "ok", "ok"]
+    assert found["permission"].text.startswith("jobs of the organization can be read; it has none")
+
+
+# The job and its texts.
+
+
+def test_a_job_that_does_not_exist_is_a_no(shared: RunningSimulator, tmp_path: Path) -> None:
+    found = examine(tmp_path, surroundings(shared), "nope")
+    assert state_of(found, "job", "marker text") == ["failed", "skipped"]
+
+
+@pytest.mark.parametrize(
+    ("more", "advice"),
+    [
+        ({"status": "stopped"}, "It is stopped: what waits is held"),
+        ({"retryPolicy": {"enableRetry": True}}, "EnOS may push cancelled tasks again"),
+        ({"upgradePolicy": "incremental"}, "Devices that match later join"),
+    ],
+)
+def test_what_is_special_about_a_job_is_told(tmp_path: Path, more: dict[str, Any], advice: str) -> None:
+    with running_simulator({"jobs": [{"jobId": JOB, "name": "Pumps", "tasks": [], **more}]}) as simulator:
+        found = examine(tmp_path, surroundings(simulator), JOB)["job"]
+    assert (found.state, found.advice.startswith(advice)) == (State.WARNING, True)
+
+
+def failed_tasks(*texts: str) -> dict[str, Any]:
+    tasks = [{"deviceKey": f"dk-{at}", "status": "failed", "desc": text} for at, text in enumerate(texts)]
+    return {"jobs": [{"jobId": JOB, "tasks": tasks}]}
+
+
+def markers_of(fleet: dict[str, Any], tmp_path: Path, **switches: Any) -> Finding:
+    with running_simulator(fleet, **switches) as simulator:
+        return examine(tmp_path, surroundings(simulator), JOB)["marker text"]
+
+
+def test_a_text_that_nobody_knows_is_shown_with_the_setting_to_add(tmp_path: Path) -> None:
+    found = markers_of(failed_tasks("已取消", "已取消", "flash"), tmp_path)
+    assert found.state is State.WARNING
+    assert found.details == ('2 failed: "已取消"', '1 failed: "flash"')
+    assert found.advice.endswith("""pulumi config set enos:cancelledMarkers '["Cancelled by user", "…"]'""")
+
+
+def test_where_a_marker_is_known_other_failures_are_the_devices_own(tmp_path: Path) -> None:
+    found = markers_of(failed_tasks("cancelled by USER ", "flash", ""), tmp_path)
+    assert (found.state, found.advice) == (State.OK, "")
+    assert found.details == ('1 cancelled: "cancelled by USER"', '1 failed: "flash"', "1 failed: no text")
+
+
+def test_a_literal_cancelled_status_counts_as_known(tmp_path: Path) -> None:
+    fleet = {"jobs": [{"jobId": JOB, "tasks": [{"deviceKey": "dk-01", "status": "cancelled"}]}]}
+    found = markers_of(fleet, tmp_path, cancelled_as="canceled")
+    assert (found.state, found.details) == (State.OK, ('1 cancelled: "canceled"',))
+
+
+def test_without_a_failed_task_there_is_no_text_to_judge(tmp_path: Path) -> None:
+    assert markers_of(failed_tasks(), tmp_path).state is State.SKIPPED
+
+
+def test_many_texts_are_counted_and_few_are_shown(tmp_path: Path) -> None:
+    found = markers_of(failed_tasks(*(f"error {at}" for at in range(30))), tmp_path)
+    assert found.details[5:] == ("… and 25 more texts of failed ones",)
+
+
+def test_of_a_large_job_a_bounded_number_of_tasks_is_read(tmp_path: Path) -> None:
+    devices = {"count": 4500, "key": "dk-{:05d}", "states": {"cancelled": 4500}}
+    with running_simulator({"jobs": [{"jobId": JOB, "devices": devices}]}) as simulator:
+        found = examine(tmp_path, surroundings(simulator), JOB)["marker text"]
+        assert simulator.counters()["searchTask"] <= 21
+    assert found.text == "4000 failed tasks read as cancelled, 0 do not (of the first 4000)"
+
+
+# Pulumi.
+
+
+def pulumi(folder: Path, script: str, *, host: bool = True) -> dict[str, str]:
+    for name in ("pulumi", *(["pulumi-language-python"] if host else [])):
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    return {"PATH": str(folder)}
+
+
+@pytest.mark.parametrize(
+    ("script", "state", "said"),
+    [
+        ("echo v3.259.0", State.OK, "is 3.259.0"),
+        ("echo 3.250.0", State.OK, "is 3.250.0"),
+        ("echo v3.249.9", State.WARNING, "is 3.249.9"),
+        ("echo nothing", State.WARNING, "does not say its version"),
+        ("exit 1", State.WARNING, "does not say its version"),
+    ],
+)
+def test_the_engine_is_judged_by_its_version(tmp_path: Path, script: str, state: State, said: str) -> None:
+    found = check_engine(pulumi(tmp_path, script))
+    assert (found.state, found.text.endswith(said)) == (state, True)
+
+
+def test_an_engine_without_a_host_for_python_cannot_run_the_program(tmp_path: Path) -> None:
+    found = check_engine(pulumi(tmp_path, "echo v3.259.0", host=False))
+    assert (found.state, "without pulumi-language-python" in found.text) == (State.WARNING, True)
+
+
+def test_without_an_engine_that_is_told(tmp_path: Path) -> None:
+    found = check_engine({"PATH": str(tmp_path)})
+    assert (found.state, found.text) == (State.WARNING, "there is no pulumi on the PATH")
+
+
+def test_the_oldest_engine_is_the_one_that_make_takes() -> None:
+    assert OLDEST == toolchain_engine.OLDEST
+
+
+# The command.
+
+
+def run(*arguments: str, **environ: str) -> Any:
+    return CliRunner().invoke(main, ["doctor", *arguments], env={"PATH": os.defpath, **environ}, prog_name="enos-ota")
+
+
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [
+        (["ok", "warning", "skipped"], 0),
+        (["ok", "failed"], 1),
+        (["ok", "unknown"], 3),
+        (["unknown", "failed"], 1),
+    ],
+)
+def test_a_clear_no_is_1_and_what_stays_open_is_3(states: list[str], code: int) -> None:
+    assert exit_code(Finding("check", State(state), "") for state in states) == code
+
+
+def test_json_has_every_check_and_the_verdict(
+    shared: RunningSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("--job", JOB, "--format", "json", **surroundings(shared))
+    told = json.loads(result.stdout)
+    assert (result.exit_code, result.stderr, told["verdict"]) == (0, "", "ok")
+    assert [each["check"] for each in told["checks"]] == CHECKS
+    assert set(told["checks"][0]) == {"check", "state", "text", "details", "advice"}
+    assert shared.app_secret not in result.stdout
+
+
+def test_a_failed_check_is_told_with_what_to_do(
+    shared: RunningSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run(**surroundings(shared, ENOS_ORG_ID="o404"))
+    assert result.exit_code == 1
+    assert "failed   permission     EnOS refused search: 99400" in result.stdout
+    assert "\n" + " " * 24 + "-> Check enos:orgId (ENOS_ORG_ID).\n" in result.stdout
+
+
+def test_nothing_in_a_text_is_obeyed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    fleet = failed_tasks("\x1b[31mred\x1b[0m\nnext [bold]")
+    fleet["jobs"][0]["name"] = "\x1b]0;title\x07"
+    with running_simulator(fleet) as simulator:
+        output = run("--job", JOB, **surroundings(simulator)).stdout
+    assert output.replace("\n", "").isprintable()
+    assert r"\x1b[31mred\x1b[0m\nnext [bold]" in output
+
+
+def test_an_answer_that_is_no_answer_leaves_the_job_open(tmp_path: Path) -> None:
+    with ScriptedServer([http(404), rows(total=0), ok([])]) as server:
+        found = examine(tmp_path, surroundings(server), JOB, clock=NoWaiting(0))
+    assert state_of(found, "permission", "job", "marker text") == ["ok", "unknown", "skipped"]
