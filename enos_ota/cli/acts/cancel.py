@@ -269,8 +269,8 @@ class _Ending:
 
     def _still_waiting(self) -> int | None:
         """Tasks of the job that wait and were not asked for; None if nobody knows."""
-        if self._here.stop.reason:
-            return None
+        if self._record.problem:
+            return None  # EnOS may be down, or have asked for a long pause: that this ends comes first
         try:
             waiting = self._here.client.count_tasks(self._order.job_id, statuses=_WAITING)
         except EnosError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enos_ota.settings import check_stack_file, read_stack_file
+from enos_ota.settings import read_stack_file
 from tests.support.reconciling import fleet_of
 from tests.support.simulator import JOB, running_simulator
 

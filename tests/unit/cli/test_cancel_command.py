@@ -1,0 +1,461 @@
+"""`enos-ota cancel` at 3 a.m.: what is asked, what is sent, what is written, and that in this order."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from enos_ota.audit import digest
+from enos_ota.cli import main
+from enos_ota.cli.acts.recorder import NotRecorded, Recorder
+from enos_ota.declaration import Declaration, FileChange
+from enos_ota.settings import read_stack_file
+from tests.support.reconciling import fleet_of, many
+from tests.support.reconciling import keys as numbered
+from tests.support.simulator import JOB, running_simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from click.testing import Result
+
+    from enos_ota.settings import SetSettings
+    from tests.support.simulator import RunningSimulator
+    from tests.support.stack_project import Project
+
+    Run = Callable[..., Result]
+    Reach = Callable[..., None]
+
+REASON = ("--reason", "INC-4711: 2.3.0 drains the battery")
+
+
+@pytest.fixture
+def simulator(reach: Reach, project: Project) -> Iterator[RunningSimulator]:
+    project.write("enos-ota:auditLog: audit.jsonl\n")
+    with running_simulator() as running:
+        reach(running)
+        yield running
+
+
+def cancel(*arguments: str, typed: str | None = None) -> Result:
+    return CliRunner().invoke(main, ["cancel", "--job", JOB, *REASON, *arguments], input=typed, prog_name="enos-ota")
+
+
+def key_file(project: Project, *keys: str) -> str:
+    (project.root / "these.txt").write_text("".join(f"{key}\n" for key in keys))
+    return "these.txt"
+
+
+def now(project: Project, *keys: str, more: tuple[str, ...] = ()) -> Result:
+    """As a script does it."""
+    return cancel("--keys", key_file(project, *keys), "--yes", "--expect", str(len(set(keys))), *more)
+
+
+def sent(simulator: RunningSimulator) -> list[list[str]]:
+    entries = [entry for entry in simulator.journal() if entry["by"] != "control"]
+    assert {entry["operation"] for entry in entries} <= {"cancelTask"}
+    return [entry["keys"] for entry in entries]
+
+
+def sets(project: Project) -> dict[str, SetSettings]:
+    found, problems = read_stack_file(project.file, {})
+    assert problems == ()
+    return {each.name: each for each in found}
+
+
+def untouched(project: Project) -> bool:
+    """Nothing was written into the project."""
+    return sets(project) == {} and not list((project.root / "stacks" / "keys").iterdir())
+
+
+def audit(project: Project) -> list[dict[str, Any]]:
+    log = project.root / "audit.jsonl"
+    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+
+# Asking
+
+
+def test_the_plan_is_shown_and_the_count_is_asked_for(project: Project, simulator: RunningSimulator) -> None:
+    ended = cancel("--keys", key_file(project, "dk-01", "dk-07", "dk-08", "dk-11"), typed="4\n")
+    assert ended.exit_code == 0
+    assert (
+        "2 will be cancelled (1 published already), 1 cancelled already, 1 too late (dk-08 upgrading); "
+        "job 'Pump firmware 2.3.0', firmware 2.3.0, started; 5 more wait and are not in this set\n"
+    ) in ended.stdout
+    assert sent(simulator) == [["dk-07"], ["dk-01"]]
+
+
+@pytest.mark.parametrize("typed", ["3\n", "y\n", "04\n", ""])
+def test_another_count_sends_and_writes_nothing(project: Project, simulator: RunningSimulator, typed: str) -> None:
+    ended = cancel("--keys", key_file(project, "dk-01", "dk-02", "dk-03", "dk-04"), typed=typed)
+    assert (ended.exit_code, sent(simulator), untouched(project)) == (1, [], True)
+
+
+def test_a_script_that_expects_another_count_sends_and_writes_nothing(
+    project: Project, simulator: RunningSimulator
+) -> None:
+    ended = cancel("--keys", key_file(project, "dk-01", "dk-02"), "--yes", "--expect", "3")
+    assert (ended.exit_code, sent(simulator), untouched(project)) == (1, [], True)
+    assert "3 were expected, but these are 2 device keys. Nothing was sent or written." in ended.stderr
+
+
+@pytest.mark.usefixtures("simulator")
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "Give either --keys FILE or --waiting"),
+        (("--keys", "these.txt", "--waiting"), "Give either --keys FILE or --waiting"),
+        (("--waiting", "--yes"), "--yes needs --expect N"),
+        (("--keys", "-"), "nobody can be asked"),
+        (("--waiting", "--reason", " "), "it is empty"),
+        (("--waiting", "--reason", "two\nlines"), "it must be one line"),
+        (("--waiting", "--reason", "\x1b[31m"), "control characters"),
+        (("--waiting", "--reason", "x" * 501), "longer than 500 characters"),
+        (("--keys", "nowhere.txt"), "nowhere.txt: there is no such file"),
+    ],
+)
+def test_wrong_usage_is_told_and_ends_with_2(project: Project, arguments: tuple[str, ...], told: str) -> None:
+    ended = cancel(*arguments)
+    assert (ended.exit_code, told in ended.stderr, untouched(project)) == (2, True, True)
+    assert "\x1b" not in ended.output
+
+
+# Cancelling
+
+
+def test_what_is_cancelled_is_declared(project: Project, simulator: RunningSimulator) -> None:
+    ended = now(project, "dk-01", "dk-02", more=("--expect-firmware", "2.3.0", "--name", "fire"))
+    assert ended.exit_code == 0
+    assert sent(simulator) == [["dk-01", "dk-02"]]
+    found = sets(project)["fire"]
+    assert (found.job_id, found.device_keys, found.expect_firmware_version) == (JOB, ("dk-01", "dk-02"), "2.3.0")
+    assert found.reason == REASON[1]
+
+
+def test_without_a_name_the_set_is_named_after_the_job(project: Project, simulator: RunningSimulator) -> None:
+    cancel("--keys", key_file(project, "dk-01"), typed="1\n")
+    now(project, "dk-02")
+    assert [*sets(project)] == ["pump-firmware-2.3.0", f"job-{JOB}"]
+    assert sent(simulator) == [["dk-01"], ["dk-02"]]
+
+
+def test_the_firmware_that_was_shown_is_what_the_set_expects(project: Project, simulator: RunningSimulator) -> None:
+    cancel("--keys", key_file(project, "dk-01"), typed="1\n")
+    assert [each.expect_firmware_version for each in sets(project).values()] == ["2.3.0"]
+    assert sent(simulator) == [["dk-01"]]
+
+
+def test_it_ends_with_what_to_commit_and_the_undo(project: Project, simulator: RunningSimulator) -> None:
+    ended = now(project, "dk-01", "dk-02", more=("--name", "fire"))
+    assert "\n  git add -- stacks/keys/fire.txt stacks/Pulumi.prod.yaml\n" in ended.stdout
+    assert f"enos-ota retry --job {JOB} --keys stacks/keys/fire.txt --expect 2 --reason WHY" in ended.stdout
+    assert "Still waiting: 5 other tasks of the job" in ended.stdout
+    assert len(sent(simulator)) == 1
+
+
+def test_everything_that_waits_is_found_and_cancelled(project: Project, simulator: RunningSimulator) -> None:
+    ended = cancel("--waiting", "--yes", "--expect", "7")
+    assert (ended.exit_code, simulator.counts()["init"], simulator.counts()["published"]) == (0, 0, 0)
+    assert [len(each.device_keys) for each in sets(project).values()] == [7]
+
+
+def test_where_nothing_waits_there_is_nothing_to_do(project: Project, simulator: RunningSimulator) -> None:
+    simulator.set_tasks(JOB, [f"dk-0{n}" for n in range(1, 8)], "succeeded")
+    ended = cancel("--waiting", "--yes", "--expect", "0")
+    assert (ended.exit_code, sent(simulator), untouched(project)) == (0, [], True)
+
+
+def test_keys_may_come_from_stdin(project: Project, simulator: RunningSimulator) -> None:
+    ended = cancel("--keys", "-", "--yes", "--expect", "2", typed="# these\ndk-01\ndk-02\n")
+    assert (ended.exit_code, sent(simulator)) == (0, [["dk-01", "dk-02"]])
+    assert [each.device_keys for each in sets(project).values()] == [("dk-01", "dk-02")]
+
+
+def test_what_is_cancelled_already_is_declared_without_a_write(project: Project, simulator: RunningSimulator) -> None:
+    ended = now(project, "dk-11")
+    assert (ended.exit_code, sent(simulator)) == (0, [])
+    assert [each.device_keys for each in sets(project).values()] == [("dk-11",)]
+
+
+def test_too_late_is_told_and_fine(project: Project, simulator: RunningSimulator) -> None:
+    ended = now(project, "dk-01", "dk-08")
+    assert (ended.exit_code, sent(simulator)) == (0, [["dk-01"]])
+    assert "1 key too late to cancel (dk-08 upgrading)" in ended.stdout
+
+
+def test_a_key_without_a_task_fails_and_the_others_are_cancelled_and_declared(
+    project: Project, simulator: RunningSimulator
+) -> None:
+    ended = now(project, "dk-01", "typo")
+    assert (ended.exit_code, sent(simulator)) == (1, [["dk-01"]])
+    assert "1 key without a task in this job, so there is nothing to cancel (typo)" in ended.stderr
+    assert [each.device_keys for each in sets(project).values()] == [("dk-01", "typo")]
+
+
+def test_a_stopped_job_is_held_and_said_so_plainly(project: Project, simulator: RunningSimulator) -> None:
+    simulator.set_job(JOB, "stopped")
+    ended = now(project, "dk-01", "dk-02")
+    assert (ended.exit_code, sent(simulator)) == (0, [])
+    assert "0 of 2 devices read as cancelled" in ended.stdout
+    assert "The job is stopped: 2 could not be cancelled and are held." in ended.stdout
+    assert [each.device_keys for each in sets(project).values()] == [("dk-01", "dk-02")]
+
+
+def test_keys_that_another_set_declares_are_cancelled_too_and_stay_there(
+    project: Project, simulator: RunningSimulator
+) -> None:
+    project.write("", sets=f'- {{name: mine, jobId: "{JOB}", deviceKeys: [dk-01, dk-05]}}')
+    ended = now(project, "dk-01", "dk-02", more=("--name", "fire"))
+    assert (ended.exit_code, sent(simulator)) == (0, [["dk-01", "dk-02"]])
+    assert "1 device key declared already, in set 'mine': left there" in ended.stdout
+    assert {name: each.device_keys for name, each in sets(project).items()} == {
+        "mine": ("dk-01", "dk-05"),
+        "fire": ("dk-02",),
+    }
+
+
+def test_a_second_run_sends_nothing_and_writes_nothing(project: Project, simulator: RunningSimulator) -> None:
+    now(project, "dk-01", "dk-02")
+    before = project.file.read_bytes()
+    ended = now(project, "dk-01", "dk-02")
+    assert (ended.exit_code, len(sent(simulator)), project.file.read_bytes()) == (0, 1, before)
+
+
+# Refused
+
+
+@pytest.mark.parametrize("typed", [None, "3\n"])
+def test_the_guard_of_the_stack_stops_it_before_anything_is_sent_or_written(
+    project: Project, simulator: RunningSimulator, typed: str | None
+) -> None:
+    project.write("enos-ota:guard: {maxDevices: 2}\n")
+    keys = ("dk-01", "dk-02", "dk-03")
+    ended = cancel("--keys", key_file(project, *keys), typed=typed) if typed else now(project, *keys)
+    assert (ended.exit_code, sent(simulator), untouched(project)) == (1, [], True)
+    assert "would cancel 3 devices: at most 2 may be (maxDevices)" in ended.stderr
+    assert "Nothing was sent and nothing was written." in ended.stderr
+
+
+def test_break_glass_overrides_the_guard_and_is_in_the_audit_log(
+    project: Project, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENOS_OTA_BREAK_GLASS", "fire")
+    project.write("enos-ota:guard: {maxDevices: 1}\nenos-ota:auditLog: audit.jsonl\n")
+    ended = now(project, "dk-01", "dk-02")
+    assert (ended.exit_code, sent(simulator)) == (0, [["dk-01", "dk-02"]])
+    assert [line["breakGlass"] for line in audit(project)] == ["fire", "fire"]
+
+
+@pytest.mark.parametrize("typed", [None, "1\n"])
+def test_another_firmware_stops_it_before_anything_is_sent_or_written(
+    project: Project, simulator: RunningSimulator, typed: str | None
+) -> None:
+    more = ("--expect-firmware", "9.9")
+    ended = (
+        cancel("--keys", key_file(project, "dk-01"), *more, typed=typed) if typed else now(project, "dk-01", more=more)
+    )
+    assert (ended.exit_code, sent(simulator), untouched(project)) == (1, [], True)
+    assert "firmware 9.9 is expected, but the job is about 2.3.0" in ended.stderr
+
+
+@pytest.mark.parametrize("typed", [None, "1\n"])
+def test_a_job_that_is_not_there_is_a_no(project: Project, simulator: RunningSimulator, typed: str | None) -> None:
+    simulator.delete_job(JOB)
+    ended = cancel("--keys", key_file(project, "dk-01"), typed=typed) if typed else now(project, "dk-01")
+    assert (ended.exit_code, untouched(project)) == (1, True)
+    assert "24404" in ended.stderr
+
+
+# Not done
+
+
+def test_where_enos_takes_no_requests_it_could_not_be_done_and_is_declared(
+    project: Project, simulator: RunningSimulator
+) -> None:
+    simulator.fault("throttle", "cancelTask", retryAfter=1_000)
+    ended = now(project, "dk-01")
+    assert (ended.exit_code, simulator.states()["dk-01"][0]) == (3, "init")
+    assert "EnOS kept throttling" in ended.stderr
+    assert [each.device_keys for each in sets(project).values()] == [("dk-01",)]
+
+
+def test_an_audit_log_that_cannot_be_written_keeps_everything_from_being_sent(
+    project: Project, simulator: RunningSimulator
+) -> None:
+    (project.root / "audit").write_text("a file where a directory should be")
+    project.write("enos-ota:auditLog: audit/prod.jsonl\n")
+    ended = now(project, "dk-01")
+    assert (ended.exit_code, sent(simulator)) == (3, [])
+    assert "The set was written into the project, but nothing was sent:" in ended.stderr
+    assert "the audit log " in ended.stderr
+
+
+class _Never:
+    """A watch that must not be told of anything."""
+
+    def before(self) -> None:
+        raise AssertionError
+
+    def after(self, outcome: object) -> None:
+        raise AssertionError(outcome)
+
+
+def test_what_cannot_be_declared_is_not_sent(tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("somebody's")
+    declaration = Declaration("a", changes=(FileChange(tmp_path / "there", None, b"ours"),))
+    with pytest.raises(NotRecorded, match="was changed meanwhile"):
+        Recorder(declaration, lambda: None).watch(_Never()).before()
+
+
+# Ends in between
+
+
+def started(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "enos_ota.cli", "cancel", "--job", JOB, *REASON, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for_writes(simulator: RunningSimulator, process: subprocess.Popen[str], number: int) -> None:
+    while simulator.counters().get("cancelTask", 0) < number:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+def test_a_kill_at_the_first_request_leaves_everything_declared(project: Project, simulator: RunningSimulator) -> None:
+    simulator.fault("latency", "cancelTask", seconds=30)
+    named = key_file(project, "dk-01", "dk-02")
+    with started("--keys", named, "--yes", "--expect", "2", "--name", "fire") as process:
+        wait_for_writes(simulator, process, 1)
+        process.kill()
+    assert sets(project)["fire"].device_keys == ("dk-01", "dk-02")
+    assert [line["event"] for line in audit(project)] == ["before"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_after_an_interrupt_nothing_new_is_sent_and_what_is_left_is_told_and_sent_by_the_next_run(
+    project: Project, simulator: RunningSimulator, number: signal.Signals
+) -> None:
+    project.write("enos:batchSize: 1\nenos:maxConcurrency: 1\n")
+    simulator.fault("latency", "cancelTask", seconds=0.5)
+    keys = [f"dk-0{n}" for n in range(1, 7)]
+    with started("--keys", key_file(project, *keys), "--yes", "--expect", "6", "--name", "fire") as process:
+        wait_for_writes(simulator, process, 2)
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=60)
+    done = [keys for entry in sent(simulator) for keys in entry]
+    assert process.returncode == 3
+    assert len(done) == 2
+    assert "interrupted, so nothing more was sent" in stderr
+    assert "pending" in stderr
+    assert "Traceback" not in stdout + stderr
+    assert sets(project)["fire"].device_keys == tuple(keys)
+    simulator.clear_faults()
+    assert now(project, *keys).exit_code == 0
+    assert sorted(key for batch in sent(simulator) for key in batch) == keys
+
+
+# For machines
+
+
+def test_a_machine_gets_one_line_of_json_and_people_read_stderr(project: Project, simulator: RunningSimulator) -> None:
+    ended = now(project, "dk-01", "dk-08", "typo", more=("--format", "json", "--name", "fire"))
+    told = json.loads(ended.stdout)
+    assert ended.exit_code == told["exitCode"] == 1
+    assert {name: told[name] for name in ("stack", "job", "keys", "cancelled", "set", "stillWaiting", "files")} == {
+        "stack": "prod",
+        "job": JOB,
+        "keys": 3,
+        "cancelled": 1,
+        "set": "fire",
+        "stillWaiting": 6,
+        "files": ["stacks/keys/fire.txt", "stacks/Pulumi.prod.yaml"],
+    }
+    assert told["exceptions"] == [
+        {"deviceKey": "dk-08", "category": "too late", "status": "upgrading"},
+        {"deviceKey": "typo", "category": "missing", "status": ""},
+    ]
+    assert len(sent(simulator)) == 1
+
+
+def test_each_request_leaves_two_lines_as_those_of_the_provider_do(
+    project: Project, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENOS_OTA_ACTOR", "ada")
+    now(project, "dk-01", "dk-02", more=("--name", "fire"))
+    told = audit(project)
+    assert [line["event"] for line in told] == ["before", "after"]
+    assert {name: told[1][name] for name in told[0] if name not in {"time", "event", "id", "commit"}} == {
+        "stack": "prod",
+        "gateway": simulator.url,
+        "organization": simulator.org_id,
+        "set": "fire",
+        "job": JOB,
+        "operation": "cancelTask",
+        "reason": REASON[1],
+        "actor": "ada",
+        "keys": 2,
+        "digest": digest(["dk-01", "dk-02"]),
+    }
+
+
+# Large jobs
+
+
+def test_the_first_cancel_of_a_large_set_leaves_within_five_requests(reach: Reach, project: Project) -> None:
+    published = dict.fromkeys(numbered(300), "published")
+    with running_simulator(many(1_000, **published)) as simulator:
+        reach(simulator)
+        project.write("enos:orgId: " + simulator.org_id + "\n")
+        simulator.fault("latency", "cancelTask", seconds=30)
+        named = key_file(project, *numbered(1_000))
+        with started("--keys", named, "--yes", "--expect", "1000") as process:
+            wait_for_writes(simulator, process, 1)
+            counted = simulator.counters()
+            process.kill()
+    assert sum(counted.values()) <= 5
+
+
+def test_a_large_set_keeps_to_the_requests_of_a_change_and_one_more(reach: Reach, project: Project) -> None:
+    published = dict.fromkeys(numbered(300), "published")
+    with running_simulator(many(5_000, **published)) as simulator:
+        reach(simulator)
+        project.write("enos:orgId: " + simulator.org_id + "\n")
+        assert now(project, *numbered(5_000)).exit_code == 0
+        counted = simulator.counters()
+    assert counted["cancelTask"] <= ceil(5_000 / 200) + ceil(300 / 20)
+    assert counted["searchTask"] + counted["get"] <= ceil(5_000 / 200) + 2 * ceil(300 / 200) + 4 + 1
+
+
+# Hostile input
+
+
+def test_hostile_keys_reasons_and_names_are_sent_and_written_as_they_are_and_never_obeyed(
+    reach: Reach, project: Project
+) -> None:
+    keys = ["# no comment", " blank ", "0012345", "no", "a: b", 'x"y', "\u202eabc", "0x1F", "2026-01-02"]
+    fleet = fleet_of(*({"deviceKey": key, "status": "init"} for key in keys), name="\x1b[31m\nPump\u202e")
+    (project.root / "odd.yaml").write_text(json.dumps(keys))
+    project.write("enos-ota:preflight: auto\n")
+    with running_simulator(fleet) as simulator:
+        reach(simulator)
+        reason = "\u202eno: '0x1F' # \"x\" `rm` $(rm)"
+        ended = cancel("--keys", "odd.yaml", "--reason", reason, typed=f"{len(keys)}\n")
+        assert ended.exit_code == 0
+        assert sorted(key for batch in sent(simulator) for key in batch) == sorted(keys)
+    (found,) = sets(project).values()
+    assert (found.device_keys, found.reason) == (tuple(sorted(keys)), reason)
+    assert not set("\x1b\u202e") & set(ended.output)
