@@ -2,10 +2,10 @@
 PYTHON ?= python3
 TOOLCHAIN := $(PYTHON) -m toolchain
 BIN := .venv/bin
-SOURCES := $(wildcard enos_ota tests toolchain demo benchmarks policy/enos_ota_policies __main__.py)
+SOURCES := $(wildcard enos_ota tests toolchain demo benchmarks reference policy/enos_ota_policies __main__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-deps bench lint toolchain env shell lock dist publish clean
+.PHONY: help demo test test-deps bench lint docs toolchain env shell lock dist publish clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; \
@@ -27,12 +27,17 @@ bench: ## How long things take, as ratios. ARGS="--quick" for a small one, ARGS=
 	@$(TOOLCHAIN) engine
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
-lint: ## ruff, formatting, mypy --strict, GitHub workflows.
+lint: ## ruff, formatting, mypy --strict, generated docs, GitHub workflows.
 	@$(TOOLCHAIN) venv
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy $(SOURCES)
+	@$(BIN)/python -m reference --check
 	@$(TOOLCHAIN) workflows
+
+docs: ## Write anew what of docs/ is made of code: command line, configuration, JSON Schema.
+	@$(TOOLCHAIN) venv
+	@$(BIN)/python -m reference
 
 toolchain: ## Get the virtual environment and the Pulumi engine.
 	@$(TOOLCHAIN) engine

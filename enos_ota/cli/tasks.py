@@ -65,7 +65,7 @@ _FEW: Final = 3
     help="keys is a .txt key file; yaml a key file too, for keys that a .txt cannot hold",
 )
 def tasks(*, stack: str | None, job_id: str, statuses: tuple[str, ...], output: str) -> None:
-    """List the tasks of an OTA job, or make a key file of them.
+    """List the tasks of an OTA job, or write a key file of them.
 
     Only reads. Everything but a key file is written while pages are read. A key file is written when all have been
     read; when something goes wrong before that it stays empty, and an empty key file is refused everywhere.

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 from enos_ota.doctor.findings import Finding, State
 from enos_ota.settings import SettingsError, check_stack_file, load_address, load_connection
 from enos_ota.settings import document as documents
+from enos_ota.settings.connection import VARIABLES
+from enos_ota.settings.models import ENOS, SECRETS
 from enos_ota.stackconfig import StackConfig, read_stack
 
 if TYPE_CHECKING:
@@ -15,13 +17,8 @@ if TYPE_CHECKING:
 
     from enos_ota.settings import Address, Connection
 
-_SOURCES: Final = {
-    "enos:apiGateway": "ENOS_API_GATEWAY",
-    "enos:orgId": "ENOS_ORG_ID",
-    "enos:appKey": "ENOS_APP_KEY",
-    "enos:appSecret": "ENOS_APP_SECRET",
-    "enos:caBundle": "ENOS_CA_BUNDLE",
-}
+_SOURCES: Final = {f"{ENOS}:{name}": variable for name, variable in VARIABLES.items()}
+_SECRET: Final = frozenset(f"{ENOS}:{name}" for name in SECRETS)
 _MOST: Final = 20  # problems that are listed here; `validate` lists all
 
 
@@ -74,7 +71,7 @@ def check_files(config: StackConfig | None) -> Finding:
 def sources(config: StackConfig, environ: Mapping[str, str]) -> tuple[str, ...]:
     """Where each value comes from, a line each; never the value."""
     document = documents.read(config.file, config.project.name) if config.file and config.project else None
-    pair = all(environ.get(_SOURCES[key]) for key in ("enos:appKey", "enos:appSecret"))
+    pair = all(environ.get(_SOURCES[key]) for key in _SECRET)
     lines = [f"no stack was named; there are {', '.join(config.not_named)}"] if config.not_named else []
     for key, variable in _SOURCES.items():
         told = []
@@ -83,7 +80,7 @@ def sources(config: StackConfig, environ: Mapping[str, str]) -> tuple[str, ...]:
         if document and key in document.values:
             place = document.problem(key, (), "")
             secret = ", encrypted" if documents.is_secret(document.values[key]) else ""
-            beside = ", not used" if pair and key in {"enos:appKey", "enos:appSecret"} else ""
+            beside = ", not used" if pair and key in _SECRET else ""
             told.append(f"{place.file}:{place.line}{secret}{beside}")
         usual = "not set; the usual authorities are trusted" if key == "enos:caBundle" else "not set"
         lines.append(f"{key}: {'; '.join(told) or usual}")

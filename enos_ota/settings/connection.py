@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT: Final = 5.0
 """Seconds until a connection must stand; less when `enos:requestTimeout` is less."""
 
-_VARIABLES: Final = {
+VARIABLES: Final = {
     "apiGateway": "ENOS_API_GATEWAY",
     "orgId": "ENOS_ORG_ID",
     "appKey": "ENOS_APP_KEY",
     "appSecret": "ENOS_APP_SECRET",
     "caBundle": "ENOS_CA_BUNDLE",
 }
+"""Keys under `enos:` that an environment variable may give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ def load_connection(
         gateway=address.gateway,
         org_id=address.org_id,
         credentials=credentials,
-        ca_bundle=environ.get(_VARIABLES["caBundle"]) or keys.ca_bundle,
+        ca_bundle=environ.get(VARIABLES["caBundle"]) or keys.ca_bundle,
         timeout=Timeout(connect=min(CONNECT_TIMEOUT, keys.request_timeout), read=keys.request_timeout),
         batch_size=keys.batch_size,
         max_concurrency=keys.max_concurrency,
@@ -180,12 +181,12 @@ def environment_problems(environ: Mapping[str, str]) -> list[Problem]:
     An empty variable counts as not set: that is what a CI system makes of a secret it does not have.
     """
     problems = []
-    given = {_VARIABLES[name]: value for name, value in _from_environment(environ).items()}
+    given = {VARIABLES[name]: value for name, value in _from_environment(environ).items()}
     try:
         EnosKeys.model_validate(_from_environment(environ))
     except ValidationError as error:
         problems = [
-            Problem(_VARIABLES[str(path[0])] + text[len(str(path[0])) :])
+            Problem(VARIABLES[str(path[0])] + text[len(str(path[0])) :])
             for path, text in explain(error, EnosKeys, noun="variable")
         ]
     pair = ("ENOS_APP_KEY", "ENOS_APP_SECRET")
@@ -219,7 +220,7 @@ def find_address(
     found: dict[str, str | None] = {}
     around = _from_environment(environ)
     for name, noun in (("apiGateway", "gateway"), ("orgId", "organization")):
-        variable, key = _VARIABLES[name], f"{ENOS}:{name}"
+        variable, key = VARIABLES[name], f"{ENOS}:{name}"
         inside, outside = stack.get(name), around.get(name)
         if name == "apiGateway":
             inside = _gateway(inside, key, lambda text: problems.append(locate("apiGateway", text)))
@@ -281,7 +282,7 @@ def _gateway(url: str | None, source: str, note: Callable[[str], None]) -> str |
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, variable in _VARIABLES.items() if (value := environ.get(variable))}
+    return {name: value for name, variable in VARIABLES.items() if (value := environ.get(variable))}
 
 
 def _credentials(keys: EnosKeys, environ: Mapping[str, str]) -> Credentials | None:

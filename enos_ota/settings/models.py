@@ -263,7 +263,7 @@ class DeclaredSet(Keys):
     )
     expires: IsoDate | None = Field(
         default=None,
-        description="Last day of the set, ISO 8601; afterwards it is only reported, never read or written.",
+        description="Last day of the set, as 2027-03-31; afterwards it is only reported, never read or written.",
     )
     former_names: list[Name] = Field(default=[], description="Earlier names of this set; a rename changes nothing.")
     protect: bool = Field(default=False, description="Whether Pulumi refuses to remove the set.")

@@ -1,0 +1,50 @@
+"""Which documents have parts that are made of code, and how these get in."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from enos_ota.settings.schema import stack_schema
+from reference import commands, configuration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_PART: Final = re.compile(r"(<!-- made by `make docs`: (?P<name>[\w ]+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document, and what to make of its text.
+
+    Attributes:
+        path: from the root of the repository.
+        written: from what the document holds to what it ought to hold.
+    """
+
+    path: str
+    written: Callable[[str], str]
+
+
+def documents() -> tuple[Document, ...]:
+    """Every document with a part that is made of code."""
+    return (
+        Document("docs/cli.md", lambda text: filled(text, commands.parts())),
+        Document("docs/configuration.md", lambda text: filled(text, configuration.parts())),
+        Document("docs/stack.schema.json", lambda _: json.dumps(stack_schema(), indent=2, ensure_ascii=False) + "\n"),
+    )
+
+
+def filled(text: str, parts: Mapping[str, str]) -> str:
+    """The text with what stands between its marks written anew.
+
+    Raises:
+        ValueError: a part has no place in the text, or a place no part.
+    """
+    places = [found["name"] for found in _PART.finditer(text)]
+    if sorted(places) != sorted(parts):
+        raise ValueError(f"the document has places for {sorted(places)}, there is {sorted(parts)}")
+    return _PART.sub(lambda found: f"{found[1]}\n{parts[found['name']].strip()}\n\n{found[3]}", text)
