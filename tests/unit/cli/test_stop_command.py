@@ -1,0 +1,141 @@
+"""`enos-ota stop`: one request, and what it means is said."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from enos_ota.reconciler import Stop
+from tests.support.simulator import JOB, running_simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from click.testing import Result
+
+    from tests.support.simulator import RunningSimulator
+    from tests.support.stack_project import Project
+
+    Run = Callable[..., Result]
+    Reach = Callable[..., None]
+
+STOP = ("stop", "--job", JOB, "--reason", "INC-4711")
+
+
+@pytest.fixture
+def simulator(reach: Reach, project: Project) -> Iterator[RunningSimulator]:
+    project.write("enos-ota:auditLog: audit.jsonl\n")
+    with running_simulator() as running:
+        reach(running)
+        yield running
+
+
+def writes(simulator: RunningSimulator) -> list[str]:
+    return [entry["operation"] for entry in simulator.journal() if entry["by"] != "control"]
+
+
+def audit(project: Project) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (project.root / "audit.jsonl").read_text().splitlines()]
+
+
+def is_stopped(simulator: RunningSimulator) -> bool:
+    return bool(simulator.control("GET", f"jobs/{JOB}")["status"] == "stopped")
+
+
+def test_a_job_is_stopped_with_one_request(run: Run, simulator: RunningSimulator) -> None:
+    ended = run(*STOP)
+    assert (ended.exit_code, writes(simulator), is_stopped(simulator)) == (0, ["stop"], True)
+
+
+def test_it_says_that_what_is_stopped_is_held_and_not_cancelled(run: Run, simulator: RunningSimulator) -> None:
+    ended = run(*STOP)
+    assert "Held, not cancelled: 7 tasks that wait. 1 that are upgrading go on, as far as is known." in ended.stdout
+    assert "No task of a stopped job can be cancelled." in ended.stdout
+    assert is_stopped(simulator)
+
+
+def test_a_job_that_is_stopped_already_is_fine_and_nothing_is_sent(run: Run, simulator: RunningSimulator) -> None:
+    simulator.set_job(JOB, "stopped")
+    ended = run(*STOP)
+    assert (ended.exit_code, writes(simulator)) == (0, [])
+    assert "was stopped already: nothing was sent" in ended.stdout
+
+
+def test_another_firmware_keeps_it_from_being_stopped(run: Run, simulator: RunningSimulator) -> None:
+    ended = run(*STOP, "--expect-firmware", "9.9")
+    assert (ended.exit_code, writes(simulator), is_stopped(simulator)) == (1, [], False)
+    assert "firmware 9.9 is expected, but the job is about 2.3.0" in ended.stderr
+
+
+@pytest.mark.parametrize("fault", ["close-before", "close-after"])
+def test_a_lost_answer_is_looked_at_and_the_stop_never_sent_again(
+    run: Run, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.setattr(Stop, "wait", lambda *_: None)
+    simulator.fault(fault, "stop")
+    ended = run(*STOP)
+    assert writes(simulator) == ["stop"]
+    assert (ended.exit_code, is_stopped(simulator)) == ((0, True) if fault == "close-after" else (3, False))
+    assert ("still reads as started, and the answer to the stop was lost" in ended.stderr) is (ended.exit_code == 3)
+
+
+def test_the_stop_is_in_the_audit_log_as_an_act_outside_of_any_set(
+    run: Run, project: Project, simulator: RunningSimulator
+) -> None:
+    run(*STOP)
+    before, after = audit(project)
+    told = {"operation": "stopJob", "set": "", "job": JOB, "reason": "INC-4711", "stack": "prod", "keys": 0}
+    assert {name: before[name] for name in told} == told
+    assert (after["event"], after["id"], after["code"]) == ("after", before["id"], 0)
+    assert is_stopped(simulator)
+
+
+def test_it_needs_a_reason(run: Run, simulator: RunningSimulator) -> None:
+    assert run("stop", "--job", JOB).exit_code == 2
+    assert not is_stopped(simulator)
+
+
+@pytest.mark.usefixtures("simulator")
+def test_a_job_that_is_not_there_is_a_no(run: Run) -> None:
+    ended = run("stop", "--job", "nowhere", "--reason", "x")
+    assert (ended.exit_code, "24404" in ended.stderr) == (1, True)
+
+
+def test_outside_of_any_project_the_environment_is_enough(
+    run: Run, project: Project, simulator: RunningSimulator
+) -> None:
+    project.file.unlink()
+    (project.root / "Pulumi.yaml").unlink()
+    assert (run(*STOP).exit_code, is_stopped(simulator)) == (0, True)
+
+
+def test_with_several_stacks_it_has_to_be_said_whose_audit_log_it_is(
+    run: Run, project: Project, simulator: RunningSimulator
+) -> None:
+    project.file.with_name("Pulumi.dev.yaml").write_text("config: {}\n")
+    ended = run(*STOP)
+    assert (ended.exit_code, is_stopped(simulator)) == (2, False)
+    assert "name one with --stack" in ended.stderr
+
+
+def test_a_machine_gets_one_line_of_json(run: Run, simulator: RunningSimulator) -> None:
+    assert json.loads(run(*STOP, "--format", "json").stdout) == {
+        "stack": "prod",
+        "job": JOB,
+        "jobName": "Pump firmware 2.3.0",
+        "firmwareVersion": "2.3.0",
+        "status": "stopped",
+        "wasStopped": False,
+        "waiting": 7,
+        "upgrading": 1,
+    }
+    assert is_stopped(simulator)
+
+
+def test_a_hostile_job_name_is_never_obeyed(run: Run, simulator: RunningSimulator) -> None:
+    simulator.add_job({"jobId": "odd", "name": "\x1b[31m\nx\u202e", "status": "started", "tasks": []})
+    ended = run("stop", "--job", "odd", "--reason", "\u202e# 'x'")
+    assert ended.exit_code == 0
+    assert not set("\x1b\u202e") & set(ended.output)
