@@ -7,6 +7,7 @@ what is told in which case, without a review behind it, is in tests/unit/workflo
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -58,6 +59,14 @@ def declare(project: Path, *more: str) -> None:
     """A commit that declares these devices too."""
     with (project / KEYS).open("a", encoding="utf-8") as file:
         file.writelines(f"{key}\n" for key in more)
+
+
+def of_readme(name: str, kind: str) -> list[str]:
+    """The lines of the first block of this kind in an example's README."""
+    text = (EXAMPLES / name / "README.md").read_text(encoding="utf-8")
+    found = re.search(rf"```{kind}\n(.*?)```", text, re.DOTALL)
+    assert found, f"the README of {name} has no {kind}"
+    return found[1].splitlines()
 
 
 def inspect(simulator: RunningSimulator, *ended: Ended) -> None:
@@ -142,7 +151,8 @@ def test_a_pull_request_gets_one_comment_that_follows_its_commits(
     (comment,) = repository.github.comments
     assert comment["body"].startswith("<!-- enos-ota review: prod -->\n")
     assert comment["body"].count("<!--") == 1, "the review's own first line is the one that finds it again"
-    assert "`pulumi up` will cancel 7 tasks" in comment["body"]
+    shown = of_readme("gitops-github", "markdown")
+    assert [line for line in shown if line not in comment["body"].splitlines()] == [], "the README shows another"
     assert "(https://github.example.com/artifact/1)" in comment["body"]
     assert NO_STATE not in comment["body"]
 
@@ -153,6 +163,22 @@ def test_a_pull_request_gets_one_comment_that_follows_its_commits(
     (comment,) = repository.github.comments
     assert "`pulumi up` will cancel 9 tasks" in comment["body"]
     assert simulator.journal() == [], "a review writes nothing"
+
+
+@pytest.mark.parametrize("name", ["gitops-github", "gitops-gitlab"])
+def test_the_commands_for_an_incident_declare_all_that_waits(
+    name: str, engine: PulumiEngine, tmp_path: Path, simulator: RunningSimulator
+) -> None:
+    """As they stand in the README; what git does is left out."""
+    project = copy(name, tmp_path, simulator)
+    credentials = {"ENOS_APP_KEY": simulator.app_key, "ENOS_APP_SECRET": simulator.app_secret}
+    commands = [line for line in of_readme(name, "sh") if line.startswith("enos-ota ")]
+    assert len(commands) == 2
+    for command in commands:
+        ended = bash(command, project, engine.env(project, tmp_path / "home", extra=credentials))
+        assert ended.code == 0, ended.output
+    keys = (project / KEYS).read_text(encoding="utf-8")
+    assert len([line for line in keys.splitlines() if line.startswith("pump-")]) == 29
 
 
 def test_a_review_of_what_would_fail_fails_the_check_and_is_commented(repository: Repository) -> None:
@@ -231,7 +257,7 @@ def test_a_guard_is_overridden_by_a_reason_and_by_nothing_else(
 def test_nightly_drift_is_one_issue_from_the_first_night_to_the_last(
     repository: Repository, simulator: RunningSimulator
 ) -> None:
-    """As declared, retried by a colleague, an outage, drift still, healed by an `up`."""
+    """As declared, retried by a colleague, an outage, healed by an `up`."""
     repository.run("up")
     assert repository.run("drift")["Review"].code == 0
     assert repository.github.names() == []
@@ -251,8 +277,6 @@ def test_nightly_drift_is_one_issue_from_the_first_night_to_the_last(
     assert repository.github.notes[0]["body"].startswith("This night could not tell.")
     simulator.clear_faults()
 
-    repository.run("drift")
-    assert [each["state"] for each in repository.github.issues] == ["open"]
     assert repository.run("up")["Up"].code == 0
     assert repository.run("drift")["Review"].code == 0
     assert [each["state"] for each in repository.github.issues] == ["closed"]
@@ -320,6 +344,9 @@ def test_gitlab_from_a_merge_request_to_a_healed_drift(
     """One note that follows the commits, an `up`, one issue for drift, closed in the end."""
     gitlab = gitlab_project.gitlab
     assert [each.code for each in gitlab_project.run("review")] == [0, 0, 0]
+    (note,) = gitlab.notes
+    shown = of_readme("gitops-gitlab", "markdown")
+    assert [line for line in shown if line not in note["body"].splitlines()] == [], "the README shows another"
     declare(gitlab_project.project, "pump-00021")
     assert [each.code for each in gitlab_project.run("review")] == [0, 0, 0]
     (note,) = gitlab.notes
