@@ -32,6 +32,7 @@ lint: ## ruff, formatting, mypy --strict, generated docs, GitHub workflows.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy $(SOURCES)
+	@for each in examples/*/; do $(BIN)/mypy --no-error-summary $$each || exit; done # each has a __main__ of its own
 	@$(BIN)/python -m reference --check
 	@$(TOOLCHAIN) workflows
 
