@@ -69,7 +69,7 @@ def find_project(directory: Path) -> Project | None:
     """The project that a directory is in; None if it is in none.
 
     Raises:
-        SettingsError: The project file cannot be read.
+        SettingsError: The project file cannot be read, or has no name in it.
     """
     root = project_around(directory)
     try:
@@ -80,8 +80,12 @@ def find_project(directory: Path) -> Project | None:
         tree = yamltext.load(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError):
         raise SettingsError([Problem("cannot be read", documents.shown_path(file))]) from None
+    if tree.flaws:
+        raise SettingsError(Problem(flaw.text, documents.shown_path(file), flaw.line) for flaw in tree.flaws)
     name = tree.value.get("name") if isinstance(tree.value, dict) else None
-    return Project(root, name if isinstance(name, str) else "")
+    if not isinstance(name, str) or not name:
+        raise SettingsError([Problem("must give the project a name", documents.shown_path(file))])
+    return Project(root, name)
 
 
 def choose_stack(project: Project, named: str | None, environ: Mapping[str, str]) -> str:

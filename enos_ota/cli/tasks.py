@@ -182,18 +182,17 @@ def _write_csv(search: _Search) -> None:
 
 def _write_keys(search: _Search, gateway: str, *, as_yaml: bool) -> None:
     """The key file; nothing at all unless every key can stand in it."""
-    products: dict[str, set[str]] = {}
-    read = 0
+    found: set[str] = set()
+    twice: set[str] = set()
     for task in search.rows():
-        products.setdefault(task.device_key, set()).add(task.product_key)
-        read += 1
+        (twice if task.device_key in found else found).add(task.device_key)
     about = f"job {search.job.job_id}"
-    if not products:
+    if not found:
         raise Refused(f"{search.nothing}: there is nothing to write.")
-    _refuse_what_does_not_fit(products, about, as_yaml=as_yaml)
+    _refuse_what_does_not_fit(found, about, as_yaml=as_yaml)
     comments = (f"{search.something}, on {gateway}; by `enos-ota tasks`",)
-    write_text((keytext.to_yaml if as_yaml else keytext.to_txt)(products, comments))
-    _tell_doubts(search, products, read)
+    write_text((keytext.to_yaml if as_yaml else keytext.to_txt)(found, comments))
+    _tell_doubts(search, len(found), twice)
 
 
 def _refuse_what_does_not_fit(found: Collection[str], about: str, *, as_yaml: bool) -> None:
@@ -209,16 +208,16 @@ def _refuse_what_does_not_fit(found: Collection[str], about: str, *, as_yaml: bo
         )
 
 
-def _tell_doubts(search: _Search, products: dict[str, set[str]], read: int) -> None:
+def _tell_doubts(search: _Search, read: int, twice: Collection[str]) -> None:
     """What makes a set of these keys less, or less plain, than it seems."""
-    if shared := sorted(key for key, owners in products.items() if len(owners) > 1):
+    if twice:
         text = (
-            f"{_count(len(shared))} of this job with several products ({_few(shared)}). A cancel cannot tell them"
+            f"{_count(len(twice))} of this job with several products ({_few(sorted(twice))}). A cancel cannot tell them"
             " apart: `pulumi up` will call this ambiguous and not send it."
         )
         click.echo(text, err=True)
     # Rows may shift from page to page while tasks change [I], and one may be missed.
-    if search.complete and (counted := search.counted()) is not None and counted != read:
+    if search.complete and not twice and (counted := search.counted()) is not None and counted != read:
         text = f"Tasks changed while they were read: {read} were found, EnOS now counts {counted}. Run it once more."
         click.echo(text, err=True)
 

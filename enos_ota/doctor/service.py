@@ -23,6 +23,12 @@ MOST_TASKS: Final = 4000
 """Failed tasks whose texts are looked at: 20 requests. A text that many tasks have is among them."""
 
 _MOST_TEXTS: Final = 5
+_LIKE_A_CANCEL: Final = (
+    "cancel",
+    "abort",
+    "取消",
+    "终止",
+)  # in the languages of EnOS; anything else is a failure's text
 _WIDTH: Final = 100  # of a text of EnOS or a device
 _NO: Final = (
     enos.AuthenticationError,
@@ -89,14 +95,16 @@ def check_markers(client: EnosClient, job_id: str, markers: Collection[str]) -> 
     whole = "" if texts.all_of_them else f" (of the first {texts.looked_at})"
     text = f"{known} failed tasks read as cancelled, {unknown} do not{whole}"
     details = (*_listed(texts.known, "cancelled"), *_listed(texts.unknown, "failed"))
-    if known or not unknown:
+    suspects = [said for said in texts.unknown if any(word in said.casefold() for word in _LIKE_A_CANCEL)]
+    if not suspects and (known or not unknown):
         return Finding("marker text", State.OK, text, details)
     setting = shlex.quote(json.dumps([*markers, "…"], ensure_ascii=False))
     advice = (
         "If one of these texts is EnOS's word for a cancel, and only then, add it: "
         f"pulumi config set enos:cancelledMarkers {setting}"
     )
-    return Finding("marker text", State.WARNING, text, details, advice)
+    # Before the first cancel of a job all failed tasks failed by themselves: that is nothing to warn of.
+    return Finding("marker text", State.WARNING if suspects else State.OK, text, details, advice)
 
 
 @dataclass(slots=True)

@@ -127,6 +127,15 @@ def test_without_a_gateway_it_is_a_matter_of_configuration(project: Project, run
     assert "no gateway: set enos:apiGateway in the stack file or ENOS_API_GATEWAY in the environment" in result.stderr
 
 
+def test_of_several_stacks_one_must_be_named_where_the_environment_does_not_do(project: Project, run: Run) -> None:
+    for name in ("dev", "prod"):
+        project.write("{}")
+        (project.root / "stacks" / f"Pulumi.{name}.yaml").write_text("config: {}\n")
+    result = run("jobs")
+    assert result.exit_code == 2
+    assert "stacks has several stacks (dev, prod): name one with --stack, or set PULUMI_STACK" in result.stderr
+
+
 @pytest.mark.parametrize("output", ["table", "json"])
 def test_with_a_wrong_secret_nothing_is_found_out_and_nothing_is_written(
     fleet: RunningSimulator, reach: Reach, run: Run, output: str

@@ -104,6 +104,21 @@ def test_a_project_is_found_from_below(project: Project) -> None:
     assert (found.root, found.name) == (project.root, "enos-ota")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: [\n", "Pulumi.yaml:2: this is not YAML"),
+        ("runtime: python\n", "Pulumi.yaml: must give the project a name"),
+        ("name: 5\n", "Pulumi.yaml: must give the project a name"),
+        ("- name\n", "Pulumi.yaml: must give the project a name"),
+    ],
+)
+def test_a_project_file_that_no_engine_would_take_is_refused(project: Project, text: str, said: str) -> None:
+    (project.root / "Pulumi.yaml").write_text(text)
+    (problem,) = refusal(project.root)
+    assert problem.startswith(said)
+
+
 def test_an_organization_and_project_before_the_stack_are_part_of_the_file_name_as_in_pulumi(project: Project) -> None:
     found = find_project(project.root)
     assert found

@@ -252,11 +252,19 @@ def markers_of(fleet: dict[str, Any], tmp_path: Path, **switches: Any) -> Findin
         return examine(tmp_path, surroundings(simulator), JOB)["marker text"]
 
 
-def test_a_text_that_nobody_knows_is_shown_with_the_setting_to_add(tmp_path: Path) -> None:
-    found = markers_of(failed_tasks("已取消", "已取消", "flash"), tmp_path)
-    assert found.state is State.WARNING
-    assert found.details == ('2 failed: "已取消"', '1 failed: "flash"')
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [("已取消", State.WARNING), ("Upgrade CANCELED", State.WARNING), ("download failed", State.OK)],
+)
+def test_a_text_that_nobody_knows_is_shown_with_the_setting_to_add(tmp_path: Path, text: str, state: State) -> None:
+    found = markers_of(failed_tasks(text, text, "flash"), tmp_path)
+    assert found.state is state
+    assert found.details == (f'2 failed: "{text}"', '1 failed: "flash"')
     assert found.advice.endswith("""pulumi config set enos:cancelledMarkers '["Cancelled by user", "…"]'""")
+
+
+def test_a_second_text_that_reads_like_a_cancel_is_told_too(tmp_path: Path) -> None:
+    assert markers_of(failed_tasks("Cancelled by user", "cancelled by system"), tmp_path).state is State.WARNING
 
 
 def test_where_a_marker_is_known_other_failures_are_the_devices_own(tmp_path: Path) -> None:
