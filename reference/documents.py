@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 _PART: Final = re.compile(r"(<!-- made by `make docs`: (?P<name>[\w ]+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
 
+# An example is copied as a whole, so its stack file has the schema beside it.
+_SCHEMAS: Final = (
+    "docs/stack.schema.json",
+    *(f"examples/{name}/stacks/stack.schema.json" for name in ("fleet", "gitops-github", "gitops-gitlab", "one-job")),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -34,7 +40,10 @@ def documents() -> tuple[Document, ...]:
     return (
         Document("docs/cli.md", lambda text: filled(text, commands.parts())),
         Document("docs/configuration.md", lambda text: filled(text, configuration.parts())),
-        Document("docs/stack.schema.json", lambda _: json.dumps(stack_schema(), indent=2, ensure_ascii=False) + "\n"),
+        *(
+            Document(path, lambda _: json.dumps(stack_schema(), indent=2, ensure_ascii=False) + "\n")
+            for path in _SCHEMAS
+        ),
     )
 
 

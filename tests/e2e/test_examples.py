@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import yaml
+from jsonschema import Draft7Validator
 
 from enos_ota.settings import check_stack_file
 from tests.support.engine import CHECKOUT, Result
@@ -188,6 +189,15 @@ def test_a_program_that_cannot_ask_forgets_nothing(example: Stack) -> None:
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*/stacks/Pulumi.*.yaml")), ids=lambda file: file.parts[-3])
 def test_a_stack_file_to_copy_is_sound(file: Path) -> None:
     assert check_stack_file(file) == ()
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*/stacks/Pulumi.*.yaml")), ids=lambda file: file.parts[-3])
+def test_an_editor_finds_the_schema_of_a_stack_file_beside_it_and_it_fits(file: Path) -> None:
+    """In a copy of the folder too: `make docs` puts the schema into each example."""
+    first, text = file.read_text(encoding="utf-8").split("\n", 1)
+    _, _, schema = first.partition("# yaml-language-server: $schema=")
+    validator = Draft7Validator(json.loads((file.parent / schema).read_text(encoding="utf-8")))
+    assert [error.message for error in validator.iter_errors(yaml.safe_load(text))] == []
 
 
 def test_examples_that_share_a_program_share_it_to_the_letter() -> None:
