@@ -17,6 +17,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from enos_ota.review import text
 from enos_ota.review.html import render
+from enos_ota.review.model import Effect, Key
 from tests.support import browser, reports
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from selenium.webdriver import Chrome
     from selenium.webdriver.remote.webelement import WebElement
+
+    from enos_ota.review.model import Report
 
 browser.require()
 
@@ -49,7 +52,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
 
     def address(name: str) -> str:
         if name not in made:
-            build = reports.CASES.get(name) or getattr(reports, name)
+            build = LARGE.get(name) or reports.CASES[name]
             file = folder / f"{name}.html"
             file.write_text(render(build()), encoding="utf-8")
             made[name] = file.as_uri()
@@ -395,6 +398,37 @@ def test_what_is_sorted_stays_so_over_very_many_keys(opened: Callable[..., Page]
     assert page.keys[:2] == ["pump-99999", "pump-99998"]
     page.ask("const p = document.getElementById('pane'); p.scrollTop = p.scrollHeight")
     page.wait(lambda: page.keys[-1] == "pump-00001")
+
+
+def more_keys_than_a_browser_lays_out() -> Report:
+    """So many that rows of their true height would not fit into any scroll bar."""
+    every = tuple(
+        Key.model_construct(device_key=f"pump-{number:06}", effect=Effect.CANCEL, status="init", source_version="2.2.0")
+        for number in range(400_000)
+    )
+    small = reports.many_keys(30)
+    return small.model_copy(update={"sets": (small.sets[0].model_copy(update={"keys": every}),)})
+
+
+def test_where_the_scroll_bar_is_a_scale_every_row_can_still_be_reached(opened: Callable[..., Page]) -> None:
+    page = opened("more_keys_than_a_browser_lays_out")
+    page.ask("document.getElementById('pane').focus()")
+    seen = page.visible_keys()
+    page.press(Keys.PAGE_DOWN)
+    page.wait(lambda: page.visible_keys() and seen[0] not in page.visible_keys())
+    assert seen[-1] in page.visible_keys()
+    page.press(Keys.END)
+    page.wait(lambda: page.visible_keys()[-1:] == ["pump-399999"])
+    last = page.visible_keys()
+    page.press(Keys.ARROW_UP)
+    page.wait(lambda: page.visible_keys()[-1:] == [last[-2]])
+    assert len(page.texts("tr")) < 120
+
+
+LARGE: Final[dict[str, Callable[[], Report]]] = {
+    "many_keys": reports.many_keys,
+    "more_keys_than_a_browser_lays_out": more_keys_than_a_browser_lays_out,
+}
 
 
 # A stranger's texts

@@ -51,6 +51,7 @@
   let sorted = Uint32Array.from(keys.keys());
   let hits = sorted;
   let rowHeight = 28;
+  let scale = 1; // pixels of rows to a pixel of the scroll bar
   let drawn = "";
   let isDue = false;
 
@@ -136,7 +137,7 @@
     const tall = Math.min(height, TALLEST);
     const seen = Math.ceil(pane.clientHeight / rowHeight);
     const room = Math.max(tall - pane.clientHeight, 1);
-    const scale = tall < height ? (height - pane.clientHeight) / room : 1;
+    scale = tall < height ? (height - pane.clientHeight) / room : 1;
     const last = Math.max(0, hits.length - seen);
     const top = Math.min(Math.floor((pane.scrollTop * scale) / rowHeight), last);
     const first = Math.max(0, top - ROWS_BEYOND);
@@ -228,6 +229,25 @@
     filter();
   }
 
+  // By whole rows and at once: what the browser does by itself loses keys while it still glides.
+  function scroll(event) {
+    const page = pane.clientHeight - table.tHead.getBoundingClientRect().height - rowHeight;
+    const ways = {
+      ArrowDown: rowHeight,
+      ArrowUp: -rowHeight,
+      PageDown: page,
+      PageUp: -page,
+      " ": event.shiftKey ? -page : page,
+      Home: -Infinity,
+      End: Infinity,
+    };
+    if (event.key in ways) {
+      event.preventDefault();
+      const wanted = pane.scrollTop + ways[event.key] / scale;
+      pane.scrollTop = Math.max(0, Math.min(wanted, pane.scrollHeight));
+    }
+  }
+
   function onKey(event) {
     const isTyping = event.target.matches("input, select, textarea");
     const isPlain = !event.ctrlKey && !event.metaKey && !event.altKey;
@@ -242,6 +262,8 @@
     } else if ((event.key === "ArrowDown" || event.key === "Enter") && event.target === search) {
       event.preventDefault();
       pane.focus();
+    } else if (event.target === pane && isPlain) {
+      scroll(event);
     }
   }
 
