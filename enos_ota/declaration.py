@@ -120,6 +120,21 @@ class Declaration:
         for change in self.changes:
             change.write()
 
+    def and_then(self, later: Declaration) -> Declaration:
+        """Both of them, one written after the other."""
+        changes = {change.path: change for change in self.changes}
+        for change in later.changes:
+            first = changes.get(change.path, change)
+            changes[change.path] = FileChange(change.path, first.before, change.after)
+        names = [name for name in (*self.elsewhere, *later.elsewhere) if name not in {self.set_name, later.set_name}]
+        nobody: frozenset[str] = frozenset()
+        return Declaration(
+            self.set_name or later.set_name,
+            self.device_keys | later.device_keys,
+            {name: self.elsewhere.get(name, nobody) | later.elsewhere.get(name, nobody) for name in names},
+            tuple(changes.values()),
+        )
+
     @property
     def set_names(self) -> tuple[str, ...]:
         """Every set that declares any of the keys, the new one first."""

@@ -56,7 +56,8 @@ def cancel(
         raise click.UsageError("--yes needs --expect N, the number of device keys.")
     if keys == "-" and not yes:
         raise click.UsageError("--keys - reads stdin, so that nobody can be asked: add --yes --expect N.")
-    from enos_ota.cli.acts.cancel import Order, run  # noqa: PLC0415 - slow to import, and help needs none of it
+    from enos_ota.cli.acts.cancel import run  # noqa: PLC0415 - slow to import, and help needs none of it
+    from enos_ota.cli.acts.order import Order  # noqa: PLC0415 - the same
 
     order = Order(
         job_id,

@@ -10,7 +10,7 @@ import click
 
 from enos_ota import keys as device_keys
 from enos_ota.cli.acts import written
-from enos_ota.cli.acts.station import all_tasks, counted, opened, say, say_aside
+from enos_ota.cli.acts.station import counted, opened, say, say_aside
 from enos_ota.cli.failures import Refused
 from enos_ota.declaration import Wish, declare, suggested_name, to_expect
 from enos_ota.enos import InvalidArgument, TaskStatus
@@ -67,17 +67,17 @@ def run(*, stack: str | None, job_id: str, name: str, reason: str, overwrite: bo
 
 def _cancelled(here: Station, job: Job) -> tuple[frozenset[str], dict[str, str]]:
     """The keys whose tasks read as cancelled, and those that do but cannot be in a set, with why."""
-    client, markers = here.client, fold(here.connection.cancelled_markers)
-    rows = all_tasks(client, job.job_id, [TaskStatus.FAILED])
+    markers = fold(here.connection.cancelled_markers)
+    rows = here.tasks(job.job_id, [TaskStatus.FAILED])
     with contextlib.suppress(InvalidArgument):
         # EnOS documents no such status: whether it may be searched for is unknown [U].
-        rows += all_tasks(client, job.job_id, [TaskStatus.CANCELED])
+        rows += here.tasks(job.job_id, [TaskStatus.CANCELED])
     found = {task.device_key for task in rows if is_cancelled(task, markers)}
     doubtful = {key: f"its key {why}" for key in found if (why := device_keys.problem(key))}
     tasks: Mapping[str, Sequence[Task]] = _by_key(rows)
     if not job.product_key:
         # Several products may share a key [I]: then all tasks of the key count.
-        reader = TaskReader(client, job.job_id, workers=Pool(here.connection.max_concurrency))
+        reader = TaskReader(here.client, job.job_id, workers=Pool(here.connection.max_concurrency))
         tasks = reader.of_keys_surely(found.difference(doubtful)).complete()
     for key in found.difference(doubtful):
         if not tasks[key] or not all(is_cancelled(task, markers) for task in tasks[key]):

@@ -18,6 +18,7 @@ from enos_ota.connect import audit_log_of, client_of
 from enos_ota.enos import InvalidArgument
 from enos_ota.keyfiles import KeyFileError
 from enos_ota.reconciler import EarlyEnd, Stop, StoppableClock
+from enos_ota.reconciler.ending import Ending
 from enos_ota.reconciler.reading import PAGE_SIZE
 from enos_ota.settings import Problem, SettingsError, load_checks, load_connection
 from enos_ota.settings import document as documents
@@ -63,6 +64,33 @@ class Station:
     def project_name(self) -> str:
         """The name of the project; empty outside of any."""
         return self.config.project.name if self.config.project else ""
+
+    def ending(self) -> Ending:
+        """Ends when the run is interrupted."""
+        return Ending(StoppableClock(self.stop), self.stop)
+
+    def tasks(self, job_id: str, statuses: Collection[TaskStatus]) -> list[Task]:
+        """The tasks of a job that are in one of these states, in pages as large as EnOS allows [U].
+
+        Raises:
+            EnosError: They could not be read.
+            EarlyEnd: The run was interrupted.
+        """
+        ending = self.ending()
+        client = self.client.waiting_by(ending.sleep)
+        size = PAGE_SIZE
+        while True:
+            found: list[Task] = []
+            try:
+                for task in client.search_tasks(job_id, statuses=statuses, page_size=size):
+                    ending.check()
+                    found.append(task)
+            except InvalidArgument:
+                if size == 1:
+                    raise
+                size = (size + 1) // 2
+            else:
+                return found
 
     def watch(
         self,
@@ -122,22 +150,6 @@ def interruptible(stop: Stop) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def all_tasks(client: EnosClient, job_id: str, statuses: Collection[TaskStatus]) -> list[Task]:
-    """The tasks of a job that are in one of these states, in pages as large as EnOS allows [U].
-
-    Raises:
-        EnosError: They could not be read.
-    """
-    size = PAGE_SIZE
-    while True:
-        try:
-            return list(client.search_tasks(job_id, statuses=statuses, page_size=size))
-        except InvalidArgument:
-            if size == 1:
-                raise
-            size = (size + 1) // 2
 
 
 def say(text: str) -> None:

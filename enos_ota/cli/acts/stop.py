@@ -12,14 +12,14 @@ import click
 from enos_ota.cli.acts.station import counted, interruptible, opened, say, say_aside
 from enos_ota.cli.failures import Refused, Undetermined
 from enos_ota.cli.plain import plain
-from enos_ota.enos import SYSTEM_CLOCK, EnosError, JobHasStopped, JobStatus, TaskStatus
+from enos_ota.enos import EnosError, JobHasStopped, JobStatus, TaskStatus
 from enos_ota.reconciler import EarlyEnd
-from enos_ota.reconciler.ending import Ending
 from enos_ota.reconciler.guard import expectation_objection, one_line
 
 if TYPE_CHECKING:
     from enos_ota.cli.acts.station import Station
     from enos_ota.enos import EnosClient, Job
+    from enos_ota.reconciler.ending import Ending
 
 _WAITS: Final = (0.2, 0.4, 0.8, 1.6)
 """Seconds between two looks at whether the job reads as stopped: answers may lag behind by about 2 s [D]."""
@@ -40,7 +40,7 @@ def run(*, stack: str | None, job_id: str, reason: str, firmware_version: str, o
         click.ClickException: It did not come to its end.
     """
     with opened(stack, edits=False) as here, interruptible(here.stop):
-        ending = Ending(SYSTEM_CLOCK, here.stop)
+        ending = here.ending()
         client = here.client.waiting_by(ending.sleep)
         job = client.get_job(job_id)
         if objection := expectation_objection(firmware_version, job.firmware_version):

@@ -15,8 +15,14 @@ from click.testing import CliRunner
 
 from enos_ota.audit import digest
 from enos_ota.cli import main
+from enos_ota.cli.acts.cancel import cancel_crowd
+from enos_ota.cli.acts.cancelled import tell_end
+from enos_ota.cli.acts.order import Order
 from enos_ota.cli.acts.recorder import NotRecorded, Recorder
+from enos_ota.cli.acts.stages import Stages
+from enos_ota.cli.acts.station import opened
 from enos_ota.declaration import Declaration, FileChange
+from enos_ota.reconciler import JobFacts
 from enos_ota.settings import read_stack_file
 from tests.support.reconciling import fleet_of, many
 from tests.support.reconciling import keys as numbered
@@ -173,6 +179,14 @@ def test_where_nothing_waits_there_is_nothing_to_do(project: Project, simulator:
     simulator.set_tasks(JOB, [f"dk-0{n}" for n in range(1, 8)], "succeeded")
     ended = cancel("--waiting", "--yes", "--expect", "0")
     assert (ended.exit_code, sent(simulator), untouched(project)) == (0, [], True)
+
+
+def test_a_job_that_is_not_there_has_nothing_waiting_and_is_a_no_all_the_same(
+    project: Project, simulator: RunningSimulator
+) -> None:
+    simulator.delete_job(JOB)
+    ended = cancel("--waiting", "--yes", "--expect", "0")
+    assert (ended.exit_code, "24404" in ended.stderr, untouched(project)) == (1, True, True)
 
 
 def test_keys_may_come_from_stdin(project: Project, simulator: RunningSimulator) -> None:
@@ -438,6 +452,57 @@ def test_a_large_set_keeps_to_the_requests_of_a_change_and_one_more(reach: Reach
         counted = simulator.counters()
     assert counted["cancelTask"] <= ceil(5_000 / 200) + ceil(300 / 20)
     assert counted["searchTask"] + counted["get"] <= ceil(5_000 / 200) + 2 * ceil(300 / 200) + 4 + 1
+
+
+def test_of_a_crowd_that_waits_those_go_first_that_are_published(reach: Reach, project: Project) -> None:
+    published = dict.fromkeys(numbered(2_500)[2_000:2_010], "published")
+    with running_simulator(many(2_500, **published)) as simulator:
+        reach(simulator)
+        project.write("enos:orgId: " + simulator.org_id + "\n")
+        ended = cancel("--waiting", "--name", "fire", typed="2500\n")
+        assert ended.exit_code == 0
+        assert sorted(sent(simulator)[0]) == sorted(published)
+        assert sorted(key for batch in sent(simulator) for key in batch) == numbered(2_500)
+    assert "2500 keys to work on, too many to look at each" in ended.stdout
+    assert sets(project)["fire"].device_keys == tuple(numbered(2_500))
+    assert "2500 of 2500 devices read as cancelled" in ended.stdout
+
+
+def test_of_a_crowd_the_published_ones_are_called_back_before_the_others_are_listed(
+    reach: Reach, project: Project
+) -> None:
+    with running_simulator(many(2_500, **dict.fromkeys(numbered(300), "published"))) as simulator:
+        reach(simulator)
+        project.write("enos:orgId: " + simulator.org_id + "\n")
+        simulator.fault("latency", "cancelTask", seconds=30)
+        with started("--waiting", "--yes", "--expect", "2500") as process:
+            wait_for_writes(simulator, process, 1)
+            counted = simulator.counters()
+            process.kill()
+    assert sum(counted.values()) <= 8
+    assert [len(each.device_keys) for each in sets(project).values()] == [300]
+
+
+def test_of_a_crowd_that_grew_no_more_are_cancelled_than_were_counted(
+    project: Project, simulator: RunningSimulator
+) -> None:
+    order = Order(JOB, "", "INC-4711")
+    with opened("prod", edits=True) as here:
+        stages = Stages(here, order, JobFacts())
+        cancel_crowd(here, order, stages, 5)
+        code = tell_end(here, order, stages, "text")
+    assert (code, sent(simulator)) == (1, [["dk-07"]])
+    assert "5 were to be cancelled, but 7 wait by now or were cancelled" in stages.record.problem
+    assert [each.device_keys for each in sets(project).values()] == [("dk-07",)]
+
+
+def test_with_a_guard_a_crowd_is_counted_as_a_whole(reach: Reach, project: Project) -> None:
+    with running_simulator(many(2_500, **dict.fromkeys(numbered(300), "published"))) as simulator:
+        reach(simulator)
+        project.write("enos-ota:guard: {maxDevices: 2499}\n")
+        ended = cancel("--waiting", "--yes", "--expect", "2500")
+        assert (ended.exit_code, sent(simulator), untouched(project)) == (1, [], True)
+    assert "would cancel 2500 devices" in ended.stderr
 
 
 # Hostile input

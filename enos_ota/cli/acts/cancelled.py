@@ -1,0 +1,129 @@
+"""What is told at the end of `enos-ota cancel`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from enos_ota.cli.acts import written
+from enos_ota.cli.acts.order import WAITING
+from enos_ota.cli.acts.station import counted, say, say_aside, shown_path
+from enos_ota.enos import EnosError
+from enos_ota.reconciler import Category, Rules, judge
+from enos_ota.reconciler.guard import WAYS_OUT, expectation_objection
+from enos_ota.reconciler.outcome import AFTER_PUSH
+from enos_ota.state import rows
+
+if TYPE_CHECKING:
+    from enos_ota.cli.acts.order import Order
+    from enos_ota.cli.acts.stages import Stages
+    from enos_ota.cli.acts.station import Station
+
+_NO: Final = 1
+_NOT_DONE: Final = 3
+
+
+def tell_end(here: Station, order: Order, stages: Stages, output: str) -> int:
+    """Tell it all; the exit code."""
+    return _Ending(here, order, stages).told(output)
+
+
+class _Ending:
+    def __init__(self, here: Station, order: Order, stages: Stages) -> None:
+        self._here = here
+        self._order = order
+        self._stages = stages
+        self._declaration = stages.declaration
+        self._record = stages.record
+        self._verdict = judge(stages.record, Rules(", ".join(stages.declaration.set_names), order.job_id))
+
+    def told(self, output: str) -> int:
+        number, is_written = len(self._stages.keys), self._stages.is_written
+        places = written.places(self._declaration) if is_written else []
+        waiting = self._still_waiting() if self._stages.has_sent else None
+        code = self._exit_code()
+        if output == "json":
+            self._tell_machine(number, places, waiting, code)
+        elif is_written:
+            self._tell(number, waiting)
+        if not is_written:
+            problem = self._record.problem.removesuffix("; nothing was sent")
+            say_aside(f"Error: {problem}. Nothing was sent and nothing was written.")
+        return code
+
+    def _exit_code(self) -> int:
+        problem = self._record.problem
+        if not problem:
+            return _NO if self._verdict.errors else 0
+        expected = self._order.firmware_version
+        is_no = (
+            self._stages.is_refused
+            or WAYS_OUT in problem
+            or expectation_objection(expected, self._record.job.firmware_version)
+        )
+        return _NO if is_no else _NOT_DONE
+
+    def _still_waiting(self) -> int | None:
+        """Tasks of the job that wait and were not asked for; None if nobody knows."""
+        if self._record.problem:
+            return None  # EnOS may be down, or have asked for a long pause: that this ends comes first
+        try:
+            waiting = self._here.client.count_tasks(self._order.job_id, statuses=WAITING)
+        except EnosError:
+            return None
+        ours = sum(finding.category in {Category.PENDING, Category.HELD} for finding in self._record.findings.values())
+        return None if waiting is None else max(0, waiting - ours)
+
+    def _tell(self, number: int, waiting: int | None) -> None:
+        record = self._record
+        say(f"{record.cancelled_count} of {counted(number, 'device')} read as cancelled (job {self._order.job_id})")
+        if held := len(record.of(Category.HELD)):
+            say(f"The job is stopped: {held} could not be cancelled and are held. EnOS pushes them once it is started.")
+        for text in self._verdict.warnings:
+            say(f"warning: {text}")
+        for text in self._verdict.errors:
+            say_aside(f"Error: {text}")
+        if waiting:
+            say(f"Still waiting: {counted(waiting, 'other task')} of the job; --waiting cancels what waits by then.")
+        if self._declaration.changes:
+            say(written.commit_hint(self._declaration, f"{self._order.reason} ({self._declaration.set_name})"))
+        say(self._undo())
+
+    def _undo(self) -> str:
+        changes = self._declaration.changes
+        file = shown_path(changes[0].path) if changes and changes[0].before is None else "FILE"
+        number = len(self._declaration.device_keys) if file != "FILE" else "N"
+        return (
+            "To undo: take it out of the stack file, but keep the key file, then\n"
+            f"  enos-ota retry --job {shlex.quote(self._order.job_id)} --keys {shlex.quote(file)} --expect {number}"
+            " --reason WHY"
+        )
+
+    def _tell_machine(self, number: int, places: list[str], waiting: int | None, code: int) -> None:
+        record = self._record
+        told = {
+            "stack": self._here.config.stack,
+            "job": self._order.job_id,
+            "jobStatus": record.job.status.value,
+            "jobName": record.job.name,
+            "firmwareVersion": record.job.firmware_version,
+            "reason": self._order.reason,
+            "keys": number,
+            "cancelled": record.cancelled_count,
+            "cancelledAfterPush": sum(finding == AFTER_PUSH for finding in record.findings.values()),
+            "exceptions": [
+                {"deviceKey": key, "category": category, "status": status} for key, category, status in rows(record)
+            ],
+            "problem": record.problem,
+            "errors": list(self._verdict.errors),
+            "warnings": list(self._verdict.warnings),
+            "stillWaiting": waiting,
+            "set": (self._declaration.set_name or None) if places else None,
+            "declaredAlready": {name: len(keys) for name, keys in self._declaration.elsewhere.items()},
+            "files": places,
+            "exitCode": code,
+        }
+        click.echo(json.dumps(told))

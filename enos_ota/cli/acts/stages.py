@@ -1,0 +1,164 @@
+"""Cancelling in one stage or in several: each is declared right before its first request that writes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from enos_ota.cli.acts import written
+from enos_ota.cli.acts.recorder import Recorder
+from enos_ota.cli.acts.station import say_aside
+from enos_ota.connect import reconciler_of
+from enos_ota.declaration import Declaration, Wish, declare, suggested_name, to_expect
+from enos_ota.enos import EnosError
+from enos_ota.reconciler import EarlyEnd, Record, Terms, plan
+from enos_ota.reconciler.guard import break_glass
+from enos_ota.reconciler.naming import shown
+from enos_ota.settings import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from enos_ota.cli.acts.order import Order
+    from enos_ota.cli.acts.station import Station
+    from enos_ota.enos import WriteWatch
+    from enos_ota.reconciler import JobFacts
+
+
+class Stages:
+    """Declares and cancels keys, some after others.
+
+    Args:
+        here: Where it takes place.
+        order: What was asked for.
+        job: What is known of the job, to name a set after it.
+
+    Attributes:
+        keys: All keys so far.
+        declaration: What was written, or is to be.
+        record: What came of it.
+        is_written: Whether anything was written into the project.
+        has_sent: Whether a request that writes was sent, or about to be.
+        is_refused: Whether the problem is a no, and not a failure.
+    """
+
+    def __init__(self, here: Station, order: Order, job: JobFacts) -> None:
+        self.keys: frozenset[str] = frozenset()
+        self.declaration = Declaration()
+        self.record = Record()
+        self.is_written = False
+        self.has_sent = False
+        self.is_refused = False
+        self._here = here
+        self._order = order
+        self._job = job
+        self._reconciler = reconciler_of(here.connection, here.client, here.stop)
+
+    def declare(self, keys: frozenset[str]) -> Declaration:
+        """What to write for some keys more. Nothing is.
+
+        The firmware that the operator was shown, or named, is what the set expects from now on.
+
+        Raises:
+            SettingsError: See `enos_ota.declaration.declare`.
+        """
+        order, job = self._order, self._job
+        wish = Wish(
+            order.job_id,
+            keys,
+            name=self.declaration.set_name or order.name,
+            suggestion=suggested_name(job.name, job.firmware_version, order.job_id),
+            reason=order.reason,
+            firmware_version=to_expect(job.firmware_version),
+            by="enos-ota cancel",
+            overwrite=order.overwrite,
+        )
+        stack_file, environ, project = self._here.stack_file, self._here.environ, self._here.project_name
+        try:
+            return declare(stack_file, environ, wish, project=project)
+        except SettingsError:
+            if not self.declaration.set_name:
+                raise
+            # Keys that the key file begun in the stage before cannot hold: a set of their own.
+            return declare(stack_file, environ, replace(wish, name="", overwrite=False), project=project)
+
+    def cancel(self, keys: frozenset[str], declaration: Declaration) -> None:
+        """Cancel, and write the declaration before the first request; after it, where none was needed.
+
+        Raises:
+            EnosError: Nothing was sent in this stage, and the reason is not the job's.
+            SettingsError: Nothing had to be sent, and the declaration could not be written.
+        """
+        recorder = Recorder(declaration, lambda: _tell(declaration))
+        try:
+            record = self._applied(keys, declaration, recorder)
+            if not record.problem:
+                recorder.write()  # where nothing had to be sent: all were cancelled already, or are held
+        finally:
+            self.has_sent = self.has_sent or recorder.has_sent
+            if recorder.is_written:
+                self.is_written = True
+                self.declaration = self.declaration.and_then(declaration)
+            elif not self.is_written:
+                self.declaration = declaration
+        self.keys |= keys
+        self.record = _joined(self.record, record)
+
+    def go_on(self, next_stage: Callable[[], None]) -> None:
+        """Another stage, if the one before came to its end. What goes wrong is a problem of the whole."""
+        if self.record.problem:
+            return
+        try:
+            next_stage()
+        except (EnosError, EarlyEnd) as error:
+            self.fail(str(error))
+        except SettingsError as error:
+            self.fail("; ".join(error.problems))
+
+    def fail(self, problem: str, *, is_refused: bool = False) -> None:
+        """Note that the rest cannot, or must not, be done."""
+        self.record = replace(self.record, problem=self.record.problem or problem)
+        self.is_refused = is_refused
+
+    def _applied(self, keys: frozenset[str], declaration: Declaration, recorder: Recorder) -> Record:
+        order, here = self._order, self._here
+        names = ", ".join(dict.fromkeys((*self.declaration.set_names, *declaration.set_names)))
+
+        def watch(batch: Sequence[str], override: str) -> WriteWatch:
+            log = here.watch(
+                "cancelTask",
+                batch,
+                job_id=order.job_id,
+                reason=order.reason,
+                set_name=names,
+                break_glass=override,
+            )
+            return recorder.watch(log)
+
+        terms = Terms(
+            guard=here.guard,
+            expect_firmware_version=order.firmware_version,
+            break_glass=break_glass(here.environ),
+            watch=watch,
+            say=say_aside,
+        )
+        try:
+            return self._reconciler.apply(order.job_id, plan(keys, Record()), terms)
+        except EnosError:
+            if recorder.is_written and not recorder.has_sent:
+                say_aside("The set was written into the project, but nothing was sent:")
+            raise
+
+
+def _tell(declaration: Declaration) -> None:
+    if places := " and ".join(written.places(declaration)):
+        say_aside(f"written before anything is sent: set {shown(declaration.set_name)!r}, in {places}")
+
+
+def _joined(before: Record, after: Record) -> Record:
+    return Record(
+        keys=before.keys | after.keys,
+        findings={**before.findings, **after.findings},
+        job=after.job,
+        problem=before.problem or after.problem,
+    )
