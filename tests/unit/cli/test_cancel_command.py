@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,7 @@ from enos_ota.settings import read_stack_file
 from tests.support.reconciling import fleet_of, many
 from tests.support.reconciling import keys as numbered
 from tests.support.simulator import JOB, running_simulator
+from tests.support.stack import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -344,9 +344,7 @@ def started(*arguments: str) -> subprocess.Popen[str]:
 
 
 def wait_for_writes(simulator: RunningSimulator, process: subprocess.Popen[str], number: int) -> None:
-    while simulator.counters().get("cancelTask", 0) < number:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
+    wait_until(lambda: simulator.counters().get("cancelTask", 0) >= number, process)
 
 
 def test_a_kill_at_the_first_request_leaves_everything_declared(project: Project, simulator: RunningSimulator) -> None:

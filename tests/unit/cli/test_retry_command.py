@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +18,7 @@ from enos_ota.reconciler import Stop
 from tests.support.reconciling import fleet_of
 from tests.support.reconciling import keys as numbered
 from tests.support.simulator import JOB, running_simulator
-from tests.support.stack import JumpingClock
+from tests.support.stack import JumpingClock, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -261,3 +264,26 @@ def test_hostile_keys_are_sent_as_they_are_and_never_obeyed(reach: Reach, projec
         ended = retry(project, *keys, "\u202etypo")
         assert (ended.exit_code, [sorted(batch) for batch in sent(simulator)]) == (1, [sorted(keys)])
     assert "\u202e" not in ended.output
+
+
+def test_after_an_interrupt_nothing_new_is_sent_and_the_next_run_sends_what_is_left(
+    project: Project, simulator: RunningSimulator
+) -> None:
+    project.write("enos:batchSize: 1\n")
+    simulator.fault("latency", "retryTask", seconds=0.5)
+    keys = ["dk-01", "dk-02", "dk-03", "dk-04"]
+    (project.root / "these.txt").write_text("\n".join(keys))
+    command = ["retry", "--job", JOB, "--keys", "these.txt", "--expect", "4", "--reason", "x"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "enos_ota.cli", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_until(lambda: simulator.counters().get("retryTask", 0) == 2, process)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, sent(simulator)) == (3, [["dk-01"], ["dk-02"]])
+    assert "interrupted, so nothing more was sent" in stderr
+    assert "4 devices not read as retried (dk-01, dk-02, dk-03, … 1 more), of which EnOS accepted 2" in stderr
+    assert "Traceback" not in stdout + stderr
+    simulator.clear_faults()
+    assert retry(project, *keys).exit_code == 0
+    assert sent(simulator) == [[key] for key in keys]
