@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota.settings import Problem, SettingsError
 from enos_ota.settings import document as documents
+from enos_ota.settings.models import ENOS, ENOS_OTA
 from enos_ota.settings.sets import SETS_KEY
 from enos_ota.stackconfig import find_project
 from enos_ota.yamltext import shown
@@ -37,7 +38,8 @@ class Meant:
     Attributes:
         files: the stack files, each once, in the order in which they were meant.
         problems: what stands for nothing.
-        others: files that belong to no project, as they were given; there is nothing to check about them.
+        others: files that are nothing of ours, as they were given: they belong to no project, or to one that has
+            nothing to do with EnOS.
     """
 
     files: tuple[StackFile, ...]
@@ -109,12 +111,11 @@ class _Search:
         if not _is_file(path):
             return False
         project = self._project(path.parent)
-        if project is None:
-            self.others.append(word)
-        elif _STACK_FILE.fullmatch(path.name):
-            self._add(project, [path])
+        files = project.meant_by(path) if project else []
+        if project and files:
+            self._add(project, files)
         else:
-            self._add(project, project.naming(path) or project.files)
+            self.others.append(word)
         return True
 
     def _nothing(self, word: str) -> str:
@@ -140,7 +141,12 @@ class _KnownProject:
     files: list[Path]
     _key_files: dict[Path, set[Path]] | None = None  # stack file → the key files it names
 
-    def naming(self, key_file: Path) -> list[Path]:
+    def meant_by(self, path: Path) -> list[Path]:
+        """The stack files that a file of this project stands for, without those that say nothing of EnOS."""
+        files = [path] if _STACK_FILE.fullmatch(path.name) else self._naming(path) or self.files
+        return [file for file in files if self.project.name == ENOS_OTA or _speaks_of_enos(file)]
+
+    def _naming(self, key_file: Path) -> list[Path]:
         """The stack files that name a key file; those that cannot be read may be among them."""
         if self._key_files is None:
             self._key_files = {file: set(self._named_by(file)) for file in self.files}
@@ -160,6 +166,14 @@ class _KnownProject:
                     yield (file.parent / named).resolve()
                 except (OSError, RuntimeError, ValueError):
                     yield file  # a loop of links, or no path at all: checking it will tell
+
+
+def _speaks_of_enos(file: Path) -> bool:
+    """Whether a stack file of a project of another name is ours at all; another program's may hold any YAML."""
+    try:
+        return ENOS.encode() in file.read_bytes().lower()
+    except OSError:
+        return True  # checking it will tell
 
 
 def _items(sets: Any) -> list[Any]:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from enos_ota.cli.plain import plain
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -70,7 +72,8 @@ def told() -> Iterator[None]:
     try:
         yield
     except SettingsError as error:
-        raise Misconfigured(str(error)) from None
+        # Names of files and stacks come from whoever wrote the repository.
+        raise Misconfigured("\n".join(map(plain, str(error).split("\n")))) from None
     except enos.ConfigurationError as error:
         raise Misconfigured(str(error)) from None
     except answers as error:

@@ -47,7 +47,7 @@ def validate(ctx: click.Context, *, names: tuple[str, ...], output: str) -> None
         for problem in problems:
             click.echo(plain(str(problem)))
         for other in meant.others:
-            click.echo(f"{plain(other)} belongs to no project: nothing to check.", err=True)
+            click.echo(f"{plain(other)} is no file of an enos-ota project: nothing to check.", err=True)
         click.echo(f"{_count(len(meant.files), 'stack file')}: {_count(len(problems), 'problem')}", err=True)
     ctx.exit(2 if problems else 0)
 

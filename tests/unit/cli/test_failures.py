@@ -52,6 +52,11 @@ def test_a_wrong_configuration_is_2_and_names_every_problem() -> None:
     assert error.format_message().splitlines()[1:] == ["  two", "  stacks/Pulumi.prod.yaml:3: one"]
 
 
+def test_nothing_in_the_name_of_a_file_is_obeyed() -> None:
+    error = ended(SettingsError([Problem("text", "stacks/Pulumi.\x1b[31mred.yaml")]))
+    assert error.format_message().splitlines()[1] == r"  stacks/Pulumi.\x1b[31mred.yaml: text"
+
+
 def test_nothing_of_what_was_under_way_shows() -> None:
     error = ended(enos.AnswerLost("what happened"))
     assert (error.__cause__, error.__suppress_context__) == (None, True)

@@ -9,11 +9,15 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
+from enos_ota.cli import main
 from tests.support.stack_project import BASE, ONE_SET
 
 if TYPE_CHECKING:
@@ -22,6 +26,21 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 WITH_FILE = '- {name: pump, jobId: "65a1", deviceKeysFile: keys/pump.txt}'
+NAMES = st.sampled_from(
+    ["enos:apiGateway", "enos-ota:cancelledTaskSets", "enos:appSecret", "name", "jobId", "deviceKeysFile", "deviceKeys"]
+)
+VALUES = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.dates() | st.just("keys.txt")
+)
+
+
+SETS = "enos-ota:cancelledTaskSets"
+
+
+def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.lists(inner, max_size=3) | st.dictionaries(NAMES | st.text(max_size=3), inner, max_size=4)
+
+
 WITH_LOOSE_ID = "- {name: pump, jobId: 0012345, deviceKeys: [dk-01]}"
 
 
@@ -147,7 +166,47 @@ def test_a_file_of_no_project_has_nothing_to_check(run: Run, tmp_path: Path, mon
     (tmp_path / "notes.txt").write_text("…")
     result = run("validate", "notes.txt")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr == "notes.txt belongs to no project: nothing to check.\nno stack files: no problems\n"
+    assert (
+        result.stderr == "notes.txt is no file of an enos-ota project: nothing to check.\nno stack files: no problems\n"
+    )
+
+
+def test_a_project_that_has_nothing_to_do_with_enos_may_hold_any_yaml(sound: Project, run: Run) -> None:
+    other = sound.root / "network"
+    other.mkdir()
+    (other / "Pulumi.yaml").write_text("name: network\nruntime: go\n")
+    (other / "Pulumi.prod.yaml").write_text("a: &a {b: 1}\nconfig: {c: {<<: *a}}\n")
+    result = run("validate", "network/Pulumi.prod.yaml", "network/Pulumi.yaml", "stacks/Pulumi.prod.yaml")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.splitlines()[0] == (
+        "network/Pulumi.prod.yaml is no file of an enos-ota project: nothing to check."
+    )
+
+
+def test_a_program_of_ones_own_is_checked_where_it_speaks_of_enos(sound: Project, run: Run) -> None:
+    other = sound.root / "fleet"
+    other.mkdir()
+    (other / "Pulumi.yaml").write_text("name: fleet-ops\nruntime: python\n")
+    (other / "Pulumi.prod.yaml").write_text("config: {enos:apiGatway: https://x}\n")
+    result = run("validate", "fleet/Pulumi.prod.yaml")
+    assert result.exit_code == 2
+    assert "did you mean enos:apiGateway?" in result.stdout
+
+
+ANY_VALUE = st.recursive(VALUES, containers, max_leaves=8)
+ANY_CONFIG = ANY_VALUE | st.lists(st.dictionaries(NAMES, ANY_VALUE, max_size=5)).map(lambda sets: {SETS: sets})
+
+
+@given(text=st.text() | ANY_CONFIG.map(lambda value: yaml.safe_dump({"config": value})))
+def test_whatever_a_stack_file_holds_it_is_judged(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    (folder / "Pulumi.yaml").write_text("name: enos-ota\n")
+    (folder / "Pulumi.prod.yaml").write_bytes(text.encode("utf-8", "surrogatepass"))
+    (folder / "keys.txt").write_text("dk-01\n")
+    result = CliRunner().invoke(main, ["validate", str(folder / "Pulumi.prod.yaml"), str(folder / "keys.txt")])
+    assert result.exit_code in {0, 2}, result.output
+    assert isinstance(result.exception, (SystemExit, type(None)))
+    assert result.output.replace("\n", "").isprintable()
 
 
 @pytest.mark.parametrize("word", ["nope", "stacks/keys/nope.txt", "stacks/Pulumi.nope.yaml", "", "a\x00b"])
