@@ -31,7 +31,7 @@ _LEAST: Final = 0.8
 """Percent of a bar's width that the smallest part gets, so that one task can be seen."""
 
 _LABELLED: Final = 14.0
-"""Percent of a bar's width from which on a part has room for its name."""
+"""Percent of a bar's width from which on a part has room for its number, and for its name or the beginning of it."""
 
 _HEIGHT: Final = 34
 
@@ -133,7 +133,7 @@ def _segments(parts: Sequence[tuple[str, int]]) -> Iterable[Element]:
         if tasks:
             label = None
             if width >= _LABELLED:
-                label = element("text", f"{status} {number(tasks)}", x="8", y="22")
+                label = element("text", f"{number(tasks)} {status}", x="8", y="22")
             yield element(
                 "svg",  # cuts the label off at the part's end
                 element("rect", width="100%", height="100%", class_="fill"),
