@@ -73,10 +73,15 @@ def told() -> Iterator[None]:
         yield
     except SettingsError as error:
         # Names of files and stacks come from whoever wrote the repository.
-        raise Misconfigured("\n".join(map(plain, str(error).split("\n")))) from None
+        raise Misconfigured(_shown(error)) from None
     except enos.ConfigurationError as error:
-        raise Misconfigured(str(error)) from None
+        raise Misconfigured(_shown(error)) from None
     except answers as error:
-        raise Refused(str(error)) from None
+        raise Refused(_shown(error)) from None
     except enos.EnosError as error:
-        raise Undetermined(str(error)) from None
+        # A job's id may come from a file, EnOS's texts from anywhere.
+        raise Undetermined(_shown(error)) from None
+
+
+def _shown(error: Exception) -> str:
+    return "\n".join(map(plain, str(error).split("\n")))
