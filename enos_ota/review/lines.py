@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from enos_ota.reconciler.guard import BREAK_GLASS
 from enos_ota.review.model import Change, Effect
-from enos_ota.review.text import Text, command, name, say, saying
+from enos_ota.review.text import Piece, Text, command, name, say, saying
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -228,7 +228,7 @@ def _elsewhere(sets: Sequence[SetReport]) -> Iterator[Line]:
     if items:
         yield Line("Other keys", tuple(items), Tone.BAD if bad else Tone.PLAIN)
     elif any(counts.values()) and not counts[Effect.UNREAD]:
-        yield Line("Other keys", (say("none: nothing is already cancelled, too late, escaped or missing"),))
+        yield Line("Other keys", (say("none, every declared key waits"),))
 
 
 def exposed(job: JobReport, *, declared: bool) -> Iterator[Line]:
@@ -290,14 +290,15 @@ def _use(use: GuardUse) -> Text:
     return say(exceeded, use.would_send, *((" of ", *most) if most else (devices,)))
 
 
-def _limits(limit: Limit) -> Iterator[str | int]:
+def _limits(limit: Limit) -> Iterator[str | int | Piece]:
     if limit.max_devices is not None:
         yield "maxDevices "
         yield limit.max_devices
     if limit.max_devices is not None and limit.max_share is not None:
         yield ", "
     if limit.max_share is not None:
-        yield f"maxShare {limit.max_share:g}"
+        yield "maxShare "
+        yield name(f"{limit.max_share:g}")
     if not limit.is_set:
         yield "no guard"
 
@@ -306,10 +307,8 @@ def undo(job: JobReport, sets: Iterable[SetReport]) -> Iterator[Line]:
     """How what is cancelled gets its firmware after all."""
     sets = list(sets)
     number = sum(each.will_cancel for each in sets)
-    if (
-        job.status == "deleted"
-        or (not number
-        and not any(each.count(Effect.CANCELLED, Effect.UNREAD, Effect.RELEASED) for each in sets))
+    if job.status == "deleted" or (
+        not number and not any(each.count(Effect.CANCELLED, Effect.UNREAD, Effect.RELEASED) for each in sets)
     ):
         return
     retry = f"enos-ota retry --job {shlex.quote(job.job_id)} --keys FILE --expect {number or 'N'}"
@@ -323,7 +322,7 @@ def undo(job: JobReport, sets: Iterable[SetReport]) -> Iterator[Line]:
 def _digest(each: SetReport) -> Iterator[Line]:
     if not each.digest:
         return
-    items = [say("SHA-256 ", name(each.digest))]
+    items = [say(name(each.digest), " (sha256)")]
     if each.digest_before and each.digest_before != each.digest:
         items.append(say("before ", name(each.digest_before[:_DIGEST])))
     yield Line("Digest", tuple(items), Tone.QUIET)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from enos_ota.review.screen import JobPart, KeyGroup, Line, Screen, SetPart, Verdict
     from enos_ota.review.text import Piece, Text
 
-LIMIT: Final = 65_535
-"""Characters that GitHub takes in a comment; an emoji is two of them here, to be on the safe side."""
+LIMIT: Final = 64_000
+"""Characters at most, an emoji counted as two: GitHub takes 65 536, some of which a workflow may need for itself."""
 
 _FOOT: Final = 1_200
 """Kept for what is said at the end."""
@@ -222,7 +222,17 @@ def _number(number: int) -> str:
 
 
 def _inline(pieces: Text) -> str:
-    return "".join(map(_piece, pieces))
+    return _joined(map(_piece, pieces))
+
+
+def _joined(parts: Iterable[str]) -> str:
+    """Parts one after the other; between two that are code a space, as their back-quotes would run together."""
+    joined: list[str] = []
+    for part in filter(None, parts):
+        if joined and part[0] == "`" == joined[-1][-1]:
+            joined.append(" ")
+        joined.append(part)
+    return "".join(joined)
 
 
 def _piece(piece: Piece) -> str:
@@ -235,22 +245,19 @@ def _piece(piece: Piece) -> str:
 
 def _sentence(said: str) -> str:
     """A sentence, in it as code whatever a renderer could act on, and what is in back-quotes."""
-    done: list[str] = []
-    for place, part in enumerate(_COMMAND.split(said)):
-        if place % 2 and part[1:-1].strip():
-            done.append(_code(part[1:-1]))
-        else:
-            done.append("".join(_words(part)))
-    return "".join(done)
+    parts = enumerate(_COMMAND.split(said))
+    return _joined(_code(part[1:-1]) if place % 2 and part[1:-1].strip() else _words(part) for place, part in parts)
 
 
-def _words(part: str) -> Iterator[str]:
+def _words(part: str) -> str:
     """The words of a text as they are, and those as code that could be more than words; neighbours share their code."""
+    done: list[str] = []
     words = [(_is_plain(word), word) for word in part.split(" ")]
     for number, (plain, run) in enumerate(itertools.groupby(words, key=lambda each: each[0])):
         together = " ".join(word for _, word in run)
-        yield " " if number else ""
-        yield together if plain else _peeled(together)
+        done += [" "] if number else []
+        done.append(together if plain else _peeled(together))
+    return "".join(done)
 
 
 def _is_plain(word: str) -> bool:
@@ -270,7 +277,9 @@ def _code(inside: str) -> str:
     if not inside:
         return ""
     fence = "`" * (1 + _longest_run(inside))
-    pad = " " if "`" in {inside[0], inside[-1]} or (inside[0] == inside[-1] == " ") else ""
+    # A space on both sides is taken away again, unless there is nothing else.
+    padded = "`" in {inside[0], inside[-1]} or (inside[0] == inside[-1] == " " and inside.strip())
+    pad = " " if padded else ""
     return f"{fence}{pad}{inside}{pad}{fence}"
 
 

@@ -90,7 +90,7 @@ def huge_reports() -> st.SearchStrategy[Report]:
         reports(),
         sets=st.sampled_from([1, 3, 40, 400]),
         keys=st.sampled_from([1, 30, 3000]),
-        said=st.sampled_from([1, 30, 1000]),
+        said=st.sampled_from([1, 30, 300]),
     )
 
 

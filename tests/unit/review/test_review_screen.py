@@ -1,0 +1,282 @@
+"""What a reader is told first, and in which order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+
+from enos_ota.reconciler import Category, Finding, JobFacts, JobStatus, Record, Rules, judge
+from enos_ota.review.model import Change, Effect, GuardUse, Limit, Outcome, Report
+from enos_ota.review.screen import Tone, first_screen
+from enos_ota.review.text import Kind, plain
+from tests.support import reports
+from tests.support.any_report import reports as any_report
+
+if TYPE_CHECKING:
+    from enos_ota.review.screen import JobPart, Line, Screen
+
+ORDER = ["Rollback of", "To cancel", "By status", "Other keys", "Still exposed", "Guard", "Undo", "Digest"]
+
+
+def only_job(report: Report) -> JobPart:
+    (job,) = first_screen(report).jobs
+    return job
+
+
+def lines(report: Report) -> dict[str, str]:
+    return {line.label: shown(line) for line in only_job(report).lines}
+
+
+def shown(line: Line) -> str:
+    return " · ".join(map(plain, line.items))
+
+
+def everything(screen: Screen) -> list[str]:
+    verdict = screen.verdict
+    texts = [
+        verdict.headline,
+        *verdict.occasion,
+        *verdict.reasons,
+        *verdict.warnings,
+        *screen.others,
+        *screen.unchanged,
+    ]
+    for job in screen.jobs:
+        texts += [job.title, *(item for line in job.lines for item in line.items)]
+        for part in job.sets:
+            texts += [part.title, *(item for line in part.lines for item in line.items)]
+    return [plain(text) for text in [*texts, screen.everything]]
+
+
+def first_set(report: Report, **changes: object) -> Report:
+    return report.model_copy(update={"sets": (report.sets[0].model_copy(update=changes), *report.sets[1:])})
+
+
+def first_job(report: Report, **changes: object) -> Report:
+    return report.model_copy(update={"jobs": (report.jobs[0].model_copy(update=changes), *report.jobs[1:])})
+
+
+@pytest.mark.parametrize("case", [reports.first_preview, reports.drift, reports.growth, reports.missing])
+def test_the_lines_stand_in_the_order_of_a_decision(case: object) -> None:
+    assert callable(case)
+    labels = [line.label for line in only_job(case()).lines]
+    assert [label for label in labels if label in ORDER] == ORDER
+
+
+def test_several_sets_on_a_job_keep_that_order_each() -> None:
+    job, *_ = first_screen(reports.several_sets()).jobs
+    for labels in ([line.label for line in job.lines], *([line.label for line in part.lines] for part in job.sets)):
+        known = [label for label in labels if label in ORDER]
+        assert known == sorted(known, key=ORDER.index)
+
+
+def test_it_is_told_what_is_rolled_back() -> None:
+    assert lines(reports.first_preview())["Rollback of"] == (
+        "firmware 2.3.0 (Pump main board) · product Pk12aB34 · job started"
+    )
+
+
+def test_it_is_told_how_many_of_the_waiting_tasks_will_be_cancelled() -> None:
+    assert lines(reports.large_first_preview())["To cancel"] == "79 812 of 84 000 waiting tasks will be cancelled"
+
+
+def test_a_job_that_is_larger_than_its_count_says_is_not_counted() -> None:
+    assert lines(first_job(reports.first_preview(), waiting=30))["To cancel"] == "36 waiting tasks will be cancelled"
+
+
+def test_it_is_told_which_status_and_version_they_have() -> None:
+    assert lines(reports.large_first_preview())["By status"] == (
+        "70 400 init from 2.2.0 · 9 100 init from 2.1.7 · 312 published from 2.2.0 · "
+        "those published were told already and may go on"
+    )
+
+
+def test_it_is_told_what_is_not_reached() -> None:
+    assert lines(reports.first_preview())["Other keys"] == "2 already cancelled · 4 too late"
+
+
+def test_it_is_told_who_stays_exposed() -> None:
+    assert lines(reports.first_preview())["Still exposed"] == (
+        "12 waiting, not declared · incremental job: devices that match later join it · "
+        "this firmware also in started job Pump firmware 2.3.0, pilot (65a1b2c3d4e5f60718293a4c): 7 waiting"
+    )
+
+
+def test_what_nobody_could_count_is_not_taken_for_nothing() -> None:
+    assert (
+        lines(first_job(reports.first_preview(), exposed=None, incremental=False, same_firmware=()))["Still exposed"]
+        == "not known"
+    )
+
+
+def test_a_guard_is_told_with_its_use_and_its_limits() -> None:
+    assert lines(reports.first_preview())["Guard"] == "36 of at most 60 devices · maxDevices 500, maxShare 0.5"
+
+
+def test_a_guard_that_the_same_change_raises_is_told() -> None:
+    assert "raised by this change, from maxDevices 50" in lines(reports.growth())["Guard"]
+
+
+def test_a_guard_that_the_same_change_takes_away_is_told() -> None:
+    use = GuardUse(limit=Limit(), before=Limit(max_devices=50), would_send=6, exceeded=False, raised=True)
+    assert lines(first_set(reports.growth(), guard=use))["Guard"] == "none · raised by this change, from maxDevices 50"
+
+
+def test_a_guard_that_is_exceeded_is_told() -> None:
+    job, _ = first_screen(reports.failing_preview()).jobs
+    (line,) = [line for line in job.lines if line.label == "Guard"]
+    assert (shown(line), line.tone) == ("exceeded: 36 of at most 20 devices · maxDevices 20", Tone.BAD)
+
+
+def test_a_guard_that_is_overridden_is_warned_of_at_once_and_told_with_its_reason() -> None:
+    verdict = first_screen(reports.broken_glass()).verdict
+    assert [plain(text) for text in verdict.warnings] == ["a guard is overridden for this run"]
+    assert verdict.tone is Tone.CAREFUL
+    assert lines(reports.broken_glass())["Guard"].endswith("overridden by ENOS_OTA_BREAK_GLASS: INC-4711: fire")
+
+
+def test_an_overridden_guard_is_not_told_in_a_note_as_well() -> None:
+    assert "Note" not in lines(reports.broken_glass())
+
+
+def test_undoing_is_told_as_a_command() -> None:
+    (line,) = [line for line in only_job(reports.first_preview()).lines if line.label == "Undo"]
+    (command,) = [piece.text for item in line.items for piece in item if piece.kind is Kind.COMMAND]
+    assert command == "enos-ota retry --job 65a1b2c3d4e5f60718293a4b --keys FILE --expect 36"
+    assert "taking keys out of a set alone sends nothing" in shown(line)
+
+
+def test_a_job_id_in_a_command_is_quoted_for_a_shell() -> None:
+    report = first_set(first_job(reports.first_preview(), job_id="x; reboot"), job_id="x; reboot")
+    assert "--job 'x; reboot' --keys" in lines(report)["Undo"]
+
+
+def test_a_deleted_job_has_no_undo_and_exposes_nobody() -> None:
+    assert not {"Undo", "Still exposed"} & set(lines(reports.deleted()))
+
+
+def test_drift_is_told_as_what_somebody_did() -> None:
+    assert lines(reports.drift())["To cancel"] == (
+        "3 of 15 waiting tasks will be cancelled · 3 were retried by somebody since and will be cancelled again"
+    )
+
+
+def test_a_removal_says_that_nothing_is_sent() -> None:
+    assert lines(reports.removal())["Set"] == (
+        "pump-2.3.0 · removed, nothing is sent: what is cancelled stays cancelled"
+    )
+    assert lines(reports.removal())["To cancel"] == "nothing"
+
+
+def test_a_replacement_says_what_becomes_of_the_old_job() -> None:
+    assert (
+        "replaced: what was recorded for job 64ffffffd4e5f60718293a4b stays cancelled, nothing is sent there"
+        in lines(reports.replacement())["Set"]
+    )
+
+
+def test_a_stopped_job_says_that_nothing_can_be_cancelled() -> None:
+    said = lines(reports.held())
+    assert said["To cancel"] == "nothing of what is held while the job is stopped"
+    assert "30 held" in said["Other keys"]
+
+
+def test_without_credentials_what_is_declared_is_told_and_that_nobody_looked() -> None:
+    said = lines(reports.without_credentials())
+    assert said["Set"] == "pump-2.3.0 · new · 42 keys declared"
+    assert said["To cancel"] == "up to 42 keys: where their tasks stand was not read"
+    assert said["Still exposed"] == "not known, EnOS was not asked"
+    assert said["Guard"] == "use not known, at most 500 devices · maxDevices 500"
+
+
+def test_a_change_that_fails_its_preview_would_cancel_and_does_not_say_that_it_will() -> None:
+    job, _ = first_screen(reports.failing_preview()).jobs
+    assert "36 of 48 waiting tasks would be cancelled" in [shown(line) for line in job.lines]
+    assert [group.title for group in job.sets[0].groups] == ["would be cancelled"]
+
+
+def test_a_record_that_could_not_be_read_says_so() -> None:
+    assert "what is recorded could not be read" in lines(reports.outage())["Set"]
+
+
+def test_a_misconfigured_stack_has_its_problems_and_nothing_else() -> None:
+    screen = first_screen(reports.misconfigured())
+    assert len(screen.verdict.reasons) == 2
+    assert (screen.jobs, screen.others, screen.unchanged) == ((), (), ())
+
+
+def test_a_set_with_nothing_to_do_takes_one_line() -> None:
+    screen = first_screen(reports.nothing_to_do())
+    assert screen.jobs == ()
+    assert [plain(text) for text in screen.unchanged] == [
+        "set pump-2.3.0: 36 keys cancelled; job Pump firmware 2.3.0, all sites started; 12 waiting, not declared"
+    ]
+
+
+def test_a_set_whose_guard_changes_is_not_passed_over() -> None:
+    report = first_set(reports.nothing_to_do(), change=Change.UPDATE, metadata=("maxDevices",))
+    assert "changed: maxDevices" in lines(report)["Set"]
+
+
+def test_other_resources_of_a_program_are_listed() -> None:
+    assert [plain(text) for text in first_screen(reports.own_program()).others] == [
+        "create aws:s3/bucket:Bucket ota-audit",
+        "delete random:index/randomPet:RandomPet pet",
+    ]
+
+
+@pytest.mark.parametrize("case", [case for case in reports.CASES if case != "hostile"])
+def test_nothing_is_said_twice(case: str) -> None:
+    sentences = [text for text in everything(first_screen(reports.CASES[case]())) if len(text) > 60]
+    assert len(sentences) == len(set(sentences))
+
+
+@pytest.mark.parametrize("category", [Category.TOO_LATE, Category.MISSING])
+def test_a_warning_that_only_counts_keys_is_left_to_the_line_that_counts_them(category: Category) -> None:
+    record = Record(findings={"k1": Finding(category, "failed")}, job=JobFacts(JobStatus.STARTED))
+    verdict = judge(record, Rules("pump-2.3.0", reports.JOB_ID, on_missing="report"))
+    assert len(verdict.warnings) == 1
+    assert "Note" not in lines(first_set(reports.first_preview(), warnings=verdict.warnings))
+
+
+def test_a_warning_with_advice_is_told_without_repeating_its_set() -> None:
+    record = Record(keys=frozenset({"k1"}), findings={}, job=replace(JobFacts(JobStatus.STARTED), automatic_retry=True))
+    verdict = judge(record, Rules("pump-2.3.0", reports.JOB_ID))
+    assert lines(first_set(reports.first_preview(), warnings=verdict.warnings))["Note"].startswith(
+        "not durable: the job"
+    )
+
+
+def test_a_long_list_of_warnings_says_how_many_there_are() -> None:
+    report = first_set(reports.first_preview(), warnings=tuple(f"warning {number}" for number in range(20)))
+    notes = [shown(line) for line in only_job(report).lines if line.label == "Note"]
+    assert (len(notes), notes[-1]) == (7, "and 14 more")
+
+
+def test_the_gravest_keys_come_first() -> None:
+    effects = [group.effect for group in only_job(reports.drift()).sets[0].groups]
+    assert effects == [Effect.CANCEL_AGAIN, Effect.ESCAPED, Effect.CANCELLED]
+
+
+def test_keys_that_are_counted_but_not_there_are_counted() -> None:
+    groups = only_job(reports.large_first_preview()).sets[0].groups
+    assert {group.title: (group.total, len(group.keys)) for group in groups} == {
+        "too late": (13, 3),
+        "will be cancelled": (79_812, 8),
+        "cancelled already": (1_204, 0),
+    }
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_every_outcome_has_a_badge(outcome: Outcome) -> None:
+    verdict = first_screen(reports.report(outcome=outcome)).verdict
+    assert verdict.badge.isupper()
+
+
+@given(any_report())
+def test_any_report_makes_a_screen_on_which_nothing_is_invisible(report: Report) -> None:
+    for text in everything(first_screen(report)):
+        assert text.isprintable()
