@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import textwrap
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, NamedTuple
@@ -219,3 +220,14 @@ def test_a_copy_of_the_pack_works_in_a_project_of_ones_own(stack: Stack) -> None
     stack.declare(proper("dk-01", reason=None))
     found = violations(stack.run("preview", "--policy-pack", "policy", code=None))
     assert list(found) == [Violation("mandatory", "reason-pattern", "pumps")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["an interrupt", "kill -9"])
+def test_the_pack_ends_with_the_run(stack: Stack, number: signal.Signals) -> None:
+    (stack.project / "__main__.py").write_text("import time\nopen('started', 'w').close()\ntime.sleep(600)\n")
+    with stack.running("preview", "--policy-pack", str(PACK)) as run:
+        run.until((stack.project / "started").exists)
+        assert [command for command in run.noted.values() if "-m pulumi.policy" in command]
+        run.interrupt(number)
+        run.process.communicate()
+        assert run.left_over("-m pulumi.policy") == []
