@@ -28,6 +28,9 @@ _DIGEST: Final = 12
 
 _COUNTED: Final = re.compile(r"[0-9]+ keys? (?:too late to cancel|without a task in this job)\b")
 """How a set's warnings begin that only say what is counted beside "Other keys", with a few of the keys."""
+_AFTER_PUSH: Final = re.compile("([0-9]+) keys? cancelled after push")
+"""How the one begins that says what is told beside "By status", of keys that are yet to be cancelled."""
+_PUSHED: Final = "published"
 
 
 class Tone(Enum):
@@ -121,7 +124,7 @@ def of_set(each: SetReport, *, will: str, alone: bool) -> SetLines:
         will: "will", or "would" where an `up` will do nothing of it.
         alone: Whether it is its job's only one, so that what is said of the job is said of it.
     """
-    heading = [Line("Set", (*([say(name(each.name))] if alone else []), *_change(each)))]
+    heading = [Line("Set", (say(name(each.name)), *_change(each))) if alone else Line("Change", tuple(_change(each)))]
     if each.reason:
         heading.append(Line("Reason", (say(name(each.reason)),)))
     if not alone:
@@ -314,7 +317,7 @@ def undo(job: JobReport, sets: Iterable[SetReport]) -> Iterator[Line]:
     retry = f"enos-ota retry --job {shlex.quote(job.job_id)} --keys FILE --expect {number or 'N'}"
     yield Line(
         "Undo",
-        (say(command(retry), " pushes again"), say("taking keys out of a set alone sends nothing")),
+        (say(command(retry), " pushes again"), say("first take the keys out of the set, which alone sends nothing")),
         Tone.QUIET,
     )
 
@@ -342,8 +345,11 @@ def notes(each: SetReport, told: frozenset[str]) -> Iterator[Line]:
 
 def _has_line(text: str, each: SetReport) -> bool:
     """Whether a line of its own says the same."""
-    overridden = each.guard.broken_glass and text.startswith(f"the guard is overridden by {BREAK_GLASS}")
-    return bool(overridden or _COUNTED.match(text))
+    if each.guard.broken_glass and text.startswith(f"the guard is overridden by {BREAK_GLASS}"):
+        return True
+    told = sum(one.tasks for one in each.will_cancel_by if one.status == _PUSHED)
+    after_push = _AFTER_PUSH.match(text)
+    return bool(_COUNTED.match(text) or (after_push and int(after_push[1]) == told))
 
 
 def quiet(job: JobReport, each: SetReport) -> Text:
@@ -373,7 +379,7 @@ def _told_apart(counted: Counter[tuple[str, str]]) -> Iterator[Text]:
         yield say(number, " ", name(status), *since)
     if rest := most[_KINDS:]:
         yield say(sum(number for _, number in rest), " of ", len(rest), " more statuses and versions")
-    if any(status == "published" for status, _ in counted):
+    if any(status == _PUSHED for status, _ in counted):
         yield say("those published were told already and may go on")
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 
 from enos_ota.reconciler import Category, Finding, JobFacts, JobStatus, Record, Rules, judge
+from enos_ota.reconciler.outcome import AFTER_PUSH
 from enos_ota.review.model import Change, Effect, GuardUse, Limit, Outcome, Report
 from enos_ota.review.screen import Tone, first_screen
 from enos_ota.review.text import Kind, plain
@@ -18,6 +19,7 @@ from tests.support.any_report import reports as any_report
 if TYPE_CHECKING:
     from enos_ota.review.screen import JobPart, Line, Screen
 
+KEYS = [f"k{number}" for number in range(10)]
 ORDER = ["Rollback of", "To cancel", "By status", "Other keys", "Still exposed", "Guard", "Undo", "Digest"]
 
 
@@ -146,7 +148,7 @@ def test_undoing_is_told_as_a_command() -> None:
     (line,) = [line for line in only_job(reports.first_preview()).lines if line.label == "Undo"]
     (command,) = [piece.text for item in line.items for piece in item if piece.kind is Kind.COMMAND]
     assert command == "enos-ota retry --job 65a1b2c3d4e5f60718293a4b --keys FILE --expect 36"
-    assert "taking keys out of a set alone sends nothing" in shown(line)
+    assert "first take the keys out of the set, which alone sends nothing" in shown(line)
 
 
 def test_a_job_id_in_a_command_is_quoted_for_a_shell() -> None:
@@ -240,6 +242,13 @@ def test_a_warning_that_only_counts_keys_is_left_to_the_line_that_counts_them(ca
     verdict = judge(record, Rules("pump-2.3.0", reports.JOB_ID, on_missing="report"))
     assert len(verdict.warnings) == 1
     assert "Note" not in lines(first_set(reports.first_preview(), warnings=verdict.warnings))
+
+
+def test_keys_that_were_told_already_are_noted_only_where_they_are_not_counted_as_such() -> None:
+    nine, ten = (Record(keys=frozenset(keys), findings=dict.fromkeys(keys, AFTER_PUSH)) for keys in (KEYS[:9], KEYS))
+    rules = Rules("pump-2.3.0", reports.JOB_ID)
+    assert "Note" not in lines(first_set(reports.first_preview(), warnings=judge(nine, rules).warnings))
+    assert "Note" in lines(first_set(reports.first_preview(), warnings=judge(ten, rules).warnings))
 
 
 def test_a_warning_with_advice_is_told_without_repeating_its_set() -> None:
