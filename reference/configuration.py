@@ -64,7 +64,7 @@ def _shape(schema: dict[str, Any]) -> str:
         name = schema["$ref"].rpartition("/")[2]
         return _SHAPES.get(name, "mapping")
     if "enum" in schema:
-        return " or ".join(f"`{word}`" for word in schema["enum"] if word not in {True, False, "true", "false"})
+        return " or ".join(f"`{word}`" for word in schema["enum"] if str(word).lower() not in {"true", "false"})
     kind = schema["type"]
     if kind == "array":
         items = schema["items"]

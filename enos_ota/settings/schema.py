@@ -14,9 +14,10 @@ _DIALECT: Final = "http://json-schema.org/draft-07/schema#"  # the newest one th
 _REFERENCE: Final = "#/definitions/{model}"
 _SECURE: Final = "Secure"
 
-_NUMBER_TEXT: Final = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$"}
-_JSON_TEXT: Final = {"type": "string", "pattern": r"^\s*[\[{]"}
-_SWITCHED: Final = (True, False, "true", "false")  # what YAML 1.1 makes of on and off, and Pulumi of that
+_NUMBER_TEXT: Final = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$"}
+_LIST_TEXT: Final = {"type": "string", "pattern": r"^\s*\["}
+_MAPPING_TEXT: Final = {"type": "string", "pattern": r"^\s*\{"}
+_SWITCHED: Final = (True, False, "true", "false", "True", "False")  # what YAML 1.1 makes of on and off
 _PLAIN_HTTP: Final = {"pattern": "^[hH][tT][tT][pP]://"}
 
 
@@ -90,8 +91,10 @@ def _settable(name: str, schema: dict[str, Any]) -> dict[str, Any]:
         choices = [schema, {"$ref": _REFERENCE.format(model=_SECURE)}]
     elif schema.get("type") in {"integer", "number"}:
         choices = [schema, _NUMBER_TEXT]
-    elif schema.get("type") == "array" or "$ref" in schema:
-        choices = [schema, _JSON_TEXT]
+    elif schema.get("type") == "array":
+        choices = [schema, _LIST_TEXT]
+    elif "$ref" in schema:
+        choices = [schema, _MAPPING_TEXT]
     elif "enum" in schema:
         choices = [{"enum": [*schema["enum"], *_SWITCHED]}]
     else:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from enos_ota.cli import COMMANDS
+from reference import __main__ as command
 from reference.documents import Document, documents, filled
 
 ROOT = Path(__file__).parents[2]
@@ -34,3 +36,28 @@ def test_a_part_is_written_anew_and_the_rest_stays() -> None:
 def test_a_part_without_a_place_and_a_place_without_a_part_are_refused(parts: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="the document has places for"):
         filled(PLACE, parts)
+
+
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The documents in a directory of the test's own."""
+    for document in documents():
+        (tmp_path / document.path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / document.path, tmp_path / document.path)
+    monkeypatch.setattr(command, "ROOT", tmp_path)
+    return tmp_path / "docs"
+
+
+def test_what_is_not_up_to_date_is_named_and_left_alone(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (copied / "stack.schema.json").write_text("{}")
+    assert command.main(["--check"]) == 1
+    assert "docs/stack.schema.json is not up to date: make docs\n" in capsys.readouterr().err
+    assert (copied / "stack.schema.json").read_text() == "{}"
+
+
+def test_what_is_not_up_to_date_is_written_anew(copied: Path) -> None:
+    text = (copied / "configuration.md").read_text(encoding="utf-8")
+    (copied / "configuration.md").write_text(text.replace("| `batchSize` |", "| `batchsize` |"), encoding="utf-8")
+    (copied / "stack.schema.json").unlink()
+    assert (command.main([]), command.main(["--check"])) == (0, 0)
+    assert (copied / "configuration.md").read_text(encoding="utf-8") == text

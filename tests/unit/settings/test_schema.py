@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from textwrap import dedent, indent
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from enos_ota.settings import check_stack_file
+from enos_ota.settings.models import DeclaredSet, EnosKeys, EnosOtaKeys
 from enos_ota.settings.schema import stack_schema
 from tests.support.stack_project import BASE, ONE_SET
 
 if TYPE_CHECKING:
     from tests.support.stack_project import Project
 
+ROOT = Path(__file__).parents[3]
 SCHEMA = stack_schema()
 ROOT_SETS = "enos-ota:cancelledTaskSets:"
 
@@ -185,3 +191,58 @@ def test_every_key_has_a_description() -> None:
     properties += [part.get("properties", {}) for part in SCHEMA["definitions"].values()]
     found = {name: part for each in properties for name, part in each.items() if name != "secure"}
     assert [name for name, part in found.items() if not part.get("description")] == []
+
+
+TEXTS = [
+    *("", " ", "a", "a b", "a/b", "a::b", " a", "a ", "a\nb", "a\x07", "泵", "x" * 101, "x" * 257, "x" * 501),
+    *("0012345", "5", "2.5", "-1", "1e3", "1e400", "true", "off", "auto", "True", "report", "fail", "pump.txt"),
+    *("{}", "[]", '["a"]', '{"maxDevices": 1}', "[1", "~", "~/a", "..", "../a", "a/", "/a/b", "a/..", "PUMP.TXT"),
+    *(
+        "https://a",
+        "https://a/",
+        "https://a/b",
+        "http://a",
+        "http://localhost:80/",
+        "HTTP://127.0.0.1",
+        "https://[::1]",
+    ),
+    *("2027-03-31", "2027-13-31", "2027-3-1"),
+]
+PLAIN = [None, True, False, 0, 1, 5, 65, 1001, -1, 2.5, 0.0, 1.0, 1e9]
+OTHERS: list[Any] = [
+    *([], ["a"], [""], [" a"], [1], ["a", "a"], [None], {}, {"secure": "x"}, {"a": 1}),
+    *({"maxDevices": 1}, {"maxShare": 1}, {"maxShare": "1"}, {"firmwareVersion": "2"}, {"firmwareVersion": 2}),
+]
+ANY_VALUE = st.sampled_from([*TEXTS, *PLAIN, *OTHERS])
+SETTINGS = [f"enos:{name}" for name in EnosKeys.names()] + [f"enos-ota:{name}" for name in EnosOtaKeys.names()]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "Pulumi.yaml").write_text("name: enos-ota\n")
+    for name in ("pump.txt", "PUMP.TXT"):
+        (folder / name).write_text("dk-01\n")
+    return folder / "Pulumi.prod.yaml"
+
+
+@given(
+    settings=st.dictionaries(st.sampled_from(SETTINGS), ANY_VALUE, max_size=2),
+    of_a_set=st.dictionaries(st.sampled_from(DeclaredSet.names()), ANY_VALUE, max_size=2),
+)
+def test_an_editor_never_marks_what_validation_accepts(
+    place: Path, settings: dict[str, Any], of_a_set: dict[str, Any]
+) -> None:
+    a_set = {"name": "pump", "jobId": "65a1x", "deviceKeys": ["dk-01"]} | of_a_set
+    text = yaml.safe_dump({"config": {ROOT_SETS[:-1]: [a_set]} | settings}, allow_unicode=True, sort_keys=False)
+    place.write_text(text, encoding="utf-8")
+    assert schema_accepts(text) or check_stack_file(place)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [*ROOT.glob("stacks/*.yaml"), *ROOT.glob("examples/**/Pulumi.*.yaml")],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_every_stack_file_of_this_repository_is_accepted(file: Path) -> None:
+    assert schema_accepts(file.read_text(encoding="utf-8"))
