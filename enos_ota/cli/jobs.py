@@ -73,12 +73,19 @@ def age(seconds: float) -> str:
 
 def _search(client: EnosClient, firmware_version: str | None, status: JobStatus | None) -> Iterator[Job]:
     from enos_ota.enos import UnquotableValue  # noqa: PLC0415 - as above
+    from enos_ota.pagesize import rows_of  # noqa: PLC0415 - as above
+
+    def search(size: int) -> Iterator[Job]:
+        return client.search_jobs(firmware_version=firmware_version, status=status, page_size=size)
+
+    def search_all(size: int) -> Iterator[Job]:
+        return client.search_jobs(status=status, page_size=size)
 
     try:
-        yield from client.search_jobs(firmware_version=firmware_version, status=status)
+        yield from rows_of(search)
     except UnquotableValue:
         # No search can name it; raised before the first row.
-        yield from (job for job in client.search_jobs(status=status) if job.firmware_version == firmware_version)
+        yield from (job for job in rows_of(search_all) if job.firmware_version == firmware_version)
 
 
 def _columns(now: float) -> list[Column[Job]]:

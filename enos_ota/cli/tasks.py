@@ -116,7 +116,12 @@ class _Search:
 
     def rows(self) -> Iterator[Task]:
         """The tasks, in EnOS's order, read page by page."""
-        for task in self._client.search_tasks(self.job.job_id, statuses=self._statuses):
+        from enos_ota.pagesize import rows_of  # noqa: PLC0415 - slow to import, and help needs none of it
+
+        def search(size: int) -> Iterator[Task]:
+            return self._client.search_tasks(self.job.job_id, statuses=self._statuses, page_size=size)
+
+        for task in rows_of(search):
             wanted = task.status.value in self._wanted or (_CANCELLED in self._wanted and self.cancelled(task))
             if wanted or not self._wanted:
                 yield task

@@ -229,6 +229,13 @@ def a_page(first: int, number: int, *, total: int) -> bytes:
     return rows(*tasks, total=total)
 
 
+def test_a_service_with_smaller_pages_is_read_too(reach: Reach, run: Run) -> None:
+    with running_simulator(max_page=30) as simulator:
+        reach(simulator)
+        assert len(json.loads(run("tasks", "-j", JOB, "--format", "json").stdout)) == 11
+        assert len(json.loads(run("jobs", "--format", "json").stdout)) == 1
+
+
 @pytest.mark.parametrize(("output", "written"), [("table", 201), ("csv", 201), ("json", 201), ("keys", 0), ("yaml", 0)])
 def test_rows_are_written_as_they_come_but_a_key_file_is_never_half_of_one(run: Run, output: str, written: int) -> None:
     with ScriptedServer([ok({"jobId": JOB}), a_page(0, 200, total=400), refusal(99403)]) as server:

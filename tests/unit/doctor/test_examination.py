@@ -14,6 +14,7 @@ from enos_ota.cli import main
 from enos_ota.doctor import Examination, Finding, State, exit_code
 from enos_ota.doctor.engine import OLDEST, check_engine
 from tests.support.authority import Authority
+from tests.support.clock import FakeClock
 from tests.support.scripted_server import ScriptedServer, http, ok, refusal, rejection, rows
 from tests.support.simulator import JOB, RunningSimulator, running_simulator
 from tests.support.stack_project import BASE, Project
@@ -195,21 +196,14 @@ def test_an_application_without_permission_is_a_no(tmp_path: Path) -> None:
 
 def test_an_enos_that_has_trouble_leaves_it_open(tmp_path: Path) -> None:
     with ScriptedServer([http(404), refusal(99500), refusal(99500)]) as server:
-        found = examine(tmp_path, surroundings(server), JOB, clock=NoWaiting(0))
+        found = examine(tmp_path, surroundings(server), JOB, clock=FakeClock(time.time()))
     assert state_of(found, "credentials", "permission", "job") == ["ok", "unknown", "skipped"]
 
 
 def test_a_token_service_that_has_trouble_leaves_it_open(tmp_path: Path) -> None:
     with ScriptedServer([http(404)], tokens=[rejection(1005), rejection(1005)]) as server:
-        found = examine(tmp_path, surroundings(server), JOB, clock=NoWaiting(0))
+        found = examine(tmp_path, surroundings(server), JOB, clock=FakeClock(time.time()))
     assert state_of(found, "credentials", "permission", "job") == ["unknown", "skipped", "skipped"]
-
-
-class NoWaiting(WrongClock):
-    """A clock on which waits take no time."""
-
-    def sleep(self, seconds: float) -> None:
-        self._seconds += seconds
 
 
 def test_through_tls_the_same_is_found(tmp_path: Path) -> None:
@@ -218,6 +212,41 @@ def test_through_tls_the_same_is_found(tmp_path: Path) -> None:
         found = examine(tmp_path, surroundings(server, ENOS_CA_BUNDLE=authority.bundle))
     assert state_of(found, "TLS", "credentials", "permission") == ["ok", "ok", "ok"]
     assert found["permission"].text.startswith("jobs of the organization can be read; it has none")
+
+
+# Whatever EnOS turns out to do where its documentation says nothing.
+
+
+@pytest.mark.parametrize(
+    "switches",
+    [{"strict_method": "on"}, {"business_http": "400"}, {"gateway_http": "401"}, {"max_page": 50}, {"index_delay": 2}],
+    ids=str,
+)
+def test_it_finds_everything_in_order_whatever_enos_chose(tmp_path: Path, switches: dict[str, Any]) -> None:
+    with running_simulator(**switches) as simulator:
+        found = examine(tmp_path, surroundings(simulator), JOB)
+    assert state_of(found, "network", "clock", "credentials", "permission", "job", "marker text") == ["ok"] * 6
+
+
+@pytest.mark.parametrize("status", ["200", "400"])
+def test_a_refusal_is_a_no_with_any_http_status(tmp_path: Path, status: str) -> None:
+    with running_simulator(business_http=status) as simulator:
+        found = examine(tmp_path, surroundings(simulator), "nope")
+    assert state_of(found, "permission", "job") == ["ok", "failed"]
+
+
+@pytest.mark.parametrize("status", ["200", "401"])
+def test_a_rejection_by_the_gateway_is_a_no_with_any_http_status(tmp_path: Path, status: str) -> None:
+    with running_simulator(gateway_http=status, auth="legacy") as simulator:
+        found = examine(tmp_path, surroundings(simulator), JOB)
+    assert state_of(found, "credentials", "permission", "job") == ["failed", "skipped", "skipped"]
+
+
+def test_an_enos_that_throttles_everything_leaves_it_open(tmp_path: Path) -> None:
+    with running_simulator() as simulator:
+        simulator.fault("throttle", "search")
+        found = examine(tmp_path, surroundings(simulator), JOB, clock=FakeClock(time.time()))
+    assert state_of(found, "credentials", "permission", "job") == ["ok", "unknown", "skipped"]
 
 
 # The job and its texts.
@@ -389,5 +418,5 @@ def test_nothing_in_a_text_is_obeyed(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_an_answer_that_is_no_answer_leaves_the_job_open(tmp_path: Path) -> None:
     with ScriptedServer([http(404), rows(total=0), ok([])]) as server:
-        found = examine(tmp_path, surroundings(server), JOB, clock=NoWaiting(0))
+        found = examine(tmp_path, surroundings(server), JOB, clock=FakeClock(time.time()))
     assert state_of(found, "permission", "job", "marker text") == ["ok", "unknown", "skipped"]
