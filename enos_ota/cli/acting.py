@@ -44,7 +44,7 @@ reason_if_any: Final = click.option(
     metavar="TEXT",
     default="",
     callback=_one_line,
-    help="why, one line: for the set, and those who read it later",
+    help="why, one line: for those who read it later",
 )
 
 name: Final = click.option(

@@ -18,7 +18,7 @@ from enos_ota.cli import acting, options
     required=True,
     help="how many device keys these are; with another number nothing is sent",
 )
-@acting.reason
+@acting.reason_if_any
 @acting.expect_firmware
 @click.option("--failed-too", is_flag=True, help="also retry tasks that failed for other reasons than a cancel")
 @options.text_or_json

@@ -91,13 +91,19 @@ def test_another_count_sends_nothing(project: Project, simulator: RunningSimulat
 
 
 @pytest.mark.usefixtures("simulator")
-@pytest.mark.parametrize("missing", ["--expect", "--reason", "--keys", "--job"])
-def test_count_reason_keys_and_job_are_needed(project: Project, missing: str) -> None:
+@pytest.mark.parametrize("missing", ["--expect", "--keys", "--job"])
+def test_count_keys_and_job_are_needed(project: Project, missing: str) -> None:
     (project.root / "these.txt").write_text("dk-01\n")
-    arguments = {"--job": JOB, "--keys": "these.txt", "--expect": "1", "--reason": "x"}
+    arguments = {"--job": JOB, "--keys": "these.txt", "--expect": "1"}
     del arguments[missing]
     ended = CliRunner().invoke(main, ["retry", *(part for pair in arguments.items() for part in pair)])
     assert (ended.exit_code, missing in ended.stderr) == (2, True)
+
+
+def test_a_reason_is_good_to_have_and_not_needed(project: Project, simulator: RunningSimulator) -> None:
+    (project.root / "these.txt").write_text("dk-01\n")
+    ended = CliRunner().invoke(main, ["retry", "--job", JOB, "--keys", "these.txt", "--expect", "1"])
+    assert (ended.exit_code, sent(simulator)) == (0, [["dk-01"]])
 
 
 def test_what_failed_for_another_reason_is_refused_and_the_rest_is_sent(
