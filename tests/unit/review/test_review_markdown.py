@@ -211,6 +211,7 @@ def test_no_stack_ends_its_marker(stack: str) -> None:
         ("a ` b", "a `` ` `` b"),
         ("a ``` b", "a ```` ``` ```` b"),
         ("/close now", "`/close` now"),
+        ("|`code`|", "`|` `code` `|`"),
         ("<b>bold</b>", "`<b>bold</b>`"),
         ("fix :tada: 1f0e2d3c", "fix `:tada: 1f0e2d3c`"),
     ],

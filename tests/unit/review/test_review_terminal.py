@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -32,11 +32,13 @@ def test_the_verdict_is_the_first_line(case: str) -> None:
     assert first.endswith(f"  {report.headline}")
 
 
+@settings(max_examples=50)
 @given(any_report(), st.integers(40, 160))
 def test_no_line_is_wider_than_the_terminal(report: Report, width: int) -> None:
     assert all(cell_len(line) <= width for line in render(report, width=width).split("\n"))
 
 
+@settings(max_examples=50)
 @given(any_report())
 def test_nothing_of_a_report_acts_on_the_terminal(report: Report) -> None:
     assert all(line.isprintable() for line in render(report).split("\n"))
