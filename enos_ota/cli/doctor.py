@@ -17,7 +17,7 @@ from enos_ota.cli.plain import plain
 if TYPE_CHECKING:
     from enos_ota.doctor import Finding
 
-_COLOURS: Final = {"ok": "green", "warning": "yellow", "failed": "red", "unknown": "magenta", "skipped": None}
+_COLOURS: Final = {"ok": "green", "warning": "yellow", "failed": "red", "unknown": "magenta", "skipped": "bright_black"}
 _VERDICTS: Final = {0: "ok", 1: "failed", 3: "unknown"}
 _STATE_WIDTH: Final = 9
 _CHECK_WIDTH: Final = 15

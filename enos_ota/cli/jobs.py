@@ -90,12 +90,12 @@ def _search(client: EnosClient, firmware_version: str | None, status: JobStatus 
 
 def _columns(now: float) -> list[Column[Job]]:
     return [
-        Column("NAME", lambda job: job.name),
+        Column("NAME", lambda job: job.name, folds=True),
         Column("JOB", lambda job: job.job_id),
         Column("FIRMWARE", lambda job: job.firmware_version),
         Column("PRODUCT", lambda job: job.product_key),
         Column("STATUS", lambda job: job.raw_status),
-        Column("POLICY", _policy),
+        Column("POLICY", _policy, folds=True),
         Column("AGE", lambda job: "" if job.create_time is None else age(now - job.create_time / 1000)),
     ]
 

@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 _AT_ONCE: Final = 200  # as many rows as a page of EnOS has; the first ones decide how wide columns are
 _GAP: Final = "  "
+_COPIED: Final = 40  # an id or key of this width stays on one line of a terminal
 
 _FORMULA: Final = tuple("=+-@\t\r")
 """A cell that begins like this is computed by a spreadsheet."""
@@ -28,10 +29,11 @@ _FORMULA: Final = tuple("=+-@\t\r")
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[T]):
-    """A column of a table."""
+    """A column of a table; what `folds` may be broken into lines, other columns are to be copied from."""
 
     title: str
     cell: Callable[[T], str]
+    folds: bool = False
 
 
 def write_table(rows: Iterable[T], columns: Sequence[Column[T]]) -> int:
@@ -39,8 +41,7 @@ def write_table(rows: Iterable[T], columns: Sequence[Column[T]]) -> int:
     chunks = _chunks([plain(column.cell(row)) for column in columns] for row in rows)
     if not (first := next(chunks, [])):
         return 0
-    titles = [column.title for column in columns]
-    write = _on_terminal(titles, first) if sys.stdout.isatty() else _piped(titles, first)
+    write = _on_terminal(columns, first) if sys.stdout.isatty() else _piped(columns, first)
     write(first)
     number = len(first)
     for chunk in chunks:
@@ -102,9 +103,10 @@ def _widths(titles: Sequence[str], chunk: Sequence[Sequence[str]]) -> list[int]:
     return [max([cell_len(title), *(cell_len(row[at]) for row in chunk)]) for at, title in enumerate(titles)]
 
 
-def _piped(titles: Sequence[str], first: Sequence[Sequence[str]]) -> Callable[[list[list[str]]], None]:
+def _piped(columns: Sequence[Column[T]], first: Sequence[Sequence[str]]) -> Callable[[list[list[str]]], None]:
     from rich.cells import cell_len  # noqa: PLC0415 - as above
 
+    titles = [column.title for column in columns]
     widths = _widths(titles, first)
 
     def line(cells: Sequence[str]) -> str:
@@ -115,21 +117,22 @@ def _piped(titles: Sequence[str], first: Sequence[Sequence[str]]) -> Callable[[l
     return lambda chunk: click.echo("\n".join(map(line, chunk)))
 
 
-def _on_terminal(titles: Sequence[str], first: Sequence[Sequence[str]]) -> Callable[[list[list[str]]], None]:
+def _on_terminal(columns: Sequence[Column[T]], first: Sequence[Sequence[str]]) -> Callable[[list[list[str]]], None]:
     from rich.console import Console  # noqa: PLC0415 - as above
     from rich.table import Table  # noqa: PLC0415 - as above
     from rich.text import Text  # noqa: PLC0415 - as above
 
     console = Console(highlight=False, markup=False, emoji=False)
-    widths = _widths(titles, first)
+    widths = _widths([column.title for column in columns], first)
     fits = sum(widths) + len(_GAP) * len(widths) <= console.width
     shown = False
 
     def write(chunk: list[list[str]]) -> None:
         nonlocal shown
         table = Table(box=None, show_header=not shown, padding=(0, len(_GAP), 0, 0))
-        for title, width in zip(titles, widths, strict=True):
-            table.add_column(title, overflow="fold", min_width=width if fits else None)
+        for column, width in zip(columns, widths, strict=True):
+            least = width if fits else None if column.folds else min(width, _COPIED)
+            table.add_column(column.title, overflow="fold", min_width=least)
         for row in chunk:
             table.add_row(*map(Text, row))
         console.print(table)

@@ -163,7 +163,7 @@ def _columns(search: _Search) -> list[Column[Task]]:
         Column("PROGRESS", lambda task: "" if task.progress is None else str(task.progress)),
         Column("FROM", lambda task: task.from_version),
         Column("TO", lambda task: task.to_version),
-        Column("TEXT", lambda task: task.desc),
+        Column("TEXT", lambda task: task.desc, folds=True),
     ]
 
 

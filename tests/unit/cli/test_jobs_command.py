@@ -103,21 +103,33 @@ def test_nothing_in_a_name_is_obeyed(reach: Reach, run: Run) -> None:
     assert json.loads(listed)[0]["name"] == HOSTILE
 
 
+def on_a_terminal(columns: int) -> str:
+    """What `enos-ota jobs` shows on a terminal of this width."""
+    terminal, stdout = os.openpty()
+    command = [sys.executable, "-m", "enos_ota.cli", "jobs"]
+    done = subprocess.run(command, stdout=stdout, env=os.environ | {"COLUMNS": str(columns)}, timeout=60, check=False)
+    os.write(stdout, b"|")
+    shown = b""
+    while not shown.endswith(b"|"):
+        shown += os.read(terminal, 4096)
+    os.close(stdout)
+    os.close(terminal)
+    assert done.returncode == 0
+    return shown.decode()
+
+
 def test_on_a_terminal_nothing_in_a_name_is_obeyed_either(reach: Reach) -> None:
     with running_simulator({"jobs": [a_job("j", "1", name=HOSTILE)]}) as simulator:
         reach(simulator)
-        terminal, stdout = os.openpty()
-        command = [sys.executable, "-m", "enos_ota.cli", "jobs"]
-        done = subprocess.run(command, stdout=stdout, env=os.environ | {"COLUMNS": "200"}, timeout=60, check=False)
-        os.write(stdout, b"|")
-        shown = b""
-        while not shown.endswith(b"|"):
-            shown += os.read(terminal, 4096)
-        os.close(stdout)
-        os.close(terminal)
-    assert done.returncode == 0
-    assert SHOWN.encode() in shown
-    assert b"\x1b[31m" not in shown
+        shown = on_a_terminal(200)
+    assert SHOWN in shown
+    assert "\x1b[31m" not in shown
+
+
+def test_on_a_narrow_terminal_an_id_can_still_be_copied(reach: Reach) -> None:
+    with running_simulator({"jobs": [a_job(JOB, "2.3.0", name="A firmware for every pump " * 4)]}) as simulator:
+        reach(simulator)
+        assert JOB in on_a_terminal(80)
 
 
 def test_without_a_gateway_it_is_a_matter_of_configuration(project: Project, run: Run) -> None:
