@@ -89,8 +89,8 @@ def _apart(items: Iterable[Text]) -> Iterator[Element | str]:
     """Short texts one after the other, set apart."""
     for place, item in enumerate(items):
         if place:
-            yield " "  # where a line may break; the style puts a dot before an item
-        yield element("span", *inline(item), class_="item")
+            yield "\N{NO-BREAK SPACE}· "  # a line may break after the dot
+        yield from inline(item)
 
 
 def inline(text: Text) -> Iterator[Element | str]:

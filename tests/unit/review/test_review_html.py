@@ -367,4 +367,4 @@ def body(html: str) -> str:
 
 @CASES
 def test_the_page_of_each_situation(name: str, snapshot: SnapshotAssertion) -> None:
-    assert body(render(reports.CASES[name]())) == snapshot(extension_class=HtmlFile, name=name)
+    assert body(render(reports.CASES[name]())) == snapshot(extension_class=HtmlFile)
