@@ -29,7 +29,7 @@ def options_without_help(command: Command) -> list[str]:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_and_every_option_has_help(name: str) -> None:
-    context = Context(main)
+    context = Context(main, **main.context_settings)  # click keeps the help option of its first use
     command = main.get_command(context, name)
     assert command
     assert (bool(command.get_short_help_str()), options_without_help(command)) == (True, [])
