@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import os
+import traceback
+from pathlib import Path
 from typing import Final
 
 import click
 
 from enos_ota import __version__
+from enos_ota.cli.failures import Undetermined
+from enos_ota.cli.plain import plain
 
-COMMANDS: Final = ("review", "simulate", "validate", "doctor", "jobs", "tasks", "adopt", "cancel", "stop", "retry")
+COMMANDS: Final = ("review", "validate", "doctor", "jobs", "tasks", "stop", "cancel", "adopt", "retry", "simulate")
 """In the order of help. Each is the attribute of its name in `enos_ota.cli.<name>`."""
+
+DEBUG: Final = "ENOS_OTA_DEBUG"
+"""The environment variable with which an unexpected error shows its traceback."""
 
 
 class _Commands(click.Group):
@@ -25,6 +33,24 @@ class _Commands(click.Group):
         command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
         assert isinstance(command, click.Command), cmd_name  # noqa: S101 - for the type checker
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; what nobody foresaw is told like anything else, without a traceback."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Undetermined("interrupted") from None
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            if os.environ.get(DEBUG):
+                raise
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            what = f"unexpected {type(error).__name__} in {Path(place.filename).name}:{place.lineno}"
+            raise Undetermined(
+                f"{what}: {plain(str(error))}. "
+                f"This is a mistake in enos-ota: run it again with {DEBUG}=1 and report what that shows"
+            ) from None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})

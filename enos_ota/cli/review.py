@@ -13,7 +13,6 @@ import click
 
 from enos_ota.cli import options
 from enos_ota.cli.failures import Misconfigured
-from enos_ota.review.reviewing import review as look
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,9 +61,32 @@ class _Also(click.ParamType[tuple[str, Path]]):
     metavar="FORMAT=FILE",
     help="write the same review in another format too, such as html=review.html; may be repeated",
 )
+@click.option(
+    "--policy-pack",
+    "packs",
+    type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),
+    multiple=True,
+    metavar="DIR",
+    help="a policy pack that `pulumi up` will run too; what it forbids fails the review; may be repeated",
+)
+@click.option(
+    "--policy-pack-config",
+    "pack_configs",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True),
+    multiple=True,
+    metavar="FILE",
+    help="its settings; once for each pack, in their order",
+)
 @click.option("--expect-no-changes", is_flag=True, help="exit 1 if there is any change: for a nightly look at drift")
 def review(
-    *, stack: str | None, output: str, out: Path | None, others: tuple[tuple[str, Path], ...], expect_no_changes: bool
+    *,
+    stack: str | None,
+    output: str,
+    out: Path | None,
+    others: tuple[tuple[str, Path], ...],
+    packs: tuple[Path, ...],
+    pack_configs: tuple[Path, ...],
+    expect_no_changes: bool,
 ) -> None:
     """Show what `pulumi up` would do to a rollout, so that it can be approved.
 
@@ -73,7 +95,11 @@ def review(
 
     Exits with 1 where `pulumi up` would fail, 2 for a wrong configuration, 3 where EnOS or Pulumi could not tell.
     """
-    report = look(Path.cwd(), stack, os.environ, expect_no_changes=expect_no_changes)
+    from enos_ota.review.reviewing import review as look  # noqa: PLC0415 - slow to import, and help needs none of it
+
+    policies = [f"--policy-pack={pack}" for pack in packs]
+    policies += [f"--policy-pack-config={config}" for config in pack_configs]
+    report = look(Path.cwd(), stack, os.environ, expect_no_changes=expect_no_changes, policies=policies)
     for name, file in others:
         _write(file, _renderer(name)(report))
     if out is not None and str(out) != "-":

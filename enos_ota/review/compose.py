@@ -172,19 +172,19 @@ def _others(found: Findings, told: Sequence[str], reasons: Sequence[str]) -> Ite
 
 
 def _jobs(found: Findings, sets: Sequence[SetReport]) -> Iterator[JobReport]:
-    """Every job that a declared set is about, each once, in the order of the sets."""
-    steps: dict[str, list[SetStep]] = {}
+    """Every job that a set is or was about, each once, in the order of the sets."""
+    steps: dict[str, list[tuple[Declared, SetStep]]] = {}
     for step in found.preview.sets:
-        if step.declared:
-            steps.setdefault(step.declared.job_id, []).append(step)
-    for job_id, about in steps.items():
-        seen = [each for step in about if (each := found.seen.get(step.name))]
-        declared = about[0].declared
-        if declared and seen:
+        for about in filter(None, (step.declared, step.recorded)):
+            steps.setdefault(about.job_id, []).append((about, step))
+    for job_id, abouts in steps.items():
+        seen = [found.seen[step.name] for about, step in abouts if about is step.declared and step.name in found.seen]
+        if seen:
             cancels = sum(each.will_cancel for each in sets if each.job_id == job_id)
-            yield _seen_job(declared, seen[0].job, seen, cancels)
-        elif declared:
-            yield _recorded_job(declared, next((step.now.job for step in about if step.now), None))
+            yield _seen_job(abouts[0][0], seen[0].job, seen, cancels)
+        else:
+            facts = (step.now.job for about, step in abouts if step.now and step.recorded and about == step.recorded)
+            yield _recorded_job(abouts[0][0], next(facts, None))
 
 
 def _seen_job(declared: Declared, live: LiveJob, seen: Sequence[Seen], cancels: int) -> JobReport:

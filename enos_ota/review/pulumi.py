@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from enos_ota.review.preview import plain
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+# - [mandatory]  NAME  (TYPE: RESOURCE), then what the policy is for, then what is wrong, in lines of their own.
+_VIOLATION: Final = re.compile(r"^ +- \[mandatory\]  (\S+)  \(.*\)\n.*\n((?: {10,}.*\n?)+)", re.MULTILINE)
 
 _MOST: Final = 20
 """Lines of what Pulumi said that are passed on."""
@@ -38,36 +42,67 @@ class Ran:
     stdout: str
 
 
-def preview(root: Path, stack: str, environ: Mapping[str, str], *, refresh: bool) -> Ran:
-    """Run `pulumi preview --json` for a stack. It changes nothing, neither in EnOS nor in the state.
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How Pulumi is called.
 
-    Args:
+    Attributes:
         root: The project's directory.
         stack: The stack; empty for the one that is selected.
         environ: The environment; `pulumi` is looked for on its PATH.
         refresh: Whether what is recorded is compared with EnOS first.
+        policies: Further options, those of policy packs.
+    """
+
+    root: Path
+    stack: str
+    environ: Mapping[str, str]
+    refresh: bool
+    policies: tuple[str, ...] = ()
+
+    def run(self, *how: str) -> subprocess.CompletedProcess[str]:
+        """Run `pulumi preview`. It changes nothing, neither in EnOS nor in the state.
+
+        Raises:
+            PulumiFailed: There is no `pulumi`.
+        """
+        pulumi = shutil.which("pulumi", path=self.environ.get("PATH", os.defpath))
+        if pulumi is None:
+            raise PulumiFailed(("there is no `pulumi` on the PATH; in a checkout `make env` says how to get one",))
+        # With --run-program a refresh uses today's configuration, and not the one that the last `up` recorded.
+        refreshing = ("--refresh", "--run-program") if self.refresh else ("--refresh=false",)
+        stack = ("--stack", self.stack) if self.stack else ()
+        return subprocess.run(
+            [pulumi, "--non-interactive", "--color", "never", "preview", *how, *refreshing, *stack, *self.policies],
+            cwd=self.root,
+            env={**self.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+
+
+def preview(call: Call) -> Ran:
+    """Run the preview.
 
     Raises:
         PulumiFailed: It could not be run, or printed no preview.
     """
-    pulumi = shutil.which("pulumi", path=environ.get("PATH", os.defpath))
-    if pulumi is None:
-        raise PulumiFailed(("there is no `pulumi` on the PATH; in a checkout `make env` says how to get one",))
-    command = [pulumi, "--non-interactive", "--color", "never", "preview", "--json", "--show-sames"]
-    # With --run-program a refresh uses today's configuration, and not the one that the last `up` recorded.
-    command += ["--refresh", "--run-program"] if refresh else ["--refresh=false"]
-    command += ["--stack", stack] if stack else []
-    done = subprocess.run(
-        command,
-        cwd=root,
-        env={**environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
+    done = call.run("--json", "--show-sames")
     if not done.stdout.lstrip().startswith("{"):
         said = [line.removeprefix("error: ") for line in plain(done.stderr or done.stdout).splitlines() if line.strip()]
         raise PulumiFailed(tuple(said[:_MOST]) or (f"`pulumi preview` ended with exit code {done.returncode}",))
     return Ran(done.returncode == 0, done.stdout)
+
+
+def violations(call: Call) -> tuple[str, ...]:
+    """What mandatory policies object to, a sentence each. The JSON of a preview has none of it, so it is run once more.
+
+    Raises:
+        PulumiFailed: There is no `pulumi`.
+    """
+    shown = call.run().stdout.partition("\nPolicies:\n")[2].partition("\n\n")[0]
+    found = _VIOLATION.findall(shown)
+    return tuple(dict.fromkeys(f"policy {policy}: {' '.join(message.split())}" for policy, message in found))

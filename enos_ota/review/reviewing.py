@@ -25,7 +25,7 @@ from enos_ota.stackconfig import PULUMI_STACK, locate_stack, read_stack
 from enos_ota.state import Declared
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import date
 
     from enos_ota.enos import Clock
@@ -43,6 +43,7 @@ def review(
     environ: Mapping[str, str],
     *,
     expect_no_changes: bool = False,
+    policies: Sequence[str] = (),
     clock: Clock = SYSTEM_CLOCK,
 ) -> Report:
     """Review a stack. Whatever is wrong is in the report.
@@ -52,6 +53,7 @@ def review(
         stack: The stack; None for the one that `enos_ota.stackconfig` finds to be meant.
         environ: The environment, for Pulumi too.
         expect_no_changes: Whether any change is a no.
+        policies: Options of `pulumi preview` for policy packs, with whole paths, as Pulumi runs in the project.
         clock: What tells the time and waits.
     """
     now = datetime.fromtimestamp(clock.time(), timezone.utc)
@@ -63,7 +65,7 @@ def review(
         if problems := check_stack_file(file, project=project.name):
             return misconfigured(occasion, [str(problem) for problem in problems])
         config = read_stack(directory, name, environ, needed=True)
-        examination = _Examination(config, environ, clock, now.date())
+        examination = _Examination(config, environ, clock, now.date(), tuple(policies))
         return compose(occasion, examination.run(), examination.surroundings, expect_no_changes=expect_no_changes)
     except SettingsError as error:
         return misconfigured(occasion, error.problems)
@@ -81,8 +83,16 @@ class _Previewed:
 class _Examination:
     """One look at a stack."""
 
-    def __init__(self, config: StackConfig, environ: Mapping[str, str], clock: Clock, today: date) -> None:
+    def __init__(
+        self,
+        config: StackConfig,
+        environ: Mapping[str, str],
+        clock: Clock,
+        today: date,
+        policies: tuple[str, ...],
+    ) -> None:
         self._config = config
+        self._policies = policies
         self._environ = environ
         self._clock = clock
         self._connection: Connection | None
@@ -132,14 +142,19 @@ class _Examination:
 
     def _preview(self, *, refresh: bool) -> _Previewed:
         root = self._config.project.root if self._config.project else Path.cwd()
+        call = pulumi.Call(root, self._config.stack, self._environ, refresh, self._policies)
         try:
-            ran = pulumi.preview(root, self._config.stack, self._environ, refresh=refresh)
+            ran = pulumi.preview(call)
             preview = parse(ran.stdout)
+            if ran.succeeded:
+                return _Previewed(preview, succeeded=True)
+            objections = pulumi.violations(call) if self._policies else ()
         except pulumi.PulumiFailed as error:
             return _Previewed(self._only_declared(Preview()), succeeded=False, why_not=error.lines)
         except UnreadablePreview as error:
             return _Previewed(self._only_declared(Preview()), succeeded=False, why_not=(str(error),))
-        return _Previewed(preview if ran.succeeded else self._only_declared(preview), succeeded=ran.succeeded)
+        declared = self._only_declared(preview)
+        return _Previewed(replace(declared, errors=(*declared.errors, *objections)), succeeded=False)
 
     def _only_declared(self, preview: Preview) -> Preview:
         """With the sets that a preview never came to, as their stack file declares them."""

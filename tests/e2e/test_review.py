@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from enos_ota.enos import ConnectError
 from enos_ota.review.model import Change, Effect, Outcome
 from enos_ota.review.reviewing import review
+from tests.support.engine import CHECKOUT
 from tests.support.simulator import JOB
 from tests.support.stack import NAME, Stack, a_set, sent
 
@@ -20,10 +22,12 @@ if TYPE_CHECKING:
     from tests.support.simulator import RunningSimulator
 
 
-def reviewed(stack: Stack, *, expect_no_changes: bool = False, environ: Mapping[str, str] | None = None) -> Report:
+def reviewed(
+    stack: Stack, *policies: str, expect_no_changes: bool = False, environ: Mapping[str, str] | None = None
+) -> Report:
     """The review of a stack, as it is now."""
     env = stack.engine.env(stack.project, stack.home, venv=stack.venv, extra=stack.environment(environ))
-    return review(stack.project, NAME, env, expect_no_changes=expect_no_changes)
+    return review(stack.project, NAME, env, expect_no_changes=expect_no_changes, policies=policies)
 
 
 def effects(report: SetReport) -> dict[str, str]:
@@ -243,3 +247,21 @@ def test_no_secret_is_in_a_report(stack: Stack, name: str) -> None:
     stack.declare(a_set("dk-01", name=name.replace(" ", "-")))
     text = json.dumps(reviewed(stack).model_dump(mode="json"))
     assert not [secret for secret in stack.secrets if secret in text]
+
+
+def test_what_a_policy_forbids_fails_the_review_and_is_said(stack: Stack) -> None:
+    stack.declare(a_set("dk-01"))
+    report = reviewed(stack, f"--policy-pack={CHECKOUT / 'policy'}")
+    assert (report.outcome, report.headline) == (Outcome.FAILS, "`pulumi up` would fail")
+    assert [reason.partition(": ")[0] for reason in report.reasons] == [
+        "policy expires-within",
+        "policy reason-pattern",
+    ]
+    assert "set 'pumps': it has no reason" in report.reasons[1]
+    assert effects(report.sets[0]) == {"dk-01": "will be cancelled"}
+
+
+def test_a_policy_that_is_kept_says_nothing(stack: Stack) -> None:
+    stack.declare(a_set("dk-01", reason="INC-1: bad", expires=str(date.today() + timedelta(days=30))))  # noqa: DTZ011
+    report = reviewed(stack, f"--policy-pack={CHECKOUT / 'policy'}")
+    assert (report.outcome, report.reasons, report.warnings) == (Outcome.FINE, (), ())

@@ -55,3 +55,36 @@ def test_without_the_extra_simulate_says_what_to_install(package: str) -> None:
         'in a checkout: pip install ".[simulator]"\n'
     )
     assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (KeyboardInterrupt(), "Error: interrupted\n"),
+        (ZeroDivisionError("\x1b[31mred"), "This is a mistake in enos-ota: run it again with ENOS_OTA_DEBUG=1"),
+    ],
+    ids=["Ctrl-C", "a mistake of ours"],
+)
+def test_what_ends_a_command_unforeseen_is_told_without_a_traceback(
+    raised: BaseException, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(**_: object) -> None:
+        raise raised
+
+    command = main.get_command(Context(main), "stop")
+    assert command
+    monkeypatch.setattr(command, "callback", end)
+    result = CliRunner().invoke(main, ["stop", "--job", "j", "--reason", "r"])
+    assert (result.exit_code, told in result.stderr, "\x1b" in result.stderr) == (3, True, False)
+
+
+def test_whoever_looks_for_a_mistake_sees_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(**_: object) -> None:
+        raise ZeroDivisionError
+
+    command = main.get_command(Context(main), "stop")
+    assert command
+    monkeypatch.setattr(command, "callback", end)
+    monkeypatch.setenv("ENOS_OTA_DEBUG", "1")
+    result = CliRunner().invoke(main, ["stop", "--job", "j", "--reason", "r"])
+    assert isinstance(result.exception, ZeroDivisionError)
