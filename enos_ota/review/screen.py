@@ -31,6 +31,8 @@ _BADGES: Final = {
     Outcome.MISCONFIGURED: "MISCONFIGURED",
     Outcome.UNDETERMINED: "NOT KNOWN",
 }
+_UNSEEN: Final = "NOT CHECKED"
+"""In place of OK where EnOS was not asked: nothing speaks against the change, but nobody has looked."""
 _TONES: Final = {Outcome.FINE: Tone.GOOD, Outcome.UNDETERMINED: Tone.CAREFUL}
 
 _HASH: Final = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
@@ -165,10 +167,12 @@ def _verdict(report: Report) -> Verdict:
     glass = any(each.guard.broken_glass for each in report.sets)
     overridden = [say("a guard is overridden for this run")] if glass else []
     tone = _TONES.get(report.outcome, Tone.BAD)
+    unread = any(each.count(Effect.UNREAD) for each in report.sets)
+    is_unseen = report.outcome is Outcome.FINE and (unread or not report.refreshed)
     return Verdict(
         outcome=report.outcome,
-        badge=_BADGES[report.outcome],
-        tone=Tone.CAREFUL if glass and tone is Tone.GOOD else tone,
+        badge=_UNSEEN if is_unseen else _BADGES[report.outcome],
+        tone=Tone.CAREFUL if (glass or is_unseen) and tone is Tone.GOOD else tone,
         headline=say(saying(report.headline)),
         occasion=tuple(_occasion(report)),
         reasons=tuple(_each(report.reasons)),

@@ -347,7 +347,7 @@ def without_credentials() -> Report:
     """A pull request from a fork: what is declared is known, how things stand is not."""
     about = Situation({Effect.UNREAD: 42}, limit=Limit(max_devices=500))
     return report(
-        headline="`pulumi up` would work on 42 device keys; without credentials nobody looked at them",
+        headline="`pulumi up` will work on 42 device keys; how they stand now was not looked at",
         warnings=("without credentials for EnOS: what is declared is shown, how things stand now is not",),
         live=False,
         refreshed=False,

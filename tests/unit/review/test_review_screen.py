@@ -292,3 +292,11 @@ def test_every_outcome_has_a_badge(outcome: Outcome) -> None:
 def test_any_report_makes_a_screen_on_which_nothing_is_invisible(report: Report) -> None:
     for text in everything(first_screen(report)):
         assert text.isprintable()
+
+
+@pytest.mark.parametrize(
+    "change", [{"refreshed": False}, {"sets": reports.without_credentials().sets}], ids=["not refreshed", "keys unread"]
+)
+def test_what_nobody_looked_at_is_not_called_ok(change: dict[str, object]) -> None:
+    verdict = first_screen(reports.first_preview().model_copy(update=change)).verdict
+    assert (verdict.badge, verdict.tone) == ("NOT CHECKED", Tone.CAREFUL)
