@@ -5,6 +5,7 @@ Everything is worked out, and checked as the program would check it, before a by
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from dataclasses import dataclass, field
@@ -192,7 +193,9 @@ class _Desk:
         if self._before is not None:
             self._sets, problems = read_stack_file(stack_file, environ, project=project)
             if problems:
-                raise SettingsError(problems)
+                name = wish.name or wish.suggestion
+                key_file = _new_key_file(_stem(name), wish.job_id, name, wish.by, wish.device_keys)
+                raise SettingsError(problems, _by_hand(self._entry(name, key_file).text()))
 
     def declaration(self) -> Declaration:
         wish = self._wish
@@ -221,7 +224,7 @@ class _Desk:
         for name in [wish.name] if wish.name else _numbered(wish.suggestion):
             if not wish.name and name in taken:
                 continue
-            stem = name if _PLAIN.fullmatch(name) else _slug(name) or "set"
+            stem = _stem(name)
             for tried in [stem] if stem == name else _numbered(stem):
                 key_file = _new_key_file(tried, wish.job_id, name, wish.by, added)
                 if wish.overwrite or self._is_free(key_file):
@@ -236,11 +239,13 @@ class _Desk:
     def _is_free(self, key_file: _KeyFile) -> bool:
         return self._content(self._file.parent / key_file.named) in {None, key_file.text.encode()}
 
-    def _with_set(self, name: str, key_file: _KeyFile) -> str:
+    def _entry(self, name: str, key_file: _KeyFile) -> stackedit.Entry:
         wish = self._wish
-        entry = stackedit.Entry(name, wish.job_id, key_file.named, wish.reason, wish.firmware_version)
+        return stackedit.Entry(name, wish.job_id, key_file.named, wish.reason, wish.firmware_version)
+
+    def _with_set(self, name: str, key_file: _KeyFile) -> str:
         try:
-            return stackedit.with_set(self._text, entry, project=self._project)
+            return stackedit.with_set(self._text, self._entry(name, key_file), project=self._project)
         except stackedit.CannotEdit as error:
             raise self._not_edited(error) from None
 
@@ -255,11 +260,11 @@ class _Desk:
             )
         document = documents.read(self._file, self._project)
         items = document.values[SETS_KEY] if document else ()
-        named = items[position].get("deviceKeysFile") if isinstance(items, list) else None
+        listed = json.loads(items) if isinstance(items, str) else items
+        named = listed[position].get("deviceKeysFile")
         if named:
             return _KeyFile(named, self._extended(named, added)), self._text
-        stem = known.name if _PLAIN.fullmatch(known.name) else _slug(known.name) or "set"
-        for tried in _numbered(stem):
+        for tried in _numbered(_stem(known.name)):
             key_file = _new_key_file(tried, wish.job_id, known.name, wish.by, added)
             if self._is_free(key_file):
                 break
@@ -322,8 +327,18 @@ class _Desk:
         return _error(self._file, text)
 
     def _not_edited(self, error: stackedit.CannotEdit) -> SettingsError:
-        addition = "".join(f"\n      {line}" for line in error.addition.split("\n"))
-        return self._refusal(f"cannot be edited ({error}). Nothing was written; this would have been added:{addition}")
+        problem = Problem(f"cannot be edited: {error}", documents.shown_path(self._file))
+        return SettingsError([problem], _by_hand(error.addition))
+
+
+def _by_hand(addition: str) -> str:
+    lines = "".join(f"\n    {line}" for line in addition.split("\n"))
+    return f"Nothing was written; this would have been added:{lines}"
+
+
+def _stem(name: str) -> str:
+    """What the key file of a set is called."""
+    return name if _PLAIN.fullmatch(name) else _slug(name) or "set"
 
 
 def _new_key_file(stem: str, job_id: str, name: str, by: str, added: Collection[str]) -> _KeyFile:

@@ -1,13 +1,14 @@
-"""A stack file with one set more, or one key file more: spliced into its text, every other byte as it was.
+"""A stack file with one set more, or one key file more: every comment, secret and other value as it was.
 
-A parser says where things stand; nothing is written out anew by it, so that comments, order, quotes, line ends and what
-Pulumi encrypted cannot change. Before a text is given out it is read again: it must say the same as before and what was
-to be added, nothing else.
+It is spliced into the text, so that nothing but what was added changes. What cannot be spliced into is written anew by
+ruamel.yaml first. Before a text is given out it is read again: it must say the same as before and what was to be added,
+nothing else.
 """
 
 from __future__ import annotations
 
-import copy
+import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,19 +16,18 @@ import yaml
 
 from enos_ota import yamltext
 from enos_ota.settings.sets import SETS_KEY
+from enos_ota.splice import Source, block
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator
 
 _CONFIG: Final = "config"
-_STEP: Final = "  "
-_LOADER: Final = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
-_NOT_LIKE_THIS: Final = "it is written in a way that cannot be edited without touching the rest"
+_ODD: Final = "it is written in a way that cannot be edited without touching the rest"
 
 
 class CannotEdit(Exception):  # noqa: N818 - says what happened
-    """The text is written in a way that is not edited; `addition` is what to put into it by hand."""
+    """The text is no stack file that could be edited; `addition` is what to put into it by hand."""
 
     def __init__(self, why: str, addition: str) -> None:
         super().__init__(why)
@@ -53,15 +53,9 @@ class Entry:
             value["expect"] = {"firmwareVersion": self.firmware_version}
         return value | {"deviceKeysFile": self.key_file}
 
-    def lines(self) -> list[str]:
-        """The item of a list, as text without indentation."""
-        head, *rest = (f"{key}: {_flow(value)}" for key, value in self.value().items())
-        return [f"- {head}", *(f"{_STEP}{line}" for line in rest)]
-
-
-def quoted(text: str) -> str:
-    """A text in double quotes, which every YAML reader takes for just this text."""
-    return '"' + "".join(map(_escaped, text)) + '"'
+    def text(self) -> str:
+        """A stack file that holds nothing else."""
+        return _text({_CONFIG: {SETS_KEY: [self.value()]}})
 
 
 def with_set(text: str, entry: Entry, *, project: str) -> str:
@@ -73,33 +67,19 @@ def with_set(text: str, entry: Entry, *, project: str) -> str:
         project: Name of the Pulumi project, the namespace of keys that are written without one.
 
     Raises:
-        CannotEdit: It cannot be spliced in.
+        CannotEdit: It is not YAML, or no stack file.
     """
-    addition = "\n".join([f"{_CONFIG}:", f"{_STEP}{SETS_KEY}:", *(f"{_STEP * 2}{line}" for line in entry.lines())])
+    keys = _spellings(project)
+    new = entry.value()
 
-    def insert() -> str:
-        file = _Text(text)
-        config = file.entry(file.root, _CONFIG)
-        key, sets = file.entry_of_any(config, _spellings(project))
-        if sets is not None and not file.is_empty(sets):
-            return file.with_item(sets, entry)
-        if sets is not None and key is not None:
-            return file.with_block(sets, [f"{_STEP}{line}" for line in entry.lines()], key.start_mark.column)
-        block = [f"{SETS_KEY}:", *(f"{_STEP}{line}" for line in entry.lines())]
-        if config is not None and not file.is_empty(config):
-            return file.with_line(config, block)
-        if config is not None:
-            return file.with_block(config, [f"{_STEP}{line}" for line in block], 0)
-        return file.with_line(file.root, [f"{_CONFIG}:", *(f"{_STEP}{line}" for line in block)])
+    def insert(source: Source) -> str:
+        if (config := source.value(source.root, _CONFIG)) is None:
+            return source.with_more(source.root, {_CONFIG: {SETS_KEY: [new]}})
+        if (sets := source.value(config, *keys)) is None:
+            return source.with_more(config, {SETS_KEY: [new]})
+        return source.with_more(sets, [new])
 
-    def expected(value: Any) -> Any:
-        value = value or {}
-        config = value[_CONFIG] = value.get(_CONFIG) or {}
-        name = next((name for name in _spellings(project) if name in config), SETS_KEY)
-        config[name] = [*(config.get(name) or []), entry.value()]
-        return value
-
-    return _spliced(text, insert, expected, addition)
+    return _edited(text, keys, insert, lambda sets: [*sets, new], entry.text())
 
 
 def with_key_file(text: str, position: int, key_file: str, *, project: str) -> str:
@@ -112,153 +92,81 @@ def with_key_file(text: str, position: int, key_file: str, *, project: str) -> s
         project: Name of the Pulumi project.
 
     Raises:
-        CannotEdit: It cannot be spliced in.
+        CannotEdit: It is not YAML, or no stack file with such a set.
     """
-    line = f"deviceKeysFile: {quoted(key_file)}"
+    keys = _spellings(project)
+    new = {"deviceKeysFile": key_file}
 
-    def insert() -> str:
-        file = _Text(text)
-        _, sets = file.entry_of_any(file.entry(file.root, _CONFIG), _spellings(project))
-        if not isinstance(sets, yaml.SequenceNode):
-            raise CannotEdit(_NOT_LIKE_THIS, line)
-        item = sets.value[position]
-        if (named := file.entry(item, "deviceKeysFile")) is not None:
-            return file.replaced(named, quoted(key_file))
-        return file.with_line(item, [line])
+    def insert(source: Source) -> str:
+        config = source.value(source.root, _CONFIG)
+        sets = config and source.value(config, *keys)
+        if not sets:
+            raise LookupError
+        item = source.item(sets, position)
+        named = source.value(item, "deviceKeysFile")
+        return source.with_other(named, key_file) if named else source.with_more(item, new)
 
-    def expected(value: Any) -> Any:
-        config = value[_CONFIG]
-        name = next(name for name in _spellings(project) if name in config)
-        config[name][position]["deviceKeysFile"] = key_file
-        return value
+    def change(sets: list[Any]) -> list[Any]:
+        return [*sets[:position], sets[position] | new, *sets[position + 1 :]]
 
-    return _spliced(text, insert, expected, line)
+    return _edited(text, keys, insert, change, _text(new))
 
 
-def _spliced(text: str, insert: Callable[[], str], expected: Callable[[Any], Any], addition: str) -> str:
+def _edited(
+    text: str,
+    keys: tuple[str, ...],
+    insert: Callable[[Source], str],
+    change: Callable[[list[Any]], list[Any]],
+    addition: str,
+) -> str:
+    """The text after `insert`, if it reads as before but for `change`.
+
+    Raises:
+        CannotEdit: It does not, nor does the text that is written anew.
+    """
     before = yamltext.load(text)
     if before.flaws:
         raise CannotEdit(f"line {before.flaws[0].line}: {before.flaws[0].text}", addition)
     try:
-        new = insert()
-    except (yaml.YAMLError, LookupError, TypeError, AttributeError):
-        raise CannotEdit(_NOT_LIKE_THIS, addition) from None
-    after = yamltext.load(new)
-    # Copied: with aliases two places are one object.
-    if after.flaws or after.value != expected(copy.deepcopy(before.value)):
-        raise CannotEdit(_NOT_LIKE_THIS, addition)
-    return new
+        expected = _changed(before.value, keys, change)
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
+        raise CannotEdit("it does not hold a mapping with a list of sets under config:", addition) from None
+    for new in _attempts(text, keys, insert):
+        after = yamltext.load(new)
+        if not after.flaws and after.value == expected:
+            return new
+    raise CannotEdit(_ODD, addition)
+
+
+def _attempts(text: str, keys: tuple[str, ...], insert: Callable[[Source], str]) -> Iterator[str]:
+    with suppress(yaml.YAMLError, LookupError, TypeError):
+        yield insert(Source(text))
+    try:
+        from enos_ota.roundtrip import rewritten  # noqa: PLC0415 - slow to import, and hardly ever needed
+
+        yield insert(Source(rewritten(text, keys)))
+    except Exception:  # noqa: BLE001 - whatever ruamel.yaml stumbles over, the operator is told what to add
+        return
+
+
+def _changed(value: Any, keys: tuple[str, ...], change: Callable[[list[Any]], list[Any]]) -> Any:
+    """What a stack file says, with other sets. Nothing in it is changed: with aliases two places are one object."""
+    file = value or {}
+    config = file.get(_CONFIG) or {}
+    key = next((key for key in keys if key in config), SETS_KEY)
+    sets = config.get(key)
+    if isinstance(sets, str):
+        sets = json.loads(sets)
+    if not (sets is None or isinstance(sets, list)):
+        raise TypeError
+    return {**file, _CONFIG: {**config, key: change(sets or [])}}
+
+
+def _text(value: Any) -> str:
+    return "\n".join(block(value))
 
 
 def _spellings(project: str) -> tuple[str, ...]:
     """How Pulumi lets the key of the sets be written."""
     namespace, _, name = SETS_KEY.partition(":")
     return SETS_KEY, f"{namespace}:{_CONFIG}:{name}", *([name] if project == namespace else [])
-
-
-class _Text:
-    """A YAML text and where its values stand."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._end_of_line = "\r\n" if "\r\n" in text else "\n"
-        self.root: Any = yaml.compose(text, Loader=_LOADER)
-
-    def entry(self, mapping: Any, key: str) -> Any:
-        """The node of a key's value; None if there is no such key."""
-        return self.entry_of_any(mapping, (key,))[1]
-
-    def entry_of_any(self, mapping: Any, keys: tuple[str, ...]) -> tuple[Any, Any]:
-        """The nodes of the first of these keys that is there, and of its value."""
-        if mapping is None or self.is_empty(mapping):
-            return None, None
-        if not isinstance(mapping, yaml.MappingNode):
-            raise TypeError
-        return next(((key, value) for key, value in mapping.value if key.value in keys), (None, None))
-
-    def is_empty(self, node: Any) -> bool:
-        """Whether there is nothing: no value, or a list or mapping without any."""
-        if isinstance(node, yaml.ScalarNode):
-            return str(node.tag).endswith(":null")
-        return not node.value
-
-    def with_item(self, sets: Any, entry: Entry) -> str:
-        """The text with one item more in a list that has some."""
-        if not isinstance(sets, yaml.SequenceNode):
-            raise TypeError
-        last = sets.value[-1]
-        if sets.flow_style:
-            return self._inserted(_end(last), f", {_flow(entry.value())}")
-        return self._with_lines(_end(last), entry.lines(), sets.start_mark.column)
-
-    def with_line(self, mapping: Any, lines: list[str]) -> str:
-        """The text with lines at the end of a mapping that has keys; at the end of the text if that has none."""
-        if mapping is None or self.is_empty(mapping):
-            return self._with_lines(len(self._text), lines, 0)
-        last = mapping.value[-1][1]
-        if mapping.flow_style:
-            if len(lines) > 1:
-                raise LookupError
-            return self._inserted(_end(last), f", {lines[0]}")
-        return self._with_lines(_end(last), lines, mapping.value[0][0].start_mark.column)
-
-    def with_block(self, node: Any, lines: list[str], column: int) -> str:
-        """The text with lines below a key in `column`, in place of its empty value."""
-        before, after = self._text[: node.start_mark.index], self._text[node.end_mark.index :]
-        if not after.partition("\n")[0].strip():
-            before = before.rstrip(" ")
-        return _Text(before + after)._with_lines(len(before), lines, column)  # noqa: SLF001 - its own
-
-    def replaced(self, node: Any, text: str) -> str:
-        """The text with another text for a value."""
-        return self._text[: node.start_mark.index] + text + self._text[node.end_mark.index :]
-
-    def _inserted(self, at: int, text: str) -> str:
-        return self._text[:at] + text + self._text[at:]
-
-    def _with_lines(self, end: int, lines: list[str], column: int) -> str:
-        """The text with lines after the one in which `end` is, and after comments that are indented further."""
-        text, end_of_line = self._text, self._end_of_line
-        at = end if end and text[end - 1] == "\n" else self._next_line(end)
-        look = at
-        while look < len(text):
-            after = self._next_line(look)
-            line = text[look:after]
-            bare = line.strip(" \t\r\n")
-            if bare and not (bare.startswith("#") and len(line) - len(line.lstrip(" ")) > column):
-                break
-            look = after
-            if bare:
-                at = look
-        before = text[:at]
-        if before and not before.endswith("\n"):
-            before += end_of_line
-        return before + "".join(f"{' ' * column}{line}{end_of_line}" for line in lines) + text[at:]
-
-    def _next_line(self, at: int) -> int:
-        found = self._text.find("\n", at)
-        return len(self._text) if found < 0 else found + 1
-
-
-def _end(node: Any) -> int:
-    """Where a value ends; a block of others has its own end far behind, before whatever comes next."""
-    while not isinstance(node, yaml.ScalarNode) and not node.flow_style and node.value:
-        last = node.value[-1]
-        node = last[1] if isinstance(node, yaml.MappingNode) else last
-    index: int = node.end_mark.index
-    return index
-
-
-def _flow(value: str | Mapping[str, Any]) -> str:
-    if isinstance(value, str):
-        return quoted(value)
-    return "{" + ", ".join(f"{key}: {_flow(inner)}" for key, inner in value.items()) + "}"
-
-
-def _escaped(character: str) -> str:
-    if character in '"\\':
-        return f"\\{character}"
-    if character.isprintable():
-        return character
-    number = ord(character)
-    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"  # noqa: PLR2004 - what YAML's three escapes can hold

@@ -38,14 +38,16 @@ class Problem:
 class SettingsError(Exception):
     """The configuration cannot be used. Nothing was registered and nothing was sent.
 
-    `str()` is a headline and one line a problem.
+    `str()` is a headline, one line a problem, and the advice.
 
     Attributes:
         findings: every problem, by file and line.
+        advice: what to do about them as a whole, in lines of its own; empty for none.
     """
 
-    def __init__(self, findings: Iterable[Problem]) -> None:
+    def __init__(self, findings: Iterable[Problem], advice: str = "") -> None:
         self.findings = in_order(findings)
+        self.advice = advice
         super().__init__(self._text())
 
     @property
@@ -59,7 +61,8 @@ class SettingsError(Exception):
             f"The configuration has {'a problem' if count == 1 else f'{count} problems'}; nothing was sent to EnOS:"
         )
         more = [f"  … and {count - _SHOWN} more"] if count > _SHOWN else []
-        return "\n".join([headline, *(f"  {problem}" for problem in self.problems[:_SHOWN]), *more])
+        advice = [self.advice] if self.advice else []
+        return "\n".join([headline, *(f"  {problem}" for problem in self.problems[:_SHOWN]), *more, *advice])
 
 
 class NoCredentials(SettingsError):  # noqa: N818 - says what is missing

@@ -39,7 +39,7 @@ def refusal(project: Project, wanted: Wish) -> str:
     with pytest.raises(SettingsError) as caught:
         declare(project.file, {}, wanted, project="enos-ota")
     assert content(project.root) == before
-    return "\n".join(caught.value.problems)
+    return str(caught.value)
 
 
 def content(root: Path) -> dict[Path, bytes]:
@@ -143,11 +143,47 @@ def test_a_broken_stack_file_is_told_of_and_left_alone(project: Project) -> None
     assert "did you mean enos-ota:deadline?" in refusal(project, wish("a"))
 
 
-def test_a_file_that_cannot_be_edited_is_left_alone_and_what_to_add_is_told(project: Project) -> None:
-    project.file.write_text("config: {enos:orgId: o1}\n")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "config: [\n",
+        "config:\n  enos:batchSize: many\n",
+        "config:\n  enos-ota:cancelledTaskSets: {name: a}\n",
+        "config:\n  enos:batchSize: ! 5\n  enos-ota:cancelledTaskSets: '[]'\n",
+    ],
+)
+def test_a_file_that_is_broken_or_cannot_be_edited_is_left_alone_and_what_to_add_is_told(
+    project: Project, text: str
+) -> None:
+    project.file.write_text(text)
     told = refusal(project, wish("a"))
-    assert "Nothing was written; this would have been added:" in told
-    assert '- name: "pump-2.3.0"' in told
+    assert "\nNothing was written; this would have been added:\n    config:\n" in told
+    assert '      - name: "pump-2.3.0"\n' in told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "config: {enos:orgId: o1}\n",
+        '{"config": {"enos:orgId": "o1"}}\n',
+        """config:\n  enos-ota:cancelledTaskSets: '[{"name": "a", "jobId": "1", "deviceKeys": ["k"]}]'\n""",
+        "x: &x [{name: a, jobId: '1', deviceKeys: [k]}]\nconfig:\n  enos-ota:cancelledTaskSets: *x\n",
+    ],
+)
+def test_a_file_may_be_written_in_any_style(project: Project, text: str) -> None:
+    project.file.write_text(text)
+    before = sets(project)
+    declared(project, wish("b"))
+    assert {**before, "pump-2.3.0": sets(project)["pump-2.3.0"]} == sets(project)
+
+
+def test_sets_that_are_json_in_a_text_keep_their_key_files(project: Project) -> None:
+    text = '[{"name": "pump", "jobId": "65a1", "deviceKeysFile": "keys/p.txt"}]'
+    project.file.write_text(f"config:\n  enos-ota:cancelledTaskSets: '{text}'\n")
+    (project.root / "stacks" / "keys" / "p.txt").write_text("a\n")
+    declaration = declared(project, wish("b", name="pump"))
+    assert [each.path.name for each in declaration.changes] == ["p.txt"]
+    assert sets(project)["pump"].device_keys == ("a", "b")
 
 
 def test_a_file_that_changed_meanwhile_is_not_written(project: Project) -> None:

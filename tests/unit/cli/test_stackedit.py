@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -9,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enos_ota import yamltext
-from enos_ota.stackedit import CannotEdit, Entry, quoted, with_key_file, with_set
+from enos_ota.splice import quoted
+from enos_ota.stackedit import CannotEdit, Entry, with_key_file, with_set
 
 ENTRY = Entry("pump-2.3.0", "65a1", "keys/pump.txt", reason="INC-4711", firmware_version="2.3.0")
 
@@ -124,17 +130,135 @@ def test_keys_without_a_namespace_are_those_of_a_project_of_this_name_only() -> 
     "before",
     [
         "config: {enos:orgId: o1}\n",
-        'config:\n  enos-ota:cancelledTaskSets: \'[{"name": "a"}]\'\n',
-        "config:\n  a: &them [{name: a}]\n  enos-ota:cancelledTaskSets: *them\n",
-        "config:\n  enos-ota:cancelledTaskSets:\n    - &it {name: a}\n    - *it\n",
+        "config: {enos:orgId: o1, # whose\n  enos:appKey: k, # which\n  }\n",
+        "{config: {enos:orgId: o1}, encryptionsalt: v1:abc}\n",
+        "config: {enos-ota:cancelledTaskSets: []}\n",
+        "config: {enos-ota:cancelledTaskSets: [ # none yet\n  ]}\n",
+        "config:\n  enos-ota:cancelledTaskSets: [ # none yet\n    ]\n  enos:orgId: o1\n",
+        "config:\n  enos-ota:cancelledTaskSets: [\n    {name: a}, # first\n    {name: b} # last\n  ]\n",
+        "{encryptionsalt: v1:abc}\n",
+    ],
+)
+def test_in_brackets_too_there_is_one_set_more_and_nothing_else_changed(before: str) -> None:
+    after = with_set(before, ENTRY, project="enos-ota")
+    assert added(before, after)
+    assert sets(after)[-1] == ENTRY.value()
+
+
+def test_a_file_that_is_json_stays_json() -> None:
+    before = '{\n  "config": {\n    "enos:orgId": "o1"\n  }\n}\n'
+    config = json.loads(with_set(before, ENTRY, project="enos-ota"))["config"]
+    assert config == {"enos:orgId": "o1", "enos-ota:cancelledTaskSets": [ENTRY.value()]}
+
+
+ODD = """\
+encryptionsalt: v1:yDb5jHvCKnk=:v1:Av8s1R+lkUYyZk5U:TUQLw==
+# ours
+config:
+    enos:appSecret: # rotated in March
+        secure: v1:AAABAKu9uEmRbUk0cC/aPwrv3Ym5:6sPX
+    a: ~
+    b: 0x1F # not a text
+    c: +1
+    d: 'it''s'   # quoted
+    e: 2026-01-02
+    f: "LONG"
+    g: [x, # in brackets
+        y]
+    # the sets
+    enos-ota:cancelledTaskSets: SETS
+    h:
+    - {name: z}
+    # the end
+""".replace("LONG", "x " * 200)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        ODD.replace("SETS", """'[{"name": "a", "deviceKeys": ["0012345"], "protect": true}]' # as Pulumi set it"""),
+        ODD.replace("SETS", '|\n        [{"name": "a",\n          "deviceKeys": ["0012345"], "protect": true}]'),
+        ODD.replace("SETS", "*them").replace("[x,", "&them [{name: a, deviceKeys: ['0012345'], protect: true},"),
+        ODD.replace(
+            "SETS",
+            "\n    - {name: b, deviceKeys: &keys ['0012345']} # first\n    # second\n"
+            "    - name: a\n      protect: true\n      deviceKeys: *keys",
+        ),
+        ODD.replace("SETS", '"[]"'),
+        ODD.replace("SETS", '"[]"').replace("\n", "\r\n"),
+        "all: &all\n  enos:orgId: o1 # whose\nconfig: *all\n",
+        "config: {enos-ota:cancelledTaskSets: , enos:orgId: o1} # short\n",
+        "{config: , encryptionsalt: v1:abc}\n",
+        "---\nconfig:\n  enos-ota:cancelledTaskSets: '[]'\n",
+    ],
+)
+def test_what_cannot_be_spliced_is_written_anew_with_all_its_comments_and_says_the_same_and_one_set_more(
+    before: str,
+) -> None:
+    after = with_set(before, ENTRY, project="enos-ota")
+    old, new = yamltext.load(before).value, yamltext.load(after).value
+    assert sets(after) == [*listed(old), ENTRY.value()]
+    for each in (old, new):
+        (each.get("config") or {}).pop("enos-ota:cancelledTaskSets", None)
+    assert new == {**old, "config": old["config"] or {}}
+    assert comments(before) <= comments(after)
+
+
+def listed(file: Any) -> Any:
+    found = (file["config"] or {}).get("enos-ota:cancelledTaskSets")
+    return json.loads(found) if isinstance(found, str) else found or []
+
+
+def comments(text: str) -> Counter[str]:
+    return Counter(re.findall(r"# .*?(?=\r?$)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("end_of_line", ["\n", "\r\n"])
+def test_what_is_written_anew_differs_in_few_lines_and_keeps_what_is_encrypted(end_of_line: str) -> None:
+    before = ODD.replace("SETS", "'[]' # none").replace("\n", end_of_line)
+    after = with_set(before, ENTRY, project="enos-ota").split(end_of_line)
+    gone = [line.strip() for line in before.split(end_of_line) if line not in after]
+    assert gone == [
+        "g: [x, # in brackets",
+        "y]",
+        "enos-ota:cancelledTaskSets: '[]' # none",
+    ]
+
+
+def test_an_alias_in_place_of_the_sets_leaves_alone_what_it_names() -> None:
+    before = "them: &them\n- name: a\nconfig:\n  enos-ota:cancelledTaskSets: *them\n"
+    after = yamltext.load(with_key_file(before, 0, "keys/a.txt", project="enos-ota")).value
+    assert after["them"] == [{"name": "a"}]
+    assert after["config"]["enos-ota:cancelledTaskSets"] == [{"name": "a", "deviceKeysFile": "keys/a.txt"}]
+
+
+def test_sets_that_are_json_in_a_text_get_a_key_file_too() -> None:
+    before = """config:\n  enos-ota:cancelledTaskSets: '[{"name": "a", "deviceKeysFile": "k.txt"}, {"name": "b"}]'\n"""
+    after = with_key_file(before, 0, "keys/a.txt", project="enos-ota")
+    assert sets(after) == [{"name": "a", "deviceKeysFile": "keys/a.txt"}, {"name": "b"}]
+
+
+def test_ruamel_is_not_loaded_for_what_can_be_spliced() -> None:
+    program = (
+        "import sys; from enos_ota.stackedit import *; with_set('config: {}', Entry('a', '1', 'k'), project='p');"
+        "sys.exit('ruamel.yaml' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
         "config:\n  enos-ota:cancelledTaskSets: {name: a}\n",
+        "config:\n  enos-ota:cancelledTaskSets: a text\n",
         "config: a text\n",
         "- a list\n",
         "config:\n  a: 1\n  a: 2\n",
         "config: [\n",
+        "config:\n  a: ! 5\n  enos-ota:cancelledTaskSets: '[]'\n",  # the round trip would make a number of it
     ],
 )
-def test_what_cannot_be_spliced_is_left_alone_and_what_to_add_is_told(before: str) -> None:
+def test_what_is_broken_or_would_say_something_else_is_left_alone_and_what_to_add_is_told(before: str) -> None:
     with pytest.raises(CannotEdit) as caught:
         with_set(before, ENTRY, project="enos-ota")
     assert yamltext.load(caught.value.addition).value == {"config": {"enos-ota:cancelledTaskSets": [ENTRY.value()]}}
