@@ -14,9 +14,6 @@ T = TypeVar("T")
 LARGEST: Final = 200
 """Rows a page at most, as documented [D]."""
 
-SMALLEST: Final = 10
-"""The page that EnOS gives to who names no size [D]: if that is refused, its size is not the reason."""
-
 
 def rows_of(search: Callable[[int], Iterator[T]]) -> Iterator[T]:
     """The rows of a search; a page size that is refused is halved [U].
@@ -25,7 +22,7 @@ def rows_of(search: Callable[[int], Iterator[T]]) -> Iterator[T]:
         search: the search with a page size, read as it is needed.
 
     Raises:
-        InvalidArgument: the search is refused with the smallest page too.
+        InvalidArgument: the search is refused whatever the size.
         EnosError: anything else that the search raises.
     """
     size = LARGEST
@@ -34,9 +31,9 @@ def rows_of(search: Callable[[int], Iterator[T]]) -> Iterator[T]:
         try:
             first = next(rows, None)
         except InvalidArgument:
-            if size == SMALLEST:
+            if size == 1:
                 raise
-            size = max(SMALLEST, size // 2)
+            size //= 2
             continue
         if first is not None:
             yield first

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from enos_ota.enos import ApiError, EnosError, InvalidArgument, TasksNotRetryable, TaskStatus
 from enos_ota.reconciler.batch import FIRST_WAIT, LAG, LONGEST_WAIT, ROUNDS
 from enos_ota.reconciler.classify import is_cancelled
-from enos_ota.reconciler.ending import EarlyEnd, Ending
+from enos_ota.reconciler.ending import EarlyEnd, Ending, InTime
 from enos_ota.reconciler.reading import TaskReader, chunks
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ class Retrial:
         """One retryTask: None when it was accepted, else why it has to be looked at."""
         self._ending.check()
         try:
-            self._client.retry_tasks(self._job_id, keys, watch=_InTime(self._ending, self._watch(keys)))
+            self._client.retry_tasks(self._job_id, keys, watch=InTime(self._ending, self._watch(keys)))
         except (TasksNotRetryable, InvalidArgument) as refusal:
             # Whether a refused call changes nothing is not documented [U]: what it did is looked up.
             self._sent.update(keys)
@@ -247,20 +247,3 @@ class Retrial:
             self._ending.sleep(wait)
             wait = min(wait * 2, LONGEST_WAIT)
             left = self._still(left)
-
-
-class _InTime:
-    """Sees to it that no request leaves after the end: until then there may be a token to get."""
-
-    def __init__(self, ending: Ending, watch: WriteWatch | None) -> None:
-        self._ending = ending
-        self._watch = watch
-
-    def before(self) -> None:
-        self._ending.check()
-        if self._watch:
-            self._watch.before()
-
-    def after(self, outcome: str | EnosError) -> None:
-        if self._watch:
-            self._watch.after(outcome)

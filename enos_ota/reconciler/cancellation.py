@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from enos_ota.enos import ApiError, EnosClient, EnosError, JobNotFound
 from enos_ota.reconciler.batch import FIRST_WAIT, LONGEST_WAIT, STUCK, Batch, Ledger, Line
 from enos_ota.reconciler.classify import Past, ambiguous, classify, past_of, remembering, was_told
-from enos_ota.reconciler.ending import EarlyEnd, Ending
+from enos_ota.reconciler.ending import EarlyEnd, Ending, InTime
 from enos_ota.reconciler.outcome import AFTER_PUSH, Category, Finding
 from enos_ota.reconciler.progress import Progress
 from enos_ota.reconciler.reading import PAGE_SIZE, TaskReader, Unread, chunks
@@ -198,7 +198,7 @@ class Cancellation:
                 raise EarlyEnd(batch.end or self._problem)
 
     def _watch(self, keys: Sequence[str]) -> WriteWatch:
-        return _InTime(self._ending, self._terms.watch(keys, self._override) if self._terms.watch else None)
+        return InTime(self._ending, self._terms.watch(keys, self._override) if self._terms.watch else None)
 
     # Looking
 
@@ -286,32 +286,6 @@ class Cancellation:
             return ambiguous(tasks, past)
         finding = classify(tasks, self._tools.markers, past)
         return AFTER_PUSH if finding is None and key in ledger.told else finding
-
-
-class NotSent(EnosError):  # noqa: N818 - says what happened, as its relatives do
-    """A request that was announced and then not sent."""
-
-
-class _InTime:
-    """Sees to it that no cancelTask leaves after the end: until then there may be a token to get, or a lock."""
-
-    def __init__(self, ending: Ending, watch: WriteWatch | None) -> None:
-        self._ending = ending
-        self._watch = watch
-
-    def before(self) -> None:
-        self._ending.check()
-        if self._watch:
-            self._watch.before()
-            try:
-                self._ending.check()  # what was just written to disk took its time too
-            except EarlyEnd as end:
-                self._watch.after(NotSent(str(end)))
-                raise
-
-    def after(self, outcome: str | EnosError) -> None:
-        if self._watch:
-            self._watch.after(outcome)
 
 
 def _needs_a_look(recent: Collection[bool]) -> bool:

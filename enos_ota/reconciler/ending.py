@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
-from enos_ota.enos import SYSTEM_CLOCK
+from enos_ota.enos import SYSTEM_CLOCK, EnosError
 
 if TYPE_CHECKING:
-    from enos_ota.enos import Clock
+    from enos_ota.enos import Clock, WriteWatch
 
 FOREVER: Final = float("inf")
 
@@ -107,3 +107,40 @@ class Ending:
         """
         self._clock.sleep(min(seconds, self.left))
         self.check()
+
+
+class NotSent(EnosError):  # noqa: N818 - says what happened, as its relatives do
+    """A request that was announced and then not sent."""
+
+
+class InTime:
+    """Sees to it that no request that writes leaves after the end: until then there may be a token to get, or a lock.
+
+    Args:
+        ending: The end.
+        watch: What else is told of the request.
+    """
+
+    def __init__(self, ending: Ending, watch: WriteWatch | None) -> None:
+        self._ending = ending
+        self._watch = watch
+
+    def before(self) -> None:
+        """The request is about to be sent.
+
+        Raises:
+            EarlyEnd: It must not be any more.
+        """
+        self._ending.check()
+        if self._watch:
+            self._watch.before()
+            try:
+                self._ending.check()  # what was just written to disk took its time too
+            except EarlyEnd as end:
+                self._watch.after(NotSent(str(end)))
+                raise
+
+    def after(self, outcome: str | EnosError) -> None:
+        """The request was answered, or was not."""
+        if self._watch:
+            self._watch.after(outcome)

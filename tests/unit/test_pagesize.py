@@ -26,7 +26,8 @@ def service(allowed: int, asked: list[int], *, rows: int = 3) -> Callable[[int],
 
 
 @pytest.mark.parametrize(
-    ("allowed", "tried"), [(200, [200]), (199, [200, 100]), (30, [200, 100, 50, 25]), (10, [200, 100, 50, 25, 12, 10])]
+    ("allowed", "tried"),
+    [(200, [200]), (199, [200, 100]), (30, [200, 100, 50, 25]), (1, [200, 100, 50, 25, 12, 6, 3, 1])],
 )
 def test_a_page_that_is_refused_is_halved(allowed: int, tried: list[int]) -> None:
     asked: list[int] = []
@@ -35,7 +36,7 @@ def test_a_page_that_is_refused_is_halved(allowed: int, tried: list[int]) -> Non
 
 def test_what_no_size_helps_is_passed_on() -> None:
     with pytest.raises(InvalidArgument, match="too large"):
-        list(rows_of(service(9, [])))
+        list(rows_of(service(0, [])))
 
 
 def test_a_search_that_finds_nothing_ends() -> None:

@@ -15,11 +15,10 @@ from enos_ota.audit import Subject
 from enos_ota.cli.failures import Misconfigured, Refused, Undetermined, told
 from enos_ota.cli.plain import plain
 from enos_ota.connect import audit_log_of, client_of
-from enos_ota.enos import InvalidArgument
 from enos_ota.keyfiles import KeyFileError
+from enos_ota.pagesize import rows_of
 from enos_ota.reconciler import EarlyEnd, Stop, StoppableClock
 from enos_ota.reconciler.ending import Ending
-from enos_ota.reconciler.reading import PAGE_SIZE
 from enos_ota.settings import Problem, SettingsError, load_checks, load_connection
 from enos_ota.settings import document as documents
 from enos_ota.stackconfig import StackConfig, choose_stack, find_project, read_stack
@@ -78,19 +77,11 @@ class Station:
         """
         ending = self.ending()
         client = self.client.waiting_by(ending.sleep)
-        size = PAGE_SIZE
-        while True:
-            found: list[Task] = []
-            try:
-                for task in client.search_tasks(job_id, statuses=statuses, page_size=size):
-                    ending.check()
-                    found.append(task)
-            except InvalidArgument:
-                if size == 1:
-                    raise
-                size = (size + 1) // 2
-            else:
-                return found
+        found: list[Task] = []
+        for task in rows_of(lambda size: client.search_tasks(job_id, statuses=statuses, page_size=size)):
+            ending.check()
+            found.append(task)
+        return found
 
     def watch(
         self,
