@@ -120,13 +120,15 @@ def _from_json(value: Any) -> Any:
 
 def _unshared(value: Any) -> Any:
     """A copy that no alias reaches, and that holds none."""
-    if not isinstance(value, (CommentedMap, CommentedSeq)):
+    if isinstance(value, CommentedMap):
+        own: Any = CommentedMap((key, _unshared(inner)) for key, inner in value.items())
+    elif isinstance(value, CommentedSeq):
+        own = CommentedSeq(map(_unshared, value))
+    else:
         return type(value)(value) if isinstance(value, str) else copy.copy(value)
-    own = copy.copy(value)
+    value.copy_attributes(own)  # comments among them
     setattr(own, Anchor.attrib, Anchor())
     setattr(own, Format.attrib, copy.copy(value.fa))
-    for at in own if isinstance(own, CommentedMap) else range(len(own)):
-        own[at] = _unshared(own[at])
     return own
 
 
