@@ -293,12 +293,16 @@ class _Desk:
 
     def _check(self, text: str, key_file: _KeyFile, name: str, added: Collection[str]) -> None:
         """See what the program would make of it."""
-        with tempfile.TemporaryDirectory(prefix="enos-ota-") as folder:
-            draft = Path(folder) / f"keys{Path(key_file.named).suffix}"
-            draft.write_text(key_file.text, encoding="utf-8", newline="")
-            sets, problems = read_stack_file(
-                self._file, self._environ, project=self._project, text=text, key_files={key_file.named: draft}
-            )
+        try:
+            with tempfile.TemporaryDirectory(prefix="enos-ota-") as folder:
+                draft = Path(folder) / f"keys{Path(key_file.named).suffix}"
+                draft.write_text(key_file.text, encoding="utf-8", newline="")
+                sets, problems = read_stack_file(
+                    self._file, self._environ, project=self._project, text=text, key_files={key_file.named: draft}
+                )
+        except OSError as error:
+            why = f"there is no temporary file to be had ({error.strerror}): set TMPDIR to a directory with room"
+            raise self._refusal(f"was not edited, as {why}") from None
         if problems:
             why = "was not edited, as it would have a problem then"
             told = [f"{why}: {problem.text}" for problem in problems]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from enos_ota.cli import acting, options
@@ -16,6 +18,13 @@ from enos_ota.cli import acting, options
 @acting.expect_firmware
 @acting.name
 @acting.overwrite
+@click.option(
+    "--record-aside",
+    "aside",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="leave the project alone: what would be written into it is written into DIR",
+)
 @click.option("-y", "--yes", is_flag=True, help="do not ask; needs --expect")
 @click.option(
     "--expect",
@@ -34,6 +43,7 @@ def cancel(
     firmware_version: str,
     name: str,
     overwrite: bool,
+    aside: Path | None,
     yes: bool,
     expect: int | None,
     output: str,
@@ -43,6 +53,11 @@ def cancel(
     For 3 a.m. The guard, the limits, the audit log and ENOS_OTA_BREAK_GLASS are those of `pulumi up`. It shows what it
     will do and has you type the number of devices. Before anything is sent a set and its key file are written into the
     project, so that nothing is lost whatever happens; the pull request that follows adopts it without a write.
+
+    Where the project cannot be written, or its stack file cannot be edited, --record-aside writes the set, its key file
+    and the project's audit log into another directory, for the pull request later. Of a stack file that is broken
+    outside of its sets nothing is used: address and credentials come from the environment then, and as nobody knows the
+    guard, ENOS_OTA_BREAK_GLASS has to give a reason.
 
     Ctrl-C: nothing new is sent after the requests in flight; what was done is said, and the next `pulumi up`, or the
     same command, does the rest.
@@ -68,5 +83,6 @@ def cancel(
         yes=yes,
         expect=expect,
         overwrite=overwrite,
+        aside=aside,
     )
     run(order, stack=stack, output=output)

@@ -18,7 +18,7 @@ import click
 from enos_ota import keys as device_keys
 from enos_ota.cli.acts import keylist, written
 from enos_ota.cli.acts.cancelled import tell_end
-from enos_ota.cli.acts.order import WAITING
+from enos_ota.cli.acts.order import WAITING, WAY_OUT
 from enos_ota.cli.acts.stages import Stages
 from enos_ota.cli.acts.station import counted, interruptible, opened, say, say_aside
 from enos_ota.cli.failures import Refused, Undetermined
@@ -49,7 +49,7 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
         click.ClickException: Nothing was sent.
         click.exceptions.Exit: With the exit code, after everything was told.
     """
-    with opened(stack, edits=True) as here:
+    with opened(stack, edits=True, aside=order.aside, advice=WAY_OUT) as here:
         tell = say_aside if output == "json" else say
         crowd = 0 if order.keys else _crowd(here, order)
         keys = _keys(here, order) if not crowd else frozenset()

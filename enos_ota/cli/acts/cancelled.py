@@ -88,7 +88,9 @@ class _Ending:
             say_aside(f"Error: {text}")
         if waiting:
             say(f"Still waiting: {counted(waiting, 'other task')} of the job; --waiting cancels what waits by then.")
-        if self._declaration.changes:
+        if self._declaration.changes and self._here.aside and self._here.config.file:
+            say(written.aside_hint(self._declaration, self._here.config.file))
+        elif self._declaration.changes:
             say(written.commit_hint(self._declaration, f"{self._order.reason} ({self._declaration.set_name})"))
         say(self._undo())
 
@@ -124,6 +126,7 @@ class _Ending:
             "set": (self._declaration.set_name or None) if places else None,
             "declaredAlready": {name: len(keys) for name, keys in self._declaration.elsewhere.items()},
             "files": places,
+            "recordedAside": bool(places and self._here.aside),
             "exitCode": code,
         }
         click.echo(json.dumps(told))

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos import TaskStatus
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WAY_OUT: Final = (
+    "To cancel all the same: --record-aside DIR leaves the project alone, and writes the set and its key file into DIR."
+)
+"""For whoever cannot write into the project, and cannot wait."""
 
 WAITING: Final = (TaskStatus.INIT, TaskStatus.PUBLISHED)
 """The states in which a task can be cancelled [D]."""
@@ -24,6 +32,7 @@ class Order:
         yes: Nobody is asked.
         expect: The number of device keys, where it was given.
         overwrite: Whether a key file of other content may be replaced.
+        aside: Where the set is written if not into the project.
     """
 
     job_id: str
@@ -34,3 +43,4 @@ class Order:
     yes: bool = False
     expect: int | None = None
     overwrite: bool = False
+    aside: Path | None = None

@@ -25,11 +25,13 @@ class Recorder:
     Args:
         declaration: What to write.
         tell: Called once it is written.
+        advice: What to do if it cannot be.
     """
 
-    def __init__(self, declaration: Declaration, tell: Callable[[], None]) -> None:
+    def __init__(self, declaration: Declaration, tell: Callable[[], None], advice: str = "") -> None:
         self._declaration = declaration
         self._tell = tell
+        self._advice = advice
         self._lock = threading.Lock()
         self.is_written = False
         self.has_sent = False
@@ -43,7 +45,10 @@ class Recorder:
         """
         with self._lock:
             if not self.is_written:
-                self._declaration.write()
+                try:
+                    self._declaration.write()
+                except SettingsError as error:
+                    raise SettingsError(error.findings, self._advice) from None
                 self.is_written = True
                 self._tell()
 
@@ -61,7 +66,8 @@ class _Watch:
         try:
             self._recorder.write()
         except SettingsError as error:
-            raise NotRecorded("; ".join(error.problems)) from None
+            text = f"{'; '.join(error.problems)}. What cannot be declared is not sent. {error.advice}"
+            raise NotRecorded(text.rstrip()) from None
         if self._inner:
             self._inner.before()
         self._recorder.has_sent = True

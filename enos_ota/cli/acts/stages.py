@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from enos_ota.cli.acts import written
+from enos_ota.cli.acts.order import WAY_OUT
 from enos_ota.cli.acts.recorder import Recorder
 from enos_ota.cli.acts.station import say_aside
 from enos_ota.connect import reconciler_of
@@ -76,9 +77,10 @@ class Stages:
         stack_file, environ, project = self._here.stack_file, self._here.environ, self._here.project_name
         try:
             return declare(stack_file, environ, wish, project=project)
-        except SettingsError:
+        except SettingsError as error:
             if not self.declaration.set_name:
-                raise
+                advice = [error.advice, "" if order.aside else WAY_OUT]
+                raise SettingsError(error.findings, "\n".join(filter(None, advice))) from None
             # Keys that the key file begun in the stage before cannot hold: a set of their own.
             return declare(stack_file, environ, replace(wish, name="", overwrite=False), project=project)
 
@@ -89,7 +91,7 @@ class Stages:
             EnosError: Nothing was sent in this stage, and the reason is not the job's.
             SettingsError: Nothing had to be sent, and the declaration could not be written.
         """
-        recorder = Recorder(declaration, lambda: _tell(declaration))
+        recorder = Recorder(declaration, lambda: _tell(declaration), "" if self._order.aside else WAY_OUT)
         try:
             record = self._applied(keys, declaration, recorder)
             if not record.problem:

@@ -19,6 +19,7 @@ from enos_ota.keyfiles import KeyFileError
 from enos_ota.pagesize import rows_of
 from enos_ota.reconciler import EarlyEnd, Stop, StoppableClock
 from enos_ota.reconciler.ending import Ending
+from enos_ota.reconciler.guard import BREAK_GLASS
 from enos_ota.settings import Problem, SettingsError, load_checks, load_connection
 from enos_ota.settings import document as documents
 from enos_ota.stackconfig import StackConfig, choose_stack, find_project, read_stack
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 INTERRUPTED: Final = "the run was interrupted, so nothing more was sent"
 
+_UNKNOWN: Final = {"enos-ota:guard": {"maxDevices": 0}, "enos-ota:auditLog": "audit.jsonl"}
+"""What stands for a stack file that cannot be read: a guard that nobody knows allows nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Station:
@@ -44,6 +48,7 @@ class Station:
         client: The EnOS client; its waits are over once the run is interrupted.
         stop: Interrupts the run.
         environ: The environment.
+        aside: The directory in which everything is written that would be written into the project, if there is one.
     """
 
     config: StackConfig
@@ -52,12 +57,14 @@ class Station:
     client: EnosClient
     stop: Stop
     environ: Mapping[str, str]
+    aside: Path | None = None
 
     @property
     def stack_file(self) -> Path:
-        """The stack file, of a station that was opened to edit one."""
+        """The file to edit, of a station that was opened to edit one: the stack file, or what is written aside."""
         assert self.config.file is not None, "opened without a stack"  # noqa: S101 - for the type checker
-        return self.config.file
+        # Not named Pulumi.…: it may stand beside the stack file, and is no stack.
+        return self.aside / f"aside.{self.config.file.name}" if self.aside else self.config.file
 
     @property
     def project_name(self) -> str:
@@ -94,7 +101,7 @@ class Station:
         break_glass: str = "",
     ) -> WriteWatch | None:
         """What writes the audit log's lines about one call; None if there is no log."""
-        root = self.config.project.root if self.config.project else Path.cwd()
+        root = self.aside or (self.config.project.root if self.config.project else Path.cwd())
         log = audit_log_of(self.connection, root, self.environ, say_aside)
         if log is None:
             return None
@@ -110,20 +117,22 @@ class Station:
 
 
 @contextlib.contextmanager
-def opened(stack: str | None, *, edits: bool) -> Iterator[Station]:
+def opened(stack: str | None, *, edits: bool, aside: Path | None = None, advice: str = "") -> Iterator[Station]:
     """A station; what goes wrong ends in a message and an exit code.
 
     Args:
         stack: The stack that was asked for, if any.
         edits: Whether there has to be a stack, as its file is read or written. Its first file need not be there.
+        aside: See `Station`. Then the stack file may be broken, too.
+        advice: What to do about a stack file that is broken.
     """
     environ = os.environ
     with told(), _other_ends():
-        config = _stack_to_edit(stack, environ) if edits else _stack_if_any(stack, environ)
+        config = _stack_to_edit(stack, environ, aside, advice) if edits else _stack_if_any(stack, environ)
         connection = load_connection(config.get, environ)
         stop = Stop()
         with client_of(connection, clock=StoppableClock(stop)) as client:
-            yield Station(config, connection, load_checks(config.get).guard, client, stop, environ)
+            yield Station(config, connection, load_checks(config.get).guard, client, stop, environ, aside)
 
 
 @contextlib.contextmanager
@@ -181,14 +190,25 @@ def _stack_if_any(named: str | None, environ: Mapping[str, str]) -> StackConfig:
     return read_stack(Path.cwd(), named, environ, needed=project is not None and bool(project.stacks()))
 
 
-def _stack_to_edit(named: str | None, environ: Mapping[str, str]) -> StackConfig:
+def _stack_to_edit(named: str | None, environ: Mapping[str, str], aside: Path | None, advice: str) -> StackConfig:
     project = find_project(Path.cwd())
     if project is None:
         return read_stack(Path.cwd(), named, environ, needed=True)
     stack = choose_stack(project, named, environ)
     file = project.stack_file(stack)
     if file.exists():
-        return read_stack(Path.cwd(), stack, environ, needed=True)
+        try:
+            return read_stack(Path.cwd(), stack, environ, needed=True)
+        except SettingsError as error:
+            if aside is None:
+                raise SettingsError(error.findings, advice) from None
+            for problem in error.problems:
+                say_aside(problem)
+        say_aside(
+            f"Nothing of {documents.shown_path(file)} is used: EnOS is what the environment says, and as nobody knows"
+            f" the guard, nothing can be cancelled without {BREAK_GLASS}=<reason>"
+        )
+        return StackConfig(project, stack, file, _UNKNOWN, lambda _: None)
     if others := project.stacks():
         # A slip of the pen would do without the guard.
         text = f"there is no such file; the stacks here are {', '.join(others)}. `pulumi stack init` makes another"

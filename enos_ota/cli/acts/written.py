@@ -6,10 +6,12 @@ import shlex
 from typing import TYPE_CHECKING
 
 from enos_ota.cli.acts.station import counted, shown_path
+from enos_ota.declaration import KEYS_DIRECTORY
 from enos_ota.reconciler.naming import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from enos_ota.declaration import Declaration
 
@@ -35,6 +37,15 @@ def commit_hint(declaration: Declaration, message: str) -> str:
         "For a pull request, which `pulumi up` then takes over without sending anything:\n"
         f"  git add -- {files}\n"
         f"  git commit -m {shlex.quote(message)}"
+    )
+
+
+def aside_hint(declaration: Declaration, stack_file: Path) -> str:
+    """What brings into a pull request what was not written into the project."""
+    return (
+        "The project was left alone. For a pull request, which `pulumi up` then takes over without sending anything,\n"
+        f"put the set into {shown_path(stack_file)} and the key file beside it, under {KEYS_DIRECTORY}/:\n"
+        f"  {' '.join(map(shlex.quote, places(declaration)))}"
     )
 
 

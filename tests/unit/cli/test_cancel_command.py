@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
+from enos_ota import files
 from enos_ota.audit import digest
 from enos_ota.cli import main
 from enos_ota.cli.acts.cancel import cancel_crowd
@@ -331,6 +334,141 @@ def test_what_cannot_be_declared_is_not_sent(tmp_path: Path) -> None:
         Recorder(declaration, lambda: None).watch(_Never()).before()
 
 
+# Where the project cannot be written
+
+OFFER = "To cancel all the same: --record-aside DIR leaves the project alone"
+
+
+def aside(project: Project) -> dict[str, tuple[str, ...]]:
+    """What is declared in the directory `out`."""
+    found, problems = read_stack_file(project.root / "out" / "aside.Pulumi.prod.yaml", {})
+    assert problems == ()
+    return {each.name: each.device_keys for each in found}
+
+
+def no_keys_directory(project: Project) -> None:
+    (project.root / "stacks" / "keys").rmdir()
+    (project.root / "stacks" / "keys").write_text("a file where a directory should be")
+
+
+def a_set_with_problems(project: Project) -> None:
+    project.write("enos-ota:auditLog: audit.jsonl\n", sets="- {name: a}")
+
+
+def no_yaml(project: Project) -> None:
+    project.file.write_text("config: [\n")
+
+
+def an_unknown_key(project: Project) -> None:
+    project.write("enos-ota:gaurd: {maxDevices: 1}\n")
+
+
+UNUSABLE = [no_keys_directory, a_set_with_problems, no_yaml, an_unknown_key]
+
+
+@pytest.mark.parametrize("spoil", UNUSABLE)
+def test_what_cannot_be_written_into_the_project_is_not_sent_and_the_way_out_is_told(
+    project: Project, simulator: RunningSimulator, spoil: Callable[[Project], None]
+) -> None:
+    spoil(project)
+    before = project.file.read_bytes()
+    ended = now(project, "dk-01")
+    assert (ended.exit_code, sent(simulator), project.file.read_bytes()) == (2, [], before)
+    assert OFFER in ended.stderr
+
+
+def test_a_file_system_that_takes_no_writes_is_told_with_the_way_out(
+    project: Project, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(path: Path, _: bytes) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+
+    monkeypatch.setattr(files, "replace", read_only)  # a real one takes a mount, and root
+    ended = now(project, "dk-01", more=("--name", "fire"))
+    assert (ended.exit_code, sent(simulator), untouched(project)) == (3, [], True)
+    assert "stacks/keys/fire.txt: cannot be written: Read-only file system. What cannot be declared" in ended.stderr
+    assert OFFER in ended.stderr
+
+
+@pytest.mark.parametrize("spoil", UNUSABLE)
+def test_recorded_aside_it_is_cancelled_and_declared_all_the_same_and_the_project_left_alone(
+    project: Project, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Project], None]
+) -> None:
+    monkeypatch.setenv("ENOS_OTA_BREAK_GLASS", "fire")
+    spoil(project)
+    named = key_file(project, "dk-01", "dk-02")
+    before = {each: each.read_bytes() for each in project.root.rglob("*") if each.is_file()}
+    ended = cancel("--keys", named, "--record-aside", "out", "--name", "fire", typed="2\n")
+    assert (ended.exit_code, sent(simulator)) == (0, [["dk-01", "dk-02"]])
+    assert aside(project) == {"fire": ("dk-01", "dk-02")}
+    after = {each: each.read_bytes() for each in project.root.rglob("*") if each.is_file()}
+    assert before.items() <= after.items()
+    assert {each.relative_to(project.root).parts[0] for each in after.keys() - before.keys()} == {"out"}
+
+
+def test_recorded_aside_in_a_sound_project_a_guard_and_the_audit_log_are_as_always(
+    project: Project, simulator: RunningSimulator
+) -> None:
+    project.write("enos-ota:guard: {maxDevices: 1}\nenos-ota:auditLog: audit/prod.jsonl\n")
+    assert now(project, "dk-01", "dk-02", more=("--record-aside", "out")).exit_code == 1
+    assert now(project, "dk-01", more=("--record-aside", "out")).exit_code == 0
+    log = (project.root / "out" / "audit" / "prod.jsonl").read_text().splitlines()
+    assert [json.loads(line)["event"] for line in log] == ["before", "after"]
+    assert (sent(simulator), untouched(project)) == ([["dk-01"]], True)
+
+
+def test_an_audit_log_outside_of_the_project_stays_where_it_is(
+    project: Project, simulator: RunningSimulator, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    log = tmp_path_factory.mktemp("audit") / "prod.jsonl"
+    project.write(f"enos-ota:auditLog: {log}\n")
+    assert now(project, "dk-01", more=("--record-aside", "out")).exit_code == 0
+    assert len(log.read_text().splitlines()) == 2
+    assert sent(simulator) == [["dk-01"]]
+
+
+@pytest.mark.parametrize("spoil", [no_yaml, an_unknown_key])
+def test_the_guard_of_a_stack_file_that_cannot_be_read_allows_nothing(
+    project: Project, simulator: RunningSimulator, spoil: Callable[[Project], None]
+) -> None:
+    spoil(project)
+    ended = now(project, "dk-01", more=("--record-aside", "out"))
+    assert (ended.exit_code, sent(simulator)) == (1, [])
+    assert "nothing can be cancelled without ENOS_OTA_BREAK_GLASS=<reason>" in ended.stderr
+    assert not (project.root / "out").exists()
+
+
+def test_recorded_aside_a_second_run_goes_on_where_the_first_ended(
+    project: Project, simulator: RunningSimulator
+) -> None:
+    more = ("--record-aside", "out", "--name", "fire")
+    now(project, "dk-01", more=more)
+    now(project, "dk-01", "dk-02", more=more)
+    assert sent(simulator) == [["dk-01"], ["dk-02"]]
+    assert aside(project) == {"fire": ("dk-01", "dk-02")}
+
+
+def test_what_was_recorded_aside_is_a_stack_file_in_small_that_can_be_put_in_place(
+    project: Project, simulator: RunningSimulator
+) -> None:
+    ended = now(project, "dk-01", more=("--record-aside", "out", "--name", "fire"))
+    assert "put the set into stacks/Pulumi.prod.yaml and the key file beside it, under keys/:\n" in ended.stdout
+    assert "\n  out/keys/fire.txt out/aside.Pulumi.prod.yaml\n" in ended.stdout
+    (project.root / "out" / "keys" / "fire.txt").rename(project.root / "stacks" / "keys" / "fire.txt")
+    (project.root / "out" / "aside.Pulumi.prod.yaml").rename(project.file)
+    assert sets(project)["fire"].device_keys == ("dk-01",)
+    assert len(sent(simulator)) == 1
+
+
+def test_of_a_crowd_everything_is_recorded_aside_too(reach: Reach, project: Project) -> None:
+    with running_simulator(many(2_500, **dict.fromkeys(numbered(10), "published"))) as simulator:
+        reach(simulator)
+        a_set_with_problems(project)
+        ended = cancel("--waiting", "--yes", "--expect", "2500", "--record-aside", "out")
+        assert (ended.exit_code, len(sent(simulator)[0])) == (0, 10)
+    assert [len(keys) for keys in aside(project).values()] == [2_500]
+
+
 # Ends in between
 
 
@@ -396,6 +534,7 @@ def test_a_machine_gets_one_line_of_json_and_people_read_stderr(project: Project
         "stillWaiting": 6,
         "files": ["stacks/keys/fire.txt", "stacks/Pulumi.prod.yaml"],
     }
+    assert told["recordedAside"] is False
     assert told["exceptions"] == [
         {"deviceKey": "dk-08", "category": "too late", "status": "upgrading"},
         {"deviceKey": "typo", "category": "missing", "status": ""},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -184,6 +185,13 @@ def test_sets_that_are_json_in_a_text_keep_their_key_files(project: Project) -> 
     declaration = declared(project, wish("b", name="pump"))
     assert [each.path.name for each in declaration.changes] == ["p.txt"]
     assert sets(project)["pump"].device_keys == ("a", "b")
+
+
+def test_without_room_for_a_temporary_file_nothing_is_written_and_what_to_do_is_told(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(project.root / "nowhere"))
+    assert "set TMPDIR to a directory with room" in refusal(project, wish("a"))
 
 
 def test_a_file_that_changed_meanwhile_is_not_written(project: Project) -> None:
