@@ -61,11 +61,14 @@ class Guard:
 
     def excess(self, count: int, total: int | None) -> str:
         """The numbers of an objection alone, to be read after "this change"; empty when there is none."""
-        exceeded = [text for text in (self._too_many(count), self._too_large(count, total)) if text] if count else []
-        if not exceeded:
-            return ""
+        exceeded = self.exceeded(count, total)
         devices = "1 device" if count == 1 else f"{count} devices"
-        return f"would cancel {devices}: {' and '.join(exceeded)}"
+        return f"would cancel {devices}: {exceeded}" if exceeded else ""
+
+    def exceeded(self, count: int, total: int | None) -> str:
+        """The limits alone that so many devices would exceed, whatever is done to them; empty when there are none."""
+        texts = (self._too_many(count), self._too_large(count, total)) if count else ()
+        return " and ".join(filter(None, texts))
 
     def _too_many(self, count: int) -> str:
         if self.max_devices is None or count <= self.max_devices:

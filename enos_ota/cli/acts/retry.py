@@ -149,9 +149,8 @@ def _ask_the_guard(here: Station, order: Order, count: int) -> str:
     if not guard.is_set or not count:
         return ""
     total = None if guard.max_share is None else here.client.count_tasks(order.job_id)
-    if not (excess := guard.excess(count, total)):
+    if not (limits := guard.exceeded(count, total)):
         return ""
-    limits = excess.partition(": ")[2]
     if reason := break_glass(here.environ):
         say_aside(f"the guard is overridden ({reason}): {counted(count, 'task')} retried all the same ({limits})")
         return reason

@@ -50,6 +50,11 @@ def test_a_change_beyond_a_limit_is_stopped_with_numbers_and_ways_out(
     assert guard.objection(count, total) == f"the guard stops this change, which would cancel {why}; {WAYS_OUT}"
 
 
+def test_the_limits_can_be_told_of_any_other_act_as_well() -> None:
+    assert Guard(max_devices=5, max_share=0.5).exceeded(6, 20) == "at most 5 may be (maxDevices)"
+    assert Guard(max_devices=5, max_share=0.5).exceeded(5, 20) == ""
+
+
 def test_a_share_of_an_unknown_number_of_tasks_is_not_allowed() -> None:
     objection = Guard(max_share=0.99).objection(1, None)
     assert "how many tasks the job has is not known, so maxShare 0.99 cannot be checked" in objection
