@@ -20,9 +20,9 @@ def adopt(
 ) -> None:
     """Declare in a stack what is cancelled in an OTA job already.
 
-    Writes a set into the stack file and its device keys into a file beside it, every other byte of the stack file as it
-    was. Nothing is sent: `pulumi up` takes the set over, and keeps it cancelled from then on. Keys that a set of the
-    stack declares already are left there.
+    Writes a set into the stack file and its device keys into a file beside it. The stack file's other values and its
+    comments stay, and in the usual block style every other byte. Nothing is sent: `pulumi up` takes the set over, and
+    keeps it cancelled from then on. Keys that a set of the stack declares already are left there.
     """
     from enos_ota.cli.acts.adopt import run  # noqa: PLC0415 - slow to import, and help needs none of it
 

@@ -41,7 +41,8 @@ def run(*, stack: str | None, job_id: str, name: str, reason: str, overwrite: bo
         for key, why in sorted(doubtful.items()):
             say_aside(f"{shown(key)} left out: {why}")
         if not found:
-            raise Refused(f"{here_is}: no task reads as cancelled, so there is nothing to adopt. Nothing was written.")
+            why = "nothing is left to adopt" if doubtful else "no task reads as cancelled, so there is nothing to adopt"
+            raise Refused(f"{here_is}: {why}. Nothing was written.")
         declaration = declare(
             here.stack_file,
             here.environ,

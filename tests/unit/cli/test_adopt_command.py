@@ -160,6 +160,32 @@ def test_a_key_under_two_products_is_adopted_if_all_its_tasks_are_cancelled(
     assert [*declared(project).values()] == [("k1", "k2")]
 
 
+@pytest.mark.parametrize("other", ["init", "upgrading", "succeeded", "failed"])
+def test_a_key_that_is_cancelled_under_one_product_and_not_under_another_is_left_out_and_told(
+    run: Run, reach: Reach, project: Project, other: str
+) -> None:
+    project.write("enos-ota:preflight: auto\n")
+    tasks = [task("k1", "cancelled"), task("k1", other, productKey="Other123"), task("k2", "cancelled")]
+    with running_simulator(fleet_of(*tasks)) as running:
+        reach(running)
+        ended = run("adopt", "--job", JOB)
+    assert (ended.exit_code, [*declared(project).values()]) == (0, [("k2",)])
+    assert "k1 left out: the job has it under several products, and not all of its tasks are cancelled" in ended.stderr
+
+
+def test_only_keys_of_which_one_of_two_tasks_is_cancelled_are_a_no_and_nothing_is_written(
+    run: Run, reach: Reach, project: Project
+) -> None:
+    project.write("enos-ota:preflight: auto\n")
+    before = project.file.read_bytes()
+    with running_simulator(fleet_of(task("k1", "cancelled"), task("k1", "init", productKey="Other123"))) as running:
+        reach(running)
+        ended = run("adopt", "--job", JOB)
+    assert (ended.exit_code, project.file.read_bytes()) == (1, before)
+    assert "k1 left out: " in ended.stderr
+    assert "nothing is left to adopt. Nothing was written." in ended.stderr
+
+
 @pytest.mark.parametrize("switches", [{"cancelled_marker": "用户取消"}, {"cancelled_as": "canceled"}])
 def test_another_text_for_cancelled_and_a_literal_status_are_known(
     run: Run, reach: Reach, project: Project, switches: dict[str, Any]
