@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 from ruamel.yaml import YAML
-from ruamel.yaml.anchor import Anchor
 from ruamel.yaml.comments import CommentedMap, CommentedSeq, Format
 from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.representer import RoundTripRepresenter
@@ -127,7 +126,6 @@ def _unshared(value: Any) -> Any:
     else:
         return type(value)(value) if isinstance(value, str) else copy.copy(value)
     value.copy_attributes(own)  # comments among them
-    setattr(own, Anchor.attrib, Anchor())
     setattr(own, Format.attrib, copy.copy(value.fa))
     return own
 

@@ -232,6 +232,13 @@ def test_an_alias_in_place_of_the_sets_leaves_alone_what_it_names() -> None:
     assert after["config"]["enos-ota:cancelledTaskSets"] == [{"name": "a", "deviceKeysFile": "keys/a.txt"}]
 
 
+def test_of_aliases_all_is_written_as_it_was_but_the_one_in_place_of_the_sets() -> None:
+    before = "---\nthem: &them [{name: a}]\nconfig:\n  others: *them\n  enos-ota:cancelledTaskSets: *them\n"
+    after = with_set(before, Entry("b", "1", "k.txt"), project="enos-ota")
+    added_set = '    - name: "b"\n      jobId: "1"\n      deviceKeysFile: "k.txt"\n'
+    assert after == before.replace("Sets: *them\n", "Sets:\n    - {name: a}\n" + added_set)
+
+
 def test_sets_that_are_json_in_a_text_get_a_key_file_too() -> None:
     before = """config:\n  enos-ota:cancelledTaskSets: '[{"name": "a", "deviceKeysFile": "k.txt"}, {"name": "b"}]'\n"""
     after = with_key_file(before, 0, "keys/a.txt", project="enos-ota")
