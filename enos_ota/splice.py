@@ -108,7 +108,8 @@ class Source:
     def _is_json(self) -> bool:
         """Whether keys are in double quotes, as JSON wants them."""
         root = self.root.node
-        return isinstance(root, yaml.MappingNode) and bool(root.flow_style) and root.value[0][0].style == '"'
+        is_flow = isinstance(root, yaml.MappingNode) and root.flow_style and root.value
+        return bool(is_flow and root.value[0][0].style == '"')
 
     def _below(self, place: Place, lines: Iterator[str]) -> str:
         """The text with lines in place of nothing, below its key."""
