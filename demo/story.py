@@ -32,7 +32,7 @@ What to try next, in two terminals:
       pulumi stack init mine
       pulumi preview --diff
       pulumi up
-A real EnOS, and every setting: README.md"""
+A real EnOS: README.md. Every setting: docs/configuration.md"""
 
 
 def tell(interrupts: Interrupts) -> int:

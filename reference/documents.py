@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from enos_ota.review.jsontext import schema as review_schema
 from enos_ota.settings.schema import stack_schema
 from reference import commands, configuration
 
@@ -40,6 +41,7 @@ def documents() -> tuple[Document, ...]:
     return (
         Document("docs/cli.md", lambda text: filled(text, commands.parts())),
         Document("docs/configuration.md", lambda text: filled(text, configuration.parts())),
+        Document("docs/review.schema.json", lambda _: review_schema()),
         *(
             Document(path, lambda _: json.dumps(stack_schema(), indent=2, ensure_ascii=False) + "\n")
             for path in _SCHEMAS

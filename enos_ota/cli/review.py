@@ -64,7 +64,7 @@ class _Also(click.ParamType[tuple[str, Path]]):
 @click.option(
     "--policy-pack",
     "packs",
-    type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
     multiple=True,
     metavar="DIR",
     help="a policy pack that `pulumi up` will run too; what it forbids fails the review; may be repeated",
@@ -72,7 +72,7 @@ class _Also(click.ParamType[tuple[str, Path]]):
 @click.option(
     "--policy-pack-config",
     "pack_configs",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True),
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
     multiple=True,
     metavar="FILE",
     help="its settings; once for each pack, in their order",
@@ -97,9 +97,9 @@ def review(
     """
     from enos_ota.review.reviewing import review as look  # noqa: PLC0415 - slow to import, and help needs none of it
 
-    policies = [f"--policy-pack={pack}" for pack in packs]
-    policies += [f"--policy-pack-config={config}" for config in pack_configs]
-    report = look(Path.cwd(), stack, os.environ, expect_no_changes=expect_no_changes, policies=policies)
+    report = look(
+        Path.cwd(), stack, os.environ, expect_no_changes=expect_no_changes, packs=packs, pack_configs=pack_configs
+    )
     for name, file in others:
         _write(file, _renderer(name)(report))
     if out is not None and str(out) != "-":

@@ -25,12 +25,13 @@ _STATUSES: Final = {JobStatus.STARTED: "started", JobStatus.STOPPED: "stopped"}
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """What was reviewed, and when."""
+    """What was reviewed, when, and by which policy packs too."""
 
     project: str
     stack: str
     commit: str
     made_at: str
+    policy_packs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ def compose(occasion: Occasion, found: Findings, surroundings: Surroundings, *, 
         live=bool(found.seen),
         refreshed=found.refreshed,
         previewed=found.previewed,
+        policy_packs=occasion.policy_packs,
         jobs=tuple(_jobs(found, ordered)),
         sets=ordered,
         others=found.preview.others,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.audit import digest
 from enos_ota.enos import JobStatus
-from enos_ota.reconciler import Category, Record, judge, plan
+from enos_ota.reconciler import Category, Guard, Record, judge, plan
 from enos_ota.reconciler.classify import fold
 from enos_ota.reconciler.foresight import Foresight, foresee
 from enos_ota.reconciler.guard import BREAK_GLASS, expectation_objection
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from enos_ota.enos import Task
-    from enos_ota.reconciler import Guard, Plan
+    from enos_ota.reconciler import Plan
     from enos_ota.review.live import LiveJob
     from enos_ota.review.preview import SetStep
     from enos_ota.state import Declared
@@ -77,11 +77,13 @@ class Surroundings:
         markers: Texts by which a failed task is known to have been cancelled.
         today: The day (UTC).
         break_glass: The reason for which guards are overridden; empty when they are not.
+        guard: The stack's own limits.
     """
 
     markers: Collection[str]
     today: date
     break_glass: str = ""
+    guard: Guard = field(default_factory=Guard)
 
 
 def plan_of(step: SetStep, today: date) -> Plan | None:
@@ -122,7 +124,7 @@ def assess(step: SetStep, seen: Seen | None, surroundings: Surroundings) -> SetR
         key=lambda key: (_ORDER[key.effect], key.device_key),
     )
     counts = Counter(key.effect for key in keys)
-    guard = _guard_use(step, declared.guard, seen, len(foresight.cancels), surroundings.break_glass)
+    guard = _guard_use(step, declared.guard, seen, len(foresight.cancels), surroundings)
     verdict = judge(foresight.record, rules)
     recorded = frozenset(step.recorded.device_keys) if step.recorded else frozenset()
     return SetReport(
@@ -212,7 +214,7 @@ def _by_version(tasks: Iterable[Task]) -> Iterator[StatusCount]:
         yield StatusCount(status=status, source_version=version, tasks=number)
 
 
-def _guard_use(step: SetStep, guard: Guard, seen: Seen | None, would_send: int, break_glass: str) -> GuardUse:
+def _guard_use(step: SetStep, guard: Guard, seen: Seen | None, would_send: int, around: Surroundings) -> GuardUse:
     before = step.recorded.guard if step.recorded else None
     total = seen.job.total if seen else None
     exceeded = None if seen is None else bool(guard.excess(would_send, total))
@@ -222,8 +224,9 @@ def _guard_use(step: SetStep, guard: Guard, seen: Seen | None, would_send: int, 
         would_send=None if seen is None else would_send,
         allowed=guard.allowed(total),
         exceeded=exceeded,
-        raised=before is not None and _allows_more(guard, before),
-        broken_glass=break_glass if exceeded else "",
+        usual=_limit(around.guard) if around.guard.is_set else None,
+        raised=_allows_more(guard, before or around.guard),
+        broken_glass=around.break_glass if exceeded else "",
     )
 
 

@@ -116,19 +116,20 @@ def place(job: JobReport) -> Iterator[Line]:
     yield Line("Job id", (say(name(job.job_id)), *where, *at), Tone.QUIET)
 
 
-def of_set(each: SetReport, *, will: str, alone: bool) -> SetLines:
+def of_set(each: SetReport, *, will: str, alone: bool, looked: bool) -> SetLines:
     """What is said of one set.
 
     Args:
         each: The set.
         will: "will", or "would" where an `up` will do nothing of it.
         alone: Whether it is its job's only one, so that what is said of the job is said of it.
+        looked: Whether EnOS was asked about its job.
     """
     heading = [Line("Set", (say(name(each.name)), *_change(each))) if alone else Line("Change", tuple(_change(each)))]
     if each.reason:
         heading.append(Line("Reason", (say(name(each.reason)),)))
     if not alone:
-        heading += [*_own_cancels(each, will=will), *_elsewhere([each])]
+        heading += [*_own_cancels(each, will=will), *_elsewhere([each], looked=looked)]
     return SetLines(tuple(heading), tuple(_guard(each)), tuple(_digest(each)))
 
 
@@ -193,7 +194,7 @@ def cancels(job: JobReport, sets: Sequence[SetReport], *, will: str) -> Iterator
         counted.update({(one.status, one.source_version): one.tasks for one in each.will_cancel_by})
     if counted:
         yield Line("By status", tuple(_told_apart(counted)))
-    yield from _elsewhere(sets)
+    yield from _elsewhere(sets, looked=job.looked)
 
 
 def _open(sets: Iterable[SetReport]) -> bool:
@@ -222,13 +223,15 @@ def _own_cancels(each: SetReport, *, will: str) -> Iterator[Line]:
         yield Line("To cancel", tuple(items))
 
 
-def _elsewhere(sets: Sequence[SetReport]) -> Iterator[Line]:
+def _elsewhere(sets: Sequence[SetReport], *, looked: bool) -> Iterator[Line]:
     counts: Counter[Effect] = Counter()
     for each in sets:
         counts.update(each.counts)
     items = [say(counts[effect], f" {said}") for effect, said in _ELSEWHERE.items() if counts[effect]]
     bad = counts[Effect.ESCAPED] or counts[Effect.MISSING] or counts[Effect.AMBIGUOUS]
     if items:
+        if not looked:
+            items.append(say("as last recorded"))
         yield Line("Other keys", tuple(items), Tone.BAD if bad else Tone.PLAIN)
     elif any(counts.values()) and not counts[Effect.UNREAD]:
         yield Line("Other keys", (say("none, every declared key waits"),))
@@ -274,6 +277,9 @@ def _guard(each: SetReport) -> Iterator[Line]:
     tone = Tone.PLAIN
     if use.raised and use.before is not None:
         items.append(say("raised by this change, from ", *_limits(use.before)))
+        tone = Tone.CAREFUL
+    if use.raised and use.before is None and use.usual is not None:
+        items.append(say("more than the stack's guard, ", *_limits(use.usual)))
         tone = Tone.CAREFUL
     if use.broken_glass:
         items.append(say("overridden by ", command(BREAK_GLASS), ": ", name(use.broken_glass)))

@@ -126,10 +126,14 @@ class GuardUse(Part):
 
     limit: Limit
     before: Limit | None = Field(default=None, description="The recorded set's limits; null: it is not recorded yet.")
+    usual: Limit | None = Field(default=None, description="The stack's own limits; null: it has none.")
     would_send: int | None = Field(default=None, description="Devices a cancel would be sent for; null: not known.")
     allowed: int | None = Field(default=None, description="Devices that may be; null: no limit, or not known.")
     exceeded: bool | None = Field(default=None, description="null: not known.")
-    raised: bool = Field(default=False, description="This change allows itself more than the recorded set allowed.")
+    raised: bool = Field(
+        default=False,
+        description="This change allows itself more than the recorded set allowed; a new one: than the stack allows.",
+    )
     broken_glass: str = Field(default="", description="The reason for which the guard is overridden; empty: it is not.")
 
 
@@ -225,6 +229,7 @@ class Report(Part):
     live: bool = Field(default=False, description="Whether EnOS was asked how things stand now.")
     refreshed: bool = Field(default=False, description="Whether what was recorded was compared with EnOS first.")
     previewed: bool = Field(default=False, description="Whether Pulumi's preview came to its end.")
+    policy_packs: tuple[str, ...] = Field(default=(), description="Policy packs that the preview ran.")
     jobs: tuple[JobReport, ...] = ()
     sets: tuple[SetReport, ...] = Field(default=(), description="Those that fail first, then those that change.")
     others: tuple[OtherChange, ...] = Field(default=(), description="Changes of anything that is no set.")

@@ -82,12 +82,14 @@ class Preview:
         others: Changes of anything else.
         errors: Why it did not come to its end, if it did not.
         warnings: What was said on the way, by anybody.
+        asides: What else was said.
     """
 
     sets: tuple[SetStep, ...] = ()
     others: tuple[OtherChange, ...] = ()
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    asides: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -136,6 +138,7 @@ def parse(text: str) -> Preview:
         warnings=tuple(
             dict.fromkeys(text.removeprefix("warning: ") for severity, text in said if severity == "warning" and text)
         ),
+        asides=tuple(dict.fromkeys(text for severity, text in said if severity not in {"warning", "error"} and text)),
     )
 
 

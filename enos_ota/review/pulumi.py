@@ -36,10 +36,11 @@ class PulumiFailed(Exception):  # noqa: N818 - says what happened
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A preview that was run: whether it came to its end, and what it printed."""
+    """A preview that was run: whether it came to its end, what it printed, and what it said besides, line by line."""
 
     succeeded: bool
     stdout: str
+    said: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +93,13 @@ def preview(call: Call) -> Ran:
     """
     done = call.run("--json", "--show-sames")
     if not done.stdout.lstrip().startswith("{"):
-        said = [line.removeprefix("error: ") for line in plain(done.stderr or done.stdout).splitlines() if line.strip()]
-        raise PulumiFailed(tuple(said[:_MOST]) or (f"`pulumi preview` ended with exit code {done.returncode}",))
-    return Ran(done.returncode == 0, done.stdout)
+        said = _lines(done.stderr or done.stdout)
+        raise PulumiFailed(said or (f"`pulumi preview` ended with exit code {done.returncode}",))
+    return Ran(done.returncode == 0, done.stdout, _lines(done.stderr))
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(line.removeprefix("error: ") for line in plain(text).splitlines() if line.strip())[:_MOST]
 
 
 def violations(call: Call) -> tuple[str, ...]:

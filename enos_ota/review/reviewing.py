@@ -20,7 +20,7 @@ from enos_ota.review.judge import Seen, Surroundings, keys_to_read
 from enos_ota.review.live import LiveJob, look_at_job, look_at_tasks
 from enos_ota.review.model import Change
 from enos_ota.review.preview import Preview, SetStep, UnreadablePreview, parse
-from enos_ota.settings import NoCredentials, SettingsError, check_stack_file, load_connection, load_stack
+from enos_ota.settings import NoCredentials, SettingsError, check_stack_file, load_checks, load_connection, load_stack
 from enos_ota.stackconfig import PULUMI_STACK, locate_stack, read_stack
 from enos_ota.state import Declared
 
@@ -43,7 +43,8 @@ def review(
     environ: Mapping[str, str],
     *,
     expect_no_changes: bool = False,
-    policies: Sequence[str] = (),
+    packs: Sequence[Path] = (),
+    pack_configs: Sequence[Path] = (),
     clock: Clock = SYSTEM_CLOCK,
 ) -> Report:
     """Review a stack. Whatever is wrong is in the report.
@@ -53,18 +54,23 @@ def review(
         stack: The stack; None for the one that `enos_ota.stackconfig` finds to be meant.
         environ: The environment, for Pulumi too.
         expect_no_changes: Whether any change is a no.
-        policies: Options of `pulumi preview` for policy packs, with whole paths, as Pulumi runs in the project.
+        packs: Directories of policy packs that the preview runs.
+        pack_configs: Their settings, in the same order.
         clock: What tells the time and waits.
     """
     now = datetime.fromtimestamp(clock.time(), timezone.utc)
     made_at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
-    occasion = Occasion("", stack or environ.get(PULUMI_STACK, ""), commit_of(environ), made_at)
+    names = tuple(pack.name for pack in packs)
+    occasion = Occasion("", stack or environ.get(PULUMI_STACK, ""), commit_of(environ), made_at, names)
     try:
         project, name, file = locate_stack(directory, stack, environ)
         occasion = replace(occasion, project=project.name, stack=name)
         if problems := check_stack_file(file, project=project.name):
             return misconfigured(occasion, [str(problem) for problem in problems])
         config = read_stack(directory, name, environ, needed=True)
+        # Whole paths, as Pulumi runs in the project's directory.
+        policies = [f"--policy-pack={pack.resolve()}" for pack in packs]
+        policies += [f"--policy-pack-config={file.resolve()}" for file in pack_configs]
         examination = _Examination(config, environ, clock, now.date(), tuple(policies))
         return compose(occasion, examination.run(), examination.surroundings, expect_no_changes=expect_no_changes)
     except SettingsError as error:
@@ -103,7 +109,7 @@ class _Examination:
             self._connection = None
             self._why_not = "; ".join(error.problems)
         markers = self._connection.cancelled_markers if self._connection else DEFAULT_MARKERS
-        self.surroundings = Surroundings(markers, today, break_glass(environ))
+        self.surroundings = Surroundings(markers, today, break_glass(environ), load_checks(config.get).guard)
 
     def run(self) -> Findings:
         """Ask Pulumi, then EnOS.
@@ -146,15 +152,20 @@ class _Examination:
         try:
             ran = pulumi.preview(call)
             preview = parse(ran.stdout)
-            if ran.succeeded:
-                return _Previewed(preview, succeeded=True)
-            objections = pulumi.violations(call) if self._policies else ()
+            objections = pulumi.violations(call) if self._policies and not ran.succeeded else ()
         except pulumi.PulumiFailed as error:
             return _Previewed(self._only_declared(Preview()), succeeded=False, why_not=error.lines)
         except UnreadablePreview as error:
             return _Previewed(self._only_declared(Preview()), succeeded=False, why_not=(str(error),))
+        if ran.succeeded:
+            return _Previewed(preview, succeeded=True)
+        unexplained: tuple[str, ...] = ()
+        if not (preview.errors or objections):
+            unexplained = preview.asides or ran.said or ("`pulumi preview` failed and did not say why",)
         declared = self._only_declared(preview)
-        return _Previewed(replace(declared, errors=(*declared.errors, *objections)), succeeded=False)
+        return _Previewed(
+            replace(declared, errors=(*declared.errors, *objections)), succeeded=False, why_not=unexplained
+        )
 
     def _only_declared(self, preview: Preview) -> Preview:
         """With the sets that a preview never came to, as their stack file declares them."""

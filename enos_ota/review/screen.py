@@ -191,6 +191,9 @@ def _occasion(report: Report) -> Iterator[Text]:
         return
     if not report.previewed:
         yield say("Pulumi's preview did not come to its end")
+    elif report.policy_packs:
+        packs = [part for pack in report.policy_packs for part in (", ", name(pack))][1:]
+        yield say("nothing mandatory violated of policy pack ", *packs)
     if not report.refreshed:
         yield say("what is recorded was not compared with EnOS")
 
@@ -204,7 +207,7 @@ def _each(texts: Iterable[str]) -> Iterator[Text]:
 def _job_part(report: Report, job: JobReport, sets: Sequence[SetReport], told: frozenset[str]) -> JobPart:
     will = "will" if report.previewed else "would"
     one = len(sets) == 1
-    about_sets = [lines.of_set(each, will=will, alone=one) for each in sets]
+    about_sets = [lines.of_set(each, will=will, alone=one, looked=job.looked) for each in sets]
     notes = [lines.notes(each, told) for each in sets]
     together = [
         *lines.of_job(job),

@@ -17,17 +17,18 @@ from tests.support.stack import NAME, Stack, a_set, sent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from enos_ota.review.model import Report, SetReport
     from tests.support.simulator import RunningSimulator
 
 
 def reviewed(
-    stack: Stack, *policies: str, expect_no_changes: bool = False, environ: Mapping[str, str] | None = None
+    stack: Stack, *packs: Path, expect_no_changes: bool = False, environ: Mapping[str, str] | None = None
 ) -> Report:
     """The review of a stack, as it is now."""
     env = stack.engine.env(stack.project, stack.home, venv=stack.venv, extra=stack.environment(environ))
-    return review(stack.project, NAME, env, expect_no_changes=expect_no_changes, policies=policies)
+    return review(stack.project, NAME, env, expect_no_changes=expect_no_changes, packs=packs)
 
 
 def effects(report: SetReport) -> dict[str, str]:
@@ -251,7 +252,7 @@ def test_no_secret_is_in_a_report(stack: Stack, name: str) -> None:
 
 def test_what_a_policy_forbids_fails_the_review_and_is_said(stack: Stack) -> None:
     stack.declare(a_set("dk-01"))
-    report = reviewed(stack, f"--policy-pack={CHECKOUT / 'policy'}")
+    report = reviewed(stack, CHECKOUT / "policy")
     assert (report.outcome, report.headline) == (Outcome.FAILS, "`pulumi up` would fail")
     assert [reason.partition(": ")[0] for reason in report.reasons] == [
         "policy expires-within",
@@ -263,5 +264,6 @@ def test_what_a_policy_forbids_fails_the_review_and_is_said(stack: Stack) -> Non
 
 def test_a_policy_that_is_kept_says_nothing(stack: Stack) -> None:
     stack.declare(a_set("dk-01", reason="INC-1: bad", expires=str(date.today() + timedelta(days=30))))  # noqa: DTZ011
-    report = reviewed(stack, f"--policy-pack={CHECKOUT / 'policy'}")
+    report = reviewed(stack, CHECKOUT / "policy")
     assert (report.outcome, report.reasons, report.warnings) == (Outcome.FINE, (), ())
+    assert report.policy_packs == ("policy",)

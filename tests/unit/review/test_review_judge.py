@@ -232,3 +232,10 @@ def test_what_is_cancelled_is_counted_by_status_and_version() -> None:
 def test_the_digest_is_that_of_the_audit_log() -> None:
     report = assess(update("k1", "k2", before=recorded("k1")), None, AROUND)
     assert (report.digest, report.digest_before) == (digest(["k1", "k2"]), digest(["k1"]))
+
+
+@pytest.mark.parametrize(("own", "raised"), [(Guard(6), True), (Guard(5), False), (Guard(), True)], ids=str)
+def test_a_new_set_that_allows_itself_more_than_the_stack_is_said(own: Guard, *, raised: bool) -> None:
+    step = replace(CREATE, declared=declared("k1", guard=own))
+    guard = assess(step, seen(WAITS), replace(AROUND, guard=Guard(max_devices=5))).guard
+    assert (guard.raised, guard.before, guard.usual) == (raised, None, Limit(max_devices=5))

@@ -300,3 +300,25 @@ def test_any_report_makes_a_screen_on_which_nothing_is_invisible(report: Report)
 def test_what_nobody_looked_at_is_not_called_ok(change: dict[str, object]) -> None:
     verdict = first_screen(reports.first_preview().model_copy(update=change)).verdict
     assert (verdict.badge, verdict.tone) == ("NOT CHECKED", Tone.CAREFUL)
+
+
+def test_a_new_set_with_a_wider_guard_than_the_stack_has_says_so() -> None:
+    report = reports.first_preview()
+    (each,) = report.sets
+    guard = each.guard.model_copy(update={"raised": True, "before": None, "usual": Limit(max_devices=5)})
+    wider = report.model_copy(update={"sets": (each.model_copy(update={"guard": guard}),)})
+    assert "more than the stack's guard, maxDevices 5" in lines(wider)["Guard"]
+
+
+def test_what_nobody_looked_at_is_told_as_it_was_recorded() -> None:
+    report = reports.first_preview()
+    (each,) = report.sets
+    old = each.model_copy(update={"counts": {Effect.CANCELLED: 2}})
+    (job,) = report.jobs
+    unlooked = report.model_copy(update={"sets": (old,), "jobs": (job.model_copy(update={"looked": False}),)})
+    assert lines(unlooked)["Other keys"] == "2 already cancelled · as last recorded"
+
+
+def test_the_policy_packs_that_ran_are_named() -> None:
+    report = reports.first_preview().model_copy(update={"policy_packs": ("policy", "more")})
+    assert "nothing mandatory violated of policy pack policy, more" in map(plain, first_screen(report).verdict.occasion)
