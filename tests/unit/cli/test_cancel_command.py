@@ -642,6 +642,21 @@ def test_with_a_guard_a_crowd_is_counted_as_a_whole(reach: Reach, project: Proje
     assert "would cancel 2500 devices" in ended.stderr
 
 
+def test_with_a_guard_that_is_overridden_the_published_ones_of_a_crowd_go_first_too(
+    reach: Reach, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENOS_OTA_BREAK_GLASS", "agreed with Ana")
+    published = dict.fromkeys(numbered(2_500)[2_000:2_010], "published")
+    with running_simulator(many(2_500, **published)) as simulator:
+        reach(simulator)
+        project.write("enos-ota:guard: {maxDevices: 5}\n")
+        ended = cancel("--waiting", typed="2500\n")
+        assert ended.exit_code == 0
+        assert sorted(sent(simulator)[0]) == sorted(published)
+        assert sorted(key for batch in sent(simulator) for key in batch) == numbered(2_500)
+    assert "the guard is overridden by ENOS_OTA_BREAK_GLASS (agreed with Ana)" in ended.stdout
+
+
 # Hostile input
 
 
