@@ -230,7 +230,7 @@ def _elsewhere(sets: Sequence[SetReport], *, looked: bool) -> Iterator[Line]:
     items = [say(counts[effect], f" {said}") for effect, said in _ELSEWHERE.items() if counts[effect]]
     bad = counts[Effect.ESCAPED] or counts[Effect.MISSING] or counts[Effect.AMBIGUOUS]
     if items:
-        if not looked:
+        if not looked and any(counts[effect] for effect in _ELSEWHERE if effect is not Effect.RELEASED):
             items.append(say("as last recorded"))
         yield Line("Other keys", tuple(items), Tone.BAD if bad else Tone.PLAIN)
     elif any(counts.values()) and not counts[Effect.UNREAD]:
