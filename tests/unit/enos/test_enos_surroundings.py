@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 import pytest
+from requests.exceptions import InvalidSchema
 
 from enos_ota.enos import (
     ConfigurationError,
@@ -71,11 +72,25 @@ def test_any_other_gateway_is_reached_through_the_proxy_of_the_environment(
     )
 
 
-@pytest.mark.parametrize("proxy", ["http://", "socks5://127.0.0.1:1", "gopher://127.0.0.1:1"])
+@pytest.mark.parametrize("proxy", ["http://", "gopher://127.0.0.1:1"])
 def test_a_proxy_setting_that_cannot_be_used_is_a_configuration_error(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, proxy: str
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
+
+    with pytest.raises(ConfigurationError, match=r"the proxy that the environment sets for it \(HTTPS_PROXY\)"):
+        connect("https://apim.example.com").get_job("j")
+
+
+def test_a_socks_proxy_without_the_package_for_it_is_a_configuration_error(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_missing(*_: object, **__: object) -> None:
+        raise InvalidSchema("Missing dependencies for SOCKS support.")
+
+    # What requests has in its place where PySocks is not installed; here something else needs it.
+    monkeypatch.setattr("requests.adapters.SOCKSProxyManager", is_missing)
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1")
 
     with pytest.raises(ConfigurationError, match=r"the proxy that the environment sets for it \(HTTPS_PROXY\)"):
         connect("https://apim.example.com").get_job("j")
