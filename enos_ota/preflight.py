@@ -36,6 +36,7 @@ from enos_ota.reconciler.ending import EarlyEnd, Ending, Stop
 from enos_ota.reconciler.forecast import Conditions, Report, report
 from enos_ota.reconciler.outcome import Category
 from enos_ota.reconciler.survey import survey
+from enos_ota.reconciler.verdict import UNASKED
 from enos_ota.reconciler.workers import Pool
 from enos_ota.settings import Connection, SettingsError, load_connection
 from enos_ota.state import declared_of, record_of
@@ -233,7 +234,7 @@ class _Unseen:
 
     def __str__(self) -> str:
         sets = ("set " if len(self.names) == 1 else "sets ") + ", ".join(map(repr, self.names))
-        return f"{sets}: EnOS could not be asked what `pulumi up` would meet: {self.why}"
+        return f"{sets}: {UNASKED}: {self.why}"
 
 
 class _Preview:

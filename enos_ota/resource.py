@@ -116,7 +116,7 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
                 "setName": name,
                 "apiGateway": address.gateway,
                 "orgId": address.org_id,
-                "jobId": job_id,
+                "jobId": _job_text(name, job_id),
                 "deviceKeys": _key_text(name, device_keys),
                 "reason": reason,
                 "onTooLate": on_too_late,
@@ -253,6 +253,19 @@ def _key_text(name: str, device_keys: pulumi.Input[Sequence[pulumi.Input[str]]])
         found, secret = values
         _refuse(name, ["device keys must not be secret: they are shown in outcomes"] if secret else _bad_keys(found))
         return keys.to_text(found)
+
+    return pulumi.Output.all(known, known.is_secret()).apply(text_of)
+
+
+def _job_text(name: str, job_id: pulumi.Input[str]) -> pulumi.Input[str]:
+    if isinstance(job_id, str):
+        return job_id
+    known: pulumi.Output[str] = pulumi.Output.from_input(cast("pulumi.Output[str]", job_id))
+
+    def text_of(values: Sequence[Any]) -> str:
+        found, secret = values
+        _refuse(name, ["job_id must not be secret: it is part of the set's id, and shown in reviews"] if secret else [])
+        return cast("str", found)
 
     return pulumi.Output.all(known, known.is_secret()).apply(text_of)
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos import TaskStatus
-from enos_ota.reconciler.classify import classify, facts_of, past_of
+from enos_ota.reconciler.classify import classify, facts_of, past_of, was_told
 from enos_ota.reconciler.outcome import AFTER_PUSH, Category, Finding, JobFacts, JobStatus, Record, merged, rest
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def foresee(change: Plan, job: Job | None, tasks: Mapping[str, Sequence[Task]], 
     Args:
         change: The plan.
         job: Its job as it is now; None when there is none.
-        tasks: The tasks of the plan's `todo`, and of the keys that are held, as just read.
+        tasks: The tasks of the plan's `todo`, and of the keys that are held, as just read. Of a stopped job the latter
+            do not count: `apply` does not read them either.
         markers: Texts by which a failed task is known to have been cancelled, folded.
     """
     kept = change.kept
@@ -50,14 +51,20 @@ def foresee(change: Plan, job: Job | None, tasks: Mapping[str, Sequence[Task]], 
     findings: dict[str, Finding | None] = {}
     cancels: dict[str, Task] = {}
     for key, rows in tasks.items():
-        now = classify(rows, markers, past_of(kept.findings.get(key, _NEW)))
-        if now is None or now.category is not Category.PENDING:
+        if facts.status is JobStatus.STOPPED and key not in change.todo:
+            continue
+        before = kept.findings.get(key, _NEW)
+        now = classify(rows, markers, past_of(before))
+        if now is None:
+            findings[key] = AFTER_PUSH if was_told(before) else None
+        elif now.category is not Category.PENDING:
             findings[key] = now
         elif facts.status is JobStatus.STOPPED:
             findings[key] = replace(now, category=Category.HELD)
         else:
             (cancels[key],) = rows
-            findings[key] = AFTER_PUSH if cancels[key].status is TaskStatus.PUBLISHED else None
+            told = cancels[key].status is TaskStatus.PUBLISHED or was_told(before)
+            findings[key] = AFTER_PUSH if told else None
     return Foresight(merged(kept, findings, facts), cancels)
 
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 UNREAD: Final = "could not be read, so nothing is known to have changed"
 """What is said of a set whose refresh failed."""
 
+UNASKED: Final = "EnOS could not be asked what `pulumi up` would meet"
+"""What a preview says of sets that it could not look at."""
+
 OnTooLate = Literal["report", "fail"]
 OnMissing = Literal["fail", "report"]
 

@@ -42,7 +42,7 @@ class Findings:
         preview: What Pulumi's preview says.
         previewed: Whether it came to its end.
         refreshed: Whether it compared what is recorded with EnOS.
-        seen: What EnOS says now, by name of the set.
+        seen: What EnOS says now, by identity of the set's step.
         blind: Why nothing could be found out, or not all; empty if all was.
         no_credentials: Why EnOS was not asked, if that is because there are no credentials; empty if there are.
     """
@@ -77,7 +77,7 @@ def compose(occasion: Occasion, found: Findings, surroundings: Surroundings, *, 
         surroundings: What sets are judged by.
         expect_no_changes: Whether any change is a no.
     """
-    sets = [assess(step, found.seen.get(step.name), surroundings) for step in found.preview.sets]
+    sets = [assess(step, found.seen.get(step.identity), surroundings) for step in found.preview.sets]
     ordered = tuple(sorted(sets, key=_gravity))  # stable: otherwise in Pulumi's order
     outcome, reasons = _verdict(ordered, found, expect_no_changes=expect_no_changes)
     told = [text for each in ordered for text in (*each.errors, *each.warnings)]
@@ -153,8 +153,13 @@ def _headline(outcome: Outcome, sets: Sequence[SetReport], found: Findings) -> s
 
 
 def _prospect(sets: Sequence[SetReport], *, changed: bool) -> str:
-    if cancels := sum(each.will_cancel for each in sets):
-        return f"`pulumi up` will cancel {_count(cancels, 'task')}"
+    cancels = sum(each.will_cancel for each in sets)
+    will = f"`pulumi up` will cancel {_count(cancels, 'task')}"
+    if unknown := sum(each.unknown for each in sets):
+        rest = f"what `pulumi up` will cancel of {_count(unknown, 'set')} is known only then"
+        return f"{will}; {rest}" if cancels else rest
+    if cancels:
+        return will
     if unread := sum(each.count(Effect.UNREAD) for each in sets):
         return f"`pulumi up` will work on {_count(unread, 'device key')}; how they stand now was not looked at"
     return "`pulumi up` will cancel nothing" if changed else "nothing to do: what is declared is so"
@@ -165,7 +170,9 @@ def _others(found: Findings, told: Sequence[str], reasons: Sequence[str]) -> Ite
     if found.no_credentials:
         yield f"without credentials what is declared is shown, but not how it stands now: {found.no_credentials}"
     looked = tuple(
-        start for name in found.seen for start in (f"set {name!r} (job ", f"preview of set {name!r}:", f"set {name!r}:")
+        start
+        for name in (step.name for step in found.preview.sets if step.identity in found.seen)
+        for start in (f"set {name!r} (job ", f"preview of set {name!r}:", f"set {name!r}:")
     )
     for text in found.preview.warnings:
         if text.startswith(looked) or text in told or text in reasons or "EnOS could not be asked what" in text:
@@ -180,7 +187,11 @@ def _jobs(found: Findings, sets: Sequence[SetReport]) -> Iterator[JobReport]:
         for about in filter(None, (step.declared, step.recorded)):
             steps.setdefault(about.job_id, []).append((about, step))
     for job_id, abouts in steps.items():
-        seen = [found.seen[step.name] for about, step in abouts if about is step.declared and step.name in found.seen]
+        seen = [
+            found.seen[step.identity]
+            for about, step in abouts
+            if about is step.declared and step.identity in found.seen
+        ]
         if seen:
             cancels = sum(each.will_cancel for each in sets if each.job_id == job_id)
             yield _seen_job(abouts[0][0], seen[0].job, seen, cancels)

@@ -203,6 +203,7 @@ def _without_keys(step: SetStep) -> SetReport:
         digest_before=digest(recorded.device_keys) if recorded else "",
         counts={Effect.RELEASED: len(keys)} if keys else {},
         guard=GuardUse(limit=Limit(), before=_limit(recorded.guard) if recorded else None),
+        unknown=step.unknown,
         warnings=unknown if step.unknown else (),
         keys=keys,
     )

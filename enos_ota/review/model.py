@@ -178,6 +178,7 @@ class SetReport(Part):
     reason: str = ""
     expires: str = Field(default="", description="Last day, ISO 8601; empty: none.")
     expired: bool = False
+    unknown: bool = Field(default=False, description="Its job or keys are known only during `pulumi up`.")
     expect_firmware_version: str = ""
     on_too_late: Literal["report", "fail"] = "report"
     on_missing: Literal["fail", "report"] = "fail"

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 TYPE: Final = "pulumi-python:dynamic/enos_ota:CancelledTaskSet"
 """Pulumi's type of a set."""
 
-_UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""What stands in a preview for a text that is known only during `pulumi up`."""
+_UNKNOWN: Final = frozenset({"04da6b54-80e4-46f7-96ec-b56ff0331ba9", "[secret]"})
+"""What stands in a preview for a text that is known only during `pulumi up`, or is not shown."""
 
 _CHANGES: Final = {
     "create": Change.CREATE,
@@ -61,6 +61,7 @@ class SetStep:
         now: The same after this preview's refresh; None for a new one.
         metadata: Inputs that change, other than the device keys and the job.
         unknown: Its job or keys are known only during `pulumi up`; `declared` is then None.
+        urn: What tells it from all others: in a program of one's own two sets may have one name. Empty: its name does.
     """
 
     name: str
@@ -71,6 +72,12 @@ class SetStep:
     now: Record | None = None
     metadata: tuple[str, ...] = ()
     unknown: bool = False
+    urn: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What no other set of the stack has."""
+        return self.urn or self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +172,7 @@ def _set(urn: str, steps: _Steps) -> SetStep:
     before = refresh.get("oldState") or now
     change = _change([step["op"] for step in steps.others])
     inputs = _inputs(news[-1] if news and change is not Change.DELETE else None)
-    unknown = inputs is not None and _UNKNOWN in (inputs.get("jobId"), inputs.get("deviceKeys"))
+    unknown = inputs is not None and not _UNKNOWN.isdisjoint((inputs.get("jobId"), inputs.get("deviceKeys")))
     return SetStep(
         name=urn.rpartition("::")[2],
         change=change,
@@ -175,6 +182,7 @@ def _set(urn: str, steps: _Steps) -> SetStep:
         now=_record(now),
         metadata=tuple(_differing(_inputs(now) or {}, inputs or {})) if now and inputs else (),
         unknown=unknown,
+        urn=urn,
     )
 
 

@@ -13,7 +13,7 @@ from enos_ota.enos import SYSTEM_CLOCK, EnosError, TransportError
 from enos_ota.reconciler import DEFAULT_MARKERS, EarlyEnd, Pool, Stop
 from enos_ota.reconciler.ending import Ending
 from enos_ota.reconciler.guard import break_glass
-from enos_ota.reconciler.verdict import UNREAD
+from enos_ota.reconciler.verdict import UNASKED, UNREAD
 from enos_ota.review import pulumi
 from enos_ota.review.compose import Findings, Occasion, compose, misconfigured
 from enos_ota.review.judge import Seen, Surroundings, keys_to_read
@@ -178,9 +178,10 @@ class _Examination:
             )
         except SettingsError:
             return preview  # the address may be nowhere but in the program
-        known = {step.name: step for step in preview.sets}
+        steps = {step.name: step for step in preview.sets}  # of our own program, where no name comes twice
+        missing: dict[str, SetStep] = {}
         for each in settings.sets:
-            step = known.get(each.name)
+            step = steps.get(each.name)
             if step is not None and step.declared is not None:
                 continue
             declared = Declared(
@@ -197,11 +198,12 @@ class _Examination:
                 expect_firmware_version=each.expect_firmware_version or "",
             )
             blank = SetStep(each.name, Change.DECLARED)
-            known[each.name] = replace(step or blank, change=Change.DECLARED, declared=declared)
-        return replace(preview, sets=tuple(known.values()))
+            missing[each.name] = replace(step or blank, change=Change.DECLARED, declared=declared)
+        there = tuple(step for step in preview.sets if step.name not in missing)
+        return replace(preview, sets=(*there, *missing.values()))
 
     def _look(self, connection: Connection, preview: Preview) -> dict[str, Seen]:
-        """How the sets of a preview stand now, by name.
+        """How the sets of a preview stand now, by identity of their steps.
 
         Raises:
             EnosError: EnOS could not be read.
@@ -225,10 +227,10 @@ class _Examination:
                     jobs[declared.job_id] = look_at_job(waiting, declared.job_id, ours)
                 job = jobs[declared.job_id]
                 keys = keys_to_read(step, today) if job.job else ()
-                seen[step.name] = Seen(job, look_at_tasks(waiting, declared.job_id, keys, workers))
+                seen[step.identity] = Seen(job, look_at_tasks(waiting, declared.job_id, keys, workers))
         return seen
 
 
 def _unread(preview: Preview) -> tuple[str, ...]:
-    """Why a refresh failed, if that is why the preview did: EnOS could not be read, and answers again by now."""
-    return tuple(text for text in preview.errors if UNREAD in text)
+    """Why EnOS could not be read, if that is why the preview failed: it answers again by now."""
+    return tuple(text for text in preview.errors if UNREAD in text or UNASKED in text)

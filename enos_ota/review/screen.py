@@ -167,7 +167,7 @@ def _verdict(report: Report) -> Verdict:
     glass = any(each.guard.broken_glass for each in report.sets)
     overridden = [say("a guard is overridden for this run")] if glass else []
     tone = _TONES.get(report.outcome, Tone.BAD)
-    unread = any(each.count(Effect.UNREAD) for each in report.sets)
+    unread = any(each.unknown or each.count(Effect.UNREAD) for each in report.sets)
     is_unseen = report.outcome is Outcome.FINE and (unread or not report.refreshed)
     return Verdict(
         outcome=report.outcome,

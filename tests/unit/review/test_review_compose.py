@@ -9,8 +9,9 @@ from enos_ota.enos import Job, JobStatus, Task, TaskStatus
 from enos_ota.review.compose import Findings, Occasion, compose, misconfigured
 from enos_ota.review.judge import Seen, Surroundings
 from enos_ota.review.live import LiveJob, Sibling
-from enos_ota.review.model import Change, OtherChange, Outcome, Report
+from enos_ota.review.model import Change, Effect, OtherChange, Outcome, Report
 from enos_ota.review.preview import Preview, SetStep
+from enos_ota.review.screen import first_screen
 from enos_ota.state import Declared
 
 OCCASION = Occasion("enos-ota", "prod", "abc", "2026-11-23T18:00:00Z")
@@ -133,3 +134,24 @@ def test_large_numbers_can_be_read() -> None:
     keys = [f"k{number}" for number in range(1234)]
     report = verdict(replace(FINE, preview=Preview((a_step("a", *keys),)), seen={"a": looked(*keys)}))
     assert report.headline == "`pulumi up` will cancel 1 234 tasks"
+
+
+def test_what_is_known_only_during_an_up_is_not_called_nothing() -> None:
+    later = SetStep("later", Change.CREATE, unknown=True)
+    alone = verdict(Findings(Preview((later,)), previewed=True, refreshed=True))
+    assert alone.headline == "what `pulumi up` will cancel of 1 set is known only then"
+    assert first_screen(alone).verdict.badge == "NOT CHECKED"
+    beside = verdict(replace(FINE, preview=Preview((*FINE.preview.sets, later))))
+    assert beside.headline == (
+        "`pulumi up` will cancel 2 tasks; what `pulumi up` will cancel of 1 set is known only then"
+    )
+
+
+def test_two_sets_of_one_name_are_told_apart() -> None:
+    one, other = (replace(a_step("a", key), urn=urn) for key, urn in (("k1", "urn:one"), ("k2", "urn:two")))
+    seen = {"urn:one": looked("k1"), "urn:two": looked("k2", status=TaskStatus.SUCCEEDED)}
+    report = verdict(Findings(Preview((one, other)), previewed=True, refreshed=True, seen=seen))
+    assert [[(key.device_key, key.effect) for key in each.keys] for each in report.sets] == [
+        [("k1", Effect.CANCEL)],
+        [("k2", Effect.TOO_LATE)],
+    ]

@@ -239,3 +239,17 @@ def test_a_new_set_that_allows_itself_more_than_the_stack_is_said(own: Guard, *,
     step = replace(CREATE, declared=declared("k1", guard=own))
     guard = assess(step, seen(WAITS), replace(AROUND, guard=Guard(max_devices=5))).guard
     assert (guard.raised, guard.before, guard.usual) == (raised, None, Limit(max_devices=5))
+
+
+def test_on_a_stopped_job_keys_that_are_held_already_stay_so() -> None:
+    before = recorded("k1", findings={"k1": Finding(Category.HELD, "init")})
+    step = update("k1", "k2", before=before)
+    live = seen(task("k1", TaskStatus.UPGRADING), task("k2", TaskStatus.INIT), status=JobStatus.STOPPED)
+    assert effects(assess(step, live, AROUND)) == {"k1": "held", "k2": "held"}
+
+
+def test_a_device_that_had_been_told_before_is_still_told_as_such() -> None:
+    now = recorded(findings={"k1": Finding(Category.PENDING, "published")})
+    step = update("k1", before=recorded(), now=now)
+    report = assess(step, seen(task("k1", TaskStatus.FAILED, desc="Cancelled by user")), AROUND)
+    assert "cancelled after push" in report.warnings[0]

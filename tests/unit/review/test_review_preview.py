@@ -81,9 +81,10 @@ def test_a_renamed_set_keeps_its_past() -> None:
     assert each.before
 
 
+@pytest.mark.parametrize("value", [UNKNOWN, "[secret]"])
 @pytest.mark.parametrize("name", ["jobId", "deviceKeys"])
-def test_what_is_known_only_during_an_up_is_marked(name: str) -> None:
-    (each,) = parse(digest(step("create", "pumps", new=state("pumps", "k1", **{name: UNKNOWN})))).sets
+def test_what_is_known_only_during_an_up_is_marked(name: str, value: str) -> None:
+    (each,) = parse(digest(step("create", "pumps", new=state("pumps", "k1", **{name: value})))).sets
     assert (each.unknown, each.declared) == (True, None)
 
 
