@@ -24,8 +24,8 @@ TOLD = {
     "changes": ("drift", "is no longer as declared"),
     "fails": ("drift", "is no longer as declared, and an `up` would fail"),
     "misconfigured": ("unknown", "cannot be checked: its configuration is wrong"),
-    "undetermined": ("unknown", "could not be checked"),
 }
+NOT_KNOWN = ("unknown", "could not be checked")  # undetermined, or an outcome of a later version
 
 
 class Project:
@@ -93,7 +93,7 @@ def tell_drift(project: Project, environ: dict[str, str]) -> None:
             project.call("PUT", path, state_event="close")
         return
 
-    kind, words = TOLD[outcome]
+    kind, words = TOLD.get(outcome, NOT_KNOWN)
     before = issue["description"].removeprefix(marker).partition(" -->")[0] if issue else ""
     if issue and kind == "unknown" and before != "unknown":
         if before == "drift":

@@ -126,6 +126,15 @@ def test_the_longest_review_fits_and_what_is_cut_is_said(github: GitHub, project
     assert github.comments[0]["body"].endswith(f"… cut here: the rest is in the [run]({RUN}).")
 
 
+@pytest.mark.parametrize("shift", ["", "x"])
+def test_no_character_is_cut_in_half(github: GitHub, project: Path, shift: str) -> None:
+    comment(github, project, shift + "😀" * 40_000)
+    night(github, project, "changes", shift + "😀" * 40_000)
+    for text in (github.comments[0]["body"], github.issues[0]["body"]):
+        assert text.encode("utf-8"), "half a character cannot be encoded"
+        assert 65_530 < len(text.encode("utf-16-le")) // 2 <= 65_536
+
+
 def test_where_commenting_is_denied_the_summary_has_the_review_and_nothing_fails(github: GitHub, project: Path) -> None:
     github.denied = ("createComment",)
     ended = comment(github, project, "the review")
@@ -175,9 +184,12 @@ def test_a_good_night_says_nothing(github: GitHub, project: Path) -> None:
     assert github.names() == []
 
 
-@pytest.mark.parametrize("outcome", ["undetermined", None])
+@pytest.mark.parametrize("outcome", ["undetermined", "of a later version", "constructor", None])
 def test_an_outage_is_told_as_such_and_never_as_drift(github: GitHub, project: Path, outcome: str | None) -> None:
-    """None: the review came not even to an end, as when the state or a package could not be had."""
+    """None: the review came not even to an end, as when the state or a package could not be had.
+
+    So is an outcome that nobody has told the script about.
+    """
     night(github, project, outcome)
     night(github, project, outcome)
     (issue,) = github.issues

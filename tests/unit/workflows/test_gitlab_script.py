@@ -146,8 +146,9 @@ def test_a_good_night_says_nothing(gitlab: GitLab, tmp_path: Path) -> None:
     assert gitlab.writes() == []
 
 
-@pytest.mark.parametrize("outcome", ["undetermined", None])
+@pytest.mark.parametrize("outcome", ["undetermined", "of a later version", None])
 def test_an_outage_is_told_as_such_and_never_as_drift(gitlab: GitLab, tmp_path: Path, outcome: str | None) -> None:
+    """So is an outcome that nobody has told the script about."""
     night(gitlab, tmp_path, outcome)
     night(gitlab, tmp_path, outcome)
     (issue,) = gitlab.issues

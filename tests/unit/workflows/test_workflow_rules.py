@@ -122,6 +122,12 @@ def test_an_up_is_approved_first_and_cut_off_by_no_other() -> None:
     assert workflow["jobs"]["up"]["environment"] == "production"
 
 
+def test_an_up_by_hand_is_of_main_alone() -> None:
+    """Whoever starts it by hand names a branch; the environment's own rule is one that somebody may forget to set."""
+    workflow = load(GITHUB / "up.yml")
+    assert workflow["jobs"]["up"]["if"] == "github.ref == 'refs/heads/main'"
+
+
 def test_a_drift_check_never_takes_the_place_of_an_up_that_waits() -> None:
     """GitHub keeps one waiting run of a group and drops the others."""
     groups = [load(GITHUB / name)["concurrency"]["group"] for name in ("review.yml", "up.yml", "drift.yml")]

@@ -5,6 +5,9 @@ const fs = require('node:fs')
 
 const LONGEST = 65536 // characters in a comment
 
+// The beginning of a text, without half a character at its end.
+const begin = (text, length) => text.slice(0, length).replace(/[\ud800-\udbff]$/, '')
+
 module.exports = async ({ github, context, core }) => {
   const { PULUMI_STACK, PULUMI_BACKEND_URL, REPORT_URL } = process.env
   const { owner, repo } = context.repo
@@ -22,7 +25,7 @@ module.exports = async ({ github, context, core }) => {
   const head = marker + notes.map((note) => `${note}\n\n`).join('')
   const cut = `\n\n… cut here: the rest is in the [run](${run}).`
   const fits = head.length + review.length <= LONGEST
-  const body = head + (fits ? review : review.slice(0, LONGEST - head.length - cut.length) + cut)
+  const body = head + (fits ? review : begin(review, LONGEST - head.length - cut.length) + cut)
 
   await core.summary.addRaw(body).write()
   try {

@@ -9,12 +9,15 @@ const fs = require('node:fs')
 
 const LONGEST = 65536 // characters in an issue
 
-const TOLD = {
-  changes: ['drift', 'is no longer as declared'],
-  fails: ['drift', 'is no longer as declared, and an `up` would fail'],
-  misconfigured: ['unknown', 'cannot be checked: its configuration is wrong'],
-  undetermined: ['unknown', 'could not be checked'],
-}
+// The beginning of a text, without half a character at its end.
+const begin = (text, length) => text.slice(0, length).replace(/[\ud800-\udbff]$/, '')
+
+const TOLD = new Map([
+  ['changes', ['drift', 'is no longer as declared']],
+  ['fails', ['drift', 'is no longer as declared, and an `up` would fail']],
+  ['misconfigured', ['unknown', 'cannot be checked: its configuration is wrong']],
+])
+const NOT_KNOWN = ['unknown', 'could not be checked'] // undetermined, or an outcome of a later version
 
 module.exports = async ({ github, context, core }) => {
   const { PULUMI_STACK } = process.env
@@ -40,7 +43,7 @@ module.exports = async ({ github, context, core }) => {
     return
   }
 
-  const [kind, text] = TOLD[outcome]
+  const [kind, text] = TOLD.get(outcome) ?? NOT_KNOWN
   core.error(headline)
   const before = issue?.body.slice(marker.length).split(' -->', 1)[0]
   if (issue && kind === 'unknown' && before !== 'unknown') {
@@ -58,7 +61,7 @@ module.exports = async ({ github, context, core }) => {
       ? 'Merge a change that says what is right, or run the `up` workflow: it makes it as declared.'
       : 'This is no drift: nobody knows. Look into the run; the next night tries again.'
   const head = `${marker}${kind} -->\n**${headline}** ${advice} (${run})\n\n`
-  const body = (head + read('review.md')).slice(0, LONGEST)
+  const body = begin(head + read('review.md'), LONGEST)
   if (!issue) {
     await github.rest.issues.create({ owner, repo, title, body })
     return
