@@ -6,11 +6,9 @@ Everything is worked out, and checked as the program would check it, before a by
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 from dataclasses import dataclass, field
 from difflib import unified_diff
-from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import ValidationError
 
 from enos_ota import files, keyfiles, keytext, stackedit
+from enos_ota.setnames import numbered, stem_of
 from enos_ota.settings import Problem, SettingsError, read_stack_file
 from enos_ota.settings import document as documents
 from enos_ota.settings.models import ExpectKeys
@@ -33,8 +32,6 @@ KEYS_DIRECTORY: Final = "keys"
 """Where key files are put, beside the stack file."""
 
 _BOM: Final = b"\xef\xbb\xbf"
-_PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_LONGEST: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +42,7 @@ class Wish:
         job_id: The job.
         device_keys: Its devices.
         name: The set's name; of a set that is there already to add to it. Empty: made of `suggestion`.
-        suggestion: What a new set is named by, see `suggested_name`.
+        suggestion: What a new set is named by, see `enos_ota.setnames.suggested_name`.
         reason: Why; one line, or empty.
         firmware_version: What the job must be about; empty for anything.
         by: Who writes the file, for the comment at its head.
@@ -142,15 +139,6 @@ class Declaration:
         return tuple(filter(None, (self.set_name, *self.elsewhere)))
 
 
-def suggested_name(job_name: str, firmware_version: str, job_id: str) -> str:
-    """A set's name made of what a job says of itself: `pump-firmware-2.3.0`."""
-    parts = [_slug(job_name) or _slug(f"job-{job_id}")]
-    version = _slug(firmware_version)
-    if version and version not in parts[0]:
-        parts.append(version)
-    return "-".join(filter(None, parts)) or "set"
-
-
 def to_expect(firmware_version: str) -> str:
     """A job's target version as a set may expect it; empty if it is none, or no set could name it."""
     try:
@@ -194,7 +182,7 @@ class _Desk:
             self._sets, problems = read_stack_file(stack_file, environ, project=project)
             if problems:
                 name = wish.name or wish.suggestion
-                key_file = _new_key_file(_stem(name), wish.job_id, name, wish.by, wish.device_keys)
+                key_file = _new_key_file(stem_of(name), wish.job_id, name, wish.by, wish.device_keys)
                 raise SettingsError(problems, _by_hand(self._entry(name, key_file).text()))
 
     def declaration(self) -> Declaration:
@@ -221,11 +209,11 @@ class _Desk:
         """The name and the key file of a new set: names that are taken, and files of others, are passed over."""
         wish = self._wish
         taken = {name for each in self._sets for name in (each.name, *each.former_names)}
-        for name in [wish.name] if wish.name else _numbered(wish.suggestion):
+        for name in [wish.name] if wish.name else numbered(wish.suggestion):
             if not wish.name and name in taken:
                 continue
-            stem = _stem(name)
-            for tried in [stem] if stem == name else _numbered(stem):
+            stem = stem_of(name)
+            for tried in [stem] if stem == name else numbered(stem):
                 key_file = _new_key_file(tried, wish.job_id, name, wish.by, added)
                 if wish.overwrite or self._is_free(key_file):
                     return name, key_file
@@ -264,7 +252,7 @@ class _Desk:
         named = listed[position].get("deviceKeysFile")
         if named:
             return _KeyFile(named, self._extended(named, added)), self._text
-        for tried in _numbered(_stem(known.name)):
+        for tried in numbered(stem_of(known.name)):
             key_file = _new_key_file(tried, wish.job_id, known.name, wish.by, added)
             if self._is_free(key_file):
                 break
@@ -340,11 +328,6 @@ def _by_hand(addition: str) -> str:
     return f"Nothing was written; this would have been added:{lines}"
 
 
-def _stem(name: str) -> str:
-    """What the key file of a set is called."""
-    return name if _PLAIN.fullmatch(name) else _slug(name) or "set"
-
-
 def _new_key_file(stem: str, job_id: str, name: str, by: str, added: Collection[str]) -> _KeyFile:
     # No time in it: git knows, and the same act gives the same file.
     comments = (f"Device keys of OTA job {job_id}, set {name}; written by {by}.",)
@@ -374,16 +357,6 @@ def _merged(text: str, added: Iterable[str]) -> str:
         lines.pop()
     lines.extend(key + end_of_line[:-1] for key in reversed(todo))
     return "".join(f"{line}\n" for line in lines)
-
-
-def _numbered(name: str) -> Iterator[str]:
-    yield name
-    for number in count(2):
-        yield f"{name}-{number}"
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9._]+", "-", text.lower()).strip("-._")[:_LONGEST].rstrip("-._")
 
 
 def _read(path: Path) -> bytes | None:

@@ -12,13 +12,14 @@ from enos_ota import keys as device_keys
 from enos_ota.cli.acts import written
 from enos_ota.cli.acts.station import counted, opened, say, say_aside
 from enos_ota.cli.failures import Refused
-from enos_ota.declaration import Wish, declare, suggested_name, to_expect
+from enos_ota.declaration import Wish, declare, to_expect
 from enos_ota.enos import InvalidArgument, TaskStatus
 from enos_ota.reconciler import Pool
 from enos_ota.reconciler.classify import fold, is_cancelled
 from enos_ota.reconciler.guard import one_line
 from enos_ota.reconciler.naming import listed, shown
 from enos_ota.reconciler.reading import TaskReader
+from enos_ota.setnames import suggested_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

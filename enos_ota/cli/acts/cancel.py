@@ -23,7 +23,6 @@ from enos_ota.cli.acts.stages import Stages
 from enos_ota.cli.acts.station import counted, interruptible, opened, say, say_aside
 from enos_ota.cli.failures import Refused, Undetermined
 from enos_ota.cli.plain import plain
-from enos_ota.declaration import suggested_name
 from enos_ota.enos import TaskStatus
 from enos_ota.reconciler import JobFacts, JobStatus, Pool, Rules
 from enos_ota.reconciler.classify import facts_of
@@ -31,6 +30,7 @@ from enos_ota.reconciler.forecast import Conditions, Forecast, report
 from enos_ota.reconciler.guard import break_glass
 from enos_ota.reconciler.naming import listed, shown
 from enos_ota.reconciler.survey import survey
+from enos_ota.setnames import suggested_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -10,11 +10,12 @@ from enos_ota.cli.acts.order import WAY_OUT
 from enos_ota.cli.acts.recorder import Recorder
 from enos_ota.cli.acts.station import say_aside
 from enos_ota.connect import reconciler_of
-from enos_ota.declaration import Declaration, Wish, declare, suggested_name, to_expect
+from enos_ota.declaration import Declaration, Wish, declare, to_expect
 from enos_ota.enos import EnosError
 from enos_ota.reconciler import EarlyEnd, Record, Terms, plan
 from enos_ota.reconciler.guard import break_glass
 from enos_ota.reconciler.naming import shown
+from enos_ota.setnames import suggested_name
 from enos_ota.settings import SettingsError
 
 if TYPE_CHECKING:

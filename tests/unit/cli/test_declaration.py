@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from enos_ota import keyfiles
-from enos_ota.declaration import Declaration, Wish, declare, suggested_name, to_expect
+from enos_ota.declaration import Declaration, Wish, declare, to_expect
+from enos_ota.setnames import suggested_name
 from enos_ota.settings import SettingsError, check_stack_file, read_stack_file
 
 if TYPE_CHECKING:
