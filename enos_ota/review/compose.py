@@ -131,6 +131,8 @@ def _is_told(line: str, said: str) -> bool:
 def _changes(sets: Iterable[SetReport]) -> Iterator[str]:
     for each in sets:
         if each.change is Change.NONE:
+            if each.outdated:
+                yield f"set {each.name!r} (job {each.job_id}): {_count(each.outdated, 'key')} no longer as recorded"
             continue
         parts = [
             f"{each.counts[effect]} {effect.value}"
@@ -148,7 +150,10 @@ def _headline(outcome: Outcome, sets: Sequence[SetReport], found: Findings) -> s
         return "`pulumi up` would fail" + (f" for {_count(failing, 'set')} of {len(sets)}" if failing else "")
     changed = sum(each.change is not Change.NONE for each in sets) + len(found.preview.others)
     if outcome is Outcome.CHANGES:
-        return f"no change was expected, but there {'is one' if changed == 1 else f'are {changed}'}"
+        changes = changed + sum(each.change is Change.NONE and bool(each.outdated) for each in sets)
+        return f"no change was expected, but there {'is one' if changes == 1 else f'are {changes}'}"
+    if not (changed or found.refreshed):
+        return "no change is declared; whether what was recorded is still so was not looked at"
     return _prospect(sets, changed=bool(changed))
 
 
@@ -162,6 +167,8 @@ def _prospect(sets: Sequence[SetReport], *, changed: bool) -> str:
         return will
     if unread := sum(each.count(Effect.UNREAD) for each in sets):
         return f"`pulumi up` will work on {_count(unread, 'device key')}; how they stand now was not looked at"
+    if outdated := sum(each.outdated for each in sets):
+        return f"`pulumi up` will cancel nothing; {_count(outdated, 'key')} no longer as recorded, of a stopped job"
     return "`pulumi up` will cancel nothing" if changed else "nothing to do: what is declared is so"
 
 
@@ -190,7 +197,7 @@ def _jobs(found: Findings, sets: Sequence[SetReport]) -> Iterator[JobReport]:
         seen = [
             found.seen[step.identity]
             for about, step in abouts
-            if about is step.declared and step.identity in found.seen
+            if about is (step.declared or step.recorded) and step.identity in found.seen
         ]
         if seen:
             cancels = sum(each.will_cancel for each in sets if each.job_id == job_id)

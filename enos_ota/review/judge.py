@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.audit import digest
-from enos_ota.enos import JobStatus
 from enos_ota.reconciler import Category, Guard, Record, judge, plan
-from enos_ota.reconciler.classify import fold
+from enos_ota.reconciler.classify import classify, fold, past_of
 from enos_ota.reconciler.foresight import Foresight, foresee
 from enos_ota.reconciler.guard import BREAK_GLASS, expectation_objection
+from enos_ota.reconciler.naming import listed, shown
+from enos_ota.reconciler.outcome import AFTER_PUSH, UNKNOWN_TEXT
 from enos_ota.review.model import Change, Effect, GuardUse, Key, Limit, SetReport, StatusCount
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from enos_ota.enos import Task
-    from enos_ota.reconciler import Plan
+    from enos_ota.reconciler import Finding, Plan
     from enos_ota.review.live import LiveJob
     from enos_ota.review.preview import SetStep
     from enos_ota.state import Declared
@@ -94,10 +95,17 @@ def plan_of(step: SetStep, today: date) -> Plan | None:
     return plan(step.declared.device_keys, record, expired=step.declared.rules(today).expired)
 
 
-def keys_to_read(step: SetStep, today: date) -> frozenset[str]:
-    """The keys whose tasks decide what an `up` does: those it works on, and with any of them those that are held."""
+def keys_to_read(step: SetStep, today: date, *, stopped: bool) -> frozenset[str]:
+    """The keys whose tasks decide what an `up` does: those it works on, and with any of them those that are held.
+
+    Of a stopped job all: a refresh did not read them.
+    """
     change = plan_of(step, today)
-    if change is None or not change.todo:
+    if change is None:
+        return frozenset()
+    if stopped:
+        return change.todo | change.kept.known_keys()
+    if not change.todo:
         return frozenset()
     return change.todo | change.kept.of(Category.HELD).keys()
 
@@ -119,8 +127,9 @@ def assess(step: SetStep, seen: Seen | None, surroundings: Surroundings) -> SetR
         foresight = Foresight(replace(change.kept.without(change.todo), problem=""))
     else:
         foresight = foresee(change, seen.job.job, seen.tasks, fold(surroundings.markers))
+    changed = _changed_meanwhile(change, seen, fold(surroundings.markers))
     keys = sorted(
-        [*_declared_keys(step, change, foresight, seen), *_released_keys(step)],
+        [*_declared_keys(step, change, foresight, seen, changed), *_released_keys(step)],
         key=lambda key: (_ORDER[key.effect], key.device_key),
     )
     counts = Counter(key.effect for key in keys)
@@ -147,20 +156,53 @@ def assess(step: SetStep, seen: Seen | None, surroundings: Surroundings) -> SetR
         will_cancel_by=tuple(_by_version(foresight.cancels.values())),
         guard=guard,
         metadata=step.metadata,
+        outdated=len(changed),
         errors=(*(f"{rules.subject}: {text}" for text in _objections(declared, change, seen, guard)), *verdict.errors),
         warnings=(
             *(f"{rules.subject}: {text}" for text in _overridden(declared.guard, seen, guard)),
+            *(f"{rules.subject}: {text}" for text in _outdated(changed)),
             *verdict.warnings,
         ),
         keys=tuple(keys),
     )
 
 
-def _declared_keys(step: SetStep, change: Plan, foresight: Foresight, seen: Seen | None) -> Iterator[Key]:
+def _changed_meanwhile(change: Plan, seen: Seen | None, markers: frozenset[str]) -> dict[str, Finding | None]:
+    """Keys of a stopped job that an `up` does not work on, and that are no longer as they were recorded."""
+    if seen is None or not seen.job.is_stopped:
+        return {}
+    changed: dict[str, Finding | None] = {}
+    for key, rows in seen.tasks.items():
+        before = change.kept.findings.get(key)
+        now = classify(rows, markers, past_of(before))
+        if now and now.category is Category.PENDING:
+            now = replace(now, category=Category.HELD)
+        if key not in change.todo and _category(now) is not _category(before):
+            changed[key] = now
+    return changed
+
+
+def _category(finding: Finding | None) -> Category:
+    return finding.category if finding else Category.CANCELLED
+
+
+def _outdated(changed: Mapping[str, Finding | None]) -> Iterator[str]:
+    if changed:
+        keys = "1 key" if len(changed) == 1 else f"{len(changed)} keys"
+        some = listed([f"{shown(key)} {now.status if now else 'cancelled'}" for key, now in sorted(changed.items())])
+        yield (
+            f"{keys} no longer as recorded ({some}): the job is stopped, so `pulumi up` does nothing about that; "
+            "once it is started, what waits is pushed until the next `pulumi up`"
+        )
+
+
+def _declared_keys(
+    step: SetStep, change: Plan, foresight: Foresight, seen: Seen | None, changed: Mapping[str, Finding | None]
+) -> Iterator[Key]:
     was_cancelled = step.before.cancelled_keys() if step.before and step.change is not Change.REPLACE else frozenset()
     for key in sorted(change.todo | change.kept.known_keys()):
         task = foresight.cancels.get(key)
-        finding = foresight.record.findings.get(key)
+        finding = changed[key] if key in changed else foresight.record.findings.get(key)
         rows = seen.tasks.get(key, ()) if seen else ()
         version = ", ".join(dict.fromkeys(row.from_version for row in rows if row.from_version))
         if task is not None:
@@ -173,7 +215,12 @@ def _declared_keys(step: SetStep, change: Plan, foresight: Foresight, seen: Seen
             yield Key(device_key=key, effect=Effect.CANCELLED, status=status, source_version=version)
         else:
             effect = _EFFECTS[finding.category]
-            yield Key(device_key=key, effect=effect, status=finding.status, source_version=version)
+            yield Key(device_key=key, effect=effect, status=_told(finding), source_version=version)
+
+
+def _told(finding: Finding) -> str:
+    """The status of a task, or what is remarkable about its cancellation."""
+    return {AFTER_PUSH: "after push", UNKNOWN_TEXT: "failed, with a text nobody knows"}.get(finding, finding.status)
 
 
 def _released_keys(step: SetStep) -> Iterator[Key]:
@@ -183,7 +230,7 @@ def _released_keys(step: SetStep) -> Iterator[Key]:
     declared = frozenset(step.declared.device_keys) if step.declared and step.change is not Change.REPLACE else ()
     for key in sorted(step.before.known_keys().difference(declared)):
         finding = step.before.findings.get(key)
-        told = f"{finding.category.value} {finding.status}".strip() if finding else Category.CANCELLED.value
+        told = f"{finding.category.value} {_told(finding)}".strip() if finding else Category.CANCELLED.value
         yield Key(device_key=key, effect=Effect.RELEASED, status=told)
 
 
@@ -244,7 +291,7 @@ def _allows_more(now: Guard, before: Guard) -> bool:
 
 def _objections(declared: Declared, change: Plan, seen: Seen | None, guard: GuardUse) -> Iterator[str]:
     """Why nothing would be sent. A stopped job is not asked what it is about: its keys are held."""
-    if seen is None or seen.job.job is None or not change.todo or seen.job.job.status is JobStatus.STOPPED:
+    if seen is None or seen.job.job is None or not change.todo or seen.job.is_stopped:
         return
     if objection := expectation_objection(declared.expect_firmware_version, seen.job.job.firmware_version):
         yield objection

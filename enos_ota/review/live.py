@@ -55,6 +55,11 @@ class LiveJob:
     siblings: tuple[Sibling, ...] = ()
 
     @property
+    def is_stopped(self) -> bool:
+        """Nothing of it is pushed, and nothing can be cancelled."""
+        return self.job is not None and self.job.status is JobStatus.STOPPED
+
+    @property
     def waiting(self) -> int | None:
         """Tasks that are `init` or `published`; None when EnOS does not say."""
         numbers = [self.by_status.get(status) for status in WAITING]

@@ -192,6 +192,9 @@ class SetReport(Part):
         default=(), description="What would be cancelled, by status and source version."
     )
     guard: GuardUse
+    outdated: int = Field(
+        default=0, description="Keys of a stopped job that are no longer as recorded; an `up` does nothing about that."
+    )
     metadata: tuple[str, ...] = Field(default=(), description="Settings that change, such as `reason`.")
     errors: tuple[str, ...] = Field(default=(), description="For which an `up` would fail.")
     warnings: tuple[str, ...] = ()

@@ -124,11 +124,11 @@ class _Examination:
                 previewed.preview,
                 previewed=previewed.succeeded,
                 refreshed=False,
-                blind=previewed.why_not,
+                blind=previewed.why_not or (() if previewed.succeeded else (self._why_not,)),
                 no_credentials=self._why_not,
             )
         try:
-            seen = self._look(connection, previewed.preview)
+            seen = self._look(connection, previewed)
         except (EnosError, EarlyEnd) as error:
             # What is declared can be shown nevertheless.
             declared = previewed if previewed.succeeded else self._preview(refresh=False)
@@ -202,7 +202,7 @@ class _Examination:
         there = tuple(step for step in preview.sets if step.name not in missing)
         return replace(preview, sets=(*there, *missing.values()))
 
-    def _look(self, connection: Connection, preview: Preview) -> dict[str, Seen]:
+    def _look(self, connection: Connection, previewed: _Previewed) -> dict[str, Seen]:
         """How the sets of a preview stand now, by identity of their steps.
 
         Raises:
@@ -210,24 +210,26 @@ class _Examination:
             EarlyEnd: It had asked to wait for too long.
         """
         today = self.surroundings.today
-        steps = [step for step in preview.sets if step.declared]
+        steps = [(step, about) for step in previewed.preview.sets if (about := step.declared or step.recorded)]
         jobs: dict[str, LiveJob] = {}
         seen: dict[str, Seen] = {}
         with client_of(connection, clock=self._clock) as client:
             waiting = client.waiting_by(Ending(self._clock, Stop(), _PATIENCE).sleep)
             workers = Pool(connection.max_concurrency)
-            ours = {step.declared.job_id for step in steps if step.declared}
-            for step in steps:
-                declared = step.declared
-                if declared is None or declared.rules(today).expired:
+            if not (steps or previewed.succeeded):
+                # A program of one's own may have failed for want of EnOS: that is no answer about the change.
+                next(waiting.search_jobs(page_size=1), None)
+            ours = {about.job_id for _, about in steps}
+            for step, about in steps:
+                if about.rules(today).expired:
                     continue
-                if declared.org_id != connection.org_id:
-                    raise TransportError(f"set {step.name!r} is of another organization, {declared.org_id}")
-                if declared.job_id not in jobs:
-                    jobs[declared.job_id] = look_at_job(waiting, declared.job_id, ours)
-                job = jobs[declared.job_id]
-                keys = keys_to_read(step, today) if job.job else ()
-                seen[step.identity] = Seen(job, look_at_tasks(waiting, declared.job_id, keys, workers))
+                if about.org_id != connection.org_id:
+                    raise TransportError(f"set {step.name!r} is of another organization, {about.org_id}")
+                if about.job_id not in jobs:
+                    jobs[about.job_id] = look_at_job(waiting, about.job_id, ours)
+                job = jobs[about.job_id]
+                keys = keys_to_read(step, today, stopped=job.is_stopped) if job.job else ()
+                seen[step.identity] = Seen(job, look_at_tasks(waiting, about.job_id, keys, workers))
         return seen
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -109,6 +110,9 @@ def test_a_removed_set_stays_cancelled(stack: Stack, simulator: RunningSimulator
     assert (second.change, effects(second)) == (Change.DELETE, {"dk-02": "no longer declared"})
     assert report.headline == "`pulumi up` will cancel nothing"
     assert sent(simulator) == before
+    stack.declare()
+    (job,) = reviewed(stack).jobs
+    assert (job.waiting, job.exposed) == (5, 5)
 
 
 def test_another_job_is_a_replacement(stack: Stack, simulator: RunningSimulator) -> None:
@@ -130,6 +134,23 @@ def test_on_a_stopped_job_keys_are_held(stack: Stack, simulator: RunningSimulato
     report = reviewed(stack)
     assert effects(report.sets[0]) == {"dk-01": "held", "dk-08": "too late"}
     assert (report.outcome, report.jobs[0].status, report.jobs[0].exposed) == (Outcome.FINE, "stopped", 6)
+
+
+def test_a_task_that_was_retried_in_a_stopped_job_is_told_though_nothing_is_planned(
+    stack: Stack, simulator: RunningSimulator
+) -> None:
+    stack.declare(a_set("dk-01", "dk-02"))
+    stack.up()
+    simulator.retry(JOB, ["dk-02"])
+    simulator.set_job(JOB, "stopped")
+    report = reviewed(stack, expect_no_changes=True)
+    assert (report.outcome, report.reasons) == (
+        Outcome.CHANGES,
+        (f"set 'pumps' (job {JOB}): 1 key no longer as recorded",),
+    )
+    assert effects(report.sets[0]) == {"dk-02": "held", "dk-01": "cancelled already"}
+    assert (report.sets[0].change, report.jobs[0].waiting, report.jobs[0].exposed) == (Change.NONE, 6, 5)
+    assert reviewed(stack).outcome is Outcome.FINE
 
 
 def test_a_deleted_job_plans_nothing(stack: Stack, simulator: RunningSimulator) -> None:
@@ -260,6 +281,46 @@ def test_what_a_policy_forbids_fails_the_review_and_is_said(stack: Stack) -> Non
     ]
     assert "set 'pumps': it has no reason" in report.reasons[1]
     assert effects(report.sets[0]) == {"dk-01": "will be cancelled"}
+
+
+def test_a_policy_pack_that_cannot_start_is_no_answer_and_says_why(stack: Stack, tmp_path: Path) -> None:
+    pack = tmp_path / "elsewhere" / "policy"
+    shutil.copytree(CHECKOUT / "policy", pack)
+    stack.declare(a_set("dk-01"))
+    report = reviewed(stack, pack)
+    assert (report.outcome, report.exit_code) == (Outcome.UNDETERMINED, 3)
+    assert "no virtual environment" in "\n".join(report.reasons)
+
+
+def test_a_program_of_ones_own_that_cannot_reach_enos_is_an_outage(stack: Stack) -> None:
+    program = (
+        "import pulumi\nfrom enos_ota.enos import Credentials, EnosClient, EnosError\n"
+        "try:\n    EnosClient('http://127.0.0.1:9', 'o', Credentials('a', 'b')).get_job('j')\n"
+        "except EnosError as error:\n    raise pulumi.RunError(str(error)) from None\n"
+    )
+    (stack.project / "__main__.py").write_text(program, encoding="utf-8")
+    stack.config["enos:apiGateway"] = "http://127.0.0.1:9"
+    stack.write()
+    report = reviewed(stack, expect_no_changes=True)
+    assert (report.outcome, report.exit_code) == (Outcome.UNDETERMINED, 3)
+
+
+def test_two_sets_of_one_name_under_two_parents_are_told_apart(stack: Stack, simulator: RunningSimulator) -> None:
+    job = {"jobId": "other", "status": "started", "tasks": [{"deviceKey": "dk-01", "status": "succeeded"}]}
+    simulator.add_job(job)
+    program = (
+        "import pulumi\nfrom enos_ota import CancelledTaskSet\n"
+        f"for name, job in (('one', '{JOB}'), ('two', 'other')):\n"
+        "    parent = pulumi.ComponentResource('my:index:' + name, name)\n"
+        "    CancelledTaskSet('pumps', job, ['dk-01'], opts=pulumi.ResourceOptions(parent=parent))\n"
+    )
+    (stack.project / "__main__.py").write_text(program, encoding="utf-8")
+    report = reviewed(stack)
+    assert (report.outcome, report.reasons) == (Outcome.FINE, ())
+    assert {each.job_id: effects(each) for each in report.sets} == {
+        JOB: {"dk-01": "will be cancelled"},
+        "other": {"dk-01": "too late"},
+    }
 
 
 def test_a_policy_that_is_kept_says_nothing(stack: Stack) -> None:

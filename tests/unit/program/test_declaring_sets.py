@@ -224,6 +224,20 @@ def test_secret_keys_are_refused(engine: Engine) -> None:
     assert engine.registered == []
 
 
+def test_a_secret_job_is_refused(engine: Engine) -> None:
+    def program() -> object:
+        return CancelledTaskSet("a", pulumi.Output.secret("j"), ["b"]).urn
+
+    with pytest.raises(pulumi.RunError, match="job_id must not be secret: it is part of the set's id"):
+        run(program)
+    assert engine.registered == []
+
+
+def test_a_job_that_is_known_only_later_is_taken(engine: Engine) -> None:
+    run(lambda: CancelledTaskSet("a", pulumi.Output.from_input("j"), ["b"]).urn)
+    assert [each.inputs["jobId"] for each in engine.registered if "jobId" in each.inputs] == ["j"]
+
+
 def test_bad_keys_that_are_known_only_later_are_refused_then(engine: Engine) -> None:
     with pytest.raises(pulumi.RunError, match="1 device key is empty"):
         run(lambda: make(pulumi.Output.from_input("")).urn)

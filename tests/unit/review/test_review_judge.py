@@ -85,7 +85,7 @@ def test_a_retried_key_is_told_from_a_new_one() -> None:
     before = recorded("k1", "k2")
     now = recorded("k2", findings={"k1": Finding(Category.PENDING, "init", was_cancelled=True)})
     step = update("k1", "k2", "k3", before=before, now=now)
-    assert keys_to_read(step, TODAY) == {"k1", "k3"}
+    assert keys_to_read(step, TODAY, stopped=False) == {"k1", "k3"}
     report = assess(step, seen(WAITS, task("k3", TaskStatus.INIT)), AROUND)
     assert effects(report) == {"k1": "will be cancelled again", "k3": "will be cancelled", "k2": "cancelled already"}
 
@@ -176,7 +176,7 @@ def test_without_a_look_no_key_that_an_up_would_work_on_is_judged() -> None:
 
 def test_an_expired_set_is_only_reported() -> None:
     step = replace(CREATE, declared=declared("k1", expires="2026-11-22"))
-    assert keys_to_read(step, TODAY) == frozenset()
+    assert keys_to_read(step, TODAY, stopped=False) == frozenset()
     report = assess(step, None, AROUND)
     assert (report.expired, effects(report), report.errors) == (True, {"k1": "pending"}, ())
     assert "expired on 2026-11-22" in report.warnings[0]
@@ -241,11 +241,27 @@ def test_a_new_set_that_allows_itself_more_than_the_stack_is_said(own: Guard, *,
     assert (guard.raised, guard.before, guard.usual) == (raised, None, Limit(max_devices=5))
 
 
-def test_on_a_stopped_job_keys_that_are_held_already_stay_so() -> None:
-    before = recorded("k1", findings={"k1": Finding(Category.HELD, "init")})
-    step = update("k1", "k2", before=before)
-    live = seen(task("k1", TaskStatus.UPGRADING), task("k2", TaskStatus.INIT), status=JobStatus.STOPPED)
-    assert effects(assess(step, live, AROUND)) == {"k1": "held", "k2": "held"}
+def test_what_changed_on_a_stopped_job_is_shown_and_fails_no_more_than_an_up_does() -> None:
+    before = recorded("k1", "k2", "k3", findings={"k1": Finding(Category.HELD, "init")})
+    step = update("k1", "k2", "k3", "k4", before=before, on_too_late="fail")
+    assert keys_to_read(step, TODAY, stopped=True) == {"k1", "k2", "k3", "k4"}
+    cancelled = task("k3", TaskStatus.FAILED, desc="Cancelled by user")
+    live = seen(
+        task("k1", TaskStatus.UPGRADING),
+        task("k2", TaskStatus.INIT),
+        cancelled,
+        task("k4", TaskStatus.INIT),
+        status=JobStatus.STOPPED,
+    )
+    report = assess(step, live, AROUND)
+    assert effects(report) == {"k1": "too late", "k2": "held", "k3": "cancelled already", "k4": "held"}
+    assert (report.errors, report.outdated) == ((), 2)
+    assert "2 keys no longer as recorded (k1 upgrading, k2 init): the job is stopped" in report.warnings[0]
+
+
+def test_a_cancellation_after_push_is_not_called_published() -> None:
+    step = update("k1", before=recorded("k1", findings={"k1": Finding(Category.CANCELLED, "published")}))
+    assert [(key.effect, key.status) for key in assess(step, seen(), AROUND).keys] == [(Effect.CANCELLED, "after push")]
 
 
 def test_a_device_that_had_been_told_before_is_still_told_as_such() -> None:

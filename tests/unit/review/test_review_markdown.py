@@ -80,11 +80,12 @@ def tamed(value: Any, names: dict[str, str]) -> Any:
         return tuple(tamed(each, names) for each in value)
     if type(value) is not str or not value.strip():
         return value
-    # The lines of a sentence stay lines.
-    lines = [line for line in value.split("\n") if line.strip()]
-    return "\n".join(
-        names.setdefault(f"{value}\n{place}", f"word{_letters(len(names))}") for place, _ in enumerate(lines)
-    )
+    if value not in names:
+        # The lines of a sentence stay lines.
+        lines = [line for line in value.split("\n") if line.strip()]
+        word = f"word{_letters(len(names))}x"
+        names[value] = "\n".join(f"{word}{_letters(place)}" for place, _ in enumerate(lines))
+    return names[value]
 
 
 def _letters(number: int) -> str:
