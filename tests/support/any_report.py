@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 
 from hypothesis import strategies as st
 
-from enos_ota.review.model import JobReport, Part, Report
+from enos_ota.review.model import JobReport, Part, Report, SetReport
 
 HOSTILE: Final = (
     "<script>alert(1)</script>",
@@ -36,22 +36,24 @@ HOSTILE: Final = (
 )
 """Texts of a stranger: HTML, Markdown, ANSI, a shell's, and what is not to be seen."""
 
+_SHORT_TEXTS: Final = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=40))
 _TEXTS: Final = st.one_of(
-    st.sampled_from(HOSTILE),
-    st.text(max_size=40),
+    _SHORT_TEXTS,
     st.lists(st.sampled_from(HOSTILE), max_size=3).map(" ".join),
     st.builds(lambda text, times: text * times, st.sampled_from(HOSTILE), st.sampled_from([50, 2000])),
 )
+_ENOUGH: Final = 8_000_000
+"""Characters; a comment holds 65 535. What is drawn once and repeated costs time with each repetition."""
 _NUMBERS: Final = st.one_of(st.integers(0, 200), st.integers(0, 10**9))
 
 
-def _of(kind: Any) -> st.SearchStrategy[Any]:
-    """Any value of a type that the model uses."""
+def _of(kind: Any, texts: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
+    """Any value of a type that the model uses, with such texts."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is not None:
-        return _of_generic(origin, arguments)
+        return _of_generic(origin, arguments, texts)
     plain: dict[Any, st.SearchStrategy[Any]] = {
-        str: _TEXTS,
+        str: texts,
         int: _NUMBERS,
         bool: st.booleans(),
         float: st.floats(0.001, 1),
@@ -62,49 +64,59 @@ def _of(kind: Any) -> st.SearchStrategy[Any]:
     if issubclass(kind, Enum):
         return st.sampled_from(kind)
     assert issubclass(kind, Part), kind
-    return st.fixed_dictionaries({name: _of(each.annotation) for name, each in kind.model_fields.items()}).map(
+    return st.fixed_dictionaries({name: _of(each.annotation, texts) for name, each in kind.model_fields.items()}).map(
         lambda values: kind(**values)
     )
 
 
-def _of_generic(origin: Any, arguments: tuple[Any, ...]) -> st.SearchStrategy[Any]:
+def _of_generic(origin: Any, arguments: tuple[Any, ...], texts: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
     if origin is Literal:
         return st.sampled_from(arguments)
     if origin is tuple:
-        return st.lists(_of(arguments[0]), max_size=3).map(tuple)
+        return st.lists(_of(arguments[0], texts), max_size=3).map(tuple)
     if origin is dict:
-        return st.dictionaries(_of(arguments[0]), _of(arguments[1]), max_size=4)
+        return st.dictionaries(_of(arguments[0], texts), _of(arguments[1], texts), max_size=4)
     assert origin in {Union, types.UnionType}, origin
-    return st.one_of([_of(each) for each in arguments])
+    return st.one_of([_of(each, texts) for each in arguments])
 
 
 def reports() -> st.SearchStrategy[Report]:
     """Any report, however unlikely: what others wrote is anything, numbers need not add up."""
-    return _of(Report)
+    return _of(Report, _TEXTS)
 
 
-def huge_reports() -> st.SearchStrategy[Report]:
-    """Any report, with far too much of everything."""
+def huge_reports(sets: int) -> st.SearchStrategy[Report]:
+    """Any report, with far too much of everything: some 10 000 keys, texts beyond any comment.
+
+    Args:
+        sets: As often each set is there, if its texts are not too long for that.
+    """
     return st.builds(
         _enlarged,
-        reports(),
-        sets=st.sampled_from([1, 3, 40, 400]),
+        # Hundreds of sets come of short texts.
+        st.one_of(reports(), _of(Report, _SHORT_TEXTS)),
+        _of(SetReport, _SHORT_TEXTS),
+        sets=st.just(sets),
         keys=st.sampled_from([1, 30, 3000]),
         said=st.sampled_from([1, 30, 300]),
     )
 
 
-def _enlarged(small: Report, *, sets: int, keys: int, said: int) -> Report:
-    """The same with every list longer; at most some 100 000 keys in all."""
+def _enlarged(drawn: Report, spare: SetReport, *, sets: int, keys: int, said: int) -> Report:
+    """The same with every list longer, but none much longer than `_ENOUGH`."""
+    small = drawn.model_copy(update={"sets": drawn.sets or (spare,)})
     jobs = small.jobs or (JobReport(job_id="j", org_id="o", gateway="g"),)
-    each_keys = max(1, min(keys, 100_000 // (sets * 3 * max(1, len(small.sets)))))
+    each_set = _times(sets, jobs, small.sets)
+    each_key = _times(keys, *(one.keys for one in small.sets), already=each_set)
+    each_said = _times(said, small.reasons, small.warnings, small.others)
+    each_said_of_set = _times(min(said, 50), *((one.errors, one.warnings) for one in small.sets), already=each_set)
     return small.model_copy(
         update={
-            "reasons": small.reasons * said,
-            "warnings": small.warnings * said,
-            "others": small.others * said,
+            "reasons": small.reasons * each_said,
+            "warnings": small.warnings * each_said,
+            "others": small.others * each_said,
             "jobs": tuple(
-                one.model_copy(update={"job_id": f"{one.job_id}{number}"}) for number in range(sets) for one in jobs
+                one.model_copy(update={"job_id": f"{one.job_id}{number}"}) for number in range(each_set) for one in jobs
             ),
             "sets": tuple(
                 one.model_copy(
@@ -112,13 +124,19 @@ def _enlarged(small: Report, *, sets: int, keys: int, said: int) -> Report:
                         "name": f"{one.name}{number}",
                         # Half of the sets share their job with the next.
                         "job_id": f"{jobs[place % len(jobs)].job_id}{number // 2}",
-                        "keys": one.keys * each_keys,
-                        "errors": one.errors * min(said, 50),
-                        "warnings": one.warnings * min(said, 50),
+                        "keys": one.keys * each_key,
+                        "errors": one.errors * each_said_of_set,
+                        "warnings": one.warnings * each_said_of_set,
                     }
                 )
-                for number in range(sets)
+                for number in range(each_set)
                 for place, one in enumerate(small.sets)
             ),
         }
     )
+
+
+def _times(wanted: int, *parts: object, already: int = 1) -> int:
+    """As often as wanted, unless these would be far more than enough before; they are there so often already."""
+    enough = _ENOUGH if already == 1 else _ENOUGH // 4
+    return max(1, min(wanted, enough // (already * max(1, len(repr(parts))))))

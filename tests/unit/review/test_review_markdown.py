@@ -114,9 +114,11 @@ def test_the_structure_of_a_hostile_report_is_that_of_a_harmless_one() -> None:
     assert structure(render(reports.hostile())) == structure(render(tamed(reports.hostile(), {})))
 
 
-@settings(max_examples=30)
-@given(huge_reports())
-def test_any_report_fits_into_a_comment(report: Report) -> None:
+@pytest.mark.parametrize("sets", [1, 40, 400])
+@settings(max_examples=15)
+@given(data=st.data())
+def test_any_report_fits_into_a_comment(sets: int, data: st.DataObject) -> None:
+    report = data.draw(huge_reports(sets))
     markdown = render(report)
     assert len(markdown.encode("utf-16-le")) // 2 <= LIMIT < 65_535
     check(markdown)
@@ -125,9 +127,11 @@ def test_any_report_fits_into_a_comment(report: Report) -> None:
     assert verdict.badge in heading
 
 
-@settings(max_examples=30)
-@given(huge_reports())
-def test_what_is_left_out_of_any_report_is_said(report: Report) -> None:
+@pytest.mark.parametrize("sets", [1, 40, 400])
+@settings(max_examples=15)
+@given(data=st.data())
+def test_what_is_left_out_of_any_report_is_said(sets: int, data: st.DataObject) -> None:
+    report = data.draw(huge_reports(sets))
     screen = first_screen(report)
     markdown = render(report)
     whole = sum(group.total for job in screen.jobs for part in job.sets for group in part.groups)
