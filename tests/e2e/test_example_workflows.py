@@ -270,7 +270,7 @@ def test_nightly_drift_is_one_issue_from_the_first_night_to_the_last(
     assert issue["title"] == "enos-ota: prod is no longer as declared"
     assert "pump-00016" in issue["body"]
 
-    simulator.fault("error", status=503)
+    simulator.fault("throttle", retryAfter=1_000)  # more than anybody waits for: an outage that is told at once
     ended = repository.run("drift")
     assert (ended["Review"].code, ended["Tell"].code) == (3, 0)
     assert repository.github.names() == ["createComment", "update"]

@@ -171,7 +171,7 @@ def test_a_job_that_does_not_exist_fails_as_it_fails_an_up(stack: Stack) -> None
 
 
 def test_keys_that_were_not_done_are_shown_as_work_to_do(stack: Stack, simulator: RunningSimulator) -> None:
-    simulator.fault("error", "cancelTask", status=500)
+    simulator.fault("throttle", "cancelTask", retryAfter=1_000)  # more than anybody waits for: refused at once
     stack.declare(a_set("dk-01"))
     stack.up(code=None)
     simulator.clear_faults()
