@@ -12,7 +12,9 @@ import pytest
 from enos_ota.enos import ConnectError
 from enos_ota.review.model import Change, Effect, Outcome
 from enos_ota.review.reviewing import review
+from tests.support.authority import Authority
 from tests.support.engine import CHECKOUT
+from tests.support.scripted_server import ScriptedServer
 from tests.support.simulator import JOB
 from tests.support.stack import NAME, Stack, a_set, sent
 
@@ -214,13 +216,14 @@ def test_without_credentials_the_declared_change_is_shown(stack: Stack, simulato
     assert simulator.counters() == before
 
 
-def test_an_enos_that_cannot_be_reached_is_an_outage_and_no_drift(stack: Stack) -> None:
+def test_an_enos_that_cannot_be_reached_is_an_outage_and_no_drift(stack: Stack, tmp_path: Path) -> None:
     stack.declare(a_set("dk-01"))
     stack.up()
-    gone = "http://127.0.0.1:9"
-    stack.config["enos:apiGateway"] = gone
-    stack.declare(a_set("dk-01", "dk-02"))
-    report = reviewed(stack, expect_no_changes=True)
+    # Of all that ends before a connection stands, a certificate that nobody trusts is told without a second attempt.
+    with ScriptedServer([], tls=Authority(tmp_path).server()) as untrusted:
+        stack.config["enos:apiGateway"] = f"https://127.0.0.1:{untrusted.port}"
+        stack.declare(a_set("dk-01", "dk-02"))
+        report = reviewed(stack, expect_no_changes=True)
     assert (report.outcome, report.exit_code) == (Outcome.UNDETERMINED, 3)
     assert report.reasons[0].startswith("EnOS could not be asked: ")
     assert ConnectError.__name__ not in report.reasons[0]
