@@ -1,36 +1,30 @@
-"""Call back a firmware version: in every job that rolls it out, whatever waits and whatever was called back before."""
+"""Call back a firmware version: in every job that rolls it out, every device that it has not reached."""
 
 import os
+from collections.abc import Collection
 
 import pulumi
 
 from enos_ota import CancelledTaskSet, require_converged
-from enos_ota.enos import Credentials, EnosClient, EnosError, Task, TaskStatus
+from enos_ota.enos import Credentials, EnosClient, EnosError
 
 SETTINGS = ("ENOS_API_GATEWAY", "ENOS_ORG_ID", "ENOS_APP_KEY", "ENOS_APP_SECRET")
-WAITING = (TaskStatus.INIT, TaskStatus.PUBLISHED)
 
 
-def is_meant(task: Task) -> bool:
-    """Whether a task waits, or was cancelled.
+def find(version: str, left_out: Collection[str]) -> dict[str, list[str]]:
+    """Every device key of every job that rolls the version out, by job; without those that somebody has seen to.
 
-    What was cancelled must stay declared: a set is what is to be cancelled, not what is left to do. A task that
-    somebody retried waits again, so it stays in the set, and the next `up` cancels it again.
+    Whatever the state of its task: EnOS does not say of a device that upgrades whether it was called back before. Were
+    only those declared that wait or read as cancelled, a device that somebody sends off again would leave the set at
+    the moment it got away, and the run would be green. Those that were too late from the start are reported as that.
     """
-    # EnOS has no status for it: a cancelled task is a failed one with this text.
-    cancelled = task.status is TaskStatus.FAILED and task.desc.strip().lower() == "cancelled by user"
-    return task.status in WAITING or cancelled
-
-
-def find(version: str) -> dict[str, list[str]]:
-    """The device keys that are meant, by the job that they are in."""
     if missing := [name for name in SETTINGS if not os.environ.get(name)]:
         raise pulumi.RunError(f"{' and '.join(missing)} must be set: this program asks EnOS what is to be called back")
     gateway, org_id, app_key, app_secret = (os.environ[name] for name in SETTINGS)
     try:
         with EnosClient(gateway, org_id, Credentials(app_key, app_secret)) as enos:
             return {
-                job.job_id: sorted({task.device_key for task in enos.search_tasks(job.job_id) if is_meant(task)})
+                job.job_id: sorted({task.device_key for task in enos.search_tasks(job.job_id)}.difference(left_out))
                 for job in enos.search_jobs(firmware_version=version)
             }
     except EnosError as error:
@@ -49,7 +43,7 @@ sets = [
         expect_firmware_version=version,
         max_devices=config.require_int("maxDevices"),
     )
-    for job_id, device_keys in find(version).items()
+    for job_id, device_keys in find(version, config.get_object("leftOut") or []).items()
     if device_keys
 ]
 require_converged(*sets)

@@ -163,7 +163,7 @@ def test_a_program_of_ones_own_finds_every_job_of_a_version_and_keeps_what_it_ca
     example.up()
     assert example.run("stack", "output", "--json").json() == {"cancelled": 31}
     assert set(example.resources()) == {f"2.3.0-in-{JOB}", f"2.3.0-in-{VALVES}"}
-    assert simulator.states(VALVES)["late-3"] == ("failed", "flash write failed"), "a device that failed is not meant"
+    assert simulator.states(VALVES)["late-3"] == ("failed", "flash write failed"), "what failed by itself is too late"
     assert simulator.states(METERS)["late-1"] == ("init", ""), "nor is another version"
     example.stands()
 
@@ -171,6 +171,11 @@ def test_a_program_of_ones_own_finds_every_job_of_a_version_and_keeps_what_it_ca
     assert example.diff() == ["+ pump-00020"]
     example.up()
     assert touched(simulator)[-1] == ["pump-00020"]
+
+    simulator.set_tasks(VALVES, ["late-1"], "upgrading")
+    ended = example.up(code=1)
+    assert "late-1" in ended.output, "a device that got away stays declared, and is told"
+    assert recorded(example, f"2.3.0-in-{VALVES}")["late-1"] == "escaped upgrading"
 
 
 @pytest.mark.parametrize("simulator", ["own-program"], indirect=True)
