@@ -138,13 +138,35 @@ class AuditLog:
         text = json.dumps({"time": moment.replace("+00:00", "Z"), "event": event, **line}, ensure_ascii=True)
         self._append(f"{text}\n".encode())
 
+    def try_out(self) -> None:
+        """Open the file to append to it, and make it if it is not there; nothing is written.
+
+        Raises:
+            AuditError: That cannot be done.
+        """
+        try:
+            with self._lock:
+                os.close(self._open())
+        except OSError as error:
+            raise self._failure(error.strerror or str(error)) from None
+
+    def _open(self) -> int:
+        is_new = not self.path.exists()
+        if is_new:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        if is_new:
+            try:
+                _sync_directory(self.path.parent)
+            except OSError:
+                os.close(file)
+                raise
+        return file
+
     def _append(self, data: bytes) -> None:
         try:
             with self._lock:
-                is_new = not self.path.exists()
-                if is_new:
-                    self.path.parent.mkdir(parents=True, exist_ok=True)
-                file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+                file = self._open()
                 try:
                     if (size := os.fstat(file).st_size) and os.pread(file, 1, size - 1) != b"\n":
                         data = b"\n" + data  # half a line, from when the disk was full, must not spoil this one
@@ -153,8 +175,6 @@ class AuditLog:
                     os.fsync(file)
                 finally:
                     os.close(file)
-                if is_new:
-                    _sync_directory(self.path.parent)
         except OSError as error:
             raise self._failure(error.strerror or str(error)) from None
         if written != len(data):
@@ -175,6 +195,14 @@ class Watch:
         self._line = line
         self._new_id = new_id
         self._id = ""
+
+    def try_out(self) -> None:
+        """See that the log can be written, before anything else is done for the request.
+
+        Raises:
+            AuditError: It cannot.
+        """
+        self._log.try_out()
 
     def before(self) -> None:
         """The request is about to be sent."""

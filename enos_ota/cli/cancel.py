@@ -50,7 +50,8 @@ def cancel(
 ) -> None:
     """Cancel OTA tasks now: without a pull request, and without an engine.
 
-    For 3 a.m. The guard, the limits, the audit log and ENOS_OTA_BREAK_GLASS are those of `pulumi up`. It shows what it
+    For 3 a.m. The guard, the limits, the audit log and ENOS_OTA_BREAK_GLASS are those of `pulumi up`; what sets ask for
+    that get keys, or declare some of them already, holds too: guard, expected firmware, last day. It shows what it
     will do and has you type the number of devices. Before anything is sent a set and its key file are written into the
     project, so that nothing is lost whatever happens; the pull request that follows adopts it without a write.
 

@@ -19,6 +19,9 @@ def stop(*, stack: str | None, job_id: str, reason: str, firmware_version: str, 
     One request, in the audit log. A job that is stopped already is fine. What waits is held, not cancelled: it is
     pushed once the job is started again, and until then nothing of it can be cancelled. What is upgrading goes on, as
     far as is known.
+
+    A stack file that is broken does not keep from it if ENOS_API_GATEWAY, ENOS_ORG_ID, ENOS_APP_KEY and ENOS_APP_SECRET
+    say how EnOS is reached. Where the audit log is may not be known then: it says so.
     """
     from enos_ota.cli.acts.stop import run  # noqa: PLC0415 - slow to import, and help needs none of it
 

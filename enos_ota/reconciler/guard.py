@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 BREAK_GLASS: Final = "ENOS_OTA_BREAK_GLASS"
 """The environment variable whose text, a reason, overrides the guard for one run."""
@@ -89,6 +89,15 @@ class Guard:
     def _share_of(self, total: int) -> int:
         # 0.29 of 100 tasks are 29, and not the 28.999999999999996 that floating point makes of it.
         return math.floor(Fraction(repr(float(self.max_share or 0))) * total)
+
+
+def strictest(guards: Iterable[Guard]) -> Guard:
+    """What all of these guards allow: of each limit the smallest that any of them has."""
+    every = list(guards)
+    return Guard(
+        min((each.max_devices for each in every if each.max_devices is not None), default=None),
+        min((each.max_share for each in every if each.max_share is not None), default=None),
+    )
 
 
 def limit_problems(max_devices: Any, max_share: Any, *, names: tuple[str, str]) -> list[str]:

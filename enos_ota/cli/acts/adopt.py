@@ -10,6 +10,7 @@ import click
 
 from enos_ota import keys as device_keys
 from enos_ota.cli.acts import written
+from enos_ota.cli.acts.bounds import is_over, sets_there
 from enos_ota.cli.acts.station import counted, opened, say, say_aside
 from enos_ota.cli.failures import Refused
 from enos_ota.declaration import Wish, declare, to_expect
@@ -59,6 +60,12 @@ def run(*, stack: str | None, job_id: str, name: str, reason: str, overwrite: bo
             ),
             project=here.project_name,
         )
+        for each in sets_there(here):
+            if each.name == declaration.set_name and is_over(here, each):
+                say_aside(
+                    f"warning: set {shown(each.name)!r} expired on {each.expires}: what it gets is only reported,"
+                    " neither read nor written, until it is given a later day"
+                )
         if not dry_run:
             declaration.write()
         if output == "json":

@@ -17,6 +17,7 @@ import click
 
 from enos_ota import keys as device_keys
 from enos_ota.cli.acts import keylist, written
+from enos_ota.cli.acts.bounds import bounds_of, has_guard, sets_there
 from enos_ota.cli.acts.cancelled import tell_end
 from enos_ota.cli.acts.order import WAITING, WAY_OUT
 from enos_ota.cli.acts.stages import Stages
@@ -33,10 +34,12 @@ from enos_ota.reconciler.survey import survey
 from enos_ota.setnames import suggested_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
+    from enos_ota.cli.acts.bounds import Bounds
     from enos_ota.cli.acts.order import Order
     from enos_ota.cli.acts.station import Station
+    from enos_ota.settings import SetSettings
 
 _LOOKED_AT: Final = 2_000
 """Keys whose tasks are read for the plan; of more only the job's counts are given, as somebody waits for it."""
@@ -51,7 +54,8 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
     """
     with opened(stack, edits=True, aside=order.aside, advice=WAY_OUT) as here:
         tell = say_aside if output == "json" else say
-        crowd = 0 if order.keys else _crowd(here, order)
+        there = sets_there(here)
+        crowd = 0 if order.keys else _crowd(here, order, there)
         keys = _keys(here, order) if not crowd else frozenset()
         number = crowd or len(keys)
         if order.expect is not None and order.expect != number:
@@ -62,11 +66,13 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
             if output == "json":
                 click.echo(json.dumps({"stack": here.config.stack, "job": order.job_id, "keys": 0, "exitCode": 0}))
             raise click.exceptions.Exit(0)
+        bounds = _bounds(here, order, there, keys, tell)
         # A script gets on without a look: what a look would refuse the reconciler refuses before anything is sent.
         job = JobFacts(firmware_version=order.firmware_version)
         if not order.yes:
-            job = _show_plan(here, order, _counts(here, order, crowd) if crowd else _look(here, order, keys), tell)
-        stages = Stages(here, order, job)
+            forecast = _counts(here, order, crowd) if crowd else _look(here, order, keys)
+            job = _show_plan(here, order, forecast, bounds, tell)
+        stages = Stages(here, order, job, there)
         declaration = stages.declare(keys)
         for line in written.already(declaration):
             tell(line)
@@ -85,12 +91,12 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
         raise click.exceptions.Exit(tell_end(here, order, stages, output))
 
 
-def _crowd(here: Station, order: Order) -> int:
+def _crowd(here: Station, order: Order, there: Sequence[SetSettings]) -> int:
     """How many tasks wait, if they are so many that the most urgent ones go first; else 0.
 
     With a guard that is in force all are listed first: it goes by their number, and is asked once.
     """
-    if here.guard.is_set and not break_glass(here.environ):
+    if has_guard(here, order, there) and not break_glass(here.environ):
         return 0
     waiting = here.client.count_tasks(order.job_id, statuses=WAITING)
     return waiting if waiting is not None and waiting > _LOOKED_AT else 0
@@ -125,6 +131,20 @@ def cancel_crowd(here: Station, order: Order, stages: Stages, number: int) -> No
             stages.cancel(rest, stages.declare(rest))
 
     stages.go_on(the_rest)
+
+
+def _bounds(
+    here: Station, order: Order, there: Sequence[SetSettings], keys: frozenset[str], tell: Callable[[str], None]
+) -> Bounds:
+    """What must be kept to, told.
+
+    Raises:
+        Refused: It cannot be.
+    """
+    bounds = bounds_of(here, order, there, keys)
+    for line in bounds.told():
+        tell(line)
+    return bounds
 
 
 def _say_what_is_wrong_with_the_job(here: Station, order: Order) -> None:
@@ -166,14 +186,16 @@ def _counts(here: Station, order: Order, number: int) -> Forecast:
     return Forecast(facts, number, looked=False, total=client.count_tasks(job_id), waiting=number, by_status=by_status)
 
 
-def _show_plan(here: Station, order: Order, forecast: Forecast, tell: Callable[[str], None]) -> JobFacts:
+def _show_plan(
+    here: Station, order: Order, forecast: Forecast, bounds: Bounds, tell: Callable[[str], None]
+) -> JobFacts:
     """Show what a cancel would meet now, and what job it is.
 
     Raises:
         Refused: It would be refused.
     """
     name = order.name or suggested_name(forecast.job.name, forecast.job.firmware_version, order.job_id)
-    conditions = Conditions(here.guard, order.firmware_version or None, break_glass(here.environ))
+    conditions = Conditions(bounds.guard, bounds.firmware_version or None, break_glass(here.environ))
     found = report(forecast, Rules(name, order.job_id), conditions)
     for text in (*found.information, *found.warnings):
         tell(text)

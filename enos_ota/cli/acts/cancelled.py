@@ -58,7 +58,7 @@ class _Ending:
         problem = self._record.problem
         if not problem:
             return _NO if self._verdict.errors else 0
-        expected = self._order.firmware_version
+        expected = self._stages.firmware_version
         is_no = (
             self._stages.is_refused
             or WAYS_OUT in problem

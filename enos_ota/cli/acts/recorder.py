@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from enos_ota.enos import EnosError
 from enos_ota.settings import SettingsError
@@ -13,6 +13,16 @@ if TYPE_CHECKING:
 
     from enos_ota.declaration import Declaration
     from enos_ota.enos import WriteWatch
+
+
+class Logging(Protocol):
+    """A watch that writes a log, see `enos_ota.enos.WriteWatch`."""
+
+    def try_out(self) -> None: ...  # noqa: D102 - see `enos_ota.audit.Watch`
+
+    def before(self) -> None: ...  # noqa: D102 - the same
+
+    def after(self, outcome: str | EnosError) -> None: ...  # noqa: D102 - the same
 
 
 class NotRecorded(EnosError):  # noqa: N818 - says what happened, as its relatives do
@@ -52,17 +62,19 @@ class Recorder:
                 self.is_written = True
                 self._tell()
 
-    def watch(self, inner: WriteWatch | None) -> WriteWatch:
-        """A watch that writes the declaration before the request."""
+    def watch(self, inner: Logging | None) -> WriteWatch:
+        """A watch that writes the declaration before the request; what cannot be logged is not even declared."""
         return _Watch(self, inner)
 
 
 class _Watch:
-    def __init__(self, recorder: Recorder, inner: WriteWatch | None) -> None:
+    def __init__(self, recorder: Recorder, inner: Logging | None) -> None:
         self._recorder = recorder
         self._inner = inner
 
     def before(self) -> None:
+        if self._inner and not self._recorder.is_written:
+            self._inner.try_out()
         try:
             self._recorder.write()
         except SettingsError as error:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from enos_ota.audit import AuditError
 from enos_ota.cli.acts import written
+from enos_ota.cli.acts.bounds import bounds_of
 from enos_ota.cli.acts.order import WAY_OUT
 from enos_ota.cli.acts.recorder import Recorder
 from enos_ota.cli.acts.station import say_aside
+from enos_ota.cli.failures import Refused
 from enos_ota.connect import reconciler_of
 from enos_ota.declaration import Declaration, Wish, declare, to_expect
 from enos_ota.enos import EnosError
@@ -21,10 +24,12 @@ from enos_ota.settings import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from enos_ota.cli.acts.bounds import Bounds
     from enos_ota.cli.acts.order import Order
     from enos_ota.cli.acts.station import Station
     from enos_ota.enos import WriteWatch
     from enos_ota.reconciler import JobFacts
+    from enos_ota.settings import SetSettings
 
 
 class Stages:
@@ -34,9 +39,11 @@ class Stages:
         here: Where it takes place.
         order: What was asked for.
         job: What is known of the job, to name a set after it.
+        sets: The sets that are there, see `enos_ota.cli.acts.bounds.sets_there`.
 
     Attributes:
         keys: All keys so far.
+        firmware_version: What the job had to be about; empty for anything.
         declaration: What was written, or is to be.
         record: What came of it.
         is_written: Whether anything was written into the project.
@@ -44,8 +51,9 @@ class Stages:
         is_refused: Whether the problem is a no, and not a failure.
     """
 
-    def __init__(self, here: Station, order: Order, job: JobFacts) -> None:
+    def __init__(self, here: Station, order: Order, job: JobFacts, sets: Sequence[SetSettings]) -> None:
         self.keys: frozenset[str] = frozenset()
+        self.firmware_version = order.firmware_version
         self.declaration = Declaration()
         self.record = Record()
         self.is_written = False
@@ -54,6 +62,7 @@ class Stages:
         self._here = here
         self._order = order
         self._job = job
+        self._sets = sets
         self._reconciler = reconciler_of(here.connection, here.client, here.stop)
 
     def declare(self, keys: frozenset[str]) -> Declaration:
@@ -89,12 +98,15 @@ class Stages:
         """Cancel, and write the declaration before the first request; after it, where none was needed.
 
         Raises:
+            Refused: A set that is concerned does not allow it; nothing was sent in this stage.
             EnosError: Nothing was sent in this stage, and the reason is not the job's.
             SettingsError: Nothing had to be sent, and the declaration could not be written.
         """
+        bounds = bounds_of(self._here, self._order, self._sets, keys)
+        self.firmware_version = bounds.firmware_version
         recorder = Recorder(declaration, lambda: _tell(declaration), "" if self._order.aside else WAY_OUT)
         try:
-            record = self._applied(keys, declaration, recorder)
+            record = self._applied(keys, declaration, recorder, bounds)
             if not record.problem:
                 recorder.write()  # where nothing had to be sent: all were cancelled already, or are held
         finally:
@@ -113,6 +125,8 @@ class Stages:
             return
         try:
             next_stage()
+        except Refused as error:
+            self.fail(error.message, is_refused=True)
         except (EnosError, EarlyEnd) as error:
             self.fail(str(error))
         except SettingsError as error:
@@ -123,7 +137,7 @@ class Stages:
         self.record = replace(self.record, problem=self.record.problem or problem)
         self.is_refused = is_refused
 
-    def _applied(self, keys: frozenset[str], declaration: Declaration, recorder: Recorder) -> Record:
+    def _applied(self, keys: frozenset[str], declaration: Declaration, recorder: Recorder, bounds: Bounds) -> Record:
         order, here = self._order, self._here
         names = ", ".join(dict.fromkeys((*self.declaration.set_names, *declaration.set_names)))
 
@@ -139,17 +153,19 @@ class Stages:
             return recorder.watch(log)
 
         terms = Terms(
-            guard=here.guard,
-            expect_firmware_version=order.firmware_version,
+            guard=bounds.guard,
+            expect_firmware_version=bounds.firmware_version,
             break_glass=break_glass(here.environ),
             watch=watch,
             say=say_aside,
         )
         try:
             return self._reconciler.apply(order.job_id, plan(keys, Record()), terms)
-        except EnosError:
+        except EnosError as error:
             if recorder.is_written and not recorder.has_sent:
                 say_aside("The set was written into the project, but nothing was sent:")
+            elif isinstance(error, AuditError) and not self.is_written:
+                say_aside("Nothing was sent and nothing was written:")
             raise
 
 

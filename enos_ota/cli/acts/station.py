@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from enos_ota import days
 from enos_ota.audit import Subject
+from enos_ota.cli.acts.salvage import ADVICE, salvage, suffices
 from enos_ota.cli.failures import Misconfigured, Refused, Undetermined, told
 from enos_ota.cli.plain import plain
 from enos_ota.connect import audit_log_of, client_of
@@ -26,8 +28,10 @@ from enos_ota.stackconfig import StackConfig, choose_stack, find_project, read_s
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
+    from datetime import date
 
-    from enos_ota.enos import EnosClient, Task, TaskStatus, WriteWatch
+    from enos_ota.audit import Watch
+    from enos_ota.enos import EnosClient, Task, TaskStatus
     from enos_ota.reconciler import Guard
     from enos_ota.settings import Connection
 
@@ -48,7 +52,9 @@ class Station:
         client: The EnOS client; its waits are over once the run is interrupted.
         stop: Interrupts the run.
         environ: The environment.
+        today: The day, by which sets expire.
         aside: The directory in which everything is written that would be written into the project, if there is one.
+        is_blind: Whether nothing of the stack file is used, as it is broken.
     """
 
     config: StackConfig
@@ -57,7 +63,9 @@ class Station:
     client: EnosClient
     stop: Stop
     environ: Mapping[str, str]
+    today: date
     aside: Path | None = None
+    is_blind: bool = False
 
     @property
     def stack_file(self) -> Path:
@@ -99,7 +107,7 @@ class Station:
         reason: str,
         set_name: str = "",
         break_glass: str = "",
-    ) -> WriteWatch | None:
+    ) -> Watch | None:
         """What writes the audit log's lines about one call; None if there is no log."""
         root = self.aside or (self.config.project.root if self.config.project else Path.cwd())
         log = audit_log_of(self.connection, root, self.environ, say_aside)
@@ -128,11 +136,13 @@ def opened(stack: str | None, *, edits: bool, aside: Path | None = None, advice:
     """
     environ = os.environ
     with told(), _other_ends():
-        config = _stack_to_edit(stack, environ, aside, advice) if edits else _stack_if_any(stack, environ)
+        site = _stack_to_edit(stack, environ, aside, advice) if edits else _stack_if_any(stack, environ)
+        config = site.config
         connection = load_connection(config.get, environ)
+        guard = load_checks(config.get).guard
         stop = Stop()
         with client_of(connection, clock=StoppableClock(stop)) as client:
-            yield Station(config, connection, load_checks(config.get).guard, client, stop, environ, aside)
+            yield Station(config, connection, guard, client, stop, environ, days.today(), aside, site.is_blind)
 
 
 @contextlib.contextmanager
@@ -184,21 +194,56 @@ def _other_ends() -> Iterator[None]:
         raise Refused("interrupted: nothing was sent and nothing was written") from None
 
 
-def _stack_if_any(named: str | None, environ: Mapping[str, str]) -> StackConfig:
-    """The stack, which has to be told where there is one: its file says where the audit log is."""
-    project = find_project(Path.cwd())
-    return read_stack(Path.cwd(), named, environ, needed=project is not None and bool(project.stacks()))
+@dataclass(frozen=True, slots=True)
+class _Site:
+    config: StackConfig
+    is_blind: bool = False
 
 
-def _stack_to_edit(named: str | None, environ: Mapping[str, str], aside: Path | None, advice: str) -> StackConfig:
+def _stack_if_any(named: str | None, environ: Mapping[str, str]) -> _Site:
+    """The stack, which has to be told where there is one: its file says where the audit log is.
+
+    A file that is broken keeps nobody from the brake, if the environment says where EnOS is.
+    """
+    try:
+        project = find_project(Path.cwd())
+    except SettingsError as error:
+        return _without_file(error, StackConfig(None, named or "", None, {}, _nothing), environ)
+    if project is None or not project.stacks():
+        return _Site(read_stack(Path.cwd(), named, environ))
+    stack = choose_stack(project, named, environ)
+    file = project.stack_file(stack)
+    try:
+        return _Site(read_stack(Path.cwd(), stack, environ, needed=True))
+    except SettingsError as error:
+        values = salvage(file, environ, project.name)
+        if values is None:
+            raise
+        return _without_file(error, StackConfig(project, stack, file, values, _nothing), environ)
+
+
+def _without_file(error: SettingsError, config: StackConfig, environ: Mapping[str, str]) -> _Site:
+    if not suffices(environ):
+        raise SettingsError(error.findings, ADVICE) from None
+    for problem in error.problems:
+        say_aside(problem)
+    say_aside("This file is broken, so that EnOS is what the environment says")
+    return _Site(config, is_blind=True)
+
+
+def _nothing(_: str) -> None:
+    """Of a file that is not used nothing is decrypted."""
+
+
+def _stack_to_edit(named: str | None, environ: Mapping[str, str], aside: Path | None, advice: str) -> _Site:
     project = find_project(Path.cwd())
     if project is None:
-        return read_stack(Path.cwd(), named, environ, needed=True)
+        return _Site(read_stack(Path.cwd(), named, environ, needed=True))
     stack = choose_stack(project, named, environ)
     file = project.stack_file(stack)
     if file.exists():
         try:
-            return read_stack(Path.cwd(), stack, environ, needed=True)
+            return _Site(read_stack(Path.cwd(), stack, environ, needed=True))
         except SettingsError as error:
             if aside is None:
                 raise SettingsError(error.findings, advice) from None
@@ -208,9 +253,9 @@ def _stack_to_edit(named: str | None, environ: Mapping[str, str], aside: Path | 
             f"Nothing of {documents.shown_path(file)} is used: EnOS is what the environment says, and as nobody knows"
             f" the guard, nothing can be cancelled without {BREAK_GLASS}=<reason>"
         )
-        return StackConfig(project, stack, file, _UNKNOWN, lambda _: None)
+        return _Site(StackConfig(project, stack, file, _UNKNOWN, _nothing), is_blind=True)
     if others := project.stacks():
         # A slip of the pen would do without the guard.
         text = f"there is no such file; the stacks here are {', '.join(others)}. `pulumi stack init` makes another"
         raise SettingsError([Problem(text, documents.shown_path(file))])
-    return StackConfig(project, stack, file, {}, lambda _: None)
+    return _Site(StackConfig(project, stack, file, {}, _nothing))

@@ -48,6 +48,8 @@ def run(*, stack: str | None, job_id: str, reason: str, firmware_version: str, o
         was_stopped = job.status is JobStatus.STOPPED
         if not was_stopped:
             was_stopped = _stop(here, client, ending, job_id, reason)
+            if here.is_blind and not here.connection.audit_log:
+                say_aside("WARNING: NOTHING WAS LOGGED, as nobody can tell where the audit log is. Note it by hand")
         held = _Held(
             _count(client, job_id, TaskStatus.INIT, TaskStatus.PUBLISHED), _count(client, job_id, TaskStatus.UPGRADING)
         )
@@ -106,6 +108,8 @@ def _tell(job: Job, held: _Held, *, was_stopped: bool) -> None:
     waiting = "what waits" if held.waiting is None else f"{counted(held.waiting, 'task')} that wait"
     upgrading = "What is upgrading goes" if held.upgrading is None else f"{held.upgrading} that are upgrading go"
     say(f"Held, not cancelled: {waiting}. {upgrading} on, as far as is known.")
+    if held.waiting == 0:
+        return
     say(
         "No task of a stopped job can be cancelled. To call devices back have a key file ready, start the job in the\n"
         "EnOS console, so that EnOS pushes what waits, and at once:\n"

@@ -229,3 +229,13 @@ def test_a_service_that_allows_small_pages_only_is_read_too(run: Run, reach: Rea
         reach(running)
         assert run("adopt", "--job", JOB).exit_code == 0
     assert [len(keys) for keys in declared(project).values()] == [40]
+
+
+@pytest.mark.parametrize(("day", "is_told"), [("2020-01-31", True), ("9999-12-31", False)])
+def test_that_a_set_expired_into_which_is_adopted_is_told(
+    run: Run, project: Project, simulator: RunningSimulator, day: str, *, is_told: bool
+) -> None:
+    project.write("", sets=f'- {{name: mine, jobId: "{JOB}", deviceKeys: [dk-01], expires: "{day}"}}')
+    ended = run("adopt", "--job", JOB, "--name", "mine")
+    assert (ended.exit_code, declared(project), simulator.journal()) == (0, {"mine": ("dk-01", "dk-11")}, [])
+    assert ("warning: set 'mine' expired on 2020-01-31: what it gets is only reported" in ended.stderr) is is_told

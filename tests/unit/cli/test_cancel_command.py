@@ -306,19 +306,30 @@ def test_where_enos_takes_no_requests_it_could_not_be_done_and_is_declared(
     assert [each.device_keys for each in sets(project).values()] == [("dk-01",)]
 
 
-def test_an_audit_log_that_cannot_be_written_keeps_everything_from_being_sent(
+def test_an_audit_log_that_cannot_be_written_keeps_everything_from_being_sent_and_written(
     project: Project, simulator: RunningSimulator
 ) -> None:
     (project.root / "audit").write_text("a file where a directory should be")
     project.write("enos-ota:auditLog: audit/prod.jsonl\n")
     ended = now(project, "dk-01")
+    assert (ended.exit_code, sent(simulator), untouched(project)) == (3, [], True)
+    assert "Nothing was sent and nothing was written:\nError: the audit log " in ended.stderr
+
+
+def test_an_audit_log_that_is_full_keeps_everything_from_being_sent(
+    project: Project, simulator: RunningSimulator
+) -> None:
+    project.write("enos-ota:auditLog: /dev/full\n")
+    ended = now(project, "dk-01")
     assert (ended.exit_code, sent(simulator)) == (3, [])
-    assert "The set was written into the project, but nothing was sent:" in ended.stderr
-    assert "the audit log " in ended.stderr
+    assert "The set was written into the project, but nothing was sent:\nError: the audit log " in ended.stderr
 
 
 class _Never:
     """A watch that must not be told of anything."""
+
+    def try_out(self) -> None:
+        """The log could be written."""
 
     def before(self) -> None:
         raise AssertionError
@@ -625,7 +636,7 @@ def test_of_a_crowd_that_grew_no_more_are_cancelled_than_were_counted(
 ) -> None:
     order = Order(JOB, "", "INC-4711")
     with opened("prod", edits=True) as here:
-        stages = Stages(here, order, JobFacts())
+        stages = Stages(here, order, JobFacts(), ())
         cancel_crowd(here, order, stages, 5)
         code = tell_end(here, order, stages, "text")
     assert (code, sent(simulator)) == (1, [["dk-07"]])

@@ -139,3 +139,75 @@ def test_a_hostile_job_name_is_never_obeyed(run: Run, simulator: RunningSimulato
     ended = run("stop", "--job", "odd", "--reason", "\u202e# 'x'")
     assert ended.exit_code == 0
     assert not set("\x1b\u202e") & set(ended.output)
+
+
+# A stack file that is broken
+
+
+def no_yaml(project: Project) -> None:
+    project.file.write_text("config: [\n")
+
+
+def an_unknown_key(project: Project) -> None:
+    project.write("enos-ota:gaurd: {maxDevices: 1}\n")
+
+
+def no_project(project: Project) -> None:
+    (project.root / "Pulumi.yaml").write_text("name: [\n")
+
+
+@pytest.mark.parametrize("spoil", [no_yaml, an_unknown_key, no_project])
+def test_a_broken_stack_file_does_not_keep_it_from_braking_and_what_was_not_logged_is_told(
+    run: Run, project: Project, simulator: RunningSimulator, spoil: Callable[[Project], None]
+) -> None:
+    spoil(project)
+    ended = run(*STOP)
+    assert (ended.exit_code, writes(simulator), is_stopped(simulator)) == (0, ["stop"], True)
+    assert "broken, so that EnOS is what the environment says" in ended.stderr
+    assert "WARNING: NOTHING WAS LOGGED" in ended.stderr
+
+
+def test_a_broken_stack_file_that_says_where_the_audit_log_is_is_taken_at_its_word(
+    run: Run, project: Project, simulator: RunningSimulator
+) -> None:
+    project.write("enos-ota:gaurd: {maxDevices: 1}\nenos-ota:auditLog: audit.jsonl\n")
+    ended = run(*STOP)
+    assert (ended.exit_code, is_stopped(simulator)) == (0, True)
+    assert [line["event"] for line in audit(project)] == ["before", "after"]
+    assert "NOTHING WAS LOGGED" not in ended.stderr
+
+
+def test_an_audit_log_that_is_named_twice_is_not_guessed_at(
+    run: Run, project: Project, simulator: RunningSimulator
+) -> None:
+    project.write("enos-ota:auditLog: audit.jsonl\nenos-ota:auditLog: other.jsonl\n")
+    ended = run(*STOP)
+    assert (ended.exit_code, is_stopped(simulator)) == (0, True)
+    assert "NOTHING WAS LOGGED" in ended.stderr
+    assert not list(project.root.glob("*.jsonl"))
+
+
+@pytest.mark.parametrize("name", ["ENOS_API_GATEWAY", "ENOS_ORG_ID", "ENOS_APP_KEY", "ENOS_APP_SECRET"])
+def test_with_a_broken_stack_file_an_environment_that_lacks_something_is_told_what(
+    run: Run,
+    project: Project,
+    simulator: RunningSimulator,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    no_yaml(project)
+    monkeypatch.delenv(name)
+    ended = run(*STOP)
+    assert (ended.exit_code, is_stopped(simulator)) == (2, False)
+    assert "To do without the stack file: set ENOS_API_GATEWAY, ENOS_ORG_ID, ENOS_APP_KEY and" in ended.stderr
+
+
+@pytest.mark.parametrize("broken", ["", "enos-ota:gaurd: {}\n"])
+@pytest.mark.parametrize("other", ["enos:orgId: another", "enos:apiGateway: https://elsewhere.example.com"])
+def test_a_stack_file_that_names_another_enos_stops_nothing_broken_or_not(
+    run: Run, project: Project, simulator: RunningSimulator, other: str, broken: str
+) -> None:
+    project.write(f"{other}\n{broken}")
+    ended = run(*STOP)
+    assert (ended.exit_code, is_stopped(simulator)) == (2, False)
+    assert "differs" in ended.stderr

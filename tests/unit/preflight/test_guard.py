@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from enos_ota.reconciler.guard import BREAK_GLASS, Guard, break_glass, expectation_objection, limit_problems
+from enos_ota.reconciler.guard import (
+    BREAK_GLASS,
+    Guard,
+    break_glass,
+    expectation_objection,
+    limit_problems,
+    strictest,
+)
 
 NAMES = ("maxDevices", "maxShare")
 WAYS_OUT = "raise the guard in the stack file, split the change, or set ENOS_OTA_BREAK_GLASS=<reason> for this run"
@@ -119,3 +126,15 @@ def test_a_job_about_another_firmware_is_refused(job_version: str) -> None:
 
 def test_a_job_that_names_no_firmware_is_refused_where_one_is_expected() -> None:
     assert "EnOS does not say which firmware the job is about" in expectation_objection("2.3.0", "")
+
+
+@pytest.mark.parametrize(
+    ("guards", "expected"),
+    [
+        ((), Guard()),
+        ((Guard(), Guard(max_devices=0)), Guard(max_devices=0)),
+        ((Guard(5, 0.1), Guard(3, 0.9), Guard()), Guard(3, 0.1)),
+    ],
+)
+def test_of_several_guards_each_limit_is_the_smallest(guards: tuple[Guard, ...], expected: Guard) -> None:
+    assert strictest(guards) == expected

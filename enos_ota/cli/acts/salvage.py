@@ -1,0 +1,57 @@
+"""What a stack file that is broken still says with certainty: enough to brake by, together with the environment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from enos_ota.enos import ConfigurationError, check_gateway
+from enos_ota.settings import document as documents
+from enos_ota.settings.connection import VARIABLES, find_address
+from enos_ota.settings.problems import Problem, SettingsError
+from enos_ota.settings.stack import AUDIT_LOG_KEY, check_all_but_sets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_NEEDED: Final = tuple(VARIABLES[name] for name in ("apiGateway", "orgId", "appKey", "appSecret"))
+"""Variables that say where EnOS is, and who asks."""
+
+ADVICE: Final = f"To do without the stack file: set {', '.join(_NEEDED[:-1])} and {_NEEDED[-1]}."
+"""For whoever is kept from it by a broken file."""
+
+
+def suffices(environ: Mapping[str, str]) -> bool:
+    """Whether the environment alone says how EnOS is reached."""
+    return all(environ.get(name) for name in _NEEDED)
+
+
+def salvage(file: Path, environ: Mapping[str, str], project: str) -> dict[str, str] | None:
+    """The configuration to go by of a stack file with a problem outside of its sets; None if it has none by itself.
+
+    That is where the audit log is, if that is beyond doubt.
+
+    Raises:
+        SettingsError: It names another EnOS than the environment does, which is a slip, whatever else is broken.
+    """
+    document = documents.read(file, project)
+    if document is None:
+        return None
+    problems = document.flaws or check_all_but_sets(file, {}, project=project)
+    if not problems:
+        return None  # it is the environment that does not go with it
+    found = {name: document.values.get(f"enos:{name}") for name in ("apiGateway", "orgId")}
+    legible = {name: text for name, text in found.items() if isinstance(text, str)}
+    try:
+        check_gateway(legible.get("apiGateway", ""))
+    except ConfigurationError:
+        legible.pop("apiGateway", None)
+
+    def locate(name: str, text: str) -> Problem:
+        return document.problem(f"enos:{name}", (), text)
+
+    if contradictions := find_address(legible, environ, locate)[1]:
+        raise SettingsError(contradictions)
+    log = document.values.get(AUDIT_LOG_KEY)
+    is_certain = not document.flaws and not any(each.path.startswith(AUDIT_LOG_KEY) for each in problems)
+    return {AUDIT_LOG_KEY: log} if is_certain and isinstance(log, str) else {}
