@@ -57,7 +57,8 @@ class _Ending:
     def _exit_code(self) -> int:
         problem = self._record.problem
         if not problem:
-            return _NO if self._verdict.errors else 0
+            # For an `up` held keys are fine, as it comes back to them. Who cancels by hand wants to know: not done.
+            return _NO if self._verdict.errors or self._record.of(Category.HELD) else 0
         expected = self._stages.firmware_version
         is_no = (
             self._stages.is_refused
@@ -88,18 +89,27 @@ class _Ending:
             say_aside(f"Error: {text}")
         if waiting:
             say(f"Still waiting: {counted(waiting, 'other task')} of the job; --waiting cancels what waits by then.")
+        left = len(record.of(Category.PENDING)) + held
         if self._declaration.changes and self._here.aside and self._here.config.file:
-            say(written.aside_hint(self._declaration, self._here.config.file))
+            say(written.aside_hint(self._declaration, self._here.config.file, left=left))
         elif self._declaration.changes:
-            say(written.commit_hint(self._declaration, f"{self._order.reason} ({self._declaration.set_name})"))
-        say(self._undo())
+            message = f"{self._order.reason} ({self._declaration.set_name})"
+            say(written.commit_hint(self._declaration, message, left=left))
+        if pending := len(record.of(Category.PENDING)):
+            count = f", with --expect {pending}" if self._order.yes and not self._order.keys else ""
+            say(f"To go on: the same line once more{count}; it sends nothing twice.")
+        if record.cancelled_count:
+            say(self._undo())
 
     def _undo(self) -> str:
         changes = self._declaration.changes
-        file = shown_path(changes[0].path) if changes and changes[0].before is None else "FILE"
-        number = len(self._declaration.device_keys) if file != "FILE" else "N"
+        cancelled = self._record.cancelled_keys()
+        file, number = "FILE", str(len(cancelled))
+        if changes and changes[0].before is None and set(self._declaration.device_keys) == cancelled:
+            file = shown_path(changes[0].path)
+        keep = "but keep the key file, then" if file != "FILE" else "then, with a key file of those to push again,"
         return (
-            "To undo: take it out of the stack file, but keep the key file, then\n"
+            f"To undo: take it out of the stack file, {keep}\n"
             f"  enos-ota retry --job {shlex.quote(self._order.job_id)} --keys {shlex.quote(file)} --expect {number}"
             " --reason WHY"
         )

@@ -30,20 +30,30 @@ def already(declaration: Declaration) -> Iterator[str]:
         yield f"{counted(len(keys), 'device key')} declared already, in set {shown(name)!r}: left there"
 
 
-def commit_hint(declaration: Declaration, message: str) -> str:
-    """The commands that bring what was written into a pull request."""
+def commit_hint(declaration: Declaration, message: str, *, left: int = 0) -> str:
+    """The commands that bring what was written into a pull request.
+
+    Args:
+        declaration: What was written.
+        message: That of the commit.
+        left: How many of its keys are still to be cancelled.
+    """
     files = " ".join(map(shlex.quote, places(declaration)))
-    return (
-        "For a pull request, which `pulumi up` then takes over without sending anything:\n"
-        f"  git add -- {files}\n"
-        f"  git commit -m {shlex.quote(message)}"
-    )
+    return f"For a pull request, {_then(left)}:\n  git add -- {files}\n  git commit -m {shlex.quote(message)}"
 
 
-def aside_hint(declaration: Declaration, stack_file: Path) -> str:
-    """What brings into a pull request what was not written into the project."""
+def _then(left: int) -> str:
+    if left:
+        return (
+            f"after which `pulumi up` sends for the {left} that {'is' if left == 1 else 'are'} left as soon as it can"
+        )
+    return "which `pulumi up` then takes over without sending anything"
+
+
+def aside_hint(declaration: Declaration, stack_file: Path, *, left: int = 0) -> str:
+    """What brings into a pull request what was not written into the project; `left` as in `commit_hint`."""
     return (
-        "The project was left alone. For a pull request, which `pulumi up` then takes over without sending anything,\n"
+        f"The project was left alone. For a pull request, {_then(left)},\n"
         f"put the set into {shown_path(stack_file)} and the key file beside it, under {KEYS_DIRECTORY}/:\n"
         f"  {' '.join(map(shlex.quote, places(declaration)))}"
     )

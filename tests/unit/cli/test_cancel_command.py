@@ -222,9 +222,11 @@ def test_a_key_without_a_task_fails_and_the_others_are_cancelled_and_declared(
 def test_a_stopped_job_is_held_and_said_so_plainly(project: Project, simulator: RunningSimulator) -> None:
     simulator.set_job(JOB, "stopped")
     ended = now(project, "dk-01", "dk-02")
-    assert (ended.exit_code, sent(simulator)) == (0, [])
+    assert (ended.exit_code, sent(simulator)) == (1, [])
     assert "0 of 2 devices read as cancelled" in ended.stdout
     assert "The job is stopped: 2 could not be cancelled and are held." in ended.stdout
+    assert "after which `pulumi up` sends for the 2 that are left as soon as it can" in ended.stdout
+    assert "To undo" not in ended.stdout
     assert [each.device_keys for each in sets(project).values()] == [("dk-01", "dk-02")]
 
 
