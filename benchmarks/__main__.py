@@ -7,11 +7,11 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import core, large_set, reviewing, searching, small_set, urgency
+from benchmarks import core, emergency, large_set, reviewing, searching, small_set, urgency
 from benchmarks.figures import number, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from benchmarks.figures import Figure
 
@@ -30,25 +30,21 @@ FULL: Final = Size(keys=100_000, urgent=urgency.GOAL_KEYS, tasks=1_000_000, roun
 QUICK: Final = Size(keys=2_000, urgent=4_000, tasks=20_000, rounds=1)
 
 
+_MEASURES: Final[Mapping[str, Callable[[Size], Iterator[Figure]]]] = {
+    "simulator": lambda size: searching.measure(size.tasks),
+    "core": lambda size: core.measure(size.keys),
+    "urgency": lambda size: urgency.measure(size.urgent),
+    "emergency": lambda size: emergency.measure(size.urgent),
+    "small-set": lambda size: small_set.measure(size.rounds),
+    "large-set": lambda size: large_set.measure(size.keys, size.rounds),
+    "review": lambda size: reviewing.measure(size.keys, size.rounds),
+}
+NAMES: Final = tuple(_MEASURES)
+
+
 def measure(name: str, size: Size) -> Iterator[Figure]:
     """The figures of one benchmark."""
-    match name:
-        case "simulator":
-            return searching.measure(size.tasks)
-        case "core":
-            return core.measure(size.keys)
-        case "urgency":
-            return urgency.measure(size.urgent)
-        case "small-set":
-            return small_set.measure(size.rounds)
-        case "large-set":
-            return large_set.measure(size.keys, size.rounds)
-        case "review":
-            return reviewing.measure(size.keys, size.rounds)
-    raise ValueError(name)
-
-
-NAMES: Final = ("simulator", "core", "urgency", "small-set", "large-set", "review")
+    return _MEASURES[name](size)
 
 
 def main(arguments: Sequence[str]) -> int:

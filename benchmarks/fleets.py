@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 PUBLISHED: Final = 300
 """Tasks that are out already: EnOS's usual maximumConcurrency [D]."""
 
-_SPARE: Final = 1_000
+SPARE: Final = 1_000
 """Tasks that no set declares, so that a set can grow."""
 
 
 def fleet(count: int) -> dict[str, Any]:
     """A started job with tasks for `count` keys to declare and some more; the first of them are published."""
     published = min(PUBLISHED, count // 2)
-    tasks = count + _SPARE
+    tasks = count + SPARE
     devices = {"key": "pump-{:07d}", "count": tasks, "states": {"published": published, "init": tasks - published}}
     return {
         "jobs": [{"jobId": JOB, "name": "Pump", "firmwareVersion": "2.3.0", "status": "started", "devices": [devices]}]

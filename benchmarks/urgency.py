@@ -71,7 +71,7 @@ class _Run:
             random=random.Random(1).random,  # noqa: S311 - repeatable, nothing to guard
             adapter=lambda: adapter,
         )
-        reconciler = Reconciler(client, clock=clock, workers=_LockstepPool(clock, CONCURRENCY))
+        reconciler = Reconciler(client, clock=clock, workers=LockstepPool(clock, CONCURRENCY))
         with client:
             record = reconciler.apply(JOB, plan(fleets.keys(count), Record()))
         self.ended_after = clock.monotonic()
@@ -88,7 +88,7 @@ class _Run:
             self.cancelled_after = self._clock.monotonic()
 
 
-class _LockstepPool:
+class LockstepPool:
     """Workers whose waits are over as soon as all of them wait."""
 
     def __init__(self, clock: Lockstep, size: int) -> None:

@@ -14,7 +14,7 @@ from benchmarks import __main__ as bench
 CHECKOUT = Path(__file__).parents[3]
 
 
-@pytest.mark.parametrize("name", ["simulator", "core", "urgency"])
+@pytest.mark.parametrize("name", ["simulator", "core", "urgency", "emergency"])
 def test_a_benchmark_without_pulumi_gives_figures(name: str) -> None:
     size = replace(bench.QUICK, keys=400, urgent=400, tasks=1_000)
     figures = list(bench.measure(name, size))
@@ -27,4 +27,4 @@ def test_an_unknown_name_is_refused_with_those_there_are() -> None:
         [sys.executable, "-m", "benchmarks", "nothing"], cwd=CHECKOUT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "no benchmark nothing; there are simulator, core, urgency, small-set, large-set" in done.stderr
+    assert "no benchmark nothing; there are simulator, core, urgency, emergency, small-set, large-set" in done.stderr
