@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 LIMIT: Final = 64_000
 """Characters at most, an emoji counted as two: GitHub takes 65 536, some of which a workflow may need for itself."""
 
-_FOOT: Final = 1_200
-"""Kept for what is said at the end."""
+_LEFT: Final = 300
+"""Kept for what is said of what was left out."""
 _REASONS: Final = 16_000
 _WARNINGS: Final = 6_000
 _LISTED: Final = 4_000
@@ -83,7 +83,8 @@ class _Page:
     def __init__(self, report: Report) -> None:
         self._screen = first_screen(report)
         self._blocks = [f"{marker(report.stack)}\n\n{_heading(self._screen.verdict)}"]
-        self._room = LIMIT - _FOOT - _size(self._blocks[0])
+        self._everything = _inline(self._screen.everything)
+        self._room = LIMIT - _LEFT - _size(self._blocks[0]) - _size(self._everything)
         self._left: Counter[str] = Counter()
 
     def text(self) -> str:
@@ -168,7 +169,7 @@ class _Page:
         if left:
             yield f"Left out here: {', '.join(left)}."
         if left or any(part.groups for job in screen.jobs for part in job.sets):
-            yield _inline(screen.everything)
+            yield self._everything
 
 
 def _sections(jobs: Iterable[JobPart]) -> Iterator[tuple[str, SetPart | None]]:

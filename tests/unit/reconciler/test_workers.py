@@ -90,11 +90,12 @@ def test_once_interrupted_no_further_call_begins_and_the_one_under_way_may_end(w
 
 def test_a_long_run_does_not_keep_a_short_one_waiting() -> None:
     pool = Pool(1)
-    gate = threading.Event()
+    under_way, gate = threading.Event(), threading.Event()
     begun: list[str] = []
 
     def call(name: str) -> Callable[[], None]:
         def run() -> None:
+            under_way.set()
             gate.wait()
             begun.append(name)
 
@@ -104,6 +105,7 @@ def test_a_long_run_does_not_keep_a_short_one_waiting() -> None:
     short = threading.Thread(target=pool.run, args=([call("short")], always))
     for thread, queued in ((long, 1), (short, 2)):
         thread.start()
+        under_way.wait()
         while pool._executor._work_queue.qsize() < queued:
             pass
     gate.set()

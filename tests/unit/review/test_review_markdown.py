@@ -172,6 +172,15 @@ def test_hundreds_of_sets_leave_room_for_the_keys_of_the_first() -> None:
     assert "pump-00004" in markdown
 
 
+@pytest.mark.parametrize("many", [1, 40, 2000])
+def test_a_stack_whose_name_costs_three_times_its_length_as_code_leaves_room_for_the_end(many: int) -> None:
+    one = reports.report(stack="`" * many, reasons=tuple(f"reason {number} {'x' * 900}" for number in range(100)))
+    crowd = tuple(reports.drift().sets[0].model_copy(update={"name": f"pump-{number}"}) for number in range(400))
+    markdown = render(one.model_copy(update={"sets": crowd}))
+    assert len(markdown) <= LIMIT
+    assert "enos-ota review --stack" in markdown
+
+
 def test_an_ordinary_report_leaves_nothing_out() -> None:
     assert _LEFT_OUT not in render(reports.first_preview())
 
