@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from enos_ota.doctor import Finding
 
 _COLOURS: Final = {"ok": "green", "warning": "yellow", "failed": "red", "unknown": "magenta", "skipped": "bright_black"}
-_VERDICTS: Final = {0: "ok", 1: "failed", 3: "unknown"}
+_VERDICTS: Final = {0: "ok", 1: "failed", 2: "misconfigured", 3: "unknown"}
 _STATE_WIDTH: Final = 9
 _CHECK_WIDTH: Final = 15
 
@@ -39,8 +38,10 @@ def doctor(ctx: click.Context, *, stack: str | None, job_id: str | None, output:
     Only reads: configuration (where each value comes from, never a secret), network, TLS, clock, credentials,
     permission, the job, the texts by which its cancelled tasks are known, Pulumi's engine.
 
-    Exit codes: 0 all is fine or only warned about, 1 something clearly will not work, 3 something could not be found
-    out.
+    Exit codes: 0 all is fine or only warned about; 1 EnOS says no: to the credentials, for want of permission or of
+    the job, or its cancelled tasks have a text that nobody knows; 2 the stack file, a key file or the environment is
+    wrong; 3 something could not be found out: the gateway was not reached, TLS failed, or EnOS had trouble. Of several
+    the first of 2, 1, 3 counts.
     """
     from enos_ota.doctor import Examination, exit_code  # noqa: PLC0415 - slow to import, and help needs none of it
 
@@ -51,10 +52,21 @@ def doctor(ctx: click.Context, *, stack: str | None, job_id: str | None, output:
             _tell(finding)
     code = exit_code(findings)
     if output == "json":
-        click.echo(
-            json.dumps({"verdict": _VERDICTS[code], "checks": [asdict(finding) for finding in findings]}, indent=2)
-        )
+        checks = [_as_json(finding) for finding in findings]
+        click.echo(json.dumps({"verdict": _VERDICTS[code], "exitCode": code, "checks": checks}, indent=2))
     ctx.exit(code)
+
+
+def _as_json(finding: Finding) -> dict[str, Any]:
+    """A check; its `exitCode` is that of the command if there were nothing else."""
+    return {
+        "check": finding.check,
+        "state": finding.state.value,
+        "exitCode": finding.exit_code,
+        "text": finding.text,
+        "details": finding.details,
+        "advice": finding.advice,
+    }
 
 
 def _tell(finding: Finding) -> None:

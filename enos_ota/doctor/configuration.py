@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Final
 
-from enos_ota.doctor.findings import Finding, State
-from enos_ota.settings import SettingsError, check_stack_file, load_address, load_connection
+from enos_ota.doctor.findings import Cause, Finding, State
+from enos_ota.settings import SettingsError, load_address, load_connection, read_stack_file
 from enos_ota.settings import document as documents
 from enos_ota.settings.connection import VARIABLES
 from enos_ota.settings.models import ENOS, SECRETS
-from enos_ota.stackconfig import StackConfig, read_stack
+from enos_ota.stackconfig import StackConfig, locate_stack, read_stack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from enos_ota.settings import Address, Connection
+    from enos_ota.settings import Address, Connection, Problem
 
 _SOURCES: Final = {f"{ENOS}:{name}": variable for name, variable in VARIABLES.items()}
 _SECRET: Final = frozenset(f"{ENOS}:{name}" for name in SECRETS)
+_ADVICE: Final = "Correct what is named above."
 _MOST: Final = 20  # problems that are listed here; `validate` lists all
+_NO_FILE: Final = Finding("stack file", State.SKIPPED, "there is none, or none was named")
 
 
 def check_configuration(
@@ -35,7 +38,7 @@ def check_configuration(
     try:
         config = read_stack(directory, stack, environ)
     except SettingsError as error:
-        return _wrong(error), None, None
+        return _wrong(error, (), _stack_file(directory, stack, environ)), None, None
     where = sources(config, environ)
     try:
         connection = load_connection(config.get, environ)
@@ -54,18 +57,23 @@ def address_of(config: StackConfig, environ: Mapping[str, str]) -> Address | Non
         return None
 
 
-def check_files(config: StackConfig | None) -> Finding:
-    """Whether the stack file and its key files are sound."""
-    if config is None or config.file is None or config.project is None:
-        return Finding("stack file", State.SKIPPED, "there is none")
-    name = documents.shown_path(config.file)
-    problems = check_stack_file(config.file, project=config.project.name)
+def check_files(directory: Path, stack: str | None, environ: Mapping[str, str]) -> Finding:
+    """Whether the stack file and its key files are sound; the arguments are those of `check_configuration`."""
+    try:
+        project, named, file = locate_stack(directory, stack, environ)
+    except SettingsError:
+        return _NO_FILE
+    if not file.exists():
+        return _NO_FILE
+    name = documents.shown_path(file)
+    _, problems = read_stack_file(file, environ, project=project.name)
     if not problems:
         return Finding("stack file", State.OK, f"{name} and its key files have no problem")
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     details = tuple(str(problem) for problem in problems[:_MOST])
-    advice = "Correct the files; `enos-ota validate` lists every problem."
-    return Finding("stack file", State.FAILED, f"{name} has {count}", details, advice)
+    rest = len(problems) - _MOST
+    more = (f"… and {rest} more: `enos-ota validate {shlex.quote(named)}`",) if rest > 0 else ()
+    text = f"{name} has {_count(problems)}"
+    return Finding("stack file", State.FAILED, text, (*details, *more), _ADVICE, Cause.CONFIGURATION)
 
 
 def sources(config: StackConfig, environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -87,7 +95,22 @@ def sources(config: StackConfig, environ: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _wrong(error: SettingsError, where: tuple[str, ...] = ()) -> Finding:
-    count = "a problem" if len(error.findings) == 1 else f"{len(error.findings)} problems"
+def _stack_file(directory: Path, stack: str | None, environ: Mapping[str, str]) -> Path | None:
+    try:
+        return locate_stack(directory, stack, environ)[2]
+    except SettingsError:
+        return None
+
+
+def _wrong(error: SettingsError, where: tuple[str, ...], file: Path | None = None) -> Finding:
+    name = documents.shown_path(file) if file and file.exists() else None
+    if name and all(problem.file == name for problem in error.findings):
+        text = f"nothing of {name} can be used before it is mended; its problems are below"
+        return Finding("configuration", State.FAILED, text, where, cause=Cause.CONFIGURATION)
     details = (*error.problems[:_MOST], *where)
-    return Finding("configuration", State.FAILED, f"it has {count}", details, "Correct what is named above.")
+    text = f"it has {_count(error.findings)}"
+    return Finding("configuration", State.FAILED, text, details, _ADVICE, Cause.CONFIGURATION)
+
+
+def _count(problems: Sequence[Problem]) -> str:
+    return "a problem" if len(problems) == 1 else f"{len(problems)} problems"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from enos_ota.connect import client_of
 from enos_ota.doctor.configuration import address_of, check_configuration, check_files
 from enos_ota.doctor.engine import check_engine
-from enos_ota.doctor.findings import Finding, State
+from enos_ota.doctor.findings import Cause, Finding, State
 from enos_ota.doctor.reach import Reach, reach
 from enos_ota.doctor.service import check_access, check_job, check_markers
 from enos_ota.enos import SYSTEM_CLOCK, ConfigurationError, RetryPolicy, Timeout
@@ -49,7 +49,7 @@ class Examination:
         """Every check, as soon as it is done."""
         found, config, connection = check_configuration(self.directory, self.stack, self.environ)
         yield found
-        yield check_files(config)
+        yield check_files(self.directory, self.stack, self.environ)
         way = self._way(config, connection)
         yield from way.findings
         if connection and way.reached:
@@ -73,7 +73,8 @@ class Examination:
         except ConfigurationError as error:
             skipped = (Finding(check, State.SKIPPED, "there is nothing to trust") for check in ("network", "clock"))
             network, clock = skipped
-            return Reach((network, Finding("TLS", State.FAILED, str(error)), clock), reached=False)
+            tls = Finding("TLS", State.FAILED, str(error), cause=Cause.CONFIGURATION)
+            return Reach((network, tls, clock), reached=False)
 
     def _service(self, connection: Connection, skew: float | None) -> Iterator[Finding]:
         with client_of(connection, clock=self.clock, retry=IMPATIENT) as client:

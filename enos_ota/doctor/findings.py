@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,11 +17,25 @@ class State(str, Enum):
     WARNING = "warning"
     """It works, and there is something to know or to do."""
     FAILED = "failed"
-    """A clear no: it will not work like this."""
+    """It will not work like this, for sure."""
     UNKNOWN = "unknown"
     """It could not be found out: no answer, or none that says."""
     SKIPPED = "skipped"
     """Not looked at: there is nothing to look at, or a check before it failed."""
+
+
+class Cause(Enum):
+    """What a failure lies in: the exit code that it asks for."""
+
+    ANSWER = 1
+    """EnOS says no, or what it says is not what is needed."""
+    CONFIGURATION = 2
+    """The stack file, a key file or the environment is wrong."""
+    WAY = 3
+    """There is no way to the gateway: nobody knows what EnOS would say."""
+
+
+_GRAVEST: Final = (Cause.CONFIGURATION.value, Cause.ANSWER.value, Cause.WAY.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +48,7 @@ class Finding:
         text: what was found, a line.
         details: more of it, a line each.
         advice: what to do, or "".
+        cause: what a failure lies in, if it failed.
     """
 
     check: str
@@ -41,11 +56,21 @@ class Finding:
     text: str
     details: tuple[str, ...] = ()
     advice: str = ""
+    cause: Cause = Cause.ANSWER
+
+    @property
+    def exit_code(self) -> int:
+        """Of the command if there were nothing but this finding."""
+        if self.state is State.FAILED:
+            return self.cause.value
+        return Cause.WAY.value if self.state is State.UNKNOWN else 0
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
-    """0 all is fine, 1 there is a clear no, 3 there is none but something could not be found out."""
-    states = {finding.state for finding in findings}
-    if State.FAILED in states:
-        return 1
-    return 3 if State.UNKNOWN in states else 0
+    """0 all is fine; else the first that there is of 2 wrong configuration, 1 a clear no, 3 not found out.
+
+    What is asked with a wrong configuration may be answered wrongly, so that it goes first; and a no stays one whatever
+    else could not be found out.
+    """
+    codes = {finding.exit_code for finding in findings}
+    return next((code for code in _GRAVEST if code in codes), 0)

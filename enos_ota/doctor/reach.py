@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.util.ssl_ import create_urllib3_context
 
-from enos_ota.doctor.findings import Finding, State
+from enos_ota.doctor.findings import Cause, Finding, State
 from enos_ota.enos.connections import ConnectFailed, Session
 from enos_ota.enos.failures import error_for
 from enos_ota.enos.operations import Call, Operation
@@ -115,7 +115,7 @@ class _Way:
         mark.__cause__ = failure
         seconds = (self.timeout.connect, self.timeout.read)
         error = error_for(mark, _LOOK, gateway=self.gateway, timeout=seconds)
-        findings = [Finding(check, _state(failure), str(error))]
+        findings = [Finding(check, _state(failure), str(error), cause=Cause.WAY)]
         findings += [Finding(name, State.SKIPPED, "the gateway was not reached") for name in rest]
         return Reach(tuple(findings), reached=False)
 
@@ -141,7 +141,7 @@ class _Way:
 
 
 def _state(failure: OSError) -> State:
-    """A name that does not exist, or TLS that does not work, is a clear no; an outage is none."""
+    """A name that does not exist, or TLS that does not work, stays so until somebody mends it; an outage ends."""
     if isinstance(failure, socket.gaierror):
         return State.UNKNOWN if failure.errno == socket.EAI_AGAIN else State.FAILED
     return State.FAILED if isinstance(failure, ssl.SSLError) else State.UNKNOWN

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from enos_ota import enos
-from enos_ota.doctor.findings import Finding, State
+from enos_ota.doctor.findings import Cause, Finding, State
 from enos_ota.doctor.reach import SKEW, skew_in_words
 from enos_ota.enos import JobStatus, TaskStatus
 from enos_ota.pagesize import rows_of
 from enos_ota.reconciler.classify import fold, is_cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from enos_ota.enos import EnosClient, EnosError, Job, Task
 
@@ -24,16 +24,11 @@ MOST_TASKS: Final = 4000
 """Failed tasks whose texts are looked at: 20 requests. A text that many tasks have is among them."""
 
 _MOST_TEXTS: Final = 5
-_LIKE_A_CANCEL: Final = (
-    "cancel",
-    "abort",
-    "取消",
-    "终止",
-)  # in the languages of EnOS; anything else is a failure's text
+_A_CANCEL: Final = ("cancel", "取消")  # in the languages of EnOS; anything else is a failure's text
+_LIKE_A_CANCEL: Final = (*_A_CANCEL, "abort", "终止")  # a device, too, aborts a download
 _WIDTH: Final = 100  # of a text of EnOS or a device
 _NO: Final = (
     enos.AuthenticationError,
-    enos.ConfigurationError,
     enos.InvalidArgument,
     enos.JobNotFound,
     enos.PermissionDenied,
@@ -96,7 +91,7 @@ def check_markers(client: EnosClient, job_id: str, markers: Collection[str]) -> 
     whole = "" if texts.all_of_them else f" (of the first {texts.looked_at})"
     text = f"{known} failed tasks read as cancelled, {unknown} do not{whole}"
     details = (*_listed(texts.known, "cancelled"), *_listed(texts.unknown, "failed"))
-    suspects = [said for said in texts.unknown if any(word in said.casefold() for word in _LIKE_A_CANCEL)]
+    suspects = _suspects(texts.unknown, _LIKE_A_CANCEL)
     if not suspects and (known or not unknown):
         return Finding("marker text", State.OK, text, details)
     setting = shlex.quote(json.dumps([*markers, "…"], ensure_ascii=False))
@@ -104,8 +99,16 @@ def check_markers(client: EnosClient, job_id: str, markers: Collection[str]) -> 
         "If one of these texts is EnOS's word for a cancel, and only then, add it: "
         f"pulumi config set enos:cancelledMarkers {setting}"
     )
-    # Before the first cancel of a job all failed tasks failed by themselves: that is nothing to warn of.
-    return Finding("marker text", State.WARNING if suspects else State.OK, text, details, advice)
+    if not suspects:
+        # Before the first cancel of a job all failed tasks failed by themselves: that is nothing to warn of.
+        return Finding("marker text", State.OK, text, details, advice)
+    # With no marker seen, such a text is the cancel's: every cancelled task would be taken for one that is too late.
+    is_unknown = not known and _suspects(texts.unknown, _A_CANCEL)
+    return Finding("marker text", State.FAILED if is_unknown else State.WARNING, text, details, advice)
+
+
+def _suspects(texts: Iterable[str], words: Iterable[str]) -> list[str]:
+    return [text for text in texts if any(word in text.casefold() for word in words)]
 
 
 @dataclass(slots=True)
@@ -178,5 +181,9 @@ def _refused(error: enos.AuthenticationError, skew: float | None) -> Finding:
 
 
 def _failed(check: str, error: EnosError, advice: str = "") -> Finding:
-    clear = isinstance(error, _NO) or (isinstance(error, enos.TransportError) and error.permanent)
-    return Finding(check, State.FAILED if clear else State.UNKNOWN, str(error), advice=advice)
+    if isinstance(error, enos.ConfigurationError):
+        return Finding(check, State.FAILED, str(error), advice=advice, cause=Cause.CONFIGURATION)
+    if isinstance(error, enos.TransportError):
+        state = State.FAILED if error.permanent else State.UNKNOWN
+        return Finding(check, state, str(error), advice=advice, cause=Cause.WAY)
+    return Finding(check, State.FAILED if isinstance(error, _NO) else State.UNKNOWN, str(error), advice=advice)

@@ -1,4 +1,4 @@
-"""The way to the gateway, step by step: which one fails, and whether that is a clear no."""
+"""The way to the gateway, step by step: which one fails, and whether it may mend by itself."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_nobody_on_the_port_may_be_an_outage() -> None:
 @pytest.mark.parametrize(
     ("error", "state"), [(socket.EAI_NONAME, "failed"), (socket.EAI_AGAIN, "unknown")], ids=["no such name", "no DNS"]
 )
-def test_a_name_that_does_not_exist_is_a_no_and_a_dns_that_does_not_answer_is_none(
+def test_a_name_that_does_not_exist_fails_and_a_dns_that_does_not_answer_leaves_it_open(
     monkeypatch: pytest.MonkeyPatch, error: int, state: str
 ) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -111,7 +111,7 @@ def test_a_name_that_does_not_exist_is_a_no_and_a_dns_that_does_not_answer_is_no
         ("ours", "elsewhere.example", "its certificate is for another host"),
     ],
 )
-def test_a_certificate_that_is_not_trusted_is_a_no(
+def test_a_certificate_that_is_not_trusted_fails(
     request: pytest.FixtureRequest, ours: Authority, trusted: str, host: str, said: str
 ) -> None:
     with ScriptedServer(tls=ours.server(host)) as server:
@@ -120,7 +120,7 @@ def test_a_certificate_that_is_not_trusted_is_a_no(
     assert said in text(found, "TLS")
 
 
-def test_a_certificate_that_has_ended_is_a_no(ours: Authority) -> None:
+def test_a_certificate_that_has_ended_fails(ours: Authority) -> None:
     ended = datetime.now(timezone.utc) - timedelta(days=1)
     with ScriptedServer(tls=ours.server(until=ended)) as server:
         found = look(server, ours.bundle)
@@ -136,7 +136,7 @@ def test_a_certificate_that_ends_soon_is_told(ours: Authority) -> None:
     assert text(found, "TLS").endswith(", in 5 days")
 
 
-def test_a_gateway_that_does_not_speak_tls_is_a_no(ours: Authority) -> None:
+def test_a_gateway_that_does_not_speak_tls_fails(ours: Authority) -> None:
     def answer_in_plain(listener: socket.socket) -> None:
         connection, _ = listener.accept()
         with connection:

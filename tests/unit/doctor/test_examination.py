@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,9 +14,10 @@ from click.testing import CliRunner
 from enos_ota.cli import main
 from enos_ota.doctor import Examination, Finding, State, exit_code
 from enos_ota.doctor.engine import OLDEST, check_engine
+from enos_ota.doctor.findings import Cause
 from tests.support.authority import Authority
 from tests.support.clock import FakeClock
-from tests.support.scripted_server import ScriptedServer, http, ok, refusal, rejection, rows
+from tests.support.scripted_server import ScriptedServer, free_port, http, ok, refusal, rejection, rows
 from tests.support.simulator import JOB, RunningSimulator, running_simulator
 from tests.support.stack_project import BASE, Project
 from toolchain import engine as toolchain_engine
@@ -134,6 +136,24 @@ def test_problems_of_the_stack_file_are_told(project: Project) -> None:
     found = examine(project.root, {"ENOS_APP_KEY": "k", "ENOS_APP_SECRET": "s"})
     assert state_of(found, "stack file") == ["failed"]
     assert "there is no such file" in found["stack file"].details[0]
+
+
+def test_every_problem_of_a_stack_file_is_told_once_whatever_keeps_it_from_being_used(project: Project) -> None:
+    project.write(BASE + "enos:batchSize: many\n", sets='- {name: pump, jobId: "1", deviceKeysFile: keys/gone.txt}')
+    found = examine(project.root, {"ENOS_APP_KEY": "k", "ENOS_APP_SECRET": "s"})
+    assert state_of(found, "configuration", "stack file") == ["failed", "failed"]
+    assert found["configuration"].text == (
+        "nothing of stacks/Pulumi.prod.yaml can be used before it is mended; its problems are below"
+    )
+    assert found["configuration"].details == ()
+    batch_size, key_file = found["stack file"].details
+    assert ("enos:batchSize must be a whole number" in batch_size, "there is no such file" in key_file) == (True, True)
+
+
+def test_of_very_many_problems_the_rest_is_a_command_away(project: Project) -> None:
+    project.write(BASE, sets="\n".join(["- {}"] * 30))
+    details = examine(project.root, {"ENOS_APP_KEY": "k", "ENOS_APP_SECRET": "s"})["stack file"].details
+    assert (len(details), details[-1]) == (21, "… and 70 more: `enos-ota validate prod`")
 
 
 def test_a_bundle_that_cannot_be_used_is_a_matter_of_tls(tmp_path: Path) -> None:
@@ -283,7 +303,12 @@ def markers_of(fleet: dict[str, Any], tmp_path: Path, **switches: Any) -> Findin
 
 @pytest.mark.parametrize(
     ("text", "state"),
-    [("已取消", State.WARNING), ("Upgrade CANCELED", State.WARNING), ("download failed", State.OK)],
+    [
+        ("已取消", State.FAILED),
+        ("Upgrade CANCELED", State.FAILED),
+        ("download aborted", State.WARNING),  # a device may say so of its own accord
+        ("download failed", State.OK),
+    ],
 )
 def test_a_text_that_nobody_knows_is_shown_with_the_setting_to_add(tmp_path: Path, text: str, state: State) -> None:
     found = markers_of(failed_tasks(text, text, "flash"), tmp_path)
@@ -366,22 +391,30 @@ def test_the_oldest_engine_is_the_one_that_make_takes() -> None:
 
 # The command.
 
+FINE, WARNED, SKIPPED, OPEN, NO = (
+    Finding("check", state, "") for state in (State.OK, State.WARNING, State.SKIPPED, State.UNKNOWN, State.FAILED)
+)
+WRONG, NO_WAY = (replace(NO, cause=cause) for cause in (Cause.CONFIGURATION, Cause.WAY))
+
 
 def run(*arguments: str, **environ: str) -> Any:
     return CliRunner().invoke(main, ["doctor", *arguments], env={"PATH": os.defpath, **environ}, prog_name="enos-ota")
 
 
 @pytest.mark.parametrize(
-    ("states", "code"),
+    ("found", "code"),
     [
-        (["ok", "warning", "skipped"], 0),
-        (["ok", "failed"], 1),
-        (["ok", "unknown"], 3),
-        (["unknown", "failed"], 1),
+        ([FINE, WARNED, SKIPPED], 0),
+        ([FINE, NO], 1),
+        ([FINE, WRONG], 2),
+        ([FINE, OPEN], 3),
+        ([FINE, NO_WAY], 3),
+        ([OPEN, NO_WAY, NO], 1),
+        ([OPEN, NO, WRONG], 2),
     ],
 )
-def test_a_clear_no_is_1_and_what_stays_open_is_3(states: list[str], code: int) -> None:
-    assert exit_code(Finding("check", State(state), "") for state in states) == code
+def test_wrong_configuration_goes_before_a_no_and_a_no_before_what_stays_open(found: list[Finding], code: int) -> None:
+    assert exit_code(found) == code
 
 
 def test_json_has_every_check_and_the_verdict(
@@ -392,7 +425,7 @@ def test_json_has_every_check_and_the_verdict(
     told = json.loads(result.stdout)
     assert (result.exit_code, result.stderr, told["verdict"]) == (0, "", "ok")
     assert [each["check"] for each in told["checks"]] == CHECKS
-    assert set(told["checks"][0]) == {"check", "state", "text", "details", "advice"}
+    assert set(told["checks"][0]) == {"check", "state", "exitCode", "text", "details", "advice"}
     assert shared.app_secret not in result.stdout
 
 
@@ -420,3 +453,56 @@ def test_an_answer_that_is_no_answer_leaves_the_job_open(tmp_path: Path) -> None
     with ScriptedServer([http(404), rows(total=0), ok([])]) as server:
         found = examine(tmp_path, surroundings(server), JOB, clock=FakeClock(time.time()))
     assert state_of(found, "permission", "job", "marker text") == ["ok", "unknown", "skipped"]
+
+
+# Its exit codes, one cause each: those of every other command.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "code"),
+    [
+        (("--job", JOB), {}, 0),
+        (("--job", "nope"), {}, 1),
+        ((), {"ENOS_ORG_ID": "o404"}, 1),
+        ((), {"ENOS_APP_SECRET": "9999-8888"}, 1),
+        ((), {"ENOS_APP_SECRET": ""}, 2),
+        ((), {"ENOS_API_GATEWAY": ""}, 2),
+        ((), {"ENOS_API_GATEWAY": "https://127.0.0.1:1", "ENOS_CA_BUNDLE": "/nowhere/ca.pem"}, 2),
+        (("--stack", "prod"), {}, 2),  # there is no project
+        ((), {"ENOS_API_GATEWAY": f"http://127.0.0.1:{free_port()}"}, 3),
+    ],
+)
+def test_it_ends_as_other_commands_do(  # noqa: PLR0917 - three of them are fixtures
+    shared: RunningSimulator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    environ: dict[str, str],
+    code: int,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(*arguments, **surroundings(shared, **environ)).exit_code == code
+
+
+def test_a_stack_file_with_a_problem_is_2(shared: RunningSimulator, project: Project) -> None:
+    project.write(
+        f"enos:apiGateway: {shared.url}\nenos:orgId: {shared.org_id}\n",
+        sets='- {name: pump, jobId: "1", deviceKeys: [""]}',
+    )
+    result = run(**surroundings(shared))
+    assert (result.exit_code, result.stdout.count("failed ")) == (2, 1)
+
+
+def test_a_certificate_that_is_not_trusted_is_3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    authority = Authority(tmp_path)
+    with ScriptedServer(tls=authority.server()) as server:
+        result = run(**surroundings(server))
+    assert (result.exit_code, "failed   TLS" in result.stdout) == (3, True)
+
+
+def test_marks_of_a_cancel_that_nobody_knows_are_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with running_simulator(failed_tasks("已取消")) as simulator:
+        result = run("--job", JOB, **surroundings(simulator))
+    assert (result.exit_code, "failed   marker text" in result.stdout) == (1, True)
