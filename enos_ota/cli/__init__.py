@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
+import re
 import traceback
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from enos_ota import __version__
-from enos_ota.cli.failures import Undetermined
+from enos_ota.cli.failures import Undetermined, as_json
 from enos_ota.cli.plain import plain
+from enos_ota.cli.rows import has_begun
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 COMMANDS: Final = ("review", "validate", "doctor", "jobs", "tasks", "stop", "cancel", "adopt", "retry", "simulate")
 """In the order of help. Each is the attribute of its name in `enos_ota.cli.<name>`."""
 
 DEBUG: Final = "ENOS_OTA_DEBUG"
 """The environment variable with which an unexpected error shows its traceback."""
+
+
+_TYPED: Final = "enos_ota.typed"
+_FORMAT: Final = re.compile("\0--format[=\0]([^\0]*)")
 
 
 class _Commands(click.Group):
@@ -34,7 +44,23 @@ class _Commands(click.Group):
         assert isinstance(command, click.Command), cmd_name  # noqa: S101 - for the type checker
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Take down what was typed: it tells in which format a failure is to be told, even one of the typing."""
+        ctx.meta[_TYPED] = tuple(args)
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> object:
+        """Run a command; who asked for JSON gets one document of it on stdout, also when it fails."""
+        try:
+            return self._run(ctx)
+        except click.ClickException as error:
+            if _is_json(ctx.meta.get(_TYPED, ())) and not has_begun(ctx):
+                click.echo(json.dumps(as_json(error)))
+            raise
+
+    def _run(self, ctx: click.Context) -> object:
         """Run a command; what nobody foresaw is told like anything else, without a traceback."""
         try:
             return super().invoke(ctx)
@@ -53,10 +79,20 @@ class _Commands(click.Group):
             ) from None
 
 
+def _is_json(typed: Sequence[str]) -> bool:
+    """Whether a command line asks for JSON; as everywhere, the last --format counts."""
+    return _FORMAT.findall("\0".join(("", *typed)))[-1:] == ["json"]
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(__version__, prog_name="enos-ota", message="%(prog)s %(version)s")
 def main() -> None:
     """Call back a firmware rollout on Envision EnOS as safely as a code change.
 
     Exit codes: 0 fine, 1 the answer is no, 2 wrong usage or configuration, 3 it could not be done or determined.
+
+    With --format json there is one JSON document on stdout, whatever happens. Of a command that fails it is an object
+    with exitCode and error, and in error the message that stands on stderr, and where EnOS said no, its code and
+    requestId. What a command finds is told in its own form even if the answer is no. (A list of jobs or tasks that
+    breaks off after it has begun is no JSON: the exit code tells.)
     """

@@ -1,17 +1,20 @@
 """How a command ends that did not come to its end: a message for the operator, and an exit code.
 
+Who asked for JSON gets the same once more as a document, see `as_json`.
+
 click.ClickException
-├── Refused             1  the answer is no
-├── click.UsageError    2  the command line
-├── Misconfigured       2  stack file, key file or environment
-├── MissingExtraError   2  an optional package
-└── Undetermined        3  it could not be done, or could not be found out
+├── click.UsageError        2  the command line
+└── Ended
+    ├── Refused             1  the answer is no
+    ├── Misconfigured       2  stack file, key file or environment
+    ├── MissingExtraError   2  an optional package
+    └── Undetermined        3  it could not be done, or could not be found out
 """
 
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,19 +24,33 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Refused(click.ClickException):
+class Ended(click.ClickException):
+    """A command came to no end of its own.
+
+    Attributes:
+        enos_code: EnOS's code, if it answered with one that says no.
+        request_id: EnOS's requestId, or "".
+    """
+
+    def __init__(self, message: str, *, enos_code: int | None = None, request_id: str = "") -> None:
+        super().__init__(message)
+        self.enos_code = enos_code
+        self.request_id = request_id
+
+
+class Refused(Ended):
     """The answer is no: EnOS, a guard or a rule says so. Nothing was changed unless the message says what."""
 
     exit_code = 1
 
 
-class Misconfigured(click.ClickException):
+class Misconfigured(Ended):
     """A stack file, a key file or the environment is wrong. Nothing was sent."""
 
     exit_code = 2
 
 
-class MissingExtraError(click.ClickException):
+class MissingExtraError(Ended):
     """A command needs packages that are optional; `package` is the first that is not there."""
 
     exit_code = 2
@@ -45,7 +62,7 @@ class MissingExtraError(click.ClickException):
         )
 
 
-class Undetermined(click.ClickException):
+class Undetermined(Ended):
     """It could not be done or found out; what was done nevertheless the message says."""
 
     exit_code = 3
@@ -77,10 +94,25 @@ def told() -> Iterator[None]:
     except enos.ConfigurationError as error:
         raise Misconfigured(_shown(error)) from None
     except answers as error:
-        raise Refused(_shown(error)) from None
+        raise Refused(_shown(error), **_answer(error)) from None
     except enos.EnosError as error:
         # A job's id may come from a file, EnOS's texts from anywhere.
-        raise Undetermined(_shown(error)) from None
+        raise Undetermined(_shown(error), **_answer(error)) from None
+
+
+def as_json(error: click.ClickException) -> dict[str, Any]:
+    """A failure as a machine reads it: the message, EnOS's code and requestId where there are any, the exit code."""
+    told: dict[str, Any] = {"message": error.format_message()}
+    if isinstance(error, Ended) and error.enos_code is not None:
+        told["code"] = error.enos_code
+    if isinstance(error, Ended) and error.request_id:
+        told["requestId"] = error.request_id
+    return {"error": told, "exitCode": error.exit_code}
+
+
+def _answer(error: Exception) -> dict[str, Any]:
+    """What EnOS said, as arguments of an `Ended`."""
+    return {"enos_code": getattr(error, "code", None), "request_id": plain(getattr(error, "request_id", ""))}
 
 
 def _shown(error: Exception) -> str:

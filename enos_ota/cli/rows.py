@@ -23,6 +23,8 @@ _AT_ONCE: Final = 200  # as many rows as a page of EnOS has; the first ones deci
 _GAP: Final = "  "
 _COPIED: Final = 40  # an id or key of this width stays on one line of a terminal
 
+_BEGUN: Final = "enos_ota.begun"
+
 _FORMULA: Final = tuple("=+-@\t\r")
 """A cell that begins like this is computed by a spreadsheet."""
 
@@ -53,10 +55,18 @@ def write_table(rows: Iterable[T], columns: Sequence[Column[T]]) -> int:
 def write_json(rows: Iterable[Mapping[str, Any]]) -> None:
     """One JSON document on stdout, a list with a row a line. ASCII, so that no terminal obeys what is in it."""
     before = "["  # written with the first row: what fails before that writes nothing
+    context = click.get_current_context(silent=True)
     for row in rows:
         click.echo(f"{before}\n{json.dumps(row)}", nl=False)
         before = ","
+        if context:
+            context.meta[_BEGUN] = True
     click.echo("[]" if before == "[" else "\n]")
+
+
+def has_begun(context: click.Context) -> bool:
+    """Whether `write_json` has written a part of its document, so that another one would be no help."""
+    return _BEGUN in context.meta
 
 
 def write_csv(rows: Iterable[Mapping[str, Any]], names: Sequence[str]) -> None:
