@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
 
 # - [mandatory]  NAME  (TYPE: RESOURCE), then what the policy is for, then what is wrong, in lines of their own.
 _VIOLATION: Final = re.compile(r"^ +- \[mandatory\]  (\S+)  \(.*\)\n.*\n((?: {10,}.*\n?)+)", re.MULTILINE)
+
+# How Pulumi says that there is no such stack where it looks, and that it cannot look: at its service, a directory, a
+# bucket. Any other words are passed on without advice.
+_NO_STACK: Final = re.compile(r"no stack named|stack '[^']*' not found")
+_NO_STATE: Final = re.compile(
+    r"PULUMI_ACCESS_TOKEN|pulumi login|state directory|\.pulumi/|performing HTTP request|bucket|blob"
+)
+_NOISE: Final = "Logging in using access token"
 
 _MOST: Final = 20
 """Lines of what Pulumi said that are passed on."""
@@ -93,13 +102,34 @@ def preview(call: Call) -> Ran:
     """
     done = call.run("--json", "--show-sames")
     if not done.stdout.lstrip().startswith("{"):
-        said = _lines(done.stderr or done.stdout)
-        raise PulumiFailed(said or (f"`pulumi preview` ended with exit code {done.returncode}",))
+        said = _lines(done.stderr or done.stdout) or (f"`pulumi preview` ended with exit code {done.returncode}",)
+        raise PulumiFailed((*said, *_advice(said, call.stack)))
     return Ran(done.returncode == 0, done.stdout, _lines(done.stderr))
 
 
 def _lines(text: str) -> tuple[str, ...]:
-    return tuple(line.removeprefix("error: ") for line in plain(text).splitlines() if line.strip())[:_MOST]
+    lines = (line.removeprefix("error: ") for line in plain(text).splitlines() if line.strip())
+    return tuple(line for line in lines if not line.startswith(_NOISE))[:_MOST]
+
+
+def _advice(said: tuple[str, ...], stack: str) -> tuple[str, ...]:
+    """What to do about a state that cannot be read; nothing where that is not why there is no preview."""
+    text = "\n".join(said)
+    if _NO_STACK.search(text):
+        return (
+            f"If this stack is new, make it: `pulumi stack init {shlex.quote(stack)}`. If not, its state is elsewhere:"
+            " `pulumi login` or PULUMI_BACKEND_URL says where.",
+        )
+    if "passphrase" in text:
+        return (
+            "Set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE to the one that the stack was made with.",
+        )
+    if _NO_STATE.search(text):
+        return (
+            "The state of the stack cannot be reached: `pulumi login` or PULUMI_BACKEND_URL says where it is, and"
+            " `pulumi stack ls` whether it can be read.",
+        )
+    return ()
 
 
 def violations(call: Call) -> tuple[str, ...]:

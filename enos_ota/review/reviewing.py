@@ -21,7 +21,7 @@ from enos_ota.review.live import LiveJob, look_at_job, look_at_tasks
 from enos_ota.review.model import Change
 from enos_ota.review.preview import Preview, SetStep, UnreadablePreview, parse
 from enos_ota.settings import NoCredentials, SettingsError, check_stack_file, load_checks, load_connection, load_stack
-from enos_ota.stackconfig import PULUMI_STACK, locate_stack, read_stack
+from enos_ota.stackconfig import PULUMI_STACK, find_project, locate_stack, read_stack
 from enos_ota.state import Declared
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ def review(
     names = tuple(pack.name for pack in packs)
     occasion = Occasion("", stack or environ.get(PULUMI_STACK, ""), commit_of(environ), made_at, names)
     try:
+        if around := find_project(directory):
+            occasion = replace(occasion, project=around.name)
         project, name, file = locate_stack(directory, stack, environ)
         occasion = replace(occasion, project=project.name, stack=name)
         if problems := check_stack_file(file, project=project.name):

@@ -181,7 +181,11 @@ def _verdict(report: Report) -> Verdict:
 
 
 def _occasion(report: Report) -> Iterator[Text]:
-    yield say("stack ", name(report.stack), " of ", name(report.project))
+    # Of a directory without a project, or with several stacks, nobody knows which one is meant.
+    if report.stack:
+        yield say("stack ", name(report.stack), *((" of ", name(report.project)) if report.project else ()))
+    elif report.project:
+        yield say("project ", name(report.project))
     if report.commit:
         yield say("commit ", name(report.commit[:_COMMIT] if _HASH.fullmatch(report.commit) else report.commit))
     match = _UTC.fullmatch(report.made_at)

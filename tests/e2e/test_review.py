@@ -248,11 +248,25 @@ def test_where_neither_secrets_nor_state_can_be_read_the_declared_sets_are_shown
     report = reviewed(stack, environ={"PULUMI_CONFIG_PASSPHRASE": "wrong"})
     assert (report.outcome, report.exit_code) == (Outcome.UNDETERMINED, 3)
     assert "incorrect passphrase" in report.reasons[0]
+    assert report.reasons[1].startswith("Set PULUMI_CONFIG_PASSPHRASE ")
     assert [(each.name, each.change, effects(each)) for each in report.sets] == [
         ("pumps", Change.DECLARED, {"dk-01": "not looked at"}),
         ("second", Change.DECLARED, {"dk-02": "not looked at"}),
     ]
     assert simulator.counters() == {}
+
+
+@pytest.mark.parametrize(
+    ("state", "advice"),
+    [(".", "If this stack is new, make it: `pulumi stack init dev`."), ("gone", "The state of the stack cannot be")],
+)
+def test_without_a_state_what_is_declared_is_shown_and_how_to_come_by_one(
+    stack: Stack, tmp_path: Path, state: str, advice: str
+) -> None:
+    stack.declare(a_set("dk-01"))
+    report = reviewed(stack, environ={"PULUMI_BACKEND_URL": f"file://{tmp_path / state}"})
+    assert (report.outcome, report.exit_code, report.reasons[1].startswith(advice)) == (Outcome.UNDETERMINED, 3, True)
+    assert [each.change for each in report.sets] == [Change.DECLARED]
 
 
 def test_the_only_started_jobs_told_of_are_those_with_the_same_firmware(

@@ -29,5 +29,7 @@ def render(report: Report) -> str:
         keysection.table(),
         *([paper] if paper is not None else []),
     ]
-    title = f"{screen.verdict.badge}: {text.name(report.stack).text} ({text.name(report.project).text})"
+    about = [text.name(report.stack).text] if report.stack else []
+    about += [f"({text.name(report.project).text})"] if report.project else []
+    title = ": ".join(filter(None, (screen.verdict.badge, " ".join(about))))
     return document(title=title, body=body, data=keys.payload(report))

@@ -10,13 +10,17 @@ from hypothesis import given
 
 from enos_ota.reconciler import Category, Finding, JobFacts, JobStatus, Record, Rules, judge
 from enos_ota.reconciler.outcome import AFTER_PUSH
+from enos_ota.review import html
 from enos_ota.review.model import Change, Effect, GuardUse, Limit, Outcome, Report
+from enos_ota.review.reviewing import review
 from enos_ota.review.screen import Tone, first_screen
 from enos_ota.review.text import Kind, plain
 from tests.support import reports
 from tests.support.any_report import reports as any_report
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from enos_ota.review.screen import JobPart, Line, Screen
 
 KEYS = [f"k{number}" for number in range(10)]
@@ -208,6 +212,26 @@ def test_a_misconfigured_stack_has_its_problems_and_nothing_else() -> None:
     screen = first_screen(reports.misconfigured())
     assert len(screen.verdict.reasons) == 2
     assert (screen.jobs, screen.others, screen.unchanged) == ((), (), ())
+
+
+@pytest.mark.parametrize(
+    ("stack", "project", "first"),
+    [("prod", "", "stack prod"), ("", "pumps", "project pumps"), ("", "", "commit ")],
+)
+def test_what_nobody_knows_of_the_stack_is_left_out(stack: str, project: str, first: str) -> None:
+    report = reports.misconfigured().model_copy(update={"stack": stack, "project": project})
+    assert plain(first_screen(report).verdict.occasion[0]).startswith(first)
+    title = html.render(report).partition("<title>")[2].partition("</title>")[0]
+    about = ": prod" if stack else ": (pumps)" if project else ""
+    assert title == f"MISCONFIGURED{about}"
+
+
+def test_of_several_stacks_without_a_name_the_project_is_told(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: pumps\nruntime: python\n")
+    for name in ("dev", "prod"):
+        (tmp_path / f"Pulumi.{name}.yaml").write_text("config: {}\n")
+    report = review(tmp_path, None, {})
+    assert (report.project, report.stack, report.exit_code) == ("pumps", "", 2)
 
 
 def test_a_set_with_nothing_to_do_takes_one_line() -> None:
