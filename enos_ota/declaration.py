@@ -45,6 +45,7 @@ class Wish:
         suggestion: What a new set is named by, see `enos_ota.setnames.suggested_name`.
         reason: Why; one line, or empty.
         firmware_version: What the job must be about; empty for anything.
+        expires: The last day of a new set, as 2027-03-31; of one that is there it must be the day; empty for none.
         by: Who writes the file, for the comment at its head.
         overwrite: Whether a key file of other content may be replaced.
     """
@@ -55,6 +56,7 @@ class Wish:
     suggestion: str = ""
     reason: str = ""
     firmware_version: str = ""
+    expires: str = ""
     by: str = "enos-ota"
     overwrite: bool = False
 
@@ -99,15 +101,19 @@ class Declaration:
 
     Attributes:
         set_name: The set that the keys get into; empty when all are declared already.
+        is_new: Whether that set was not there before.
         device_keys: The keys that it gets.
         elsewhere: The others, by the name of the set that declares them already.
         changes: Files, in the order in which they are to be written: an end half-way leaves a sound stack.
+        key_file: The file that holds the keys; None where nothing is to be written.
     """
 
     set_name: str = ""
+    is_new: bool = False
     device_keys: frozenset[str] = frozenset()
     elsewhere: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
     changes: tuple[FileChange, ...] = ()
+    key_file: Path | None = None
 
     def write(self) -> None:
         """Write all files.
@@ -128,9 +134,11 @@ class Declaration:
         nobody: frozenset[str] = frozenset()
         return Declaration(
             self.set_name or later.set_name,
+            self.is_new if self.set_name else later.is_new,
             self.device_keys | later.device_keys,
             {name: self.elsewhere.get(name, nobody) | later.elsewhere.get(name, nobody) for name in names},
             tuple(changes.values()),
+            self.key_file or later.key_file,
         )
 
     @property
@@ -187,13 +195,15 @@ class _Desk:
 
     def declaration(self) -> Declaration:
         wish = self._wish
+        existing = next((at for at, each in enumerate(self._sets) if each.name == wish.name), None)
+        if existing is not None:
+            self._see_that_its_day_stays(self._sets[existing])
         sharing = [each for each in self._sets if each.job_id == wish.job_id]
         elsewhere = {each.name: wish.device_keys.intersection(each.device_keys) for each in sharing}
         elsewhere = {name: keys for name, keys in elsewhere.items() if keys}
         added = wish.device_keys.difference(*elsewhere.values())
         if not added:
             return Declaration(elsewhere=MappingProxyType(elsewhere))
-        existing = next((at for at, each in enumerate(self._sets) if each.name == wish.name), None)
         if existing is None:
             name, key_file = self._new_set(added)
             text = self._with_set(name, key_file)
@@ -201,7 +211,9 @@ class _Desk:
             name = wish.name
             key_file, text = self._more_of(existing, added)
         self._check(text, key_file, name, added)
-        return Declaration(name, added, MappingProxyType(elsewhere), tuple(self._changes(text, key_file)))
+        changes = tuple(self._changes(text, key_file))
+        path = self._file.parent / key_file.named
+        return Declaration(name, existing is None, added, MappingProxyType(elsewhere), changes, path)
 
     # A set of its own
 
@@ -229,7 +241,7 @@ class _Desk:
 
     def _entry(self, name: str, key_file: _KeyFile) -> stackedit.Entry:
         wish = self._wish
-        return stackedit.Entry(name, wish.job_id, key_file.named, wish.reason, wish.firmware_version)
+        return stackedit.Entry(name, wish.job_id, key_file.named, wish.reason, wish.firmware_version, wish.expires)
 
     def _with_set(self, name: str, key_file: _KeyFile) -> str:
         try:
@@ -238,6 +250,20 @@ class _Desk:
             raise self._not_edited(error) from None
 
     # A set that is there
+
+    def _see_that_its_day_stays(self, known: SetSettings) -> None:
+        """The last day of a set holds for keys that others declared, too: it is not changed in passing.
+
+        Raises:
+            SettingsError: It would have to be.
+        """
+        if self._wish.expires in {"", known.expires}:
+            return
+        its_day = f"has another last day ({known.expires})" if known.expires else "has no last day"
+        raise self._refusal(
+            f'the set "{shown(known.name)}" {its_day}, which holds for all of its keys: leave --expires out and change '
+            "`expires` there, or choose another --name"
+        )
 
     def _more_of(self, position: int, added: Collection[str]) -> tuple[_KeyFile, str]:
         """The key file with more keys, and the stack file that names it."""

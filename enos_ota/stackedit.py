@@ -43,6 +43,7 @@ class Entry:
     key_file: str
     reason: str = ""
     firmware_version: str = ""
+    expires: str = ""
 
     def value(self) -> dict[str, Any]:
         """The same as it reads."""
@@ -51,7 +52,10 @@ class Entry:
             value["reason"] = self.reason
         if self.firmware_version:
             value["expect"] = {"firmwareVersion": self.firmware_version}
-        return value | {"deviceKeysFile": self.key_file}
+        value["deviceKeysFile"] = self.key_file
+        if self.expires:
+            value["expires"] = self.expires
+        return value
 
     def text(self) -> str:
         """A stack file that holds nothing else."""

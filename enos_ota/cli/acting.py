@@ -55,6 +55,27 @@ name: Final = click.option(
     help="the set; one that is there already gets the keys (default: a new one, named after the job)",
 )
 
+
+def _day_to_come(_: click.Context, __: click.Parameter, text: str) -> str:
+    if not text:
+        return ""
+    from enos_ota import days  # noqa: PLC0415 - slow to import, and help needs none of it
+
+    if not days.is_day(text):
+        raise click.BadParameter("it is no date such as 2027-03-31")
+    if days.is_over(text, today := days.today()):
+        raise click.BadParameter(f"that day is over: today is {today.isoformat()}, in UTC")
+    return text
+
+
+expires: Final = click.option(
+    "--expires",
+    metavar="YYYY-MM-DD",
+    default="",
+    callback=_day_to_come,
+    help="the last day of a new set: afterwards it is only reported (default: none)",
+)
+
 overwrite: Final = click.option("--overwrite", is_flag=True, help="replace a key file of other content")
 
 expect_firmware: Final = click.option(

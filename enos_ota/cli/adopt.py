@@ -11,12 +11,21 @@ from enos_ota.cli import acting, options
 @options.stack
 @options.job
 @acting.name
+@acting.expires
 @acting.reason_if_any
 @acting.overwrite
 @click.option("--dry-run", is_flag=True, help="show what would be written, and write nothing")
 @options.text_or_json
 def adopt(
-    *, stack: str | None, job_id: str, name: str, reason: str, overwrite: bool, dry_run: bool, output: str
+    *,
+    stack: str | None,
+    job_id: str,
+    name: str,
+    expires: str,
+    reason: str,
+    overwrite: bool,
+    dry_run: bool,
+    output: str,
 ) -> None:
     """Declare in a stack what is cancelled in an OTA job already.
 
@@ -24,6 +33,7 @@ def adopt(
     comments stay, and in the usual block style every other byte. Nothing is sent: `pulumi up` takes the set over, and
     keeps it cancelled from then on. Keys that a set of the stack declares already are left there.
     """
-    from enos_ota.cli.acts.adopt import run  # noqa: PLC0415 - slow to import, and help needs none of it
+    from enos_ota.cli.acts.adopt import Order, run  # noqa: PLC0415 - slow to import, and help needs none of it
 
-    run(stack=stack, job_id=job_id, name=name, reason=reason, overwrite=overwrite, dry_run=dry_run, output=output)
+    order = Order(job_id, name=name, reason=reason, expires=expires, overwrite=overwrite, dry_run=dry_run)
+    run(order, stack=stack, output=output)

@@ -17,6 +17,7 @@ from enos_ota.cli import acting, options
 @acting.reason
 @acting.expect_firmware
 @acting.name
+@acting.expires
 @acting.overwrite
 @click.option(
     "--record-aside",
@@ -42,6 +43,7 @@ def cancel(
     reason: str,
     firmware_version: str,
     name: str,
+    expires: str,
     overwrite: bool,
     aside: Path | None,
     yes: bool,
@@ -81,6 +83,7 @@ def cancel(
         reason,
         name=name,
         firmware_version=firmware_version,
+        expires=expires,
         yes=yes,
         expect=expect,
         overwrite=overwrite,

@@ -36,7 +36,11 @@ def retry(
     """Undo a cancel: have EnOS push the firmware to these devices again.
 
     Only tasks that read as cancelled are sent. The stack's guard counts them. Keys that any stack of this project still
-    declares are refused: the next `pulumi up` would cancel them again. Every request is in the audit log.
+    declares are refused: the next `pulumi up` would cancel them again. (Those that only a program of your own declares
+    it cannot see.) Every request is in the audit log.
+
+    Exit codes: 0 retried, or on their way by themselves; 1 refused, not a single one was retried, or some could not be;
+    3 it could not be done, wholly or in part.
     """
     from enos_ota.cli.acts.retry import Order, run  # noqa: PLC0415 - slow to import, and help needs none of it
 

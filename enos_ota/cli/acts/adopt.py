@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,7 @@ from enos_ota.cli.acts import written
 from enos_ota.cli.acts.bounds import is_over, sets_there
 from enos_ota.cli.acts.station import counted, opened, say, say_aside
 from enos_ota.cli.failures import Refused
+from enos_ota.cli.plain import plain
 from enos_ota.declaration import Wish, declare, to_expect
 from enos_ota.enos import InvalidArgument, TaskStatus
 from enos_ota.reconciler import Pool
@@ -30,48 +32,70 @@ if TYPE_CHECKING:
     from enos_ota.enos import Job, Task
 
 
-def run(*, stack: str | None, job_id: str, name: str, reason: str, overwrite: bool, dry_run: bool, output: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the operator asked for.
+
+    Attributes:
+        job_id: The job.
+        name: The set's name, or empty.
+        reason: Why, or empty.
+        expires: The last day of the set, or empty.
+        overwrite: Whether a key file of other content may be replaced.
+        dry_run: Whether nothing is written.
+    """
+
+    job_id: str
+    name: str = ""
+    reason: str = ""
+    expires: str = ""
+    overwrite: bool = False
+    dry_run: bool = False
+
+
+def run(order: Order, *, stack: str | None, output: str) -> None:
     """See the command.
 
     Raises:
         click.ClickException: It did not come to its end.
     """
     with opened(stack, edits=True) as here:
-        job = here.client.get_job(job_id)
+        job = here.client.get_job(order.job_id)
         found, doubtful = _cancelled(here, job)
-        here_is = f"job {job_id}" + (f" ({one_line(job.name)})" if job.name else "")
+        here_is = f"job {order.job_id}" + (f" ({one_line(job.name)})" if job.name else "")
         for key, why in sorted(doubtful.items()):
             say_aside(f"{shown(key)} left out: {why}")
         if not found:
             why = "nothing is left to adopt" if doubtful else "no task reads as cancelled, so there is nothing to adopt"
-            raise Refused(f"{here_is}: {why}. Nothing was written.")
-        declaration = declare(
-            here.stack_file,
-            here.environ,
-            Wish(
-                job_id,
-                found,
-                name=name,
-                suggestion=suggested_name(job.name, job.firmware_version, job_id),
-                reason=reason,
-                firmware_version=to_expect(job.firmware_version),
-                by="enos-ota adopt",
-                overwrite=overwrite,
-            ),
-            project=here.project_name,
+            raise Refused(plain(f"{here_is}: {why}. Nothing was written."))
+        wish = Wish(
+            order.job_id,
+            found,
+            name=order.name,
+            suggestion=suggested_name(job.name, job.firmware_version, order.job_id),
+            reason=order.reason,
+            firmware_version=to_expect(job.firmware_version),
+            expires=order.expires,
+            by="enos-ota adopt",
+            overwrite=order.overwrite,
         )
+        declaration = declare(here.stack_file, here.environ, wish, project=here.project_name)
         for each in sets_there(here):
             if each.name == declaration.set_name and is_over(here, each):
                 say_aside(
                     f"warning: set {shown(each.name)!r} expired on {each.expires}: what it gets is only reported,"
                     " neither read nor written, until it is given a later day"
                 )
-        if not dry_run:
+        if not order.dry_run:
             declaration.write()
         if output == "json":
-            _tell_machine(here, job_id, found, declaration, dry_run=dry_run)
+            _tell_machine(here, order, found, declaration)
         else:
-            _tell(here_is, found, declaration, dry_run=dry_run)
+            _tell(here, order, here_is, found, declaration)
+        tell = say_aside if output == "json" else say
+        hints = (written.lacking(declaration, wish), written.unread(declaration, wish, here.program))
+        for text in filter(None, hints):
+            tell(text)
 
 
 def _cancelled(here: Station, job: Job) -> tuple[frozenset[str], dict[str, str]]:
@@ -101,7 +125,7 @@ def _by_key(rows: Sequence[Task]) -> dict[str, list[Task]]:
     return tasks
 
 
-def _tell(here_is: str, found: frozenset[str], declaration: Declaration, *, dry_run: bool) -> None:
+def _tell(here: Station, order: Order, here_is: str, found: frozenset[str], declaration: Declaration) -> None:
     some = listed([shown(key) for key in sorted(found)])
     say(f"{here_is}: {counted(len(found), 'task')} read as cancelled ({some})")
     for line in written.already(declaration):
@@ -110,27 +134,28 @@ def _tell(here_is: str, found: frozenset[str], declaration: Declaration, *, dry_
         say("Nothing to adopt: all of them are declared. Nothing was written.")
         return
     keys = counted(len(declaration.device_keys), "device key")
-    if dry_run:
+    if order.dry_run:
         say(f"Would be written, set {shown(declaration.set_name)!r} with {keys}:")
         for line in written.diff(declaration):
             say(line)
         return
     places = " and ".join(written.places(declaration))
     say(f"Written: set {shown(declaration.set_name)!r} with {keys}, in {places}")
-    say(written.commit_hint(declaration, f"Adopt what is cancelled: set {declaration.set_name}"))
+    is_read = not here.program or here.program.reads_sets
+    say(written.commit_hint(declaration, f"Adopt what is cancelled: set {declaration.set_name}", is_read=is_read))
 
 
-def _tell_machine(
-    here: Station, job_id: str, found: frozenset[str], declaration: Declaration, *, dry_run: bool
-) -> None:
+def _tell_machine(here: Station, order: Order, found: frozenset[str], declaration: Declaration) -> None:
     told = {
         "stack": here.config.stack,
-        "job": job_id,
+        "job": order.job_id,
         "cancelled": len(found),
         "set": declaration.set_name or None,
         "adopted": sorted(declaration.device_keys),
         "declaredAlready": {name: sorted(keys) for name, keys in declaration.elsewhere.items()},
         "files": written.places(declaration),
-        "dryRun": dry_run,
+        "dryRun": order.dry_run,
+        "programReadsSets": here.program.reads_sets if here.program else None,
+        "exitCode": 0,
     }
     click.echo(json.dumps(told))

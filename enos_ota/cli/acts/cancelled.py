@@ -18,6 +18,8 @@ from enos_ota.reconciler.outcome import AFTER_PUSH
 from enos_ota.state import rows
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from enos_ota.cli.acts.order import Order
     from enos_ota.cli.acts.stages import Stages
     from enos_ota.cli.acts.station import Station
@@ -38,6 +40,8 @@ class _Ending:
         self._stages = stages
         self._declaration = stages.declaration
         self._record = stages.record
+        self._program = here.program
+        self._is_read = self._program is None or self._program.reads_sets
         self._verdict = judge(stages.record, Rules(", ".join(stages.declaration.set_names), order.job_id))
 
     def told(self, output: str) -> int:
@@ -49,6 +53,8 @@ class _Ending:
             self._tell_machine(number, places, waiting, code)
         elif is_written:
             self._tell(number, waiting)
+        if is_written:
+            self._tell_what_is_to_add(say_aside if output == "json" else say)
         if not is_written:
             problem = self._record.problem.removesuffix("; nothing was sent")
             say_aside(f"Error: {problem}. Nothing was sent and nothing was written.")
@@ -94,12 +100,18 @@ class _Ending:
             say(written.aside_hint(self._declaration, self._here.config.file, left=left))
         elif self._declaration.changes:
             message = f"{self._order.reason} ({self._declaration.set_name})"
-            say(written.commit_hint(self._declaration, message, left=left))
+            say(written.commit_hint(self._declaration, message, left=left, is_read=self._is_read))
         if pending := len(record.of(Category.PENDING)):
             count = f", with --expect {pending}" if self._order.yes and not self._order.keys else ""
             say(f"To go on: the same line once more{count}; it sends nothing twice.")
         if record.cancelled_count:
             say(self._undo())
+
+    def _tell_what_is_to_add(self, tell: Callable[[str], None]) -> None:
+        wish = self._stages.wish
+        lacking = written.lacking(self._declaration, wish, self._record.job.firmware_version)
+        for text in filter(None, (lacking, written.unread(self._declaration, wish, self._program))):
+            tell(text)
 
     def _undo(self) -> str:
         changes = self._declaration.changes
@@ -109,7 +121,7 @@ class _Ending:
             file = shown_path(changes[0].path)
         keep = "but keep the key file, then" if file != "FILE" else "then, with a key file of those to push again,"
         return (
-            f"To undo: take it out of the stack file, {keep}\n"
+            f"To undo: take it out of the {'stack file' if self._is_read else 'program'}, {keep}\n"
             f"  enos-ota retry --job {shlex.quote(self._order.job_id)} --keys {shlex.quote(file)} --expect {number}"
             " --reason WHY"
         )
@@ -137,6 +149,7 @@ class _Ending:
             "declaredAlready": {name: len(keys) for name, keys in self._declaration.elsewhere.items()},
             "files": places,
             "recordedAside": bool(places and self._here.aside),
+            "programReadsSets": self._program.reads_sets if self._program else None,
             "exitCode": code,
         }
         click.echo(json.dumps(told))

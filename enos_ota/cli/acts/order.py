@@ -29,6 +29,7 @@ class Order:
         reason: Why.
         name: The set's name, or empty.
         firmware_version: What the job must be about, or empty.
+        expires: The last day of the set, or empty.
         yes: Nobody is asked.
         expect: The number of device keys, where it was given.
         overwrite: Whether a key file of other content may be replaced.
@@ -40,6 +41,7 @@ class Order:
     reason: str
     name: str = ""
     firmware_version: str = ""
+    expires: str = ""
     yes: bool = False
     expect: int | None = None
     overwrite: bool = False

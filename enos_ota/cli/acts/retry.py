@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from enos_ota.cli.acts import keylist
-from enos_ota.cli.acts.station import counted, interruptible, opened, say, say_aside
+from enos_ota.cli.acts.station import counted, interruptible, opened, say, say_aside, shown_path
 from enos_ota.cli.failures import Refused, Undetermined
 from enos_ota.cli.plain import plain
 from enos_ota.enos import JobStatus
@@ -67,6 +67,7 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
             number = counted(len(keys), "device key")
             raise Refused(f"{order.expect} were expected, but these are {number}. Nothing was sent.")
         _refuse_declared(here, order, keys)
+        _say_what_only_the_program_knows(here)
         job = here.client.get_job(order.job_id)
         if objection := expectation_objection(order.firmware_version, job.firmware_version):
             raise Refused(plain(f"job {order.job_id}: {objection.replace(' and `expect`', '')}. Nothing was sent."))
@@ -103,6 +104,15 @@ def _refuse_declared(here: Station, order: Order, keys: frozenset[str]) -> None:
             plain("still declared as cancelled, so that the next `pulumi up` would cancel them again: ")
             + "; ".join(map(plain, found))
             + ". Take them out there first. Nothing was sent."
+        )
+
+
+def _say_what_only_the_program_knows(here: Station) -> None:
+    program = here.program
+    if program and program.declares_sets:
+        say_aside(
+            f"warning: {shown_path(program.path)} declares sets of its own, and which keys are in them only running it"
+            " tells: a device that it declares is cancelled again by the next `pulumi up`. Take these out of it first."
         )
 
 
@@ -176,7 +186,8 @@ class _Ending:
         """The exit code."""
         if self._outcome.problem:
             return _NOT_DONE
-        return _NO if self._refused or self._outcome.pending else 0
+        # Who undoes a cancel of devices that were never cancelled has the wrong keys, or the wrong job.
+        return _NO if self._refused or self._outcome.pending or not self._outcome.retried else 0
 
     def tell(self) -> None:
         """For people."""
@@ -184,6 +195,10 @@ class _Ending:
         say(f"{len(outcome.retried)} of {counted(len(self._keys), 'device')} retried (job {self._order.job_id})")
         if on := self._look.of(Standing.GOES_ON):
             say(f"{counted(len(on), 'device')} not failed, so that nothing was sent for them ({self._some(on)})")
+            if len(on) == len(self._keys):
+                say_aside(
+                    "Error: none of these reads as cancelled. Were they retried before? Then there is nothing to do."
+                )
         for standing, keys in self._refused.items():
             hint = "; --failed-too retries them" if standing is Standing.FAILED else ""
             say_aside(f"Error: {counted(len(keys), 'device')} refused, {standing.value} ({self._some(keys)}){hint}")

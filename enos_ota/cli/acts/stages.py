@@ -45,6 +45,7 @@ class Stages:
         keys: All keys so far.
         firmware_version: What the job had to be about; empty for anything.
         declaration: What was written, or is to be.
+        wish: What it comes from; of several stages the last one.
         record: What came of it.
         is_written: Whether anything was written into the project.
         has_sent: Whether a request that writes was sent, or about to be.
@@ -55,6 +56,7 @@ class Stages:
         self.keys: frozenset[str] = frozenset()
         self.firmware_version = order.firmware_version
         self.declaration = Declaration()
+        self.wish = Wish(order.job_id, frozenset())
         self.record = Record()
         self.is_written = False
         self.has_sent = False
@@ -74,13 +76,14 @@ class Stages:
             SettingsError: See `enos_ota.declaration.declare`.
         """
         order, job = self._order, self._job
-        wish = Wish(
+        self.wish = wish = Wish(
             order.job_id,
             keys,
             name=self.declaration.set_name or order.name,
             suggestion=suggested_name(job.name, job.firmware_version, order.job_id),
             reason=order.reason,
             firmware_version=to_expect(job.firmware_version),
+            expires=order.expires,
             by="enos-ota cancel",
             overwrite=order.overwrite,
         )

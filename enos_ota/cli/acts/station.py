@@ -13,6 +13,7 @@ import click
 
 from enos_ota import days
 from enos_ota.audit import Subject
+from enos_ota.cli.acts.ownprogram import program_of
 from enos_ota.cli.acts.salvage import ADVICE, salvage, suffices
 from enos_ota.cli.failures import Misconfigured, Refused, Undetermined, told
 from enos_ota.cli.plain import plain
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from enos_ota.audit import Watch
+    from enos_ota.cli.acts.ownprogram import Program
     from enos_ota.enos import EnosClient, Task, TaskStatus
     from enos_ota.reconciler import Guard
     from enos_ota.settings import Connection
@@ -78,6 +80,11 @@ class Station:
     def project_name(self) -> str:
         """The name of the project; empty outside of any."""
         return self.config.project.name if self.config.project else ""
+
+    @property
+    def program(self) -> Program | None:
+        """What the project's program says about sets; None where nobody can tell."""
+        return program_of(self.config.project)
 
     def ending(self) -> Ending:
         """Ends when the run is interrupted."""

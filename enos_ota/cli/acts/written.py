@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from typing import TYPE_CHECKING
 
 from enos_ota.cli.acts.station import counted, shown_path
-from enos_ota.declaration import KEYS_DIRECTORY
+from enos_ota.declaration import KEYS_DIRECTORY, to_expect
 from enos_ota.reconciler.naming import shown
+from enos_ota.settings.sets import SETS_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from enos_ota.declaration import Declaration
+    from enos_ota.cli.acts.ownprogram import Program
+    from enos_ota.declaration import Declaration, Wish
 
 _LINES = 40
 """Of a diff that are shown of each file."""
@@ -30,16 +33,18 @@ def already(declaration: Declaration) -> Iterator[str]:
         yield f"{counted(len(keys), 'device key')} declared already, in set {shown(name)!r}: left there"
 
 
-def commit_hint(declaration: Declaration, message: str, *, left: int = 0) -> str:
+def commit_hint(declaration: Declaration, message: str, *, left: int = 0, is_read: bool = True) -> str:
     """The commands that bring what was written into a pull request.
 
     Args:
         declaration: What was written.
         message: That of the commit.
         left: How many of its keys are still to be cancelled.
+        is_read: Whether the project's program may read it.
     """
     files = " ".join(map(shlex.quote, places(declaration)))
-    return f"For a pull request, {_then(left)}:\n  git add -- {files}\n  git commit -m {shlex.quote(message)}"
+    then = _then(left) if is_read else "together with what the program has to say"
+    return f"For a pull request, {then}:\n  git add -- {files}\n  git commit -m {shlex.quote(message)}"
 
 
 def _then(left: int) -> str:
@@ -56,6 +61,49 @@ def aside_hint(declaration: Declaration, stack_file: Path, *, left: int = 0) -> 
         f"The project was left alone. For a pull request, {_then(left)},\n"
         f"put the set into {shown_path(stack_file)} and the key file beside it, under {KEYS_DIRECTORY}/:\n"
         f"  {' '.join(map(shlex.quote, places(declaration)))}"
+    )
+
+
+def lacking(declaration: Declaration, wish: Wish, firmware_version: str = "") -> str:
+    """What a new set does not say and a policy may ask for, in one line; empty if it says it all.
+
+    Args:
+        declaration: What was written.
+        wish: What it came from.
+        firmware_version: What the job is about, where that is known by now.
+    """
+    said = {
+        "reason (--reason)": wish.reason,
+        "expires (--expires)": wish.expires,
+        f'expect: {{firmwareVersion: "{firmware_version}"}} (--expect-firmware)': (
+            wish.firmware_version or not to_expect(firmware_version)
+        ),
+    }
+    missing = [name for name, value in said.items() if not value]
+    if not declaration.is_new or not missing:
+        return ""
+    some = f"{', '.join(missing[:-1])} and {missing[-1]}" if len(missing) > 1 else missing[0]
+    file = shown_path(declaration.changes[-1].path)
+    return f"Set {shown(declaration.set_name)!r} does without {some}: if your policies ask for it, add it in {file}."
+
+
+def unread(declaration: Declaration, wish: Wish, program: Program | None) -> str:
+    """What to do where the project's program does not see the set that was written; empty if it may."""
+    if program is None or program.reads_sets or declaration.key_file is None:
+        return ""
+    keys = os.path.relpath(declaration.key_file, program.path.parent)
+    arguments = {
+        "job_id": repr(wish.job_id),
+        "device_keys": f"keyfiles.read(Path({keys!r}))",
+        "reason": repr(wish.reason) if wish.reason else "",
+        "expect_firmware_version": repr(wish.firmware_version) if wish.firmware_version else "",
+        "expires": repr(wish.expires) if wish.expires else "",
+    }
+    told = ", ".join(f"{name}={value}" for name, value in arguments.items() if value)
+    return (
+        f"warning: {shown_path(program.path)} does not read {SETS_KEY}, so that `pulumi up` knows nothing of this set."
+        " Unless the\nprogram finds these devices by itself, declare them in it (`from enos_ota import keyfiles`):\n"
+        f"  CancelledTaskSet({declaration.set_name!r}, {told})"
     )
 
 

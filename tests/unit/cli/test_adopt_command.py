@@ -110,6 +110,8 @@ def test_a_machine_gets_one_line_of_json(run: Run) -> None:
         "declaredAlready": {},
         "files": ["stacks/keys/pump-firmware-2.3.0.txt", "stacks/Pulumi.prod.yaml"],
         "dryRun": False,
+        "programReadsSets": None,
+        "exitCode": 0,
     }
 
 

@@ -77,11 +77,30 @@ def test_what_was_cancelled_is_pushed_again(project: Project, simulator: Running
     assert "2 of 2 devices retried" in ended.stdout
 
 
-def test_a_second_run_sends_nothing_and_is_fine(project: Project, simulator: RunningSimulator) -> None:
+def test_a_second_run_sends_nothing_and_what_is_left_is_retried(project: Project, simulator: RunningSimulator) -> None:
     retry(project, "dk-01")
-    ended = retry(project, "dk-01")
-    assert (ended.exit_code, sent(simulator)) == (0, [["dk-01"]])
+    ended = retry(project, "dk-01", "dk-02")
+    assert (ended.exit_code, sent(simulator)) == (0, [["dk-01"], ["dk-02"]])
     assert "1 device not failed, so that nothing was sent for them (dk-01 init)" in ended.stdout
+
+
+@pytest.mark.parametrize("status", ["init", "upgrading", "succeeded"])
+def test_where_not_a_single_one_reads_as_cancelled_the_answer_is_no(
+    project: Project, simulator: RunningSimulator, status: str
+) -> None:
+    simulator.set_tasks(JOB, ["dk-01", "dk-02"], status)
+    ended = retry(project, "dk-01", "dk-02")
+    assert (ended.exit_code, sent(simulator)) == (1, [])
+    assert "0 of 2 devices retried" in ended.stdout
+    assert "Error: none of these reads as cancelled." in ended.stderr
+
+
+def test_where_nothing_could_be_retried_a_machine_gets_the_same_exit_code(
+    project: Project, simulator: RunningSimulator
+) -> None:
+    simulator.set_tasks(JOB, ["dk-01"], "init")
+    ended = retry(project, "dk-01", more=("--format", "json"))
+    assert ended.exit_code == json.loads(ended.stdout)["exitCode"] == 1
 
 
 def test_another_count_sends_nothing(project: Project, simulator: RunningSimulator) -> None:

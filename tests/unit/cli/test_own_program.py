@@ -1,0 +1,176 @@
+"""Acts by hand in a project with a program of its own: what that program does not read, and what only it knows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from enos_ota import keyfiles
+from enos_ota.cli.acts.ownprogram import program_of
+from enos_ota.stackconfig import Project as PulumiProject
+from tests.support.simulator import JOB, running_simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from click.testing import Result
+
+    from tests.support.simulator import RunningSimulator
+    from tests.support.stack_project import Project
+
+    Run = Callable[..., Result]
+    Reach = Callable[..., None]
+
+REPOSITORY = Path(__file__).parents[3]
+OWN = 'from enos_ota import CancelledTaskSet\n\nCancelledTaskSet("a", "65a1", ["dk-05"])\n'
+OURS = "from enos_ota.program import declare_sets\n\ndeclare_sets()\n"
+
+CANCEL = ("cancel", "--job", JOB, "--reason", "INC-4711", "--keys", "these.txt", "--yes", "--expect", "1")
+ADOPT = ("adopt", "--job", JOB)
+RETRY = ("retry", "--job", JOB, "--keys", "these.txt", "--expect", "1")
+UNREAD = "warning: __main__.py does not read enos-ota:cancelledTaskSets, so that `pulumi up` knows nothing of this set."
+
+
+@pytest.fixture
+def simulator(reach: Reach, project: Project) -> Iterator[RunningSimulator]:
+    project.write("enos:batchSize: 200\n")
+    (project.root / "these.txt").write_text("dk-01\n")
+    with running_simulator() as running:
+        reach(running)
+        yield running
+
+
+def seen(root: Path) -> tuple[bool, bool] | None:
+    """Whether the program reads sets, and whether it declares any."""
+    found = program_of(PulumiProject(root, "enos-ota"))
+    return (found.reads_sets, found.declares_sets) if found else None
+
+
+# What a program says
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        (".", (True, False)),
+        ("examples/one-job", (True, False)),
+        ("examples/fleet", (True, False)),
+        ("examples/gitops-github", (True, False)),
+        ("examples/own-program", (False, True)),
+    ],
+)
+def test_the_programs_of_this_repository_are_told_apart(place: str, expected: tuple[bool, bool]) -> None:
+    assert seen(REPOSITORY / place) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (OWN, (False, True)),
+        (OURS, (True, False)),
+        (OURS + OWN, (True, True)),
+        ("import enos_ota.program\nenos_ota.program.declare_sets()\n", (True, False)),
+        ('import pulumi\npulumi.Config("enos-ota").get_object("cancelledTaskSets")\n', (True, False)),
+        ("# declare_sets is not for us\nimport pulumi\n", (False, False)),
+        ("def broken(:\n", None),
+        ("", None),
+    ],
+)
+def test_a_program_is_known_by_what_it_mentions(
+    project: Project, text: str, expected: tuple[bool, bool] | None
+) -> None:
+    (project.root / "__main__.py").write_text(text)
+    assert seen(project.root) == expected
+
+
+@pytest.mark.parametrize("module", ["fleet.py", "fleet/__init__.py"])
+def test_modules_of_a_program_belong_to_it(project: Project, module: str) -> None:
+    (project.root / "__main__.py").write_text("from fleet import pumps\n")
+    (project.root / module).parent.mkdir(exist_ok=True)
+    (project.root / module).write_text(OWN)
+    assert seen(project.root) == (False, True)
+
+
+def test_modules_that_import_each_other_are_read_once(project: Project) -> None:
+    (project.root / "__main__.py").write_text("import a\n")
+    (project.root / "a.py").write_text("import b, __main__\n")
+    (project.root / "b.py").write_text("import a\n" + OURS)
+    assert seen(project.root) == (True, False)
+
+
+def test_a_program_may_stand_where_the_project_file_says(project: Project) -> None:
+    (project.root / "Pulumi.yaml").write_text("name: enos-ota\nruntime: {name: python}\nmain: infra/\n")
+    (project.root / "infra").mkdir()
+    (project.root / "infra" / "__main__.py").write_text(OWN)
+    assert seen(project.root) == (False, True)
+
+
+@pytest.mark.parametrize("runtime", ["nodejs", "{name: go}", "[python]"])
+def test_of_a_program_in_another_language_nothing_is_known(project: Project, runtime: str) -> None:
+    (project.root / "Pulumi.yaml").write_text(f"name: enos-ota\nruntime: {runtime}\n")
+    (project.root / "__main__.py").write_text(OWN)
+    assert seen(project.root) is None
+
+
+# What is said
+
+
+@pytest.mark.parametrize(("command", "key"), [(CANCEL, "dk-01"), (ADOPT, "dk-11")], ids=["cancel", "adopt"])
+@pytest.mark.usefixtures("simulator")
+def test_what_the_program_does_not_read_is_told_with_what_to_declare_in_it(
+    run: Run, project: Project, command: tuple[str, ...], key: str
+) -> None:
+    (project.root / "__main__.py").write_text(OWN)
+    ended = run(*command, "--name", "fire", "--expires", "2999-03-31")
+    assert ended.exit_code == 0
+    assert UNREAD in ended.stdout
+    assert "`pulumi up` then takes over" not in ended.stdout
+    line = next(line.strip() for line in ended.stdout.splitlines() if line.startswith("  CancelledTaskSet("))
+    calls: list[tuple[str, dict[str, object]]] = []
+
+    def declare(name: str, **arguments: object) -> None:
+        calls.append((name, arguments))
+
+    exec(line, {"CancelledTaskSet": declare, "keyfiles": keyfiles, "Path": Path})  # noqa: S102 - as it is to be pasted
+    ((name, arguments),) = calls
+    assert (name, arguments["job_id"], arguments["expires"]) == ("fire", JOB, "2999-03-31")
+    assert arguments["device_keys"] == (key,)
+
+
+@pytest.mark.parametrize("program", [None, OURS])
+@pytest.mark.parametrize("command", [CANCEL, ADOPT], ids=["cancel", "adopt"])
+@pytest.mark.usefixtures("simulator")
+def test_a_program_that_may_read_it_is_not_complained_about(
+    run: Run, project: Project, command: tuple[str, ...], program: str | None
+) -> None:
+    if program:
+        (project.root / "__main__.py").write_text(program)
+    ended = run(*command)
+    assert (ended.exit_code, "does not read" in ended.output) == (0, False)
+    assert "which `pulumi up` then takes over without sending anything" in ended.stdout
+
+
+@pytest.mark.parametrize(("program", "expected"), [(OWN, False), (OURS, True), (None, None)])
+@pytest.mark.parametrize("command", [CANCEL, ADOPT], ids=["cancel", "adopt"])
+@pytest.mark.usefixtures("simulator")
+def test_a_machine_gets_it_as_a_field(
+    run: Run, project: Project, command: tuple[str, ...], program: str | None, *, expected: bool | None
+) -> None:
+    if program:
+        (project.root / "__main__.py").write_text(program)
+    assert json.loads(run(*command, "--format", "json").stdout)["programReadsSets"] is expected
+
+
+@pytest.mark.parametrize(("program", "warned"), [(OWN, True), (OURS + OWN, True), (OURS, False), (None, False)])
+def test_a_retry_says_that_it_does_not_see_what_a_program_declares(
+    run: Run, project: Project, simulator: RunningSimulator, program: str | None, *, warned: bool
+) -> None:
+    simulator.set_tasks(JOB, ["dk-01"], "cancelled")
+    if program:
+        (project.root / "__main__.py").write_text(program)
+    ended = run(*RETRY)
+    assert ended.exit_code == 0
+    assert ("warning: __main__.py declares sets of its own" in ended.stderr) is warned

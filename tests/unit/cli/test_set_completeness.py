@@ -1,0 +1,155 @@
+"""What a set that `cancel` or `adopt` writes says beyond its keys: its last day, what it expects, and what it lacks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from enos_ota import days
+from enos_ota.settings import read_stack_file
+from tests.support.reconciling import many
+from tests.support.simulator import JOB, running_simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from click.testing import Result
+
+    from enos_ota.settings import SetSettings
+    from tests.support.simulator import RunningSimulator
+    from tests.support.stack_project import Project
+
+    Run = Callable[..., Result]
+    Reach = Callable[..., None]
+
+DAY = "2999-03-31"
+REASON = ("--reason", "INC-4711")
+CANCEL = ("cancel", "--job", JOB, *REASON, "--keys", "these.txt", "--yes", "--expect", "1", "--name", "fire")
+ADOPT = ("adopt", "--job", JOB, *REASON, "--name", "fire")
+BOTH = pytest.mark.parametrize("command", [CANCEL, ADOPT], ids=["cancel", "adopt"])
+
+
+@pytest.fixture
+def simulator(reach: Reach, project: Project) -> Iterator[RunningSimulator]:
+    project.write("enos:batchSize: 200\n")
+    (project.root / "these.txt").write_text("dk-01\n")
+    with running_simulator() as running:
+        reach(running)
+        yield running
+
+
+def writes(simulator: RunningSimulator) -> int:
+    return len([entry for entry in simulator.journal() if entry["by"] != "control"])
+
+
+def sets(project: Project) -> dict[str, SetSettings]:
+    found, problems = read_stack_file(project.file, {})
+    assert problems == ()
+    return {each.name: each for each in found}
+
+
+@BOTH
+@pytest.mark.usefixtures("simulator")
+def test_the_last_day_stands_in_the_set(run: Run, project: Project, command: tuple[str, ...]) -> None:
+    assert run(*command, "--expires", DAY).exit_code == 0
+    assert sets(project)["fire"].expires == DAY
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("day", "told"),
+    [
+        ("2027-3-31", "it is no date such as 2027-03-31"),
+        ("2027-02-30", "it is no date such as 2027-03-31"),
+        ("next week", "it is no date such as 2027-03-31"),
+        ("2020-01-31", "that day is over: today is "),
+    ],
+)
+def test_a_day_that_is_none_or_over_is_refused_before_anything_is_sent(
+    run: Run, project: Project, simulator: RunningSimulator, command: tuple[str, ...], *, day: str, told: str
+) -> None:
+    ended = run(*command, "--expires", day)
+    assert (ended.exit_code, writes(simulator), sets(project)) == (2, 0, {})
+    assert told in ended.stderr
+
+
+@pytest.mark.usefixtures("simulator")
+def test_today_may_be_the_last_day(run: Run, project: Project) -> None:
+    today = days.today().isoformat()
+    assert run(*CANCEL, "--expires", today).exit_code == 0
+    assert sets(project)["fire"].expires == today
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("its", "told"), [("", "has no last day"), (', expires: "2998-01-31"', "has another last day (2998-01-31)")]
+)
+def test_the_last_day_of_a_set_that_is_there_is_not_changed_in_passing(
+    run: Run, project: Project, simulator: RunningSimulator, command: tuple[str, ...], *, its: str, told: str
+) -> None:
+    project.write("", sets=f'- {{name: fire, jobId: "{JOB}", deviceKeys: [dk-05]{its}}}')
+    before = project.file.read_bytes()
+    ended = run(*command, "--expires", DAY)
+    assert (ended.exit_code, writes(simulator), project.file.read_bytes()) == (2, 0, before)
+    assert f'the set "fire" {told}, which holds for all of its keys: leave --expires out' in ended.stderr
+
+
+@BOTH
+@pytest.mark.usefixtures("simulator")
+def test_the_same_line_once_more_with_the_same_day_is_fine(
+    run: Run, project: Project, command: tuple[str, ...]
+) -> None:
+    run(*command, "--expires", DAY)
+    before = project.file.read_bytes()
+    assert (run(*command, "--expires", DAY).exit_code, project.file.read_bytes()) == (0, before)
+
+
+def test_the_last_day_is_that_of_every_stage_of_a_crowd(run: Run, reach: Reach, project: Project) -> None:
+    project.write("enos:batchSize: 200\n")
+    with running_simulator(many(2_050, **dict.fromkeys(["k-00001"], "published"))) as simulator:
+        reach(simulator)
+        ended = run("cancel", "--job", JOB, *REASON, "--waiting", "--yes", "--expect", "2050", "--expires", DAY)
+    assert ended.exit_code == 0
+    assert [each.expires for each in sets(project).values()] == [DAY]
+
+
+# Advice
+
+
+@pytest.mark.usefixtures("simulator")
+def test_what_a_new_set_lacks_is_told_in_one_line(run: Run) -> None:
+    assert (
+        "Set 'fire' does without expires (--expires) and "
+        'expect: {firmwareVersion: "2.3.0"} (--expect-firmware): if your policies ask for it, '
+        "add it in stacks/Pulumi.prod.yaml.\n"
+    ) in run(*CANCEL).stdout
+
+
+@pytest.mark.usefixtures("simulator")
+def test_of_what_is_adopted_the_reason_may_be_lacking_too(run: Run) -> None:
+    told = run("adopt", "--job", JOB, "--name", "fire").stdout
+    assert "Set 'fire' does without reason (--reason) and expires (--expires): if" in told
+
+
+@pytest.mark.usefixtures("simulator")
+@pytest.mark.parametrize(
+    "command",
+    [(*CANCEL, "--expect-firmware", "2.3.0", "--expires", DAY), (*ADOPT, "--expires", DAY)],
+    ids=["cancel", "adopt"],
+)
+def test_a_set_that_says_it_all_gets_no_advice(run: Run, command: tuple[str, ...]) -> None:
+    assert "does without" not in run(*command).output
+
+
+@BOTH
+@pytest.mark.usefixtures("simulator")
+def test_a_set_that_was_there_gets_no_advice(run: Run, project: Project, command: tuple[str, ...]) -> None:
+    project.write("", sets=f'- {{name: fire, jobId: "{JOB}", deviceKeys: [dk-05]}}')
+    assert "does without" not in run(*command).output
+
+
+@pytest.mark.usefixtures("simulator")
+def test_a_machine_gets_the_advice_on_stderr(run: Run) -> None:
+    ended = run(*CANCEL, "--format", "json")
+    assert ("does without" in ended.stdout, "does without" in ended.stderr) == (False, True)
