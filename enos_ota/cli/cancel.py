@@ -60,7 +60,7 @@ def cancel(
     Where the project cannot be written, or its stack file cannot be edited, --record-aside writes the set, its key file
     and the project's audit log into another directory, for the pull request later. Of a stack file that is broken
     outside of its sets nothing is used: address and credentials come from the environment then, and as nobody knows the
-    guard, ENOS_OTA_BREAK_GLASS has to give a reason.
+    guard, ENOS_OTA_BREAK_GLASS has to give a reason. A file that legibly names another EnOS is refused all the same.
 
     Ctrl-C: nothing new is sent after the requests in flight; what was done is said, and the next `pulumi up`, or the
     same command, does the rest.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos import ConfigurationError, check_gateway
@@ -9,13 +10,23 @@ from enos_ota.settings import document as documents
 from enos_ota.settings.connection import VARIABLES, find_address
 from enos_ota.settings.problems import Problem, SettingsError
 from enos_ota.settings.stack import AUDIT_LOG_KEY, check_all_but_sets
+from enos_ota.yamltext import Unquoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from enos_ota.settings.document import Document
+
 _NEEDED: Final = tuple(VARIABLES[name] for name in ("apiGateway", "orgId", "appKey", "appSecret"))
 """Variables that say where EnOS is, and who asks."""
+
+_LINE: Final = re.compile(
+    r"""^[ \t]*(["']?)enos:(?:config:)?(?P<name>apiGateway|orgId)\1[ \t]*:"""
+    r"""[ \t]+(["']?)(?P<value>[^"'#\s]+)\3[ \t\r]*(?:\#.*)?$""",
+    re.MULTILINE,
+)
+"""A line that gives one of these keys, whatever stands around it."""
 
 ADVICE: Final = f"To do without the stack file: set {', '.join(_NEEDED[:-1])} and {_NEEDED[-1]}."
 """For whoever is kept from it by a broken file."""
@@ -40,18 +51,41 @@ def salvage(file: Path, environ: Mapping[str, str], project: str) -> dict[str, s
     problems = document.flaws or check_all_but_sets(file, {}, project=project)
     if not problems:
         return None  # it is the environment that does not go with it
-    found = {name: document.values.get(f"enos:{name}") for name in ("apiGateway", "orgId")}
-    legible = {name: text for name, text in found.items() if isinstance(text, str)}
-    try:
-        check_gateway(legible.get("apiGateway", ""))
-    except ConfigurationError:
-        legible.pop("apiGateway", None)
+    others = {name: text for name in ("apiGateway", "orgId") if (text := _other(document, name, environ))}
 
     def locate(name: str, text: str) -> Problem:
         return document.problem(f"enos:{name}", (), text)
 
-    if contradictions := find_address(legible, environ, locate)[1]:
+    if contradictions := find_address(others, environ, locate)[1]:
         raise SettingsError(contradictions)
     log = document.values.get(AUDIT_LOG_KEY)
     is_certain = not document.flaws and not any(each.path.startswith(AUDIT_LOG_KEY) for each in problems)
     return {AUDIT_LOG_KEY: log} if is_certain and isinstance(log, str) else {}
+
+
+def _other(document: Document, name: str, environ: Mapping[str, str]) -> str:
+    """What a file says for a key under `enos:`, if it says nowhere what the environment does; else empty."""
+    value = document.values.get(f"enos:{name}")
+    said = [str(value)] if isinstance(value, (str, Unquoted)) else []
+    if document.flaws:
+        # A file with the marks of a merge, say, is no YAML at all, and its lines are plain all the same.
+        said += [match["value"] for match in _LINE.finditer(_text(document.path)) if match["name"] == name]
+    known = [normal for text in said if (normal := _normal(name, text))]
+    return known[0] if known and _normal(name, environ.get(VARIABLES[name], "")) not in known else ""
+
+
+def _normal(name: str, text: str) -> str:
+    if name != "apiGateway":
+        return text
+    try:
+        return check_gateway(text)
+    except ConfigurationError:
+        return ""
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(documents.MAX_BYTES).decode("utf-8-sig", "replace")
+    except OSError:
+        return ""

@@ -252,6 +252,9 @@ def _stack_to_edit(named: str | None, environ: Mapping[str, str], aside: Path | 
         try:
             return _Site(read_stack(Path.cwd(), stack, environ, needed=True))
         except SettingsError as error:
+            # What is legible of a file that is broken says whose devices these are: that is never passed over.
+            if salvage(file, environ, project.name) is None:
+                raise
             if aside is None:
                 raise SettingsError(error.findings, advice) from None
             for problem in error.problems:

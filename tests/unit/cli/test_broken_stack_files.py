@@ -1,0 +1,98 @@
+"""Acts by hand with a stack file that is broken: what it still says legibly of which EnOS it is about is kept to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.simulator import JOB, running_simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from click.testing import Result
+
+    from tests.support.simulator import RunningSimulator
+    from tests.support.stack_project import Project
+
+    Run = Callable[..., Result]
+    Reach = Callable[..., None]
+
+ASIDE = ("--keys", "these.txt", "--yes", "--expect", "1", "--record-aside", "out")
+CANCEL = ("cancel", "--job", JOB, "--reason", "INC-4711", *ASIDE)
+STOP = ("stop", "--job", JOB, "--reason", "INC-4711")
+ACTS = pytest.mark.parametrize("command", [CANCEL, STOP], ids=["cancel", "stop"])
+
+ANOTHER = [
+    "enos:orgId: another",
+    "enos:apiGateway: https://elsewhere.example.com",
+    '"enos:config:orgId": "another" # it',
+]
+BROKEN = {
+    "an unknown key": "config:\n  {}\n  enos-ota:gaurd: {{}}\n",
+    "no YAML": "config:\n  {}\n  enos-ota:cancelledTaskSets: [\n",
+    "marks of a merge": "config:\n  {}\n<<<<<<< HEAD\n  enos:batchSize: 1\n=======\n  enos:batchSize: 2\n>>>>>>> main\n",
+    "a key twice": "config:\n  {}\n  enos:batchSize: 10\n  enos:batchSize: 20\n",
+}
+
+
+@pytest.fixture
+def simulator(reach: Reach, project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningSimulator]:
+    monkeypatch.setenv("ENOS_OTA_BREAK_GLASS", "fire")
+    (project.root / "these.txt").write_text("dk-01\n")
+    with running_simulator() as running:
+        reach(running)
+        yield running
+
+
+def writes(simulator: RunningSimulator) -> list[str]:
+    return [entry["operation"] for entry in simulator.journal() if entry["by"] != "control"]
+
+
+@ACTS
+@pytest.mark.parametrize("broken", [*BROKEN.values(), "config:\n  {}\n"], ids=[*BROKEN, "sound"])
+@pytest.mark.parametrize("other", ANOTHER)
+def test_a_file_that_names_another_enos_keeps_it_from_being_sent(
+    run: Run, project: Project, simulator: RunningSimulator, command: tuple[str, ...], *, broken: str, other: str
+) -> None:
+    project.file.write_text(broken.format(other))
+    ended = run(*command)
+    assert (ended.exit_code, writes(simulator)) == (2, [])
+    assert "differs: enos:" in ended.stderr
+    assert not (project.root / "out").exists()
+
+
+@ACTS
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+def test_a_file_that_names_the_same_enos_is_passed_over(
+    run: Run, project: Project, simulator: RunningSimulator, command: tuple[str, ...], *, broken: str
+) -> None:
+    project.file.write_text(broken.format(f"enos:apiGateway: {simulator.url}/\n  enos:orgId: {simulator.org_id}"))
+    assert (run(*command).exit_code, len(writes(simulator))) == (0, 1)
+
+
+@ACTS
+def test_of_two_sides_of_a_merge_one_has_to_be_meant(
+    run: Run, project: Project, simulator: RunningSimulator, command: tuple[str, ...]
+) -> None:
+    sides = f"<<<<<<< HEAD\n  enos:orgId: another\n=======\n  enos:orgId: {simulator.org_id}\n>>>>>>> main\n"
+    project.file.write_text(f"config:\n{sides}")
+    assert (run(*command).exit_code, len(writes(simulator))) == (0, 1)
+
+
+@ACTS
+def test_what_is_commented_out_is_not_said(
+    run: Run, project: Project, simulator: RunningSimulator, command: tuple[str, ...]
+) -> None:
+    project.file.write_text("config: [\n  # enos:orgId: another\n")
+    assert (run(*command).exit_code, len(writes(simulator))) == (0, 1)
+
+
+def test_a_sound_file_that_names_another_enos_is_no_reason_to_do_without_it(
+    run: Run, project: Project, simulator: RunningSimulator
+) -> None:
+    project.write("enos:orgId: another\n")
+    ended = run(*CANCEL[: -len(ASIDE)], "--keys", "these.txt", "--yes", "--expect", "1")
+    assert (ended.exit_code, writes(simulator)) == (2, [])
+    assert "--record-aside" not in ended.stderr
