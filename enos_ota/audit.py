@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _ACTORS: Final = ("ENOS_OTA_ACTOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_REQUESTEDFOR", "USER", "LOGNAME")
-_COMMITS: Final = ("ENOS_OTA_COMMIT", "GITHUB_SHA", "CI_COMMIT_SHA", "BUILD_SOURCEVERSION", "GIT_COMMIT")
+COMMIT: Final = "ENOS_OTA_COMMIT"
+"""The environment variable that says on what commit somebody acts, whatever else does."""
+
+_COMMITS: Final = (COMMIT, "GITHUB_SHA", "CI_COMMIT_SHA", "BUILD_SOURCEVERSION", "GIT_COMMIT")
 
 
 class AuditError(EnosError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from enos_ota import days
-from enos_ota.audit import Subject
+from enos_ota.audit import COMMIT, Subject, commit_of
+from enos_ota.cli.acts.checkout import head_of
 from enos_ota.cli.acts.ownprogram import program_of
 from enos_ota.cli.acts.salvage import ADVICE, salvage, suffices
 from enos_ota.cli.failures import Misconfigured, Refused, Undetermined, told
@@ -28,7 +30,7 @@ from enos_ota.settings import document as documents
 from enos_ota.stackconfig import StackConfig, choose_stack, find_project, read_stack
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from datetime import date
 
     from enos_ota.audit import Watch
@@ -57,6 +59,8 @@ class Station:
         today: The day, by which sets expire.
         aside: The directory in which everything is written that would be written into the project, if there is one.
         is_blind: Whether nothing of the stack file is used, as it is broken.
+        commit: Tells what is acted on: what the environment names, else where the project's checkout is when it is
+            first asked.
     """
 
     config: StackConfig
@@ -68,6 +72,7 @@ class Station:
     today: date
     aside: Path | None = None
     is_blind: bool = False
+    commit: Callable[[], str] = str
 
     @property
     def stack_file(self) -> Path:
@@ -116,8 +121,10 @@ class Station:
         break_glass: str = "",
     ) -> Watch | None:
         """What writes the audit log's lines about one call; None if there is no log."""
+        if not self.connection.audit_log:
+            return None
         root = self.aside or (self.config.project.root if self.config.project else Path.cwd())
-        log = audit_log_of(self.connection, root, self.environ, say_aside)
+        log = audit_log_of(self.connection, root, {**self.environ, COMMIT: self.commit()}, say_aside)
         if log is None:
             return None
         subject = Subject(
@@ -147,9 +154,11 @@ def opened(stack: str | None, *, edits: bool, aside: Path | None = None, advice:
         config = site.config
         connection = load_connection(config.get, environ)
         guard = load_checks(config.get).guard
+        root = config.project.root if config.project else Path.cwd()
+        commit = functools.cache(lambda: commit_of(environ) or head_of(root, environ))
         stop = Stop()
         with client_of(connection, clock=StoppableClock(stop)) as client:
-            yield Station(config, connection, guard, client, stop, environ, days.today(), aside, site.is_blind)
+            yield Station(config, connection, guard, client, stop, environ, days.today(), aside, site.is_blind, commit)
 
 
 @contextlib.contextmanager

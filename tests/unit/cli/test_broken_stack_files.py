@@ -32,7 +32,7 @@ ANOTHER = [
 BROKEN = {
     "an unknown key": "config:\n  {}\n  enos-ota:gaurd: {{}}\n",
     "no YAML": "config:\n  {}\n  enos-ota:cancelledTaskSets: [\n",
-    "marks of a merge": "config:\n  {}\n<<<<<<< HEAD\n  enos:batchSize: 1\n=======\n  enos:batchSize: 2\n>>>>>>> main\n",
+    "marks of a merge": "config:\n  {}\n<<<<<<< HEAD\n  enos:batchSize: 1\n=======\n  enos:batchSize: 2\n>>>>>>> b\n",
     "a key twice": "config:\n  {}\n  enos:batchSize: 10\n  enos:batchSize: 20\n",
 }
 
