@@ -28,7 +28,7 @@ from enos_ota.enos import TaskStatus
 from enos_ota.reconciler import JobFacts, JobStatus, Pool, Rules
 from enos_ota.reconciler.classify import facts_of
 from enos_ota.reconciler.forecast import Conditions, Forecast, report
-from enos_ota.reconciler.guard import break_glass
+from enos_ota.reconciler.guard import BREAK_GLASS, break_glass
 from enos_ota.reconciler.naming import listed, shown
 from enos_ota.reconciler.survey import survey
 from enos_ota.setnames import suggested_name
@@ -59,7 +59,8 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
         keys = _keys(here, order) if not crowd else frozenset()
         number = crowd or len(keys)
         if order.expect is not None and order.expect != number:
-            raise Refused(_other_count(order.expect, number))
+            these = counted(number, "device key")
+            raise Refused(f"{order.expect} were expected, but these are {these}. Nothing was sent or written.")
         if not number:
             _say_what_is_wrong_with_the_job(here, order)
             say_aside(f"no task of job {order.job_id} waits: there is nothing to cancel")
@@ -68,11 +69,11 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
             raise click.exceptions.Exit(0)
         bounds = _bounds(here, order, there, keys, tell)
         # A script gets on without a look: what a look would refuse the reconciler refuses before anything is sent.
-        job = JobFacts(firmware_version=order.firmware_version)
+        stages = Stages(here, order, JobFacts(firmware_version=order.firmware_version), there)
         if not order.yes:
             forecast = _counts(here, order, crowd) if crowd else _look(here, order, keys)
-            job = _show_plan(here, order, forecast, bounds, tell)
-        stages = Stages(here, order, job, there)
+            has_told = _show_plan(here, order, forecast, bounds, tell)
+            stages = Stages(here, order, forecast.job, there, is_override_told=has_told)
         declaration = stages.declare(keys)
         for line in written.already(declaration):
             tell(line)
@@ -186,10 +187,8 @@ def _counts(here: Station, order: Order, number: int) -> Forecast:
     return Forecast(facts, number, looked=False, total=client.count_tasks(job_id), waiting=number, by_status=by_status)
 
 
-def _show_plan(
-    here: Station, order: Order, forecast: Forecast, bounds: Bounds, tell: Callable[[str], None]
-) -> JobFacts:
-    """Show what a cancel would meet now, and what job it is.
+def _show_plan(here: Station, order: Order, forecast: Forecast, bounds: Bounds, tell: Callable[[str], None]) -> bool:
+    """Show what a cancel would meet now; whether that told of a guard that is overridden.
 
     Raises:
         Refused: It would be refused.
@@ -201,7 +200,7 @@ def _show_plan(
         tell(text)
     if found.failures:
         raise Refused(plain("; ".join(found.failures) + ". Nothing was sent and nothing was written."))
-    return forecast.job
+    return any(BREAK_GLASS in text for text in found.warnings)
 
 
 def _ask(count: int) -> None:
@@ -216,8 +215,5 @@ def _ask(count: int) -> None:
         text = "nobody answered, so nothing was sent and nothing was written; in scripts: --yes --expect N"
         raise Refused(text) from None
     if typed.strip() != str(count):
-        raise Refused(_other_count(typed.strip(), count))
-
-
-def _other_count(said: int | str, count: int) -> str:
-    return plain(f"{said} were expected, but these are {counted(count, 'device key')}. Nothing was sent or written.")
+        said = f"{shown(typed.strip())!r} was typed"
+        raise Refused(plain(f"{said}, but these are {counted(count, 'device key')}. Nothing was sent or written."))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from enos_ota.audit import AuditError
 from enos_ota.cli.acts import written
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from enos_ota.reconciler import JobFacts
     from enos_ota.settings import SetSettings
 
+_OVERRIDDEN: Final = "the guard is overridden"
+"""How the reconciler begins to tell that."""
+
 
 class Stages:
     """Declares and cancels keys, some after others.
@@ -40,6 +43,7 @@ class Stages:
         order: What was asked for.
         job: What is known of the job, to name a set after it.
         sets: The sets that are there, see `enos_ota.cli.acts.bounds.sets_there`.
+        is_override_told: Whether the operator was told already that the guard is overridden.
 
     Attributes:
         keys: All keys so far.
@@ -52,7 +56,15 @@ class Stages:
         is_refused: Whether the problem is a no, and not a failure.
     """
 
-    def __init__(self, here: Station, order: Order, job: JobFacts, sets: Sequence[SetSettings]) -> None:
+    def __init__(
+        self,
+        here: Station,
+        order: Order,
+        job: JobFacts,
+        sets: Sequence[SetSettings],
+        *,
+        is_override_told: bool = False,
+    ) -> None:
         self.keys: frozenset[str] = frozenset()
         self.firmware_version = order.firmware_version
         self.declaration = Declaration()
@@ -65,6 +77,7 @@ class Stages:
         self._order = order
         self._job = job
         self._sets = sets
+        self._is_override_told = is_override_told
         self._reconciler = reconciler_of(here.connection, here.client, here.stop)
 
     def declare(self, keys: frozenset[str]) -> Declaration:
@@ -160,7 +173,7 @@ class Stages:
             expect_firmware_version=bounds.firmware_version,
             break_glass=break_glass(here.environ),
             watch=watch,
-            say=say_aside,
+            say=self._say,
         )
         try:
             return self._reconciler.apply(order.job_id, plan(keys, Record()), terms)
@@ -170,6 +183,14 @@ class Stages:
             elif isinstance(error, AuditError) and not self.is_written:
                 say_aside("Nothing was sent and nothing was written:")
             raise
+
+    def _say(self, text: str) -> None:
+        """Pass on what the reconciler tells; that the guard is overridden only once, however many stages there are."""
+        if text.startswith(_OVERRIDDEN):
+            if self._is_override_told:
+                return
+            self._is_override_told = True
+        say_aside(text)
 
 
 def _tell(declaration: Declaration) -> None:

@@ -104,6 +104,13 @@ def test_the_plan_is_shown_and_the_count_is_asked_for(project: Project, simulato
     assert sent(simulator) == [["dk-07"], ["dk-01"]]
 
 
+@pytest.mark.usefixtures("simulator")
+@pytest.mark.parametrize("typed", ["3", "y", "04"])
+def test_what_was_typed_in_place_of_the_count_is_told(project: Project, typed: str) -> None:
+    ended = cancel("--keys", key_file(project, "dk-01", "dk-02", "dk-03", "dk-04"), typed=f"{typed}\n")
+    assert f"Error: '{typed}' was typed, but these are 4 device keys. Nothing was sent or written." in ended.stderr
+
+
 @pytest.mark.parametrize("typed", ["3\n", "y\n", "04\n", ""])
 def test_another_count_sends_and_writes_nothing(project: Project, simulator: RunningSimulator, typed: str) -> None:
     ended = cancel("--keys", key_file(project, "dk-01", "dk-02", "dk-03", "dk-04"), typed=typed)
@@ -263,6 +270,30 @@ def test_the_guard_of_the_stack_stops_it_before_anything_is_sent_or_written(
     assert (ended.exit_code, sent(simulator), untouched(project)) == (1, [], True)
     assert "would cancel 3 devices: at most 2 may be (maxDevices)" in ended.stderr
     assert "Nothing was sent and nothing was written." in ended.stderr
+
+
+@pytest.mark.usefixtures("simulator")
+@pytest.mark.parametrize("typed", [None, "2\n"])
+def test_that_the_guard_is_overridden_is_told_once(
+    project: Project, monkeypatch: pytest.MonkeyPatch, typed: str | None
+) -> None:
+    monkeypatch.setenv("ENOS_OTA_BREAK_GLASS", "fire")
+    project.write("enos-ota:guard: {maxDevices: 1}\n")
+    keys = ("dk-01", "dk-02")
+    ended = cancel("--keys", key_file(project, *keys), typed=typed) if typed else now(project, *keys)
+    assert (ended.exit_code, ended.output.count("the guard is overridden")) == (0, 1)
+
+
+def test_that_the_guard_is_overridden_is_told_once_of_several_stages(
+    reach: Reach, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENOS_OTA_BREAK_GLASS", "fire")
+    with running_simulator(many(2_050, **dict.fromkeys(numbered(10), "published"))) as simulator:
+        reach(simulator)
+        project.write("enos-ota:guard: {maxDevices: 1}\n")
+        ended = cancel("--waiting", "--yes", "--expect", "2050")
+        assert len(sent(simulator)[0]) == 10
+    assert (ended.exit_code, ended.output.count("the guard is overridden")) == (0, 1)
 
 
 def test_break_glass_overrides_the_guard_and_is_in_the_audit_log(
