@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos import JobStatus
-from enos_ota.review.judge import assess
+from enos_ota.review.judge import OUTDATED, assess
 from enos_ota.review.live import WAITING
 from enos_ota.review.model import Change, Effect, JobReport, OtherJob, Outcome, Report, SetReport, StatusCount
 
@@ -131,8 +131,7 @@ def _is_told(line: str, said: str) -> bool:
 def _changes(sets: Iterable[SetReport]) -> Iterator[str]:
     for each in sets:
         if each.change is Change.NONE:
-            if each.outdated:
-                yield f"set {each.name!r} (job {each.job_id}): {_count(each.outdated, 'key')} no longer as recorded"
+            yield from (text for text in each.warnings if each.outdated and OUTDATED in text)
             continue
         parts = [
             f"{each.counts[effect]} {effect.value}"
@@ -233,9 +232,9 @@ def _seen_job(declared: Declared, live: LiveJob, seen: Sequence[Seen], cancels: 
                 for status, number in live.by_status.items()
                 if number is not None
             ),
-            "same_firmware": tuple(
-                OtherJob(job_id=each.job_id, name=each.name, waiting=each.waiting) for each in live.siblings
-            ),
+            "same_firmware": None
+            if live.siblings is None
+            else tuple(OtherJob(job_id=each.job_id, name=each.name, waiting=each.waiting) for each in live.siblings),
         }
     )
 

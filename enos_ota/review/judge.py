@@ -56,6 +56,9 @@ _ORDER: Final = {
 
 _NOTHING: Final = Record()
 
+OUTDATED: Final = "no longer as recorded"
+"""What is said of keys that changed in a stopped job."""
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -98,16 +101,18 @@ def plan_of(step: SetStep, today: date) -> Plan | None:
 def keys_to_read(step: SetStep, today: date, *, stopped: bool) -> frozenset[str]:
     """The keys whose tasks decide what an `up` does: those it works on, and with any of them those that are held.
 
-    Of a stopped job all: a refresh did not read them.
+    Of a stopped job all: a refresh did not read them. Keys of several products are read too: no cancel is sent for
+    them, but they may wait, and are not among those that nobody declared.
     """
     change = plan_of(step, today)
     if change is None:
         return frozenset()
     if stopped:
         return change.todo | change.kept.known_keys()
+    ambiguous = change.kept.of(Category.AMBIGUOUS).keys()
     if not change.todo:
-        return frozenset()
-    return change.todo | change.kept.of(Category.HELD).keys()
+        return frozenset(ambiguous)
+    return change.todo | change.kept.of(Category.HELD).keys() | ambiguous
 
 
 def assess(step: SetStep, seen: Seen | None, surroundings: Surroundings) -> SetReport:
@@ -191,8 +196,9 @@ def _outdated(changed: Mapping[str, Finding | None]) -> Iterator[str]:
         keys = "1 key" if len(changed) == 1 else f"{len(changed)} keys"
         some = listed([f"{shown(key)} {now.status if now else 'cancelled'}" for key, now in sorted(changed.items())])
         yield (
-            f"{keys} no longer as recorded ({some}): the job is stopped, so `pulumi up` does nothing about that; "
-            "once it is started, what waits is pushed until the next `pulumi up`"
+            f"{keys} {OUTDATED} ({some}): the job is stopped, so `pulumi up` does nothing about that. "
+            "See to these devices and take them out of the set, or have the job started: what waits is pushed then, "
+            "until the next `pulumi up`"
         )
 
 

@@ -256,15 +256,18 @@ def exposed(job: JobReport, *, declared: bool) -> Iterator[Line]:
         first = say(job.exposed, " waiting, not declared")
     else:
         first = say("no other task waits")
-        tone = Tone.CAREFUL if job.incremental or job.same_firmware else Tone.GOOD
+        tone = Tone.GOOD if job.same_firmware == () and not job.incremental else Tone.CAREFUL
     items = [first]
     if job.incremental:
         items.append(say("incremental job: devices that match later join it"))
-    for other in job.same_firmware[:_OTHER_JOBS]:
+    if job.same_firmware is None:
+        items.append(say("whether other jobs have this firmware is not known"))
+    others = job.same_firmware or ()
+    for other in others[:_OTHER_JOBS]:
         waiting = (": ", other.waiting, " waiting") if other.waiting is not None else ()
         named = (name(other.name), " (", name(other.job_id), ")") if other.name else (name(other.job_id),)
         items.append(say("this firmware also in started job ", *named, *waiting))
-    if (rest := len(job.same_firmware) - _OTHER_JOBS) > 0:
+    if (rest := len(others) - _OTHER_JOBS) > 0:
         items.append(say("and in ", rest, f" more started job{'' if rest == 1 else 's'}"))
     yield Line("Still exposed", tuple(items), tone)
 

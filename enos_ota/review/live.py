@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from enos_ota.enos import JobNotFound, JobStatus, TaskStatus
+from enos_ota.enos import EnosError, JobNotFound, JobStatus, TaskStatus
+from enos_ota.jobsearch import find_jobs
 from enos_ota.reconciler.reading import TaskReader
 
 if TYPE_CHECKING:
@@ -46,13 +47,13 @@ class LiveJob:
         job: None when there is none (any more).
         total: Its tasks; None when EnOS does not say.
         by_status: Its tasks by status, where EnOS says.
-        siblings: Other started jobs with its firmware.
+        siblings: Other started jobs with its firmware; None when they could not be read.
     """
 
     job: Job | None
     total: int | None = None
     by_status: Mapping[TaskStatus, int | None] = field(default_factory=lambda: MappingProxyType({}))
-    siblings: tuple[Sibling, ...] = ()
+    siblings: tuple[Sibling, ...] | None = ()
 
     @property
     def is_stopped(self) -> bool:
@@ -75,7 +76,7 @@ def look_at_job(client: EnosClient, job_id: str, ours: Collection[str]) -> LiveJ
         ours: Jobs that sets of the stack are about; they are no siblings.
 
     Raises:
-        EnosError: It could not be read.
+        EnosError: It could not be read. Not for its siblings: an `up` does without them.
     """
     try:
         job = client.get_job(job_id)
@@ -85,14 +86,21 @@ def look_at_job(client: EnosClient, job_id: str, ours: Collection[str]) -> LiveJ
         job,
         total=client.count_tasks(job_id),
         by_status={status: client.count_tasks(job_id, statuses=[status]) for status in _COUNTED},
-        siblings=tuple(_siblings(client, job, {job_id, *ours})),
+        siblings=_siblings_if_possible(client, job, {job_id, *ours}),
     )
+
+
+def _siblings_if_possible(client: EnosClient, job: Job, ours: Collection[str]) -> tuple[Sibling, ...] | None:
+    try:
+        return tuple(_siblings(client, job, ours))
+    except EnosError:
+        return None
 
 
 def _siblings(client: EnosClient, job: Job, ours: Collection[str]) -> Iterable[Sibling]:
     if not job.firmware_version:
         return
-    found = client.search_jobs(firmware_version=job.firmware_version, status=JobStatus.STARTED)
+    found = find_jobs(client, firmware_version=job.firmware_version, status=JobStatus.STARTED)
     others = (each for each in found if each.job_id not in ours and _same_firmware(each, job))
     for number, other in enumerate(others):
         waiting = client.count_tasks(other.job_id, statuses=sorted(WAITING)) if number < _OTHER_JOBS else None

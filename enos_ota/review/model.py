@@ -156,7 +156,9 @@ class JobReport(Part):
     will_cancel: int = Field(default=0, description="Waiting tasks that the sets of this job would cancel.")
     exposed: int | None = Field(default=None, description="Waiting tasks that no set declares; null: not known.")
     by_status: tuple[StatusCount, ...] = Field(default=(), description="All tasks now, by status alone.")
-    same_firmware: tuple[OtherJob, ...] = Field(default=(), description="Other started jobs with this firmware.")
+    same_firmware: tuple[OtherJob, ...] | None = Field(
+        default=(), description="Other started jobs with this firmware; null: they could not be read."
+    )
     looked: bool = Field(default=False, description="Whether EnOS was asked about it just now.")
 
 

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Final
 
 from enos_ota.audit import commit_of
 from enos_ota.connect import client_of
-from enos_ota.enos import SYSTEM_CLOCK, EnosError, TransportError
+from enos_ota.enos import (
+    SYSTEM_CLOCK,
+    AuthenticationError,
+    EnosError,
+    RetryPolicy,
+    ServerError,
+    Throttled,
+    TransportError,
+)
 from enos_ota.reconciler import DEFAULT_MARKERS, EarlyEnd, Pool, Stop
 from enos_ota.reconciler.ending import Ending
 from enos_ota.reconciler.guard import break_glass
@@ -28,13 +36,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
-    from enos_ota.enos import Clock
+    from enos_ota.enos import Clock, EnosClient
     from enos_ota.review.model import Report
     from enos_ota.settings import Connection
     from enos_ota.stackconfig import StackConfig
 
 _PATIENCE: Final = 60.0
 """Seconds until nothing waits any more for EnOS to take requests again."""
+
+
+_OUTAGES: Final = (TransportError, AuthenticationError, ServerError, Throttled)
+"""With which EnOS answers nobody, whatever is asked."""
 
 
 def review(
@@ -120,8 +132,8 @@ class _Examination:
             SettingsError: The configuration cannot be used.
         """
         connection = self._connection
-        previewed = self._preview(refresh=connection is not None)
         if connection is None:
+            previewed = self._preview(refresh=False)
             return Findings(
                 previewed.preview,
                 previewed=previewed.succeeded,
@@ -129,23 +141,44 @@ class _Examination:
                 blind=previewed.why_not or (() if previewed.succeeded else (self._why_not,)),
                 no_credentials=self._why_not,
             )
-        try:
-            seen = self._look(connection, previewed)
-        except (EnosError, EarlyEnd) as error:
-            # What is declared can be shown nevertheless.
-            declared = previewed if previewed.succeeded else self._preview(refresh=False)
-            return Findings(
-                declared.preview,
-                previewed=declared.succeeded,
-                refreshed=previewed.succeeded,
-                blind=(f"EnOS could not be asked: {error}", *declared.why_not),
-            )
+        with client_of(connection, clock=self._clock) as client:
+            # In an outage a refresh would wait for EnOS set by set, only to fail.
+            if unreached := self._unreached(client):
+                return self._outage(unreached)
+            previewed = self._preview(refresh=True)
+            try:
+                seen = self._seen(client, connection, previewed)
+            except (EnosError, EarlyEnd) as error:
+                return self._outage(error, previewed)
         return Findings(
             previewed.preview,
             previewed=previewed.succeeded,
             refreshed=not previewed.why_not,
             seen=seen,
             blind=previewed.why_not or _unread(previewed.preview),
+        )
+
+    def _unreached(self, client: EnosClient) -> EnosError | EarlyEnd | None:
+        """Why EnOS gives nobody an answer, after all patience; None if it does, whatever it is."""
+        try:
+            next(self._waiting(client).search_jobs(page_size=1), None)
+        except (*_OUTAGES, EarlyEnd) as error:
+            return error
+        except EnosError:
+            return None  # a no to this question; those about the sets may be answered
+        return None
+
+    def _waiting(self, client: EnosClient) -> EnosClient:
+        return client.waiting_by(Ending(self._clock, Stop(), _PATIENCE).sleep)
+
+    def _outage(self, error: Exception, previewed: _Previewed | None = None) -> Findings:
+        """What is declared can be shown nevertheless."""
+        declared = previewed if previewed and previewed.succeeded else self._preview(refresh=False)
+        return Findings(
+            declared.preview,
+            previewed=declared.succeeded,
+            refreshed=declared is previewed,
+            blind=(f"EnOS could not be asked: {error}", *declared.why_not),
         )
 
     def _preview(self, *, refresh: bool) -> _Previewed:
@@ -204,7 +237,14 @@ class _Examination:
         there = tuple(step for step in preview.sets if step.name not in missing)
         return replace(preview, sets=(*there, *missing.values()))
 
-    def _look(self, connection: Connection, previewed: _Previewed) -> dict[str, Seen]:
+    def _seen(self, client: EnosClient, connection: Connection, previewed: _Previewed) -> dict[str, Seen]:
+        """As `_look`; where the preview waited for EnOS in vain, nobody waits for it once more."""
+        if not _unread(previewed.preview):
+            return self._look(client, connection, previewed)
+        with client_of(connection, clock=self._clock, retry=RetryPolicy(attempts=1)) as impatient:
+            return self._look(impatient, connection, previewed)
+
+    def _look(self, client: EnosClient, connection: Connection, previewed: _Previewed) -> dict[str, Seen]:
         """How the sets of a preview stand now, by identity of their steps.
 
         Raises:
@@ -215,23 +255,22 @@ class _Examination:
         steps = [(step, about) for step in previewed.preview.sets if (about := step.declared or step.recorded)]
         jobs: dict[str, LiveJob] = {}
         seen: dict[str, Seen] = {}
-        with client_of(connection, clock=self._clock) as client:
-            waiting = client.waiting_by(Ending(self._clock, Stop(), _PATIENCE).sleep)
-            workers = Pool(connection.max_concurrency)
-            if not (steps or previewed.succeeded):
-                # A program of one's own may have failed for want of EnOS: that is no answer about the change.
-                next(waiting.search_jobs(page_size=1), None)
-            ours = {about.job_id for _, about in steps}
-            for step, about in steps:
-                if about.rules(today).expired:
-                    continue
-                if about.org_id != connection.org_id:
-                    raise TransportError(f"set {step.name!r} is of another organization, {about.org_id}")
-                if about.job_id not in jobs:
-                    jobs[about.job_id] = look_at_job(waiting, about.job_id, ours)
-                job = jobs[about.job_id]
-                keys = keys_to_read(step, today, stopped=job.is_stopped) if job.job else ()
-                seen[step.identity] = Seen(job, look_at_tasks(waiting, about.job_id, keys, workers))
+        waiting = self._waiting(client)
+        workers = Pool(connection.max_concurrency)
+        if not (steps or previewed.succeeded):
+            # A program of one's own may have failed for want of EnOS: that is no answer about the change.
+            next(waiting.search_jobs(page_size=1), None)
+        ours = {about.job_id for _, about in steps}
+        for step, about in steps:
+            if about.rules(today).expired:
+                continue
+            if about.org_id != connection.org_id:
+                raise TransportError(f"set {step.name!r} is of another organization, {about.org_id}")
+            if about.job_id not in jobs:
+                jobs[about.job_id] = look_at_job(waiting, about.job_id, ours)
+            job = jobs[about.job_id]
+            keys = keys_to_read(step, today, stopped=job.is_stopped) if job.job else ()
+            seen[step.identity] = Seen(job, look_at_tasks(waiting, about.job_id, keys, workers))
         return seen
 
 

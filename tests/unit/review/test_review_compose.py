@@ -54,6 +54,12 @@ def test_the_job_says_what_waits_and_is_not_declared() -> None:
     assert {each.status: each.tasks for each in job.by_status} == {"init": 80, "published": 4, "succeeded": 16}
 
 
+def test_other_jobs_that_could_not_be_read_are_told_from_none() -> None:
+    seen = looked("k1", "k2")
+    (job,) = verdict(replace(FINE, seen={"a": replace(seen, job=replace(seen.job, siblings=None))})).jobs
+    assert job.same_firmware is None
+
+
 def test_two_sets_of_one_job_share_its_report() -> None:
     preview = Preview((a_step("a", "k1"), a_step("b", "k2")))
     (job,) = verdict(replace(FINE, preview=preview, seen={"a": looked("k1"), "b": looked("k2")})).jobs

@@ -113,6 +113,16 @@ def test_of_a_key_in_two_products_nothing_is_sent() -> None:
     assert "several products" in report.errors[0]
 
 
+def test_a_key_in_two_products_that_was_recorded_counts_as_declared_and_is_left_alone() -> None:
+    before = recorded("k2", findings={"k1": Finding(Category.AMBIGUOUS, "init")})
+    step = update("k1", "k2", "k3", before=before, now=before)
+    assert keys_to_read(step, TODAY, stopped=False) == {"k1", "k3"}
+    assert keys_to_read(update("k1", "k2", before=before, now=before), TODAY, stopped=False) == {"k1"}
+    # One of its tasks is gone by now, after Pulumi had refreshed the set: an `up` would not see that.
+    report = assess(step, seen(WAITS, task("k3", TaskStatus.INIT)), AROUND)
+    assert effects(report) == {"k1": "ambiguous", "k2": "cancelled already", "k3": "will be cancelled"}
+
+
 def test_on_a_stopped_job_what_waits_is_held_and_no_guard_objects() -> None:
     step = replace(CREATE, declared=declared("k1", guard=Guard(max_devices=0)))
     report = assess(step, seen(WAITS, status=JobStatus.STOPPED), AROUND)

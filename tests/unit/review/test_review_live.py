@@ -1,0 +1,57 @@
+"""What a review asks EnOS beyond its sets is never what it fails for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from enos_ota.enos import Credentials, EnosClient
+from enos_ota.review.live import look_at_job
+from tests.support.simulator import JOB, running_simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.simulator import RunningSimulator
+
+
+def fleet(version: str) -> dict[str, object]:
+    tasks = [{"deviceKey": "dk-01", "status": "init"}]
+    jobs = [
+        {"jobId": name, "name": name, "firmwareVersion": version, "status": "started", "tasks": tasks}
+        for name in (JOB, "twin")
+    ]
+    return {"jobs": jobs}
+
+
+@pytest.fixture(params=["2.3.0", '2.3.0 "b"', "2.3\\0", "it's"])
+def simulator(request: pytest.FixtureRequest) -> Iterator[RunningSimulator]:
+    with running_simulator(fleet(request.param)) as running:
+        yield running
+
+
+@pytest.fixture
+def client(simulator: RunningSimulator) -> Iterator[EnosClient]:
+    credentials = Credentials(simulator.app_key, simulator.app_secret)
+    with EnosClient(simulator.url, simulator.org_id, credentials) as made:
+        yield made
+
+
+def test_other_jobs_are_found_whatever_their_version_is_called(client: EnosClient) -> None:
+    siblings = look_at_job(client, JOB, ()).siblings
+    assert siblings is not None
+    assert [(each.job_id, each.waiting) for each in siblings] == [("twin", 1)]
+
+
+def test_other_jobs_are_found_where_a_page_may_have_few_rows(simulator: RunningSimulator, client: EnosClient) -> None:
+    simulator.switch(**{"max-page": 3})
+    siblings = look_at_job(client, JOB, ()).siblings
+    assert siblings is not None
+    assert [each.job_id for each in siblings] == ["twin"]
+
+
+def test_a_job_is_known_though_the_list_of_others_is_refused(simulator: RunningSimulator, client: EnosClient) -> None:
+    simulator.fault(what="error", status=403, operation="searchJob")
+    live = look_at_job(client, JOB, ())
+    assert (live.total, live.siblings) == (1, None)

@@ -1,0 +1,121 @@
+"""An outage is told after EnOS was waited for once, not again for every set and for every preview."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from enos_ota.reconciler.verdict import UNREAD
+from enos_ota.review.model import Change, Outcome
+from enos_ota.review.reviewing import review
+from tests.support.clock import FakeClock
+from tests.support.scripted_server import DROP, ScriptedServer, ok, refusal, rejection, rows
+from tests.support.stack_project import Project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from enos_ota.review.model import Report
+
+ATTEMPTS = 5
+SETS = "\n".join(f'- {{name: pump-{at}, jobId: "{at}", deviceKeys: [dk-01]}}' for at in range(3))
+
+
+class Engine:
+    """A `pulumi` whose previews end as they are told to, in the order of the files that say so."""
+
+    def __init__(self, folder: Path, *previews: str) -> None:
+        self._folder = folder
+        for at, said in enumerate(previews, 1):
+            (folder / f"preview-{at}").write_text(said)
+        (folder / "calls").write_text("")
+        engine = folder / "pulumi"
+        engine.write_text(
+            f'#!/bin/sh\ncd "{folder}"\necho "$@" >> calls\nat=$(wc -l < calls)\n'
+            'cat "preview-$((at))"\ngrep -q error "preview-$((at))" && exit 1\nexit 0\n'
+        )
+        engine.chmod(0o755)
+
+    @property
+    def calls(self) -> list[bool]:
+        """Of each preview, whether it was to refresh."""
+        return ["--refresh=false" not in line for line in (self._folder / "calls").read_text().splitlines()]
+
+
+FINE = json.dumps({"steps": []})
+FAILED = json.dumps({"steps": [], "diagnostics": [{"severity": "error", "message": "error: the refresh failed"}]})
+
+
+def reviewed(tmp_path: Path, server: ScriptedServer) -> Report:
+    project = Project(tmp_path)
+    project.write(f"enos:apiGateway: {server.url}\nenos:orgId: o1\n", sets=SETS)
+    path = f"{tmp_path}{os.pathsep}{os.defpath}"
+    environ = {"PATH": path, "ENOS_APP_KEY": "key", "ENOS_APP_SECRET": "secret"}
+    return review(tmp_path, "prod", environ, clock=FakeClock(time.time()))
+
+
+@pytest.mark.parametrize(
+    "tokens", [[DROP] * ATTEMPTS, [rejection(1005)] * ATTEMPTS, [rejection(1002)]], ids=["broken", "failing", "refused"]
+)
+def test_where_enos_answers_nobody_it_is_asked_once_and_nothing_is_refreshed(tmp_path: Path, tokens: list[Any]) -> None:
+    engine = Engine(tmp_path, FINE)
+    with ScriptedServer([], tokens=tokens) as server:
+        report = reviewed(tmp_path, server)
+        assert server.names == ["token/get"] * len(tokens)
+    assert (report.outcome, engine.calls) == (Outcome.UNDETERMINED, [False])
+    assert report.reasons[0].startswith("EnOS could not be asked: ")
+
+
+def test_where_enos_fails_whatever_is_asked_nothing_is_refreshed_either(tmp_path: Path) -> None:
+    engine = Engine(tmp_path, FINE)
+    with ScriptedServer([refusal(99500)] * ATTEMPTS) as server:
+        report = reviewed(tmp_path, server)
+    assert (report.outcome, report.live, report.refreshed, engine.calls) == (
+        Outcome.UNDETERMINED,
+        False,
+        False,
+        [False],
+    )
+
+
+def test_what_only_this_question_is_refused_for_is_no_outage(tmp_path: Path) -> None:
+    engine = Engine(tmp_path, FINE)
+    with ScriptedServer([refusal(99403)]) as server:
+        report = reviewed(tmp_path, server)
+    assert (report.outcome, engine.calls) == (Outcome.FINE, [True])
+
+
+def test_an_outage_that_begins_meanwhile_is_waited_for_at_one_set(tmp_path: Path) -> None:
+    engine = Engine(tmp_path, FAILED, FINE)
+    with ScriptedServer([rows(total=0), *[DROP] * ATTEMPTS]) as server:
+        report = reviewed(tmp_path, server)
+        assert [name for name in server.names if name != "token/get"] == ["search", *["get"] * ATTEMPTS]
+    assert (report.outcome, engine.calls) == (Outcome.UNDETERMINED, [True, False])
+
+
+def test_what_the_preview_waited_for_in_vain_is_not_waited_for_again(tmp_path: Path) -> None:
+    unread = json.dumps({"steps": [], "diagnostics": [{"severity": "error", "message": f"error: set 'x': {UNREAD}"}]})
+    engine = Engine(tmp_path, unread, FINE)
+    with ScriptedServer([rows(total=0), DROP]) as server:
+        report = reviewed(tmp_path, server)
+        assert [name for name in server.names if name != "token/get"] == ["search", "get"]
+    assert (report.outcome, engine.calls) == (Outcome.UNDETERMINED, [True, False])
+
+
+def test_a_set_that_no_preview_came_to_is_shown_as_it_is_declared(tmp_path: Path) -> None:
+    engine = Engine(tmp_path, FAILED)
+    with ScriptedServer([rows(total=0), *[refusal(24404), refusal(24404), refusal(24404)]]) as server:
+        report = reviewed(tmp_path, server)
+    assert [each.change for each in report.sets] == [Change.DECLARED] * 3
+    assert engine.calls == [True]
+
+
+def test_where_enos_answers_that_takes_one_request_more(tmp_path: Path) -> None:
+    Engine(tmp_path, FINE)
+    with ScriptedServer([ok([])]) as server:
+        reviewed(tmp_path, server)
+        assert server.names == ["token/get", "search"]
