@@ -65,7 +65,8 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
             _say_what_is_wrong_with_the_job(here, order)
             say_aside(f"no task of job {order.job_id} waits: there is nothing to cancel")
             if output == "json":
-                click.echo(json.dumps({"stack": here.config.stack, "job": order.job_id, "keys": 0, "exitCode": 0}))
+                about = {"stack": here.config.stack, "job": order.job_id, "reason": order.reason}
+                click.echo(json.dumps(about | {"keys": 0, "cancelled": 0, "files": [], "exitCode": 0}))
             raise click.exceptions.Exit(0)
         bounds = _bounds(here, order, there, keys, tell)
         # A script gets on without a look: what a look would refuse the reconciler refuses before anything is sent.

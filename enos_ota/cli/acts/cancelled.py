@@ -51,10 +51,10 @@ class _Ending:
         code = self._exit_code()
         if output == "json":
             self._tell_machine(number, places, waiting, code)
+            if is_written:
+                self._tell_what_is_to_add(say_aside)
         elif is_written:
             self._tell(number, waiting)
-        if is_written:
-            self._tell_what_is_to_add(say_aside if output == "json" else say)
         if not is_written:
             problem = self._record.problem.removesuffix("; nothing was sent")
             say_aside(f"Error: {problem}. Nothing was sent and nothing was written.")
@@ -88,7 +88,11 @@ class _Ending:
         record = self._record
         say(f"{record.cancelled_count} of {counted(number, 'device')} read as cancelled (job {self._order.job_id})")
         if held := len(record.of(Category.HELD)):
-            say(f"The job is stopped: {held} could not be cancelled and are held. EnOS pushes them once it is started.")
+            are, them = ("is", "it") if held == 1 else ("are", "them")
+            say(
+                f"The job is stopped: {held} could not be cancelled and {are} held."
+                f" EnOS pushes {them} once the job is started."
+            )
         for text in self._verdict.warnings:
             say(f"warning: {text}")
         for text in self._verdict.errors:
@@ -101,6 +105,7 @@ class _Ending:
         elif self._declaration.changes:
             message = f"{self._order.reason} ({self._declaration.set_name})"
             say(written.commit_hint(self._declaration, message, left=left, is_read=self._is_read))
+        self._tell_what_is_to_add(say)
         if pending := len(record.of(Category.PENDING)):
             count = f", with --expect {pending}" if self._order.yes and not self._order.keys else ""
             say(f"To go on: the same line once more{count}; it sends nothing twice.")

@@ -127,5 +127,6 @@ def _tell_machine(here: Station, job: Job, held: _Held, *, was_stopped: bool) ->
         "wasStopped": was_stopped,
         "waiting": held.waiting,
         "upgrading": held.upgrading,
+        "exitCode": 0,
     }
     click.echo(json.dumps(told))

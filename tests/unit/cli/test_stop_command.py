@@ -130,6 +130,7 @@ def test_a_machine_gets_one_line_of_json(run: Run, simulator: RunningSimulator) 
         "wasStopped": False,
         "waiting": 7,
         "upgrading": 1,
+        "exitCode": 0,
     }
     assert is_stopped(simulator)
 
