@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from enos_ota import days
 from enos_ota.audit import commit_of
 from enos_ota.connect import client_of
 from enos_ota.enos import (
@@ -29,6 +31,7 @@ from enos_ota.review.live import LiveJob, look_at_job, look_at_tasks
 from enos_ota.review.model import Change
 from enos_ota.review.preview import Preview, SetStep, UnreadablePreview, parse
 from enos_ota.settings import NoCredentials, SettingsError, check_stack_file, load_checks, load_connection, load_stack
+from enos_ota.settings.sets import SETS_KEY
 from enos_ota.stackconfig import PULUMI_STACK, find_project, locate_stack, read_stack
 from enos_ota.state import Declared
 
@@ -43,10 +46,6 @@ if TYPE_CHECKING:
 
 _PATIENCE: Final = 60.0
 """Seconds until nothing waits any more for EnOS to take requests again."""
-
-
-_OUTAGES: Final = (TransportError, AuthenticationError, ServerError, Throttled)
-"""With which EnOS answers nobody, whatever is asked."""
 
 
 def review(
@@ -159,14 +158,31 @@ class _Examination:
         )
 
     def _unreached(self, client: EnosClient) -> EnosError | EarlyEnd | None:
-        """Why EnOS gives nobody an answer, after all patience; None if it does, whatever it is."""
+        """Why EnOS gives no answer, after all patience; None if it does, whatever it is.
+
+        It is asked for a job that an `up` would ask for too. A program of one's own may have any: of a list that fails
+        nothing follows for these.
+        """
+        job_id = self._any_job()
+        waiting = self._waiting(client)
         try:
-            next(self._waiting(client).search_jobs(page_size=1), None)
-        except (*_OUTAGES, EarlyEnd) as error:
+            if job_id:
+                waiting.get_job(job_id)
+            else:
+                next(waiting.search_jobs(page_size=1), None)
+        except (TransportError, AuthenticationError, EarlyEnd) as error:
             return error
+        except (ServerError, Throttled) as error:
+            return error if job_id else None
         except EnosError:
-            return None  # a no to this question; those about the sets may be answered
+            return None  # a no is an answer
         return None
+
+    def _any_job(self) -> str:
+        """A job of the sets in the stack file that have not expired; empty if there is none."""
+        sets = json.loads(self._config.get(SETS_KEY) or "[]")  # was checked
+        today = self.surroundings.today
+        return next((each["jobId"] for each in sets if not days.is_over(each.get("expires", ""), today)), "")
 
     def _waiting(self, client: EnosClient) -> EnosClient:
         return client.waiting_by(Ending(self._clock, Stop(), _PATIENCE).sleep)

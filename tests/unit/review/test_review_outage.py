@@ -13,7 +13,7 @@ from enos_ota.reconciler.verdict import UNREAD
 from enos_ota.review.model import Change, Outcome
 from enos_ota.review.reviewing import review
 from tests.support.clock import FakeClock
-from tests.support.scripted_server import DROP, ScriptedServer, ok, refusal, rejection, rows
+from tests.support.scripted_server import DROP, ScriptedServer, ok, refusal, rejection
 from tests.support.stack_project import Project
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 5
 SETS = "\n".join(f'- {{name: pump-{at}, jobId: "{at}", deviceKeys: [dk-01]}}' for at in range(3))
+
+
+A_JOB = ok({"jobId": "0", "orgId": "o1", "status": "started"})
 
 
 class Engine:
@@ -50,9 +53,9 @@ FINE = json.dumps({"steps": []})
 FAILED = json.dumps({"steps": [], "diagnostics": [{"severity": "error", "message": "error: the refresh failed"}]})
 
 
-def reviewed(tmp_path: Path, server: ScriptedServer) -> Report:
+def reviewed(tmp_path: Path, server: ScriptedServer, sets: str = SETS) -> Report:
     project = Project(tmp_path)
-    project.write(f"enos:apiGateway: {server.url}\nenos:orgId: o1\n", sets=SETS)
+    project.write(f"enos:apiGateway: {server.url}\nenos:orgId: o1\n", sets=sets)
     path = f"{tmp_path}{os.pathsep}{os.defpath}"
     environ = {"PATH": path, "ENOS_APP_KEY": "key", "ENOS_APP_SECRET": "secret"}
     return review(tmp_path, "prod", environ, clock=FakeClock(time.time()))
@@ -70,7 +73,7 @@ def test_where_enos_answers_nobody_it_is_asked_once_and_nothing_is_refreshed(tmp
     assert report.reasons[0].startswith("EnOS could not be asked: ")
 
 
-def test_where_enos_fails_whatever_is_asked_nothing_is_refreshed_either(tmp_path: Path) -> None:
+def test_where_enos_fails_for_what_an_up_asks_nothing_is_refreshed_either(tmp_path: Path) -> None:
     engine = Engine(tmp_path, FINE)
     with ScriptedServer([refusal(99500)] * ATTEMPTS) as server:
         report = reviewed(tmp_path, server)
@@ -82,33 +85,45 @@ def test_where_enos_fails_whatever_is_asked_nothing_is_refreshed_either(tmp_path
     )
 
 
-def test_what_only_this_question_is_refused_for_is_no_outage(tmp_path: Path) -> None:
+@pytest.mark.parametrize("code", [24404, 99403])
+def test_a_no_is_no_outage(tmp_path: Path, code: int) -> None:
     engine = Engine(tmp_path, FINE)
-    with ScriptedServer([refusal(99403)]) as server:
+    with ScriptedServer([refusal(code)]) as server:
         report = reviewed(tmp_path, server)
+    assert (report.outcome, engine.calls) == (Outcome.FINE, [True])
+
+
+@pytest.mark.parametrize("sets", ["", SETS.replace("}", ', expires: "2020-01-01"}')], ids=["none", "expired"])
+def test_without_a_set_that_an_up_reads_a_list_is_asked_for_and_its_failure_is_no_outage(
+    tmp_path: Path, sets: str
+) -> None:
+    engine = Engine(tmp_path, FINE)
+    with ScriptedServer([refusal(99500)] * ATTEMPTS) as server:
+        report = reviewed(tmp_path, server, sets)
+        assert server.names[1:] == ["search"] * ATTEMPTS
     assert (report.outcome, engine.calls) == (Outcome.FINE, [True])
 
 
 def test_an_outage_that_begins_meanwhile_is_waited_for_at_one_set(tmp_path: Path) -> None:
     engine = Engine(tmp_path, FAILED, FINE)
-    with ScriptedServer([rows(total=0), *[DROP] * ATTEMPTS]) as server:
+    with ScriptedServer([A_JOB, *[DROP] * ATTEMPTS]) as server:
         report = reviewed(tmp_path, server)
-        assert [name for name in server.names if name != "token/get"] == ["search", *["get"] * ATTEMPTS]
+        assert server.names == ["token/get", "get", *["get"] * ATTEMPTS]
     assert (report.outcome, engine.calls) == (Outcome.UNDETERMINED, [True, False])
 
 
 def test_what_the_preview_waited_for_in_vain_is_not_waited_for_again(tmp_path: Path) -> None:
     unread = json.dumps({"steps": [], "diagnostics": [{"severity": "error", "message": f"error: set 'x': {UNREAD}"}]})
     engine = Engine(tmp_path, unread, FINE)
-    with ScriptedServer([rows(total=0), DROP]) as server:
+    with ScriptedServer([A_JOB, DROP]) as server:
         report = reviewed(tmp_path, server)
-        assert [name for name in server.names if name != "token/get"] == ["search", "get"]
+        assert server.names == ["token/get", "get", "token/get", "get"]
     assert (report.outcome, engine.calls) == (Outcome.UNDETERMINED, [True, False])
 
 
 def test_a_set_that_no_preview_came_to_is_shown_as_it_is_declared(tmp_path: Path) -> None:
     engine = Engine(tmp_path, FAILED)
-    with ScriptedServer([rows(total=0), *[refusal(24404), refusal(24404), refusal(24404)]]) as server:
+    with ScriptedServer([A_JOB, *[refusal(24404)] * 3]) as server:
         report = reviewed(tmp_path, server)
     assert [each.change for each in report.sets] == [Change.DECLARED] * 3
     assert engine.calls == [True]
@@ -116,6 +131,6 @@ def test_a_set_that_no_preview_came_to_is_shown_as_it_is_declared(tmp_path: Path
 
 def test_where_enos_answers_that_takes_one_request_more(tmp_path: Path) -> None:
     Engine(tmp_path, FINE)
-    with ScriptedServer([ok([])]) as server:
+    with ScriptedServer([A_JOB]) as server:
         reviewed(tmp_path, server)
-        assert server.names == ["token/get", "search"]
+        assert server.names == ["token/get", "get"]
