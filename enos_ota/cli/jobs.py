@@ -13,9 +13,7 @@ from enos_ota.cli.examples import WithExamples
 from enos_ota.cli.rows import Column, write_json, write_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from enos_ota.enos import EnosClient, Job, JobStatus
+    from enos_ota.enos import Job
 
 _DAY: Final = 86_400.0
 _HOUR: Final = 3600.0
@@ -36,9 +34,10 @@ def jobs(*, stack: str | None, firmware_version: str | None, status: str | None,
     Only reads. Names and texts are EnOS's own; what does not print in them is shown as an escape.
     """
     from enos_ota.enos import JobStatus  # noqa: PLC0415 - slow to import, and help needs none of it
+    from enos_ota.jobsearch import find_jobs  # noqa: PLC0415 - the same
 
     with connected(stack) as (client, _):
-        found = _search(client, firmware_version, JobStatus(status) if status else None)
+        found = find_jobs(client, firmware_version=firmware_version, status=JobStatus(status) if status else None)
         if output == "json":
             write_json(map(as_json, found))
         elif not write_table(found, _columns(time.time())):
@@ -69,23 +68,6 @@ def age(seconds: float) -> str:
         if seconds >= unit:
             return f"{seconds // unit:.0f} {name}"
     return f"{max(0.0, seconds) // _MINUTE:.0f} min"
-
-
-def _search(client: EnosClient, firmware_version: str | None, status: JobStatus | None) -> Iterator[Job]:
-    from enos_ota.enos import UnquotableValue  # noqa: PLC0415 - as above
-    from enos_ota.pagesize import rows_of  # noqa: PLC0415 - as above
-
-    def search(size: int) -> Iterator[Job]:
-        return client.search_jobs(firmware_version=firmware_version, status=status, page_size=size)
-
-    def search_all(size: int) -> Iterator[Job]:
-        return client.search_jobs(status=status, page_size=size)
-
-    try:
-        yield from rows_of(search)
-    except UnquotableValue:
-        # No search can name it; raised before the first row.
-        yield from (job for job in rows_of(search_all) if job.firmware_version == firmware_version)
 
 
 def _columns(now: float) -> list[Column[Job]]:

@@ -39,7 +39,7 @@ def foresee(change: Plan, job: Job | None, tasks: Mapping[str, Sequence[Task]], 
         change: The plan.
         job: Its job as it is now; None when there is none.
         tasks: The tasks of the plan's `todo`, and of the keys that are held, as just read. Of a stopped job the latter
-            do not count: `apply` does not read them either.
+            do not count, and others never do: `apply` does not read them either.
         markers: Texts by which a failed task is known to have been cancelled, folded.
     """
     kept = change.kept
@@ -51,9 +51,10 @@ def foresee(change: Plan, job: Job | None, tasks: Mapping[str, Sequence[Task]], 
     findings: dict[str, Finding | None] = {}
     cancels: dict[str, Task] = {}
     for key, rows in tasks.items():
-        if facts.status is JobStatus.STOPPED and key not in change.todo:
-            continue
         before = kept.findings.get(key, _NEW)
+        is_held = before.category is Category.HELD and facts.status is not JobStatus.STOPPED
+        if key not in change.todo and not is_held:
+            continue
         now = classify(rows, markers, past_of(before))
         if now is None:
             findings[key] = AFTER_PUSH if was_told(before) else None

@@ -29,6 +29,7 @@ from enos_ota.review.compose import Findings, Occasion, compose, misconfigured
 from enos_ota.review.judge import Seen, Surroundings, keys_to_read
 from enos_ota.review.live import LiveJob, look_at_job, look_at_tasks
 from enos_ota.review.model import Change
+from enos_ota.review.packs import obstacle
 from enos_ota.review.preview import Preview, SetStep, UnreadablePreview, parse
 from enos_ota.settings import NoCredentials, SettingsError, check_stack_file, load_checks, load_connection, load_stack
 from enos_ota.settings.sets import SETS_KEY
@@ -84,7 +85,8 @@ def review(
         # Whole paths, as Pulumi runs in the project's directory.
         policies = [f"--policy-pack={pack.resolve()}" for pack in packs]
         policies += [f"--policy-pack-config={file.resolve()}" for file in pack_configs]
-        examination = _Examination(config, environ, clock, now.date(), tuple(policies))
+        cannot_start = tuple(filter(None, map(obstacle, packs)))
+        examination = _Examination(config, environ, clock, now.date(), tuple(policies), cannot_start)
         return compose(occasion, examination.run(), examination.surroundings, expect_no_changes=expect_no_changes)
     except SettingsError as error:
         return misconfigured(occasion, error.problems)
@@ -109,9 +111,11 @@ class _Examination:
         clock: Clock,
         today: date,
         policies: tuple[str, ...],
+        cannot_start: tuple[str, ...] = (),
     ) -> None:
         self._config = config
         self._policies = policies
+        self._cannot_start = cannot_start
         self._environ = environ
         self._clock = clock
         self._connection: Connection | None
@@ -201,6 +205,8 @@ class _Examination:
         root = self._config.project.root if self._config.project else Path.cwd()
         call = pulumi.Call(root, self._config.stack, self._environ, refresh, self._policies)
         try:
+            if self._cannot_start:
+                raise pulumi.PulumiFailed(self._cannot_start)
             ran = pulumi.preview(call)
             preview = parse(ran.stdout)
             objections = pulumi.violations(call) if self._policies and not ran.succeeded else ()

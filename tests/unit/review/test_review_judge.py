@@ -114,7 +114,7 @@ def test_of_a_key_in_two_products_nothing_is_sent() -> None:
 
 
 def test_a_key_in_two_products_that_was_recorded_counts_as_declared_and_is_left_alone() -> None:
-    before = recorded("k2", findings={"k1": Finding(Category.AMBIGUOUS, "init")})
+    before = recorded("k1", "k2", findings={"k1": Finding(Category.AMBIGUOUS, "init")})
     step = update("k1", "k2", "k3", before=before, now=before)
     assert keys_to_read(step, TODAY, stopped=False) == {"k1", "k3"}
     assert keys_to_read(update("k1", "k2", before=before, now=before), TODAY, stopped=False) == {"k1"}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from enos_ota.enos import Credentials, EnosClient
 from enos_ota.review.live import look_at_job
+from tests.support.clock import FakeClock
 from tests.support.simulator import JOB, running_simulator
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def simulator(request: pytest.FixtureRequest) -> Iterator[RunningSimulator]:
 @pytest.fixture
 def client(simulator: RunningSimulator) -> Iterator[EnosClient]:
     credentials = Credentials(simulator.app_key, simulator.app_secret)
-    with EnosClient(simulator.url, simulator.org_id, credentials) as made:
+    with EnosClient(simulator.url, simulator.org_id, credentials, clock=FakeClock(time.time())) as made:
         yield made
 
 
@@ -45,13 +47,13 @@ def test_other_jobs_are_found_whatever_their_version_is_called(client: EnosClien
 
 
 def test_other_jobs_are_found_where_a_page_may_have_few_rows(simulator: RunningSimulator, client: EnosClient) -> None:
-    simulator.switch(**{"max-page": 3})
+    simulator.switch(max_page=3)
     siblings = look_at_job(client, JOB, ()).siblings
     assert siblings is not None
     assert [each.job_id for each in siblings] == ["twin"]
 
 
 def test_a_job_is_known_though_the_list_of_others_is_refused(simulator: RunningSimulator, client: EnosClient) -> None:
-    simulator.fault(what="error", status=403, operation="searchJob")
+    simulator.fault("error", "search", status=500)
     live = look_at_job(client, JOB, ())
     assert (live.total, live.siblings) == (1, None)

@@ -118,6 +118,11 @@ def test_what_nobody_could_count_is_not_taken_for_nothing() -> None:
     )
 
 
+def test_other_jobs_that_could_not_be_read_are_not_taken_for_none() -> None:
+    report = first_job(reports.first_preview(), exposed=0, incremental=False, same_firmware=None)
+    assert lines(report)["Still exposed"] == "no other task waits · whether other jobs have this firmware is not known"
+
+
 def test_a_guard_is_told_with_its_use_and_its_limits() -> None:
     assert lines(reports.first_preview())["Guard"] == "36 of at most 60 devices · maxDevices 500, maxShare 0.5"
 
