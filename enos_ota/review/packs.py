@@ -3,14 +3,43 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 _FILE: Final = "PulumiPolicy.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Packs:
+    """The packs of one preview.
+
+    Attributes:
+        directories: Where they are.
+        configs: Their settings, in the same order; for the first ones, or none.
+    """
+
+    directories: Sequence[Path] = ()
+    configs: Sequence[Path] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What they are called here: as their directories."""
+        return tuple(each.name for each in self.directories)
+
+    def options(self) -> Iterator[str]:
+        """For Pulumi. Whole paths, as it runs in the project's directory."""
+        yield from (f"--policy-pack={each.resolve()}" for each in self.directories)
+        yield from (f"--policy-pack-config={each.resolve()}" for each in self.configs)
+
+    def obstacles(self) -> tuple[str, ...]:
+        """Why packs cannot start, a sentence each."""
+        return tuple(filter(None, map(obstacle, self.directories)))
 
 
 def obstacle(pack: Path) -> str:

@@ -10,6 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from enos_ota.review.packs import Packs
 from enos_ota.review.preview import plain
 
 if TYPE_CHECKING:
@@ -61,14 +62,14 @@ class Call:
         stack: The stack; empty for the one that is selected.
         environ: The environment; `pulumi` is looked for on its PATH.
         refresh: Whether what is recorded is compared with EnOS first.
-        policies: Further options, those of policy packs.
+        packs: Policy packs that it runs.
     """
 
     root: Path
     stack: str
     environ: Mapping[str, str]
     refresh: bool
-    policies: tuple[str, ...] = ()
+    packs: Packs = Packs()
 
     def run(self, *how: str) -> subprocess.CompletedProcess[str]:
         """Run `pulumi preview`. It changes nothing, neither in EnOS nor in the state.
@@ -83,7 +84,17 @@ class Call:
         refreshing = ("--refresh", "--run-program") if self.refresh else ("--refresh=false",)
         stack = ("--stack", self.stack) if self.stack else ()
         return subprocess.run(
-            [pulumi, "--non-interactive", "--color", "never", "preview", *how, *refreshing, *stack, *self.policies],
+            [
+                pulumi,
+                "--non-interactive",
+                "--color",
+                "never",
+                "preview",
+                *how,
+                *refreshing,
+                *stack,
+                *self.packs.options(),
+            ],
             cwd=self.root,
             env={**self.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},
             stdin=subprocess.DEVNULL,
@@ -100,6 +111,8 @@ def preview(call: Call) -> Ran:
     Raises:
         PulumiFailed: It could not be run, or printed no preview.
     """
+    if obstacles := call.packs.obstacles():
+        raise PulumiFailed(obstacles)
     done = call.run("--json", "--show-sames")
     if not done.stdout.lstrip().startswith("{"):
         said = _lines(done.stderr or done.stdout) or (f"`pulumi preview` ended with exit code {done.returncode}",)

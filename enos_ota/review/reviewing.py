@@ -29,7 +29,7 @@ from enos_ota.review.compose import Findings, Occasion, compose, misconfigured
 from enos_ota.review.judge import Seen, Surroundings, keys_to_read
 from enos_ota.review.live import LiveJob, look_at_job, look_at_tasks
 from enos_ota.review.model import Change
-from enos_ota.review.packs import obstacle
+from enos_ota.review.packs import Packs
 from enos_ota.review.preview import Preview, SetStep, UnreadablePreview, parse
 from enos_ota.settings import NoCredentials, SettingsError, check_stack_file, load_checks, load_connection, load_stack
 from enos_ota.settings.sets import SETS_KEY
@@ -72,8 +72,8 @@ def review(
     """
     now = datetime.fromtimestamp(clock.time(), timezone.utc)
     made_at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
-    names = tuple(pack.name for pack in packs)
-    occasion = Occasion("", stack or environ.get(PULUMI_STACK, ""), commit_of(environ), made_at, names)
+    to_run = Packs(packs, pack_configs)
+    occasion = Occasion("", stack or environ.get(PULUMI_STACK, ""), commit_of(environ), made_at, to_run.names)
     try:
         if around := find_project(directory):
             occasion = replace(occasion, project=around.name)
@@ -82,11 +82,7 @@ def review(
         if problems := check_stack_file(file, project=project.name):
             return misconfigured(occasion, [str(problem) for problem in problems])
         config = read_stack(directory, name, environ, needed=True)
-        # Whole paths, as Pulumi runs in the project's directory.
-        policies = [f"--policy-pack={pack.resolve()}" for pack in packs]
-        policies += [f"--policy-pack-config={file.resolve()}" for file in pack_configs]
-        cannot_start = tuple(filter(None, map(obstacle, packs)))
-        examination = _Examination(config, environ, clock, now.date(), tuple(policies), cannot_start)
+        examination = _Examination(config, environ, clock, now.date(), to_run)
         return compose(occasion, examination.run(), examination.surroundings, expect_no_changes=expect_no_changes)
     except SettingsError as error:
         return misconfigured(occasion, error.problems)
@@ -110,12 +106,10 @@ class _Examination:
         environ: Mapping[str, str],
         clock: Clock,
         today: date,
-        policies: tuple[str, ...],
-        cannot_start: tuple[str, ...] = (),
+        packs: Packs,
     ) -> None:
         self._config = config
-        self._policies = policies
-        self._cannot_start = cannot_start
+        self._packs = packs
         self._environ = environ
         self._clock = clock
         self._connection: Connection | None
@@ -203,13 +197,11 @@ class _Examination:
 
     def _preview(self, *, refresh: bool) -> _Previewed:
         root = self._config.project.root if self._config.project else Path.cwd()
-        call = pulumi.Call(root, self._config.stack, self._environ, refresh, self._policies)
+        call = pulumi.Call(root, self._config.stack, self._environ, refresh, self._packs)
         try:
-            if self._cannot_start:
-                raise pulumi.PulumiFailed(self._cannot_start)
             ran = pulumi.preview(call)
             preview = parse(ran.stdout)
-            objections = pulumi.violations(call) if self._policies and not ran.succeeded else ()
+            objections = pulumi.violations(call) if self._packs.directories and not ran.succeeded else ()
         except pulumi.PulumiFailed as error:
             return _Previewed(self._only_declared(Preview()), succeeded=False, why_not=error.lines)
         except UnreadablePreview as error:
