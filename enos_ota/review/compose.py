@@ -198,19 +198,24 @@ def _jobs(found: Findings, sets: Sequence[SetReport]) -> Iterator[JobReport]:
             for about, step in abouts
             if about is (step.declared or step.recorded) and step.identity in found.seen
         ]
+        recorded = (step.now.job for about, step in abouts if step.now and step.recorded and about == step.recorded)
+        facts = next(recorded, None)
         if seen:
             cancels = sum(each.will_cancel for each in sets if each.job_id == job_id)
-            yield _seen_job(abouts[0][0], seen[0].job, seen, cancels)
+            yield _seen_job(abouts[0][0], seen[0].job, seen, cancels, facts)
         else:
-            facts = (step.now.job for about, step in abouts if step.now and step.recorded and about == step.recorded)
-            yield _recorded_job(abouts[0][0], next(facts, None))
+            yield _recorded_job(abouts[0][0], facts)
 
 
-def _seen_job(declared: Declared, live: LiveJob, seen: Sequence[Seen], cancels: int) -> JobReport:
+def _seen_job(
+    declared: Declared, live: LiveJob, seen: Sequence[Seen], cancels: int, facts: JobFacts | None
+) -> JobReport:
     place = JobReport(job_id=declared.job_id, org_id=declared.org_id, gateway=declared.api_gateway, looked=True)
     job = live.job
     if job is None:
-        return place  # was it deleted, or never there? What is said of its sets tells
+        if facts is None or facts.status.value == "unknown":
+            return place  # it was never there
+        return _recorded_job(declared, facts).model_copy(update={"status": "deleted", "looked": True})
     ours = [task for each in seen for tasks in each.tasks.values() for task in tasks if task.status in WAITING]
     return place.model_copy(
         update={

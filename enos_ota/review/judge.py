@@ -13,7 +13,17 @@ from enos_ota.reconciler.foresight import Foresight, foresee
 from enos_ota.reconciler.guard import BREAK_GLASS, expectation_objection
 from enos_ota.reconciler.naming import listed, shown
 from enos_ota.reconciler.outcome import AFTER_PUSH, UNKNOWN_TEXT
-from enos_ota.review.model import Change, Effect, GuardUse, Key, Limit, SetReport, StatusCount
+from enos_ota.review.model import (
+    STATUS_AFTER_PUSH,
+    STATUS_UNKNOWN_TEXT,
+    Change,
+    Effect,
+    GuardUse,
+    Key,
+    Limit,
+    SetReport,
+    StatusCount,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -226,7 +236,7 @@ def _declared_keys(
 
 def _told(finding: Finding) -> str:
     """The status of a task, or what is remarkable about its cancellation."""
-    return {AFTER_PUSH: "after push", UNKNOWN_TEXT: "failed, with a text nobody knows"}.get(finding, finding.status)
+    return {AFTER_PUSH: STATUS_AFTER_PUSH, UNKNOWN_TEXT: STATUS_UNKNOWN_TEXT}.get(finding, finding.status)
 
 
 def _released_keys(step: SetStep) -> Iterator[Key]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from enos_ota.reconciler import Category
 from enos_ota.reconciler.guard import BREAK_GLASS
-from enos_ota.review.model import Change, Effect
+from enos_ota.review.model import STATUS_AFTER_PUSH, STATUS_UNKNOWN_TEXT, Change, Effect
 from enos_ota.review.text import Piece, Text, command, name, say, saying
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _KINDS: Final = 6
 """Statuses and versions that are told apart on the first screen."""
 _OTHER_JOBS: Final = 3
+_SETS: Final = 3
+"""Sets that are named in a sentence."""
 _NOTES: Final = 6
 """Errors, or warnings, of one set that are told."""
 _DIGEST: Final = 12
@@ -31,6 +34,12 @@ _COUNTED: Final = re.compile(r"[0-9]+ keys? (?:too late to cancel|without a task
 _AFTER_PUSH: Final = re.compile("([0-9]+) keys? cancelled after push")
 """How the one begins that says what is told beside "By status", of keys that are yet to be cancelled."""
 _PUSHED: Final = "published"
+
+_OURS: Final = re.compile(
+    f"(?:(?:{'|'.join(each.value for each in Category)})(?: |$))?"
+    f"(?:(?:{re.escape(STATUS_AFTER_PUSH)}|{re.escape(STATUS_UNKNOWN_TEXT)})$)?"
+)
+"""What of a key's status is in our words: the category of one that leaves its set, and remarks."""
 
 
 class Tone(Enum):
@@ -107,6 +116,18 @@ def of_job(job: JobReport) -> Iterator[Line]:
     recorded = "" if job.looked or job.status == "unknown" else ", as last recorded"
     tone = Tone.PLAIN if job.status == "started" else Tone.CAREFUL
     yield Line("Rollback of", (about, *product, say(status + recorded)), tone)
+
+
+def retirement(job: JobReport, sets: Iterable[SetReport]) -> Iterator[Text]:
+    """What an approver has to know of a job that is gone, though nothing about it is wrong."""
+    left = [each for each in sets if each.change is not Change.DELETE]
+    if job.status != "deleted" or not left:
+        return
+    named = [part for each in left[:_SETS] for part in (", ", name(each.name))][1:]
+    rest = len(left) - _SETS
+    which = ("set " if len(left) == 1 else "sets ", *named, *((" and ", rest, " more") if rest > 0 else ()))
+    gone = say("job ", name(job.name or job.job_id), " is deleted: nothing of it can run any more")
+    yield (*gone, *say("; ", *which, " can be retired"))
 
 
 def place(job: JobReport) -> Iterator[Line]:
@@ -319,16 +340,26 @@ def undo(job: JobReport, sets: Iterable[SetReport]) -> Iterator[Line]:
     """How what is cancelled gets its firmware after all."""
     sets = list(sets)
     number = sum(each.will_cancel for each in sets)
-    if job.status == "deleted" or (
-        not number and not any(each.count(Effect.CANCELLED, Effect.UNREAD, Effect.RELEASED) for each in sets)
-    ):
+    if not number and not any(each.count(Effect.UNREAD) for each in sets):
+        # This change cancels nothing: then it is about what is cancelled already.
+        number = sum(each.count(Effect.CANCELLED) + _released(each) for each in sets)
+        if not number:
+            return
+    if job.status == "deleted":
         return
     retry = f"enos-ota retry --job {shlex.quote(job.job_id)} --keys FILE --expect {number or 'N'}"
-    yield Line(
-        "Undo",
-        (say(command(retry), " pushes again"), say("first take the keys out of the set, which alone sends nothing")),
-        Tone.QUIET,
-    )
+    items = [say(command(retry), " pushes again")]
+    if not number:
+        items.append(say("N is how many keys FILE has"))
+    if any(each.change is not Change.DELETE for each in sets):
+        items.append(say("first take the keys out of the set, which alone sends nothing"))
+    yield Line("Undo", tuple(items), Tone.QUIET)
+
+
+def _released(each: SetReport) -> int:
+    """Keys that leave the set and stay cancelled."""
+    cancelled = Category.CANCELLED.value
+    return sum(key.effect is Effect.RELEASED and key.status.startswith(cancelled) for key in each.keys)
 
 
 def _digest(each: SetReport) -> Iterator[Line]:
@@ -368,6 +399,13 @@ def quiet(job: JobReport, each: SetReport) -> Text:
     exposed = ("; ", job.exposed, " waiting, not declared") if job.exposed is not None else ()
     done = f" {_keys(number)} cancelled" if each.count(Effect.CANCELLED) else f" {_keys(number)} declared"
     return say("set ", name(each.name), ": ", number, done, "; job ", name(job.name or job.job_id), status, *exposed)
+
+
+def status(told: str) -> Text:
+    """The status of a key's task. What we say of it is no name: it needs no quotes, whatever blanks are in it."""
+    ours = _OURS.match(told)
+    end = ours.end() if ours else 0
+    return say(told[:end], *((name(told[end:]),) if told[end:] else ()))
 
 
 def _kinds(counts: Iterable[StatusCount], words: dict[str, str]) -> Iterator[Text]:

@@ -92,6 +92,12 @@ EXIT_CODES: Final = {
 }
 
 
+STATUS_AFTER_PUSH: Final = "after push"
+"""In place of the status of a task that was cancelled after its device had been told."""
+STATUS_UNKNOWN_TEXT: Final = "failed, with a text nobody knows"
+"""In place of the status of a task that failed after EnOS had accepted its cancel."""
+
+
 class Key(Part):
     """One device key of a set."""
 

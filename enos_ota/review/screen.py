@@ -169,6 +169,7 @@ def _verdict(report: Report) -> Verdict:
     tone = _TONES.get(report.outcome, Tone.BAD)
     unread = any(each.unknown or each.count(Effect.UNREAD) for each in report.sets)
     is_unseen = report.outcome is Outcome.FINE and (unread or not report.refreshed)
+    retired = [told for job, sets in _by_job(report) for told in lines.retirement(job, sets)]
     return Verdict(
         outcome=report.outcome,
         badge=_UNSEEN if is_unseen else _BADGES[report.outcome],
@@ -176,7 +177,7 @@ def _verdict(report: Report) -> Verdict:
         headline=say(saying(report.headline)),
         occasion=tuple(_occasion(report)),
         reasons=tuple(_each(report.reasons)),
-        warnings=(*overridden, *_each(report.warnings)),
+        warnings=(*overridden, *retired, *_each(report.warnings)),
     )
 
 

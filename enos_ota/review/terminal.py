@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text as Styled
 
 from enos_ota.review import text
+from enos_ota.review.lines import status
 from enos_ota.review.screen import Tone, first_screen
 from enos_ota.review.text import Kind
 
@@ -144,7 +145,7 @@ def _table(group: KeyGroup) -> RenderableType:
 
 def _row(each: Key) -> Iterator[Styled]:
     yield Styled(_quoted(text.Piece(text.key(each.device_key), Kind.NAME)))
-    yield _styled(text.say(text.name(each.status)) if each.status else ())
+    yield _styled(status(each.status))
     yield _styled(text.say("from ", text.name(each.source_version)) if each.source_version else ())
 
 
