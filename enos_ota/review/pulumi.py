@@ -7,7 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.review.packs import Packs
@@ -69,7 +69,7 @@ class Call:
     stack: str
     environ: Mapping[str, str]
     refresh: bool
-    packs: Packs = Packs()
+    packs: Packs = field(default_factory=Packs)
 
     def run(self, *how: str) -> subprocess.CompletedProcess[str]:
         """Run `pulumi preview`. It changes nothing, neither in EnOS nor in the state.
