@@ -5,6 +5,8 @@ A process that dies in between leaves the first line: what it announces may have
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import getpass
 import json
 import os
@@ -171,6 +173,10 @@ class AuditLog:
             with self._lock:
                 file = self._open()
                 try:
+                    # A log is opened anew for each set, and by other processes. Where a file system has no locks, a
+                    # line of theirs that is not whole yet is taken for a broken one: an empty line more, nothing lost.
+                    with contextlib.suppress(OSError):
+                        fcntl.flock(file, fcntl.LOCK_EX)
                     if (size := os.fstat(file).st_size) and os.pread(file, 1, size - 1) != b"\n":
                         data = b"\n" + data  # half a line, from when the disk was full, must not spoil this one
                     # One write a line: lines of several processes do not mix.

@@ -196,7 +196,7 @@ def _rest(forecast: Forecast) -> list[str]:
     if forecast.still_waiting is None:
         return []
     if not forecast.still_waiting:
-        return ["no other task waits"]
+        return ["no other task is init or published" if forecast.is_held else "no other task waits"]
     more = "1 more waits and is" if forecast.still_waiting == 1 else f"{forecast.still_waiting} more wait and are"
     return [f"{more} not in this set"]
 

@@ -104,6 +104,8 @@ class Reconciler:
         try:
             job = self._get_job(job_id, ending)
             facts = facts_of(job)
+            if terms.learn:
+                terms.learn(facts)
             if facts.status is JobStatus.STOPPED:
                 tasks = self._read(job_id, todo, ending)
                 return merged(kept, self._hold(tasks, kept), facts)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from enos_ota.enos import Clock, WriteWatch
     from enos_ota.reconciler.ending import Stop
+    from enos_ota.reconciler.outcome import JobFacts
     from enos_ota.reconciler.reading import Learned
     from enos_ota.reconciler.workers import Workers
 
@@ -39,6 +40,7 @@ class Terms:
         guard: How much one change may cancel.
         expect_firmware_version: The job's target version; empty for any.
         break_glass: The reason for which the guard is overridden; empty when it is not.
+        learn: Told what is known of the job once it was read, which is before anything is sent.
         watch: Makes what is told about a cancelTask for some keys; the second argument is the reason for which the
             guard was overridden, empty when it did not object.
         say: Where lines about the change go while it lasts.
@@ -47,6 +49,7 @@ class Terms:
     guard: Guard = field(default_factory=Guard)
     expect_firmware_version: str = ""
     break_glass: str = ""
+    learn: Callable[[JobFacts], None] | None = None
     watch: Callable[[Sequence[str], str], WriteWatch] | None = None
     say: Callable[[str], None] | None = None
 

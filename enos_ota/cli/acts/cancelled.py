@@ -114,8 +114,8 @@ class _Ending:
 
     def _tell_what_is_to_add(self, tell: Callable[[str], None]) -> None:
         wish = self._stages.wish
-        lacking = written.lacking(self._declaration, wish, self._record.job.firmware_version)
-        for text in filter(None, (lacking, written.unread(self._declaration, wish, self._program))):
+        hints = (written.lacking(self._declaration, wish), written.unread(self._declaration, wish, self._program))
+        for text in filter(None, hints):
             tell(text)
 
     def _undo(self) -> str:

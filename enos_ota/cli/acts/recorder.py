@@ -39,7 +39,8 @@ class Recorder:
     """
 
     def __init__(self, declaration: Declaration, tell: Callable[[], None], advice: str = "") -> None:
-        self._declaration = declaration
+        self.declaration = declaration
+        """What is written; until it is, another one may take its place."""
         self._tell = tell
         self._advice = advice
         self._lock = threading.Lock()
@@ -56,7 +57,7 @@ class Recorder:
         with self._lock:
             if not self.is_written:
                 try:
-                    self._declaration.write()
+                    self.declaration.write()
                 except SettingsError as error:
                     raise SettingsError(error.findings, self._advice) from None
                 self.is_written = True

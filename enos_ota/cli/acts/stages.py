@@ -41,7 +41,7 @@ class Stages:
     Args:
         here: Where it takes place.
         order: What was asked for.
-        job: What is known of the job, to name a set after it.
+        job: What is known of the job, to name a set after it; what it is about may turn out later.
         sets: The sets that are there, see `enos_ota.cli.acts.bounds.sets_there`.
         is_override_told: Whether the operator was told already that the guard is overridden.
 
@@ -76,6 +76,7 @@ class Stages:
         self._here = here
         self._order = order
         self._job = job
+        self._suggestion = suggested_name(job.name, job.firmware_version, order.job_id)
         self._sets = sets
         self._is_override_told = is_override_told
         self._reconciler = reconciler_of(here.connection, here.client, here.stop)
@@ -83,7 +84,8 @@ class Stages:
     def declare(self, keys: frozenset[str]) -> Declaration:
         """What to write for some keys more. Nothing is.
 
-        The firmware that the operator was shown, or named, is what the set expects from now on.
+        The firmware that the operator was shown, or named, is what the set expects from now on; else what is read of
+        the job before anything is sent.
 
         Raises:
             SettingsError: See `enos_ota.declaration.declare`.
@@ -93,7 +95,7 @@ class Stages:
             order.job_id,
             keys,
             name=self.declaration.set_name or order.name,
-            suggestion=suggested_name(job.name, job.firmware_version, order.job_id),
+            suggestion=self._suggestion,
             reason=order.reason,
             firmware_version=to_expect(job.firmware_version),
             expires=order.expires,
@@ -120,18 +122,18 @@ class Stages:
         """
         bounds = bounds_of(self._here, self._order, self._sets, keys)
         self.firmware_version = bounds.firmware_version
-        recorder = Recorder(declaration, lambda: _tell(declaration), "" if self._order.aside else WAY_OUT)
+        recorder = Recorder(declaration, lambda: _tell(recorder.declaration), "" if self._order.aside else WAY_OUT)
         try:
-            record = self._applied(keys, declaration, recorder, bounds)
+            record = self._applied(keys, recorder, bounds)
             if not record.problem:
                 recorder.write()  # where nothing had to be sent: all were cancelled already, or are held
         finally:
             self.has_sent = self.has_sent or recorder.has_sent
             if recorder.is_written:
                 self.is_written = True
-                self.declaration = self.declaration.and_then(declaration)
+                self.declaration = self.declaration.and_then(recorder.declaration)
             elif not self.is_written:
-                self.declaration = declaration
+                self.declaration = recorder.declaration
         self.keys |= keys
         self.record = _joined(self.record, record)
 
@@ -153,9 +155,14 @@ class Stages:
         self.record = replace(self.record, problem=self.record.problem or problem)
         self.is_refused = is_refused
 
-    def _applied(self, keys: frozenset[str], declaration: Declaration, recorder: Recorder, bounds: Bounds) -> Record:
+    def _applied(self, keys: frozenset[str], recorder: Recorder, bounds: Bounds) -> Record:
         order, here = self._order, self._here
-        names = ", ".join(dict.fromkeys((*self.declaration.set_names, *declaration.set_names)))
+        names = ", ".join(dict.fromkeys((*self.declaration.set_names, *recorder.declaration.set_names)))
+
+        def learn(job: JobFacts) -> None:
+            if not self._job.firmware_version and to_expect(job.firmware_version):
+                self._job = replace(self._job, firmware_version=job.firmware_version)
+                recorder.declaration = self.declare(keys)
 
         def watch(batch: Sequence[str], override: str) -> WriteWatch:
             log = here.watch(
@@ -172,6 +179,7 @@ class Stages:
             guard=bounds.guard,
             expect_firmware_version=bounds.firmware_version,
             break_glass=break_glass(here.environ),
+            learn=learn,
             watch=watch,
             say=self._say,
         )

@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from enos_ota.cli.acts.station import counted, shown_path
-from enos_ota.declaration import KEYS_DIRECTORY, to_expect
+from enos_ota.declaration import KEYS_DIRECTORY
 from enos_ota.reconciler.naming import shown
 from enos_ota.settings.sets import SETS_KEY
 
@@ -64,27 +64,14 @@ def aside_hint(declaration: Declaration, stack_file: Path, *, left: int = 0) -> 
     )
 
 
-def lacking(declaration: Declaration, wish: Wish, firmware_version: str = "") -> str:
-    """What a new set does not say and a policy may ask for, in one line; empty if it says it all.
-
-    Args:
-        declaration: What was written.
-        wish: What it came from.
-        firmware_version: What the job is about, where that is known by now.
-    """
-    said = {
-        "reason (--reason)": wish.reason,
-        "expires (--expires)": wish.expires,
-        f'expect: {{firmwareVersion: "{firmware_version}"}} (--expect-firmware)': (
-            wish.firmware_version or not to_expect(firmware_version)
-        ),
-    }
-    missing = [name for name, value in said.items() if not value]
+def lacking(declaration: Declaration, wish: Wish) -> str:
+    """What a new set does not say and a policy may ask for, in one line; empty if it says it all."""
+    said = {"reason (--reason)": wish.reason, "expires (--expires)": wish.expires}
+    missing = " and ".join(name for name, value in said.items() if not value)
     if not declaration.is_new or not missing:
         return ""
-    some = f"{', '.join(missing[:-1])} and {missing[-1]}" if len(missing) > 1 else missing[0]
     file = shown_path(declaration.changes[-1].path)
-    return f"Set {shown(declaration.set_name)!r} does without {some}: if your policies ask for it, add it in {file}."
+    return f"Set {shown(declaration.set_name)!r} does without {missing}: if your policies ask for it, add it in {file}."
 
 
 def unread(declaration: Declaration, wish: Wish, program: Program | None) -> str:

@@ -120,10 +120,36 @@ def test_the_last_day_is_that_of_every_stage_of_a_crowd(run: Run, reach: Reach, 
 @pytest.mark.usefixtures("simulator")
 def test_what_a_new_set_lacks_is_told_in_one_line(run: Run) -> None:
     assert (
-        "Set 'fire' does without expires (--expires) and "
-        'expect: {firmwareVersion: "2.3.0"} (--expect-firmware): if your policies ask for it, '
-        "add it in stacks/Pulumi.prod.yaml.\n"
+        "Set 'fire' does without expires (--expires): if your policies ask for it, add it in stacks/Pulumi.prod.yaml.\n"
     ) in run(*CANCEL).stdout
+
+
+@pytest.mark.parametrize("status", ["started", "stopped"])
+def test_a_set_expects_the_firmware_that_was_read_where_none_was_named(
+    run: Run, project: Project, simulator: RunningSimulator, status: str
+) -> None:
+    simulator.set_job(JOB, status)
+    run(*CANCEL)
+    assert sets(project)["fire"].expect_firmware_version == "2.3.0"
+
+
+def test_the_firmware_that_was_read_changes_nothing_about_the_name_of_the_set(
+    run: Run, project: Project, simulator: RunningSimulator
+) -> None:
+    assert writes(simulator) == 0
+    ended = run(*CANCEL[:-2])
+    assert [*sets(project)] == [f"job-{JOB}"]
+    assert f"set 'job-{JOB}', in stacks/keys/job-{JOB}.txt and stacks/Pulumi.prod.yaml" in ended.stderr
+
+
+def test_of_a_crowd_too(run: Run, reach: Reach, project: Project) -> None:
+    project.write("enos:batchSize: 200\n")
+    with running_simulator(many(2_050, **dict.fromkeys(["k-00001"], "published"))) as simulator:
+        reach(simulator)
+        run("cancel", "--job", JOB, *REASON, "--waiting", "--yes", "--expect", "2050")
+    assert [(each.expect_firmware_version, len(each.device_keys)) for each in sets(project).values()] == [
+        ("2.3.0", 2_050)
+    ]
 
 
 @pytest.mark.usefixtures("simulator")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +105,20 @@ def test_lines_of_another_run_are_kept(tmp_path: Path) -> None:
     for _ in range(2):
         log_at(tmp_path / "log").watch("cancelTask", SUBJECT, ["a"]).before()
     assert len(lines(tmp_path / "log")) == 2
+
+
+def test_lines_of_several_logs_on_one_file_never_mix_and_leave_no_gap(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    long = "x" * 450  # lines that do not end where pages of a file do
+
+    def write(number: int) -> None:
+        log = log_at(path)
+        for place in range(300):
+            log.write("before", {"id": f"{number}-{place}", "reason": long})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    assert {line["id"] for line in lines(path)} == {f"{number}-{place}" for number in range(4) for place in range(300)}
 
 
 def test_half_a_line_from_when_the_disk_was_full_spoils_no_other(tmp_path: Path) -> None:
