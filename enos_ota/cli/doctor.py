@@ -28,7 +28,12 @@ _CHECK_WIDTH: Final = 15
 )
 @options.stack
 @click.option(
-    "-j", "--job", "job_id", metavar="ID", help="an OTA job to look at too: its state, and what its tasks say"
+    "-j",
+    "--job",
+    "job_id",
+    metavar="ID",
+    callback=options.not_empty,
+    help="an OTA job to look at too: its state, and what its tasks say",
 )
 @options.text_or_json
 @click.pass_context

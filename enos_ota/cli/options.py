@@ -25,7 +25,15 @@ table_or_json: Final = click.option(
     help="table is for people; json is one list",
 )
 
-job: Final = click.option("-j", "--job", "job_id", metavar="ID", required=True, help="the OTA job")
+
+def not_empty(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    """Refuse what an unset variable makes of an option: EnOS's own words for it would say less."""
+    if text is not None and not text.strip():
+        raise click.BadParameter("it is empty")
+    return text
+
+
+job: Final = click.option("-j", "--job", "job_id", metavar="ID", required=True, callback=not_empty, help="the OTA job")
 
 text_or_json: Final = click.option(
     "--format",

@@ -85,6 +85,14 @@ def test_a_command_that_there_is_not_is_told(run: Run) -> None:
     assert failure(run("jbos", "--format", "json"))["message"].startswith("No such command 'jbos'.")
 
 
+@pytest.mark.parametrize("name", [*OF_A_JOB, "doctor"])
+def test_a_job_that_an_unset_variable_leaves_empty_is_wrong_usage(run: Run, name: str) -> None:
+    line = ["" if word == JOB else word for word in LINES.get(name, ("--job", JOB))]
+    result = run(name, *line, "--format", "json")
+    assert result.exit_code == 2
+    assert failure(result)["message"] == "Invalid value for '-j' / '--job': it is empty"
+
+
 @pytest.mark.parametrize("name", LINES)
 def test_a_wrong_configuration_is_told(run: Run, name: str) -> None:
     result = run(name, *LINES[name], "--format", "json")
