@@ -3,29 +3,41 @@
 The review becomes one note, which is edited from then on. Drift becomes one issue:
 
     tonight         no issue is open       one is open
-    drift           opens it               brings its text up to date; says so if the night before was no drift
+    drift           opens it               brings its text up to date; says so if it is another than the night before
     cannot be told  opens it, as that      keeps the text, which is of the last night that could tell; says so once
     as declared     nothing                says so and closes it
 
-The first line of each, which nobody sees, finds it again. GITLAB_TOKEN is a project access token with the role
+The first line of each, which nobody sees, finds it again. That of the issue says what it is of too: the outcome and, of
+drift, a digest; then what came since, if that could not tell. GITLAB_TOKEN is a project access token with the role
 Reporter and the scope api; without one, as in a fork, nothing is told. Exit code 1: GitLab could not be told.
 """
 
+import hashlib
 import json
 import os
 import sys
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
-TOLD = {
-    "changes": ("drift", "is no longer as declared"),
-    "fails": ("drift", "is no longer as declared, and an `up` would fail"),
-    "misconfigured": ("unknown", "cannot be checked: its configuration is wrong"),
+DRIFT = {
+    "changes": "is no longer as declared",
+    "fails": "is no longer as declared, and an `up` would fail",
 }
-NOT_KNOWN = ("unknown", "could not be checked")  # undetermined, or an outcome of a later version
+UNKNOWN = {
+    "misconfigured": "cannot be checked: its configuration is wrong",
+    "undetermined": "could not be checked",  # as is an outcome of a later version
+}
+NO_REPORT = {
+    "outcome": "undetermined",
+    "headline": "There is no report: a command before the review failed.",
+    "sets": [],
+    "others": [],
+}
+AS_DECLARED = "cancelled already"  # the effect of a device that nobody has to be told about
 
 
 class Project:
@@ -78,37 +90,82 @@ def tell_drift(project: Project, environ: dict[str, str]) -> None:
     """Open the issue, bring it up to date or close it."""
     stack, run = environ["PULUMI_STACK"], f"[job]({environ['CI_JOB_URL']})"
     marker = f"<!-- enos-ota drift: {stack}: "
-    report = json.loads(text("review.json") or "{}")
-    outcome = report.get("outcome", "undetermined")
-    headline = report.get("headline", "There is no report: a command before the review failed.")
+    report = NO_REPORT | json.loads(text("review.json") or "{}")
+    headline = report["headline"]
     issue = project.ours("issues", "description", marker, state="opened")
     path = f"issues/{issue['iid']}" if issue else "issues"
 
     def say(words: str) -> None:
         project.call("POST", f"{path}/notes", body=f"{words}\n\n{headline} ({run})")
 
-    if outcome == "fine":
+    if report["outcome"] == "fine":
         if issue:
             say("All is as declared again.")
             project.call("PUT", path, state_event="close")
         return
 
-    kind, words = TOLD.get(outcome, NOT_KNOWN)
-    before = issue["description"].removeprefix(marker).partition(" -->")[0] if issue else ""
-    if issue and kind == "unknown" and before != "unknown":
-        if before == "drift":
+    is_drift = report["outcome"] in DRIFT
+    outcome = report["outcome"] if is_drift or report["outcome"] in UNKNOWN else "undetermined"
+    now = f"{outcome} {digest(report)}" if is_drift else outcome
+    state, _, rest = issue["description"].removeprefix(marker).partition(" -->") if issue else ("", "", "")
+    told, _, since = state.partition(", then ")
+    told_drift = told.split(" ")[0] in DRIFT
+    if told_drift and not is_drift:
+        if since != now:
             say("This night could not tell. What stands above is of the last night that could.")
-            kept = issue["description"].replace(f"{marker}drift -->", f"{marker}drift, then unknown -->", 1)
-            project.call("PUT", path, description=kept)
+            project.call("PUT", path, description=f"{marker}{told}, then {now} -->{rest}")
         return
 
-    advice = "This is no drift: nobody knows. Look into the job; the next night tries again."
-    if kind == "drift":
-        advice = "Merge a change that says what is right, or run `up` of the latest pipeline: it makes it as declared."
-    body = f"{marker}{kind} -->\n**{headline}** {advice} ({run})\n\n{text('review.md')}"
-    project.call("PUT" if issue else "POST", path, title=f"enos-ota: {stack} {words}", description=body)
-    if issue and kind != before:
-        say("Now it can be told: there is drift.")
+    if issue and now != state:
+        say(news(report, known=told_drift and not since) if is_drift else "Nobody knows still, for another reason.")
+    title = f"enos-ota: {stack} {(DRIFT | UNKNOWN)[outcome]}"
+    unknown = "This is no drift: nobody knows. Look into the job; the next night tries again."
+    advice = advise(report) if is_drift else unknown
+    body = f"{marker}{now} -->\n**{headline}** {advice} ({run})\n\n{text('review.md')}"
+    project.call("PUT" if issue else "POST", path, title=title, description=body)
+
+
+def digest(report: dict[str, Any]) -> str:
+    """What tells one drift from another: devices and what became of them, not a time or the status of an upgrade."""
+    rows = [[change["op"], change["type"], change["name"]] for change in report["others"]]
+    for one in report["sets"]:
+        if one["change"] != "none":
+            rows.append([one["name"], one["jobId"], one["change"], *one["metadata"]])
+        told = (key for key in one["keys"] if key["effect"] != AS_DECLARED)
+        rows += [[one["name"], one["jobId"], key["deviceKey"], key["effect"]] for key in told]
+    return hashlib.sha256(json.dumps(sorted(rows)).encode()).hexdigest()[:16]
+
+
+def news(report: dict[str, Any], *, known: bool) -> str:
+    """What the night brought, for those who read notes alone. No text of others is in it: a note is not escaped."""
+    counts: Counter[str] = Counter()
+    for one in report["sets"]:
+        counts.update(one["counts"])
+    del counts[AS_DECLARED]
+    told = ", ".join(f"{number} {effect}" for effect, number in counts.items())
+    what = "The drift has changed" if known else "Now it can be told: there is drift"
+    return f"{what}{told and f': {told}'}. What stands above is of this night."
+
+
+def advise(report: dict[str, Any]) -> str:
+    """What helps: an `up` only where it has something to do."""
+    changing = [one for one in report["sets"] if one["change"] != "none"]
+    refused = not report["previewed"] or any(one["errors"] for one in changing)
+    lost = any(one["change"] == "none" and (one["errors"] or one["outdated"]) for one in report["sets"])
+    advice = []
+    if report["previewed"] and (report["others"] or not all(one["errors"] for one in changing)):
+        what = "what it can" if refused or lost else "it"
+        advice.append(
+            "Merge a change that says what is right, or run `up` of the latest pipeline of the default branch: "
+            f"it makes {what} as declared."
+        )
+    if refused:
+        advice.append("An `up` would fail: below stands why, and what to change.")
+    if lost:
+        advice.append(
+            "About devices that cannot be called back `up` does nothing: see to them, and take them out of their set."
+        )
+    return " ".join(advice)
 
 
 def text(name: str) -> str:

@@ -5,20 +5,23 @@ The scripts are run by node with a GitHub of a few lists; the workflows as a who
 
 from __future__ import annotations
 
-import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from enos_ota.review.model import OtherChange, Outcome
 from tests.support.engine import CHECKOUT
+from tests.support.nights import RETRIED, a_set, report
 from tests.support.workflows import Ended, GitHub, node
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from enos_ota.review.model import SetReport
+
 REVIEW = "<!-- enos-ota review: prod -->\n"
-DRIFT = "<!-- enos-ota drift: prod: drift -->\n"
+DRIFT = "<!-- enos-ota drift: prod: changes "
 RUN = "https://github.example.com/fleet/ota/actions/runs/4711"
 
 
@@ -52,13 +55,19 @@ def comment(github: GitHub, project: Path, review: str | None, **environ: str) -
     return run(github, project, "comment", **environ)
 
 
-def night(github: GitHub, project: Path, outcome: str | None, review: str = "the whole review") -> None:
+def night(
+    github: GitHub,
+    project: Path,
+    outcome: str | None,
+    review: str = "the whole review",
+    sets: tuple[SetReport, ...] = (RETRIED,),
+    **known: Any,
+) -> None:
     """A night whose review came to this; None: it came to nothing."""
     for name in ("review.md", "review.json"):
         (project / name).unlink(missing_ok=True)
     if outcome is not None:
-        headline = f"The headline of {outcome}."
-        (project / "review.json").write_text(json.dumps({"outcome": outcome, "headline": headline}), encoding="utf-8")
+        (project / "review.json").write_text(report(outcome, *sets, **known), encoding="utf-8")
         (project / "review.md").write_text(review, encoding="utf-8")
     ended = run(github, project, "issue")
     assert ended.code == 0, ended.output
@@ -151,15 +160,101 @@ def test_a_github_that_fails_otherwise_fails_the_step(github: GitHub, project: P
 
 
 def test_drift_opens_one_issue_and_brings_it_up_to_date(github: GitHub, project: Path) -> None:
-    night(github, project, "changes", "one key")
+    night(github, project, "changes", "of the first night")
     assert github.names() == ["create"]
-    night(github, project, "changes", "two keys")
-    assert github.names() == ["update"], "nobody is called every night"
+    night(github, project, "changes", "of the second night")
+    assert github.names() == ["update"], "nobody is called every night for the same"
     (issue,) = github.issues
     assert issue["title"] == "enos-ota: prod is no longer as declared"
-    assert issue["body"].startswith(f"{DRIFT}**The headline of changes.**")
-    assert issue["body"].endswith("two keys")
+    assert issue["body"].startswith(DRIFT)
+    assert issue["body"].splitlines()[1].startswith("**The headline of changes.**")
+    assert issue["body"].endswith("of the second night")
     assert RUN in issue["body"]
+
+
+MORE = a_set("update", dict.fromkeys(("pump-00016", "pump-00018"), "will be cancelled again"))
+OTHER = a_set("update", {"pump-00018": "will be cancelled again", "pump-00016": "cancelled already"})
+LOST = a_set("none", {"pump-00016": "escaped"}, errors=["set 'pumps': 1 key escaped"])
+
+
+@pytest.mark.parametrize(
+    ("outcome", "sets", "counts"),
+    [
+        ("changes", (MORE,), "2 will be cancelled again"),
+        ("changes", (OTHER,), "1 will be cancelled again"),
+        ("fails", (LOST,), "1 escaped"),
+        ("fails", (RETRIED,), "1 will be cancelled again"),
+        ("changes", (RETRIED, a_set("create", {"m-1": "will be cancelled"}, name="meters")), "1 will be cancelled"),
+    ],
+    ids=["more devices", "as many others", "gone for good", "an up would fail", "another set"],
+)
+def test_another_drift_than_the_night_before_is_said_aloud(
+    github: GitHub, project: Path, outcome: str, sets: tuple[SetReport, ...], counts: str
+) -> None:
+    """A changed text calls nobody."""
+    night(github, project, "changes")
+    night(github, project, outcome, "the review of the second night", sets)
+    assert github.names() == ["createComment", "update"]
+    (note,) = github.notes
+    assert note["body"].startswith("The drift has changed: ")
+    assert counts in note["body"]
+    assert github.issues[0]["body"].endswith("the review of the second night")
+    night(github, project, outcome, "the review of the third night", sets)
+    assert github.names() == ["update"], "and once"
+
+
+def test_a_drift_that_comes_to_no_device_is_another_too(github: GitHub, project: Path) -> None:
+    night(github, project, "changes")
+    night(github, project, "changes", others=[OtherChange(op="create", type="my:mod:Thing", name="thing")])
+    assert [note["body"].split(".")[0] for note in github.notes] == ["The drift has changed: 1 will be cancelled again"]
+
+
+def test_a_device_that_is_declared_and_cancelled_meanwhile_is_no_news(github: GitHub, project: Path) -> None:
+    night(github, project, "changes")
+    more = a_set("update", {"pump-00016": "will be cancelled again", "pump-00019": "cancelled already"})
+    night(github, project, "changes", sets=(more,))
+    assert github.notes == []
+
+
+def test_a_comment_has_no_text_of_others(github: GitHub, project: Path) -> None:
+    """It is not escaped: a device key, a set and an error may hold anything."""
+    bad = a_set("update", {"@everyone": "missing"}, name="@all", errors=["@owner <img>"])
+    night(github, project, "changes")
+    night(github, project, "fails", sets=(bad,))
+    assert "@" not in github.notes[0]["body"]
+
+
+UP_HELPS = "start a new run of `up`: it makes it as declared."
+UP_HELPS_SOME = "start a new run of `up`: it makes what it can as declared."
+UP_FAILS = "An `up` would fail: below stands why, and what to change."
+UP_DOES_NOTHING = "About devices that cannot be called back `up` does nothing: see to them"
+
+
+@pytest.mark.parametrize(
+    ("sets", "advice"),
+    [
+        ((RETRIED,), [UP_HELPS]),
+        ((LOST,), [UP_DOES_NOTHING]),
+        ((a_set("none", {"pump-00009": "too late"}, errors=["1 key too late"]),), [UP_DOES_NOTHING]),
+        ((a_set("none", {"pump-00016": "held"}, outdated=1),), [UP_DOES_NOTHING]),
+        ((RETRIED, LOST), [UP_HELPS_SOME, UP_DOES_NOTHING]),
+        ((a_set("update", {"pump-00016": "will be cancelled again"}, errors=["guard"]),), [UP_FAILS]),
+        ((RETRIED, a_set("create", {"x": "missing"}, errors=["1 key missing"])), [UP_HELPS_SOME, UP_FAILS]),
+    ],
+    ids=["retried", "escaped", "too late", "of a stopped job", "both", "guarded", "one of two"],
+)
+def test_an_up_is_advised_only_where_it_has_something_to_do(
+    github: GitHub, project: Path, sets: tuple[SetReport, ...], advice: list[str]
+) -> None:
+    night(github, project, "fails", sets=sets)
+    text = github.issues[0]["body"]
+    assert [each for each in (UP_HELPS, UP_HELPS_SOME, UP_FAILS, UP_DOES_NOTHING) if each in text] == advice
+
+
+def test_where_the_program_itself_fails_no_up_is_advised(github: GitHub, project: Path) -> None:
+    night(github, project, "fails", sets=(a_set("declared", {"x": "not looked at"}),), previewed=False)
+    text = github.issues[0]["body"]
+    assert [each for each in (UP_HELPS, UP_HELPS_SOME, UP_FAILS, UP_DOES_NOTHING) if each in text] == [UP_FAILS]
 
 
 def test_drift_that_an_up_cannot_mend_says_so(github: GitHub, project: Path) -> None:
@@ -214,13 +309,28 @@ def test_an_outage_keeps_what_is_known_of_drift_and_is_said_once(github: GitHub,
     assert note["body"].startswith("This night could not tell.")
 
 
+def test_an_outage_that_fits_into_no_full_issue_is_said_all_the_same(github: GitHub, project: Path) -> None:
+    night(github, project, "changes", "x" * 65535)
+    night(github, project, "undetermined")
+    assert len(github.issues[0]["body"]) == 65536
+    assert len(github.notes) == 1
+
+
+def test_another_reason_why_nobody_knows_is_said(github: GitHub, project: Path) -> None:
+    """Who waits for EnOS to come back need not wait for a configuration to mend itself."""
+    night(github, project, "undetermined")
+    night(github, project, "misconfigured")
+    night(github, project, "misconfigured")
+    assert [note["body"].split("\n")[0] for note in github.notes] == ["Nobody knows still, for another reason."]
+
+
 def test_drift_after_an_outage_is_told_in_the_same_issue_and_said_aloud(github: GitHub, project: Path) -> None:
     night(github, project, "undetermined")
     night(github, project, "changes", "two keys")
     (issue,) = github.issues
     assert issue["title"] == "enos-ota: prod is no longer as declared"
     assert issue["body"].startswith(DRIFT)
-    assert github.notes[0]["body"].startswith("Now it can be told: there is drift.")
+    assert github.notes[0]["body"].startswith("Now it can be told: there is drift: 1 will be cancelled again.")
 
 
 def test_an_outage_between_two_nights_of_drift_makes_no_second_issue(github: GitHub, project: Path) -> None:
@@ -242,7 +352,5 @@ def test_the_longest_review_fits_into_an_issue(github: GitHub, project: Path) ->
 
 
 def test_every_outcome_that_a_review_can_have_is_told(github: GitHub, project: Path) -> None:
-    from enos_ota.review.model import Outcome  # noqa: PLC0415 - the only thing here that needs it
-
     for outcome in Outcome:
         night(github, project, outcome.value)

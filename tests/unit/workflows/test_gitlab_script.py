@@ -5,23 +5,26 @@ The script talks to a GitLab of a few lists, over HTTP; the pipeline as a whole 
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from enos_ota.review.model import Outcome
 from tests.support.engine import CHECKOUT
 from tests.support.gitlab import ME, TOKEN, GitLab, running_gitlab
+from tests.support.nights import RETRIED, a_set, report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from enos_ota.review.model import SetReport
+
 SCRIPT = CHECKOUT / "examples" / "gitops-gitlab" / "ci" / "tell.py"
 REVIEW = "<!-- enos-ota review: prod -->\n"
-DRIFT = "<!-- enos-ota drift: prod: drift -->\n"
+DRIFT = "<!-- enos-ota drift: prod: changes "
 JOB = "https://gitlab.example.com/fleet/ota/-/jobs/4711"
 
 
@@ -47,13 +50,18 @@ def note(gitlab: GitLab, project: Path, review: str | None, **environ: str) -> N
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-def night(gitlab: GitLab, project: Path, outcome: str | None, review: str = "the whole review") -> None:
+def night(
+    gitlab: GitLab,
+    project: Path,
+    outcome: str | None,
+    review: str = "the whole review",
+    sets: tuple[SetReport, ...] = (RETRIED,),
+) -> None:
     """A night whose review came to this; None: it came to nothing."""
     for name in ("review.md", "review.json"):
         (project / name).unlink(missing_ok=True)
     if outcome is not None:
-        headline = f"The headline of {outcome}."
-        (project / "review.json").write_text(json.dumps({"outcome": outcome, "headline": headline}), encoding="utf-8")
+        (project / "review.json").write_text(report(outcome, *sets), encoding="utf-8")
         (project / "review.md").write_text(review, encoding="utf-8")
     done = tell(gitlab, project, "drift")
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
@@ -123,13 +131,76 @@ def test_a_gitlab_that_cannot_be_reached_is_told_in_one_line(gitlab: GitLab, tmp
 
 
 def test_drift_opens_one_issue_and_brings_it_up_to_date(gitlab: GitLab, tmp_path: Path) -> None:
-    night(gitlab, tmp_path, "changes", "one key")
-    night(gitlab, tmp_path, "changes", "two keys")
+    night(gitlab, tmp_path, "changes", "of the first night")
+    night(gitlab, tmp_path, "changes", "of the second night")
     (issue,) = gitlab.issues
     assert issue["title"] == "enos-ota: prod is no longer as declared"
-    assert issue["description"].startswith(f"{DRIFT}**The headline of changes.**")
-    assert issue["description"].endswith("two keys")
-    assert gitlab.said == [], "nobody is called every night"
+    assert issue["description"].startswith(DRIFT)
+    assert issue["description"].splitlines()[1].startswith("**The headline of changes.**")
+    assert issue["description"].endswith("of the second night")
+    assert gitlab.said == [], "nobody is called every night for the same"
+
+
+MORE = a_set("update", dict.fromkeys(("pump-00016", "pump-00018"), "will be cancelled again"))
+OTHER = a_set("update", {"pump-00018": "will be cancelled again", "pump-00016": "cancelled already"})
+LOST = a_set("none", {"pump-00016": "escaped"}, errors=["set '@all': 1 key escaped"], name="@all")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "one", "counts"),
+    [
+        ("changes", MORE, "2 will be cancelled again"),
+        ("changes", OTHER, "1 will be cancelled again"),
+        ("fails", LOST, "1 escaped"),
+        ("fails", RETRIED, "1 will be cancelled again"),
+    ],
+    ids=["more devices", "as many others", "gone for good", "an up would fail"],
+)
+def test_another_drift_than_the_night_before_is_said_aloud(
+    gitlab: GitLab, tmp_path: Path, outcome: str, one: SetReport, counts: str
+) -> None:
+    """A changed text calls nobody. What is said has no text of others, for it is not escaped."""
+    night(gitlab, tmp_path, "changes")
+    for review in ("of the second night", "of the third night"):
+        night(gitlab, tmp_path, outcome, review, (one,))
+    (said,) = gitlab.said
+    assert said.startswith(f"The drift has changed: {counts}. ")
+    assert "@" not in said
+    assert gitlab.issues[0]["description"].endswith("of the third night")
+
+
+def test_a_device_that_is_declared_and_cancelled_meanwhile_is_no_news(gitlab: GitLab, tmp_path: Path) -> None:
+    night(gitlab, tmp_path, "changes")
+    more = a_set("update", {"pump-00016": "will be cancelled again", "pump-00019": "cancelled already"})
+    night(gitlab, tmp_path, "changes", sets=(more,))
+    assert gitlab.said == []
+
+
+UP_HELPS = "run `up` of the latest pipeline of the default branch: it makes it as declared."
+UP_HELPS_SOME = "run `up` of the latest pipeline of the default branch: it makes what it can as declared."
+UP_FAILS = "An `up` would fail: below stands why, and what to change."
+UP_DOES_NOTHING = "About devices that cannot be called back `up` does nothing: see to them"
+
+
+@pytest.mark.parametrize(
+    ("sets", "advice"),
+    [
+        ((RETRIED,), [UP_HELPS]),
+        ((LOST,), [UP_DOES_NOTHING]),
+        ((a_set("none", {"pump-00009": "too late"}, errors=["1 key too late"]),), [UP_DOES_NOTHING]),
+        ((a_set("none", {"pump-00016": "held"}, outdated=1),), [UP_DOES_NOTHING]),
+        ((RETRIED, LOST), [UP_HELPS_SOME, UP_DOES_NOTHING]),
+        ((a_set("update", {"pump-00016": "will be cancelled again"}, errors=["guard"]),), [UP_FAILS]),
+        ((RETRIED, a_set("create", {"x": "missing"}, errors=["1 key missing"])), [UP_HELPS_SOME, UP_FAILS]),
+    ],
+    ids=["retried", "escaped", "too late", "of a stopped job", "both", "guarded", "one of two"],
+)
+def test_an_up_is_advised_only_where_it_has_something_to_do(
+    gitlab: GitLab, tmp_path: Path, sets: tuple[SetReport, ...], advice: list[str]
+) -> None:
+    night(gitlab, tmp_path, "fails", sets=sets)
+    text = gitlab.issues[0]["description"]
+    assert [each for each in (UP_HELPS, UP_HELPS_SOME, UP_FAILS, UP_DOES_NOTHING) if each in text] == advice
 
 
 def test_the_issue_is_closed_with_a_word_when_all_is_well_again(gitlab: GitLab, tmp_path: Path) -> None:
@@ -167,16 +238,20 @@ def test_an_outage_keeps_what_is_known_of_drift_and_is_said_once(gitlab: GitLab,
     assert said.startswith("This night could not tell.")
 
 
+def test_another_reason_why_nobody_knows_is_said(gitlab: GitLab, tmp_path: Path) -> None:
+    for outcome in ("undetermined", "misconfigured", "misconfigured"):
+        night(gitlab, tmp_path, outcome)
+    assert [said.split("\n")[0] for said in gitlab.said] == ["Nobody knows still, for another reason."]
+
+
 def test_drift_after_an_outage_is_told_in_the_same_issue_and_said_aloud(gitlab: GitLab, tmp_path: Path) -> None:
     night(gitlab, tmp_path, "undetermined")
     night(gitlab, tmp_path, "changes")
     (issue,) = gitlab.issues
     assert issue["description"].startswith(DRIFT)
-    assert gitlab.said[0].startswith("Now it can be told: there is drift.")
+    assert gitlab.said[0].startswith("Now it can be told: there is drift: 1 will be cancelled again.")
 
 
 def test_every_outcome_that_a_review_can_have_is_told(gitlab: GitLab, tmp_path: Path) -> None:
-    from enos_ota.review.model import Outcome  # noqa: PLC0415 - the only thing here that needs it
-
     for outcome in Outcome:
         night(gitlab, tmp_path, outcome.value)
