@@ -16,13 +16,13 @@ import pytest
 import yaml
 
 from tests.support.engine import CHECKOUT
-from tests.support.gitlab import GitLab, running_gitlab
+from tests.support.gitlab import Commits, GitLab, running_gitlab
 from tests.support.simulator import JOB, RunningSimulator, running_simulator
 from tests.support.stack import NEVER_SHOWN, touched
 from tests.support.workflows import Ended, GitHub, WorkflowRun, bash, load, node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     from tests.support.engine import PulumiEngine
@@ -33,6 +33,11 @@ CANCELLED: Final = ("failed", "Cancelled by user")
 DECLARED: Final = ("pump-00011", "pump-00012", "pump-00016", "pump-00017", "pump-00018", "pump-00019", "pump-00020")
 
 NO_STATE: Final = "looks new here"
+COMMIT: Final = "0123abcd"
+"""The commit that a run of main begins with."""
+
+HEAD: Final = "fedcba9876543210fedcba9876543210fedcba98"
+"""The last commit of the pull request."""
 
 
 @pytest.fixture
@@ -86,11 +91,17 @@ class Repository:
     simulator: RunningSimulator
     github: GitHub
 
-    def run(self, name: str, *, secrets: bool = True, expressions: Mapping[str, str] | None = None) -> dict[str, Ended]:
-        """Run a workflow in a fresh check-out; what the run before left is gone."""
-        for left in ("review.md", "review.html", "review.json", "audit"):
-            shutil.rmtree(self.project / left, ignore_errors=True)
-            (self.project / left).unlink(missing_ok=True)
+    def run(
+        self,
+        name: str,
+        *,
+        secrets: bool = True,
+        expressions: Mapping[str, str] | None = None,
+        check_out: Callable[[str], str] = lambda _: COMMIT,
+        failing: Collection[str] = (),
+    ) -> dict[str, Ended]:
+        """Run a workflow; the audit log of the run before is gone, as a check-out has none."""
+        shutil.rmtree(self.project / "audit", ignore_errors=True)
         state = (self.home / "state").as_uri() if secrets else ""
         known = {
             "secrets.PULUMI_BACKEND_URL": state,
@@ -101,6 +112,8 @@ class Repository:
             "secrets.AWS_SECRET_ACCESS_KEY": "",
             "vars.AWS_REGION": "",
             "inputs.breakGlass": "",
+            "github.sha": COMMIT,
+            "github.event.pull_request.head.sha": HEAD,
             **(expressions or {}),
         }
         summary = self.home / "summary.md"
@@ -112,14 +125,14 @@ class Repository:
                 "CI": "true",
                 "GITHUB_ACTIONS": "true",
                 "GITHUB_ACTOR": "alice",
-                "GITHUB_SHA": "0123abcd",
+                "GITHUB_SHA": COMMIT,
                 "GITHUB_STEP_SUMMARY": str(summary),
             },
         )
         # What the machine of a GitHub workflow does not have, and the workflow must bring.
         for brought in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE"):
             del environ[brought]
-        runner = WorkflowRun(self.project, environ, known, self.github)
+        runner = WorkflowRun(self.project, environ, known, self.github, check_out, failing)
         ended = runner.job(load(self.project / ".github" / "workflows" / f"{name}.yml"), name)
         inspect(self.simulator, *ended.values())
         return ended
@@ -144,7 +157,7 @@ def test_a_pull_request_gets_one_comment_that_follows_its_commits(
 ) -> None:
     first = repository.run("review")
     assert {name: each.code for name, each in first.items()} == dict.fromkeys(
-        ("Stack", "Review", "Keep the report", "Comment"), 0
+        ("Begin afresh", "Stack", "Review", "Keep the report", "Comment"), 0
     )
     assert first["Keep the report"].files == ("review.html", "review.json")
     assert repository.github.names() == ["createComment"]
@@ -155,6 +168,7 @@ def test_a_pull_request_gets_one_comment_that_follows_its_commits(
     assert [line for line in shown if line not in comment["body"].splitlines()] == [], "the README shows another"
     assert "(https://github.example.com/artifact/1)" in comment["body"]
     assert NO_STATE not in comment["body"]
+    assert f"commit `{HEAD[:12]}`" in comment["body"], "the one that people know"
 
     declare(repository.project, "pump-00021", "pump-00022")
     second = repository.run("review")
@@ -198,7 +212,7 @@ def test_a_fork_gets_a_review_of_what_is_declared_and_nothing_secret(
     repository.github.denied = ("createComment", "updateComment")
     ended = repository.run("review", secrets=False)
     assert {name: each.code for name, each in ended.items()} == dict.fromkeys(
-        ("Stack", "Review", "Keep the report", "Comment"), 0
+        ("Begin afresh", "Stack", "Review", "Keep the report", "Comment"), 0
     ), ended["Review"].output
     summary = repository.github.summary()
     assert NO_STATE in summary
@@ -213,19 +227,79 @@ def test_a_merge_brings_it_about_proves_it_and_keeps_the_audit_log(
 ) -> None:
     ended = repository.run("up")
     assert {name: each.code for name, each in ended.items()} == dict.fromkeys(
-        ("Stack", "Up", "Prove", "Keep the audit log"), 0
+        ("Stack", "Up", "Show", "Prove", "Keep the audit log"), 0
     )
     assert [key for key in DECLARED if simulator.states()[key] != CANCELLED] == []
     assert "nothing to do: what is declared is so" in repository.summary
     assert ended["Keep the audit log"].files == ("audit",)
     lines = (repository.project / "audit" / "prod.jsonl").read_text(encoding="utf-8").splitlines()
     assert {(each["actor"], each["commit"], each["reason"]) for each in map(json.loads, lines)} == {
-        ("alice", "0123abcd", "INC-4711: 2.3.0 drains the battery")
+        ("alice", COMMIT, "INC-4711: 2.3.0 drains the battery")
     }
     before = touched(simulator)
     again = repository.run("up")
     assert again["Up"].code == 0
     assert touched(simulator) == before
+
+
+def test_an_old_up_that_is_run_again_undoes_no_undo(repository: Repository, simulator: RunningSimulator) -> None:
+    """Un-declared, merged, retried; then somebody presses "Re-run" on the run that had cancelled it."""
+    keys = repository.project / KEYS
+    commits = {COMMIT: keys.read_text(encoding="utf-8")}
+
+    def check_out(ref: str) -> str:
+        commit = {"main": [*commits][-1], "": COMMIT}[ref]
+        keys.write_text(commits[commit], encoding="utf-8")
+        return commit
+
+    assert repository.run("up", check_out=check_out)["Up"].code == 0
+    commits["4567abcd"] = commits[COMMIT].replace("pump-00016\n", "").replace("pump-00017\n", "")
+    simulator.retry(JOB, ["pump-00016"])
+    before = touched(simulator)
+    assert repository.run("up", check_out=check_out)["Prove"].code == 0
+    assert simulator.states()["pump-00016"] != CANCELLED
+    assert touched(simulator) == before
+    assert "commit `4567abcd`" in repository.summary
+
+
+def test_the_audit_log_of_an_up_has_the_commit_that_was_brought_about(repository: Repository) -> None:
+    """The run's own may be an older one."""
+    repository.run("up", check_out=lambda _: "4567abcd")
+    log = (repository.project / "audit" / "prod.jsonl").read_text(encoding="utf-8")
+    assert {json.loads(line)["commit"] for line in log.splitlines()} == {"4567abcd"}
+
+
+def test_a_review_that_was_committed_is_never_told_as_this_run_s(repository: Repository) -> None:
+    """Not even where the run comes to nothing."""
+    for name in ("review.md", "review.html", "review.json"):
+        (repository.project / name).write_text('{"outcome": "fine", "headline": "Fine!"}', encoding="utf-8")
+    ended = repository.run("review", failing=["Install"])
+    assert ended["Keep the report"].files == ()
+    assert "There is no review of `prod`" in repository.github.comments[0]["body"]
+
+
+def test_an_up_is_green_where_nothing_is_left_that_an_up_can_do_and_drift_says_the_rest(
+    repository: Repository, simulator: RunningSimulator
+) -> None:
+    """Somebody retried a device, then stopped the job: nothing can be cancelled in it."""
+    repository.run("up")
+    simulator.retry(JOB, ["pump-00016"])
+    simulator.set_job(JOB, "stopped")
+    ended = repository.run("up")
+    assert {name: each.code for name, each in ended.items() if each.code} == {}
+    assert "no longer as recorded" in repository.summary
+    assert repository.run("drift")["Review"].code == 1
+    (issue,) = repository.github.issues
+    advice = issue["body"].splitlines()[1]
+    assert "`up` does nothing: see to them, and take them out of their set." in advice
+    assert "start a new run" not in advice
+
+
+def test_what_is_left_for_an_up_makes_its_proof_red(repository: Repository, simulator: RunningSimulator) -> None:
+    """As where somebody retries a device while it runs."""
+    repository.run("up")
+    simulator.retry(JOB, ["pump-00016"])
+    assert repository.run("up", failing=["Up"])["Prove"].code != 0
 
 
 def test_an_up_that_fails_is_red_and_still_says_what_is_so_and_keeps_the_audit_log(
@@ -234,7 +308,7 @@ def test_an_up_that_fails_is_red_and_still_says_what_is_so_and_keeps_the_audit_l
     declare(repository.project, "pump-99999")
     ended = repository.run("up")
     assert ended["Up"].code != 0
-    assert ended["Prove"].code == 1
+    assert ended["Show"].code == 1
     assert "pump-99999" in repository.summary
     assert ended["Keep the audit log"].files
     assert simulator.states()["pump-00016"] == CANCELLED, "what could be done was done"
@@ -252,6 +326,17 @@ def test_a_guard_is_overridden_by_a_reason_and_by_nothing_else(
     assert [key for key in DECLARED if simulator.states()[key] != CANCELLED] == []
     log = (repository.project / "audit" / "prod.jsonl").read_text(encoding="utf-8")
     assert json.loads(log.splitlines()[0])["breakGlass"] == 'INC-4711: "fire" $(touch /tmp/no)'
+
+
+def test_a_guard_is_overridden_for_no_later_commit_than_the_reason_was_given_for(
+    repository: Repository, simulator: RunningSimulator
+) -> None:
+    """A run keeps its inputs: run again, or approved late, it would do what was merged since without a guard."""
+    stack_file = repository.project / "stacks" / "Pulumi.prod.yaml"
+    stack_file.write_text(stack_file.read_text("utf-8").replace("maxDevices: 500", "maxDevices: 2"), encoding="utf-8")
+    ended = repository.run("up", expressions={"inputs.breakGlass": "INC-4711"}, check_out=lambda _: "4567abcd")
+    assert ended["Up"].code != 0
+    assert touched(simulator) == []
 
 
 def test_nightly_drift_is_one_issue_from_the_first_night_to_the_last(
@@ -301,11 +386,14 @@ class GitLabProject:
     engine: PulumiEngine
     simulator: RunningSimulator
     gitlab: GitLab
+    commits: Commits
+    """Which commit is the last; what is in it is what is in the folder."""
 
-    def run(self, name: str, *, variables: bool = True) -> list[Ended]:
-        """Run a job in a fresh check-out, as far as its script gets, then what comes after it; gives what ran."""
-        for left in ("review.md", "review.html", "review.json"):
-            (self.project / left).unlink(missing_ok=True)
+    def run(self, name: str, *, variables: bool = True, commit: str = "") -> list[Ended]:
+        """Run a job as far as its script gets, then what comes after it; gives what ran.
+
+        Of what comes before it, the packages are in the environment of the tests.
+        """
         pipeline = load(self.project / ".gitlab-ci.yml")
         job = pipeline[name]
         settings = {
@@ -317,8 +405,11 @@ class GitLabProject:
         own = {"CI_JOB_URL": "https://gitlab.example.com/fleet/ota/-/jobs/1", "GITLAB_USER_LOGIN": "alice"}
         environ = self.engine.env(self.project, self.home)
         del environ["PULUMI_BACKEND_URL"], environ["PULUMI_CONFIG_PASSPHRASE"]
+        own |= {name: value for name, value in self.commits.environ(commit).items() if name != "PATH"}
         # The project's variables win over the file's.
         environ |= pipeline["variables"] | job.get("variables", {}) | own | (settings if variables else {})
+        fresh, _ = pipeline["default"]["before_script"]
+        assert bash(fresh, self.project, environ).code == 0
         ended: list[Ended] = []
         for command in job["script"]:
             ended.append(bash(command, self.project, environ))
@@ -334,8 +425,10 @@ def gitlab_project(engine: PulumiEngine, tmp_path: Path, simulator: RunningSimul
     """A project with the example in it, a merge request 7, and variables that open the simulator."""
     home = tmp_path / "home"
     home.mkdir()
+    commits = Commits(tmp_path / "commits")
+    commits.commit()
     with running_gitlab() as gitlab:
-        yield GitLabProject(copy("gitops-gitlab", tmp_path, simulator), home, engine, simulator, gitlab)
+        yield GitLabProject(copy("gitops-gitlab", tmp_path, simulator), home, engine, simulator, gitlab, commits)
 
 
 def test_gitlab_from_a_merge_request_to_a_healed_drift(
@@ -354,7 +447,7 @@ def test_gitlab_from_a_merge_request_to_a_healed_drift(
     assert "/artifacts/file/review.html" in note["body"]
     assert simulator.journal() == []
 
-    assert [each.code for each in gitlab_project.run("up")] == [0, 0, 0]
+    assert [each.code for each in gitlab_project.run("up")] == [0, 0, 0, 0, 0]
     assert [key for key in (*DECLARED, "pump-00021") if simulator.states()[key] != CANCELLED] == []
     assert (gitlab_project.project / "audit" / "prod.jsonl").exists()
 
@@ -364,9 +457,21 @@ def test_gitlab_from_a_merge_request_to_a_healed_drift(
     assert issue["title"] == "enos-ota: prod is no longer as declared"
     assert "pump-00016" in issue["description"]
 
-    assert [each.code for each in gitlab_project.run("up")] == [0, 0, 0]
+    assert [each.code for each in gitlab_project.run("up")] == [0, 0, 0, 0, 0]
     assert [each.code for each in gitlab_project.run("drift")] == [0, 0]
     assert [each["state"] for each in gitlab.issues] == ["closed"]
+
+
+def test_an_old_up_of_gitlab_that_is_retried_does_nothing(
+    gitlab_project: GitLabProject, simulator: RunningSimulator
+) -> None:
+    """Its commit declares what has been un-declared since."""
+    old = gitlab_project.commits.all[-1]
+    gitlab_project.commits.commit()
+    (refused,) = gitlab_project.run("up", commit=old)
+    assert refused.code == 1
+    assert refused.output.startswith(f"Nothing was done: {old[:8]} is no longer the last commit of main")
+    assert simulator.counters() == {}
 
 
 def test_the_pipeline_of_a_gitlab_fork_reviews_what_is_declared_and_tells_nobody(

@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import shutil
+import subprocess
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 ME: Final = 42
 """The id of the token's user."""
@@ -89,6 +95,53 @@ class GitLab:
             raise LookupError(number)
         one |= changes
         return one
+
+
+@dataclass
+class Commits:
+    """A real repository of empty commits, as a job may ask it which is the last.
+
+    Attributes:
+        repository: where it is.
+        all: the commits that were made, the oldest first.
+    """
+
+    repository: Path
+    all: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not shutil.which("git"):
+            (pytest.fail if os.environ.get("CI") else pytest.skip)("there is no git, which tells the last commit")
+        self._git("init", "--quiet", "--bare", str(self.repository))
+
+    def commit(self, ref: str = "refs/heads/main") -> str:
+        """One more commit, from now on the last one of the branch."""
+        tree = self._git("-C", str(self.repository), "hash-object", "-t", "tree", "-w", "/dev/null")
+        parents = [argument for last in self.all[-1:] for argument in ("-p", last)]
+        made = self._git("-C", str(self.repository), "commit-tree", tree, *parents, "-m", "Change")
+        self._git("-C", str(self.repository), "update-ref", ref, made)
+        self.all.append(made)
+        return made
+
+    def environ(self, commit: str = "") -> dict[str, str]:
+        """What a job of this commit finds in its environment; of the last one if none is named."""
+        return {
+            "PATH": os.environ["PATH"],
+            "CI_DEFAULT_BRANCH": "main",
+            "CI_COMMIT_SHA": commit or self.all[-1],
+            "CI_REPOSITORY_URL": str(self.repository),
+        }
+
+    def _git(self, *arguments: str) -> str:
+        names = {f"GIT_{who}_{what}": "ana" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        done = subprocess.run(
+            ["git", *arguments],  # noqa: S607 - a job takes the one on PATH too
+            env={"PATH": os.environ["PATH"], "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, **names},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
 
 
 @contextlib.contextmanager

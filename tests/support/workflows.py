@@ -5,6 +5,7 @@
     assert ended["Review"].code == 0
 
 What sets the machine up is not executed: the check-out, Python, Pulumi and the packages are what the tests run in.
+Where it matters which commit is checked out, a test says how (`check_out`).
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ from ruamel.yaml import YAML
 from tests.support.engine import CHECKOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
+CHECK_OUT: Final = "actions/checkout"
 GITHUB_SCRIPT: Final = "actions/github-script"
 UPLOAD: Final = "actions/upload-artifact"
-SET_UP_ACTIONS: Final = ("actions/checkout", "actions/setup-python", "actions/setup-go", "pulumi/actions")
+SET_UP_ACTIONS: Final = (CHECK_OUT, "actions/setup-python", "actions/setup-go", "pulumi/actions")
 """What they would make is there: the project's copy, and the Python and the engine of the tests."""
 
 SET_UP_COMMANDS: Final = ("make install",)
@@ -138,12 +140,16 @@ class WorkflowRun:
     Attributes:
         environ: what the machine has; on top of it comes what the workflow sets.
         expressions: what stands for `${{ … }}`; an expression that is not in here fails the test.
+        check_out: puts what a ref names into the project, and gives the commit; "" is the run's own.
+        failing: steps that fail before they do anything.
     """
 
     project: Path
     environ: Mapping[str, str]
     expressions: Mapping[str, str]
     github: GitHub = field(default_factory=GitHub)
+    check_out: Callable[[str], str] | None = None
+    failing: Collection[str] = ()
 
     def job(self, workflow: Mapping[str, Any], name: str) -> dict[str, Ended]:
         """Execute a job as a runner would; gives what each step did, by its name. What was skipped is not in it."""
@@ -156,6 +162,11 @@ class WorkflowRun:
             assert condition in {"", *GOES_ON}, f"the runner does not know {condition}"
             if not condition and any(each.code for each in ended.values()):
                 continue
+            if step["name"] in self.failing:
+                ended[step["name"]] = Ended(1)
+                continue
+            if action(step) == CHECK_OUT and self.check_out:
+                outputs[f"steps.{step.get('id')}.outputs.commit"] = self.check_out(step["with"].get("ref", ""))
             done = self._step(step, {**environ, **self._values(step.get("env", {}), outputs)})
             if done is None:
                 continue
@@ -185,9 +196,11 @@ class WorkflowRun:
         if whole is None:
             assert "${{" not in text, f"more than one expression in {text}"
             return text
-        if whole[1].startswith("steps."):
-            return outputs.get(whole[1], "")
-        return self.expressions[whole[1]]
+        known = {**outputs, **self.expressions}
+        if condition := re.fullmatch(r"(\S+) == (\S+) && (\S+) \|\| ''", whole[1]):
+            one, other, value = (self._value(f"${{{{ {name} }}}}", outputs) for name in condition.groups())
+            return value if one == other else ""
+        return known.get(whole[1], "") if whole[1].startswith("steps.") else known[whole[1]]
 
 
 def bash(command: str, project: Path, environ: Mapping[str, str]) -> Ended:

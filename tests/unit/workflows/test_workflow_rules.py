@@ -10,7 +10,7 @@ import pytest
 
 from enos_ota import __version__
 from tests.support.engine import CHECKOUT
-from tests.support.workflows import GITHUB_SCRIPT, SET_UP_COMMANDS, action, load, steps, workflow_files
+from tests.support.workflows import CHECK_OUT, GITHUB_SCRIPT, SET_UP_COMMANDS, action, load, steps, workflow_files
 from toolchain import build
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def test_a_fork_never_gets_secrets(file: Path) -> None:
 
 @every_workflow
 def test_a_checkout_leaves_no_token_behind(file: Path) -> None:
-    checkouts = [step for step in steps(load(file)) if action(step) == "actions/checkout"]
+    checkouts = [step for step in steps(load(file)) if action(step) == CHECK_OUT]
     assert checkouts
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
@@ -126,6 +126,36 @@ def test_an_up_by_hand_is_of_main_alone() -> None:
     """Whoever starts it by hand names a branch; the environment's own rule is one that somebody may forget to set."""
     workflow = load(GITHUB / "up.yml")
     assert workflow["jobs"]["up"]["if"] == "github.ref == 'refs/heads/main'"
+
+
+def checkout(name: str) -> dict[str, Any]:
+    (found,) = [step["with"] for step in steps(load(GITHUB / name)) if action(step) == CHECK_OUT]
+    return dict(found)
+
+
+def test_what_main_says_is_done_and_watched_whatever_run_is_run_again() -> None:
+    """A run keeps the commit that started it: run again, it would cancel what has been un-declared since."""
+    assert [checkout(name).get("ref") for name in ("up.yml", "drift.yml")] == ["main", "main"]
+    assert "ref" not in checkout("review.yml"), "a pull request's own"
+
+
+def test_what_is_reviewed_is_named_by_a_commit_that_people_know() -> None:
+    """Not by the one that GitHub made for the moment, of the branch merged with main."""
+    job = load(GITHUB / "review.yml")["jobs"]["review"]
+    assert job["env"]["ENOS_OTA_COMMIT"] == "${{ github.event.pull_request.head.sha }}"
+
+
+def test_what_an_up_did_is_named_by_the_commit_that_it_checked_out() -> None:
+    told = [step.get("env", {}).get("ENOS_OTA_COMMIT") for step in steps(load(GITHUB / "up.yml"))]
+    assert [each for each in told if each] == ["${{ steps.checkout.outputs.commit }}"] * 2
+
+
+@pytest.mark.parametrize("name", ["review.yml", "drift.yml"])
+def test_a_run_begins_without_a_review_before_anything_can_fail(name: str) -> None:
+    """One that was committed would be told as this run's."""
+    first, second, *_ = steps(load(GITHUB / name))
+    assert action(first) == CHECK_OUT
+    assert second["run"] == "make fresh"
 
 
 def test_a_drift_check_never_takes_the_place_of_an_up_that_waits() -> None:
@@ -174,27 +204,40 @@ def gitlab_jobs() -> dict[str, Any]:
 def test_gitlab_s_jobs_run_commands_of_pulumi_and_enos_ota() -> None:
     for name, job in gitlab_jobs().items():
         for command in job["script"]:
-            assert COMMAND.fullmatch(command), f"{name}: {command}"
+            assert COMMAND.fullmatch(command) or command == TIP, f"{name}: {command}"
+
+
+TIP = "python3 ci/tip.py"
 
 
 def test_gitlab_is_called_in_one_command_of_a_job() -> None:
-    assert {name: job.get("after_script") for name, job in gitlab_jobs().items()} == {
+    called = {
+        name: [command for command in job["script"] + job.get("after_script", []) if not COMMAND.fullmatch(command)]
+        for name, job in gitlab_jobs().items()
+    }
+    assert called == {
         "review": ["python3 ci/tell.py review"],
-        "up": None,
+        "up": [TIP],
         "drift": ["python3 ci/tell.py drift"],
     }
 
 
+def test_an_up_in_gitlab_looks_first_whether_its_commit_is_the_last() -> None:
+    """An old job can be started late, retried, and rolled back to: it would cancel what has been un-declared since."""
+    assert gitlab_jobs()["up"]["script"][0] == TIP
+
+
 def test_gitlab_s_set_up_is_the_installation_and_nothing_else() -> None:
     """Pulumi's own image has no make."""
-    (command,) = gitlab()["default"]["before_script"]
+    fresh, command = gitlab()["default"]["before_script"]
+    assert fresh == "rm -rf review.md review.html review.json", "one that was committed would be told as this job's"
     assert command == "pip install --quiet --root-user-action ignore --requirement requirements.txt"
     assert gitlab()["default"]["image"] == f"pulumi/pulumi-python-3.13:{build.pinned()}"
 
 
 def test_an_up_in_gitlab_is_started_by_hand_and_cut_off_by_no_other() -> None:
     job = gitlab_jobs()["up"]
-    assert job["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "push"', "when": "manual"}]
+    assert job["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "push" || $CI_PIPELINE_SOURCE == "web"', "when": "manual"}]
     assert job["environment"] == "production"
     assert job["resource_group"] == "enos-ota-prod"
     assert job["allow_failure"] is False, "a merge that nobody brought about is no green pipeline"
@@ -220,7 +263,6 @@ def test_an_example_asks_for_the_version_that_it_is_beside(example: str) -> None
 
 def test_the_make_target_that_is_not_executed_installs_and_does_nothing_else() -> None:
     makefile = (CHECKOUT / "examples/gitops-github/Makefile").read_text(encoding="utf-8")
-    assert [f"make {target}" for target in re.findall(r"^(\w+):", makefile, re.MULTILINE)] == [*SET_UP_COMMANDS]
-    assert re.findall(r"^\t(.*)", makefile, re.MULTILINE) == [
-        "$(PYTHON) -m pip install --quiet --requirement requirements.txt"
-    ]
+    assert SET_UP_COMMANDS == ("make install",)
+    (recipe,) = re.findall(r"^install:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    assert recipe == "\t$(PYTHON) -m pip install --quiet --requirement requirements.txt\n"

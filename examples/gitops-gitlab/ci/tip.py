@@ -1,0 +1,44 @@
+"""Refuses to go on in a job whose commit is no longer the last one of the default branch.
+
+An old `up` that is retried, rolled back to, or started late would cancel what has been un-declared and retried since.
+The repository is asked with the job's own token, which every job has. Exit code 1: it is another, or nobody knows.
+"""
+
+import os
+import subprocess
+import sys
+
+
+def main(environ: dict[str, str]) -> str | None:
+    """Compare; gives why the job must not go on."""
+    branch, commit, url = environ["CI_DEFAULT_BRANCH"], environ["CI_COMMIT_SHA"], environ["CI_REPOSITORY_URL"]
+    command = ["git", "ls-remote", "--exit-code", url, f"refs/heads/{branch}"]
+    try:
+        done = subprocess.run(
+            command,
+            env={**environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        why = "" if done.returncode == 0 else done.stderr.strip() or f"there is no branch {branch}"
+    except subprocess.TimeoutExpired:
+        why = "no answer within 60 s"
+    except OSError as error:
+        why = f"git cannot be started: {error.strerror}"
+    if why:
+        why = " ".join(why.replace(url, "the repository").split())  # its token is in the address
+        return f"Nothing was done: whether {commit[:8]} is the last commit of {branch} is not known ({why}). Try again."
+    tip = done.stdout.split()[0]
+    if tip != commit:
+        return (
+            f"Nothing was done: {commit[:8]} is no longer the last commit of {branch}, that is {tip[:8]}. "
+            "Start `up` in its pipeline; if it has none, make one: Build → Pipelines → New pipeline."
+        )
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main(dict(os.environ)))
