@@ -78,9 +78,18 @@ def _name(text: str) -> str:
     return text
 
 
+def _written_date(value: Any) -> Any:
+    # A day that is both without quotes and none is told as both, so that mending it takes one round.
+    if isinstance(value, (Unquoted, int, float)) and not days.is_day(str(value)):
+        raise _fault(f'is {shown(str(value))} without quotes, and no date: write it as "2027-03-31", in quotes')
+    return value
+
+
 def _iso_date(text: str) -> str:
     if days.is_day(text):
         return text
+    if is_mangled(text):
+        raise _fault(f"reads {text}, a date that lost its form on the way: put the value in quotes")
     raise _fault(f'is "{shown(text)}", no date such as "2027-03-31"')
 
 
@@ -146,7 +155,7 @@ DeviceKey: TypeAlias = Annotated[
 ]
 Preflight: TypeAlias = Literal["auto", "on", "off"]
 IsoDate: TypeAlias = Annotated[
-    str, Field(min_length=1), AfterValidator(_one_line), AfterValidator(_iso_date), _looks_like(_DATE_PATTERN)
+    str, BeforeValidator(_written_date), Field(min_length=1), AfterValidator(_iso_date), _looks_like(_DATE_PATTERN)
 ]
 
 
