@@ -89,7 +89,7 @@ def check_markers(client: EnosClient, job_id: str, markers: Collection[str]) -> 
         return Finding("marker text", State.SKIPPED, "no task of this job has failed, so none is marked as cancelled")
     known, unknown = texts.known.total(), texts.unknown.total()
     whole = "" if texts.all_of_them else f" (of the first {texts.looked_at})"
-    text = f"{known} failed tasks read as cancelled, {unknown} do not{whole}"
+    text = f"failed tasks that read as cancelled: {known}, that do not: {unknown}{whole}"
     details = (*_listed(texts.known, "cancelled"), *_listed(texts.unknown, "failed"))
     suspects = _suspects(texts.unknown, _LIKE_A_CANCEL)
     if not suspects and (known or not unknown):

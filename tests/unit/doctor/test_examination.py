@@ -347,7 +347,7 @@ def test_of_a_large_job_a_bounded_number_of_tasks_is_read(tmp_path: Path) -> Non
     with running_simulator({"jobs": [{"jobId": JOB, "devices": devices}]}) as simulator:
         found = examine(tmp_path, surroundings(simulator), JOB)["marker text"]
         assert simulator.counters()["searchTask"] <= 21
-    assert found.text == "4000 failed tasks read as cancelled, 0 do not (of the first 4000)"
+    assert found.text == "failed tasks that read as cancelled: 4000, that do not: 0 (of the first 4000)"
 
 
 # Pulumi.
