@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import unified_diff
 from pathlib import Path
 from types import MappingProxyType
@@ -226,7 +226,7 @@ class _Desk:
                 continue
             stem = stem_of(name)
             for tried in [stem] if stem == name else numbered(stem):
-                key_file = _new_key_file(tried, wish.job_id, name, wish.by, added)
+                key_file = self._as_it_is(_new_key_file(tried, wish.job_id, name, wish.by, added), added)
                 if wish.overwrite or self._is_free(key_file):
                     return name, key_file
             if wish.name:
@@ -238,6 +238,29 @@ class _Desk:
 
     def _is_free(self, key_file: _KeyFile) -> bool:
         return self._content(self._file.parent / key_file.named) in {None, key_file.text.encode()}
+
+    def _as_it_is(self, key_file: _KeyFile, added: Collection[str]) -> _KeyFile:
+        """With the text of the file that is there, if that holds just these keys and no set uses it.
+
+        Somebody may have listed them for a pull request before it became urgent.
+        """
+        path = self._file.parent / key_file.named
+        if key_file.named in self._key_files_in_use():
+            return key_file
+        try:
+            text = (self._content(path) or b"").decode()
+            return replace(key_file, text=text) if set(keyfiles.read(path)) == set(added) else key_file
+        except (UnicodeDecodeError, keyfiles.KeyFileError, SettingsError):
+            return key_file
+
+    def _key_files_in_use(self) -> set[str]:
+        return {str(each.get("deviceKeysFile")) for each in self._listed()}
+
+    def _listed(self) -> Sequence[Mapping[str, object]]:
+        """The sets as the stack file has them."""
+        document = documents.read(self._file, self._project) if self._sets else None
+        items = document.values[SETS_KEY] if document else ()
+        return json.loads(items) if isinstance(items, str) else items
 
     def _entry(self, name: str, key_file: _KeyFile) -> stackedit.Entry:
         wish = self._wish
@@ -272,10 +295,7 @@ class _Desk:
             raise self._refusal(
                 f'the set "{shown(known.name)}" is about job {shown(known.job_id)}: choose another --name'
             )
-        document = documents.read(self._file, self._project)
-        items = document.values[SETS_KEY] if document else ()
-        listed = json.loads(items) if isinstance(items, str) else items
-        named = listed[position].get("deviceKeysFile")
+        named = str(self._listed()[position].get("deviceKeysFile") or "")
         if named:
             return _KeyFile(named, self._extended(named, added)), self._text
         for tried in numbered(stem_of(known.name)):

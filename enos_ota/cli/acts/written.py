@@ -57,10 +57,18 @@ def _then(left: int) -> str:
 
 def aside_hint(declaration: Declaration, stack_file: Path, *, left: int = 0) -> str:
     """What brings into a pull request what was not written into the project; `left` as in `commit_hint`."""
+    keys = stack_file.parent / KEYS_DIRECTORY
+    there = [keys / each.path.name for each in declaration.changes if each.path.parent.name == KEYS_DIRECTORY]
+    mind = "".join(
+        f"\n{shown_path(path)} is there already, with keys of its own: add these to it, do not replace it"
+        for path in there
+        if path.exists()
+    )
     return (
         f"The project was left alone. For a pull request, {_then(left)},\n"
         f"put the set into {shown_path(stack_file)} and the key file beside it, under {KEYS_DIRECTORY}/:\n"
-        f"  {' '.join(map(shlex.quote, places(declaration)))}"
+        f"  {' '.join(map(shlex.quote, places(declaration)))}\n"
+        f"A set {shown(declaration.set_name)!r} that is there already gets these keys into its own key file.{mind}"
     )
 
 

@@ -450,6 +450,14 @@ def test_recorded_aside_it_is_cancelled_and_declared_all_the_same_and_the_projec
     assert {each.relative_to(project.root).parts[0] for each in after.keys() - before.keys()} == {"out"}
 
 
+@pytest.mark.usefixtures("simulator")
+def test_recorded_aside_a_key_file_of_the_same_name_in_the_project_is_not_to_be_replaced(project: Project) -> None:
+    project.write("enos-ota:cancelledTaskSets: []\n")
+    (project.root / "stacks" / "keys" / "fire.txt").write_text("dk-03\n")
+    told = cancel("--keys", key_file(project, "dk-01"), "--record-aside", "out", "--name", "fire", typed="1\n").stdout
+    assert "stacks/keys/fire.txt is there already, with keys of its own: add these to it, do not replace it" in told
+
+
 def test_recorded_aside_in_a_sound_project_a_guard_and_the_audit_log_are_as_always(
     project: Project, simulator: RunningSimulator
 ) -> None:

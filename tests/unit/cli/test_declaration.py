@@ -98,6 +98,22 @@ def test_a_key_file_of_somebody_else_is_passed_over(project: Project) -> None:
     assert other.read_text() == "precious\n"
 
 
+def test_a_key_file_with_just_these_keys_is_taken_as_it_is(project: Project) -> None:
+    project.write("enos:orgId: o1\n")
+    listed = project.root / "stacks" / "keys" / "pump.txt"
+    listed.write_bytes(b"# listed for the pull request\r\nb\r\na\r\n")
+    declaration = declared(project, wish("a", "b", name="pump"))
+    assert [each.path for each in declaration.changes] == [project.file]
+    assert listed.read_bytes() == b"# listed for the pull request\r\nb\r\na\r\n"
+    assert sets(project)["pump"].device_keys == ("a", "b")
+
+
+def test_a_key_file_of_another_set_is_not_taken_though_it_has_just_these_keys(project: Project) -> None:
+    project.write("enos-ota:cancelledTaskSets: [{name: other, jobId: '9', deviceKeysFile: keys/pump.txt}]\n")
+    (project.root / "stacks" / "keys" / "pump.txt").write_text("a\n")
+    assert "other content: choose another --name" in refusal(project, wish("a", name="pump"))
+
+
 def test_a_key_file_in_the_way_of_a_named_set_is_replaced_only_when_told(project: Project) -> None:
     project.write("enos:orgId: o1\n")
     other = project.root / "stacks" / "keys" / "pump.txt"
