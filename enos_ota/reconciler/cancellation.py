@@ -132,7 +132,7 @@ class Cancellation:
         if not self._terms.break_glass:
             raise EarlyEnd(f"{objection}; nothing was sent")
         self._override = self._terms.break_glass
-        if self._terms.say:
+        if self._terms.say and not self._terms.is_override_told:
             self._terms.say(f"the guard is overridden ({self._override}): {count} tasks are cancelled all the same")
 
     def _published_of(self, keys: Iterable[str]) -> list[str]:

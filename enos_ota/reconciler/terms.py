@@ -40,6 +40,7 @@ class Terms:
         guard: How much one change may cancel.
         expect_firmware_version: The job's target version; empty for any.
         break_glass: The reason for which the guard is overridden; empty when it is not.
+        is_override_told: Whether whoever `say` speaks to knows already that it is, and need not hear it again.
         learn: Told what is known of the job once it was read, which is before anything is sent.
         watch: Makes what is told about a cancelTask for some keys; the second argument is the reason for which the
             guard was overridden, empty when it did not object.
@@ -49,6 +50,7 @@ class Terms:
     guard: Guard = field(default_factory=Guard)
     expect_firmware_version: str = ""
     break_glass: str = ""
+    is_override_told: bool = False
     learn: Callable[[JobFacts], None] | None = None
     watch: Callable[[Sequence[str], str], WriteWatch] | None = None
     say: Callable[[str], None] | None = None

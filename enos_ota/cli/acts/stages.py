@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from enos_ota.audit import AuditError
 from enos_ota.cli.acts import written
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
     from enos_ota.enos import WriteWatch
     from enos_ota.reconciler import JobFacts
     from enos_ota.settings import SetSettings
-
-_OVERRIDDEN: Final = "the guard is overridden"
-"""How the reconciler begins to tell that."""
-
 
 class Stages:
     """Declares and cancels keys, some after others.
@@ -165,6 +161,7 @@ class Stages:
                 recorder.declaration = self.declare(keys)
 
         def watch(batch: Sequence[str], override: str) -> WriteWatch:
+            self._is_override_told = self._is_override_told or bool(override)
             log = here.watch(
                 "cancelTask",
                 batch,
@@ -179,9 +176,10 @@ class Stages:
             guard=bounds.guard,
             expect_firmware_version=bounds.firmware_version,
             break_glass=break_glass(here.environ),
+            is_override_told=self._is_override_told,
             learn=learn,
             watch=watch,
-            say=self._say,
+            say=say_aside,
         )
         try:
             return self._reconciler.apply(order.job_id, plan(keys, Record()), terms)
@@ -191,15 +189,6 @@ class Stages:
             elif isinstance(error, AuditError) and not self.is_written:
                 say_aside("Nothing was sent and nothing was written:")
             raise
-
-    def _say(self, text: str) -> None:
-        """Pass on what the reconciler tells; that the guard is overridden only once, however many stages there are."""
-        if text.startswith(_OVERRIDDEN):
-            if self._is_override_told:
-                return
-            self._is_override_told = True
-        say_aside(text)
-
 
 def _tell(declaration: Declaration) -> None:
     if places := " and ".join(written.places(declaration)):
