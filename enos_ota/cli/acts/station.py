@@ -16,7 +16,6 @@ from enos_ota import days
 from enos_ota.audit import COMMIT, Subject, commit_of
 from enos_ota.cli.acts.checkout import head_of
 from enos_ota.cli.acts.ownprogram import program_of
-from enos_ota.cli.acts.salvage import ADVICE, salvage, suffices
 from enos_ota.cli.failures import Misconfigured, Refused, Undetermined, told
 from enos_ota.cli.plain import plain
 from enos_ota.connect import audit_log_of, client_of
@@ -25,6 +24,7 @@ from enos_ota.pagesize import rows_of
 from enos_ota.reconciler import EarlyEnd, Stop, StoppableClock
 from enos_ota.reconciler.ending import Ending
 from enos_ota.reconciler.guard import BREAK_GLASS
+from enos_ota.salvage import nothing_decrypted, salvage, without_file
 from enos_ota.settings import Problem, SettingsError, load_checks, load_connection
 from enos_ota.settings import document as documents
 from enos_ota.stackconfig import StackConfig, choose_stack, find_project, read_stack
@@ -223,32 +223,15 @@ def _stack_if_any(named: str | None, environ: Mapping[str, str]) -> _Site:
     """
     try:
         project = find_project(Path.cwd())
+        if project is None or not project.stacks():
+            return _Site(read_stack(Path.cwd(), named, environ))
+        return _Site(read_stack(Path.cwd(), choose_stack(project, named, environ), environ, needed=True))
     except SettingsError as error:
-        return _without_file(error, StackConfig(None, named or "", None, {}, _nothing), environ)
-    if project is None or not project.stacks():
-        return _Site(read_stack(Path.cwd(), named, environ))
-    stack = choose_stack(project, named, environ)
-    file = project.stack_file(stack)
-    try:
-        return _Site(read_stack(Path.cwd(), stack, environ, needed=True))
-    except SettingsError as error:
-        values = salvage(file, environ, project.name)
-        if values is None:
-            raise
-        return _without_file(error, StackConfig(project, stack, file, values, _nothing), environ)
-
-
-def _without_file(error: SettingsError, config: StackConfig, environ: Mapping[str, str]) -> _Site:
-    if not suffices(environ):
-        raise SettingsError(error.findings, ADVICE) from None
-    for problem in error.problems:
-        say_aside(problem)
+        config = without_file(error, Path.cwd(), named, environ)
+        for problem in error.problems:
+            say_aside(problem)
     say_aside("This file is broken, so that EnOS is what the environment says")
     return _Site(config, is_blind=True)
-
-
-def _nothing(_: str) -> None:
-    """Of a file that is not used nothing is decrypted."""
 
 
 def _stack_to_edit(named: str | None, environ: Mapping[str, str], aside: Path | None, advice: str) -> _Site:
@@ -272,9 +255,9 @@ def _stack_to_edit(named: str | None, environ: Mapping[str, str], aside: Path | 
             f"Nothing of {documents.shown_path(file)} is used: EnOS is what the environment says, and as nobody knows"
             f" the guard, nothing can be cancelled without {BREAK_GLASS}=<reason>"
         )
-        return _Site(StackConfig(project, stack, file, _UNKNOWN, _nothing), is_blind=True)
+        return _Site(StackConfig(project, stack, file, _UNKNOWN, nothing_decrypted), is_blind=True)
     if others := project.stacks():
         # A slip of the pen would do without the guard.
         text = f"there is no such file; the stacks here are {', '.join(others)}. `pulumi stack init` makes another"
         raise SettingsError([Problem(text, documents.shown_path(file))])
-    return _Site(StackConfig(project, stack, file, {}, _nothing))
+    return _Site(StackConfig(project, stack, file, {}, nothing_decrypted))

@@ -1,4 +1,4 @@
-"""What a stack file that is broken still says with certainty: enough to brake by, together with the environment."""
+"""What a stack file that is broken still says with certainty: enough to look and to brake by, with the environment."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from enos_ota.settings import document as documents
 from enos_ota.settings.connection import VARIABLES, find_address
 from enos_ota.settings.problems import Problem, SettingsError
 from enos_ota.settings.stack import AUDIT_LOG_KEY, check_all_but_sets
+from enos_ota.stackconfig import StackConfig, choose_stack, find_project
 from enos_ota.yamltext import Unquoted
 
 if TYPE_CHECKING:
@@ -35,6 +36,43 @@ ADVICE: Final = f"To do without the stack file: set {', '.join(_NEEDED[:-1])} an
 def suffices(environ: Mapping[str, str]) -> bool:
     """Whether the environment alone says how EnOS is reached."""
     return all(environ.get(name) for name in _NEEDED)
+
+
+def without_file(error: SettingsError, directory: Path, named: str | None, environ: Mapping[str, str]) -> StackConfig:
+    """The configuration to go by where a project or stack file is broken, and the environment says where EnOS is.
+
+    Args:
+        error: What is wrong with the configuration.
+        directory: Where the command runs.
+        named: The stack that was asked for, if any.
+        environ: The environment.
+
+    Raises:
+        SettingsError: It is not the file that is broken, the environment does not suffice, or the file names another
+            EnOS.
+    """
+    config = StackConfig(None, named or "", None, {}, nothing_decrypted)
+    try:
+        project = find_project(directory)
+    except SettingsError:
+        project = None  # that is what is broken
+    else:
+        if project is None:
+            raise error
+    if project:
+        stack = choose_stack(project, named, environ)
+        file = project.stack_file(stack)
+        values = salvage(file, environ, project.name)
+        if values is None:
+            raise error
+        config = StackConfig(project, stack, file, values, nothing_decrypted)
+    if not suffices(environ):
+        raise SettingsError(error.findings, ADVICE) from None
+    return config
+
+
+def nothing_decrypted(_: str) -> None:
+    """Of a file that is not used nothing is decrypted."""
 
 
 def salvage(file: Path, environ: Mapping[str, str], project: str) -> dict[str, str] | None:
