@@ -1,19 +1,21 @@
 """What `enos-ota review --expect-no-changes` leaves of a night, made by the model that it is made by.
 
-night = report("changes", a_set("update", {"pump-00016": "will be cancelled again"}))
-(project / "review.json").write_text(night, encoding="utf-8")
+leave(project, "changes", "the whole review", [a_set("update", {"pump-00016": "will be cancelled again"})])
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from enos_ota.review.model import Change, Effect, GuardUse, Key, Limit, OtherChange, Outcome, Report, SetReport
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
 
 def a_set(
@@ -36,6 +38,46 @@ def a_set(
 
 RETRIED = a_set("update", {"pump-00016": "will be cancelled again", "pump-00017": "cancelled already"})
 """Somebody retried one of two devices."""
+
+MORE = a_set("update", dict.fromkeys(("pump-00016", "pump-00018"), "will be cancelled again"))
+OTHER = a_set("update", {"pump-00018": "will be cancelled again", "pump-00016": "cancelled already"})
+LOST = a_set("none", {"pump-00016": "escaped"}, errors=["set '@all': 1 key escaped"], name="@all")
+DECLARED_MEANWHILE = a_set("update", {"pump-00016": "will be cancelled again", "pump-00019": "cancelled already"})
+
+MAKES_IT = "it makes it as declared."
+MAKES_SOME = "it makes what it can as declared."
+FAILS = "An `up` would fail: below stands why, and what to change."
+DOES_NOTHING = "About devices that cannot be called back `up` does nothing: see to them"
+
+ADVISED = [
+    pytest.param((RETRIED,), [MAKES_IT], id="retried"),
+    pytest.param((LOST,), [DOES_NOTHING], id="escaped"),
+    pytest.param(
+        (a_set("none", {"pump-00009": "too late"}, errors=["1 key too late"]),), [DOES_NOTHING], id="too late"
+    ),
+    pytest.param((a_set("none", {"pump-00016": "held"}, outdated=1),), [DOES_NOTHING], id="of a stopped job"),
+    pytest.param((RETRIED, LOST), [MAKES_SOME, DOES_NOTHING], id="both"),
+    pytest.param(
+        (a_set("update", {"pump-00016": "will be cancelled again"}, errors=["guard"]),), [FAILS], id="guarded"
+    ),
+    pytest.param((RETRIED, a_set("create", {"x": "missing"}, errors=["1 key missing"])), [MAKES_SOME, FAILS], id="one"),
+]
+"""Nights, and what an issue about each must advise."""
+
+
+def advice(text: str, way: str) -> list[str]:
+    """What a text advises; an `up` that helps only if it says the way to start one."""
+    helps = [each for each in (MAKES_IT, MAKES_SOME) if f"{way}: {each}" in text]
+    return [*helps, *(each for each in (FAILS, DOES_NOTHING) if each in text)]
+
+
+def leave(project: Path, outcome: str | None, review: str, sets: Iterable[SetReport], **known: Any) -> None:
+    """Leave the files of a night in place of those of the one before; None: it came to nothing."""
+    for name in ("review.md", "review.json"):
+        (project / name).unlink(missing_ok=True)
+    if outcome is not None:
+        (project / "review.json").write_text(report(outcome, *sets, **known), encoding="utf-8")
+        (project / "review.md").write_text(review, encoding="utf-8")
 
 
 def report(outcome: str, *sets: SetReport, previewed: bool = True, others: Sequence[OtherChange] = ()) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from enos_ota.review.model import OtherChange, Outcome
 from tests.support.engine import CHECKOUT
-from tests.support.nights import RETRIED, a_set, report
+from tests.support.nights import ADVISED, DECLARED_MEANWHILE, FAILS, LOST, MORE, OTHER, RETRIED, a_set, advice, leave
 from tests.support.workflows import Ended, GitHub, node
 
 if TYPE_CHECKING:
@@ -64,11 +64,7 @@ def night(
     **known: Any,
 ) -> None:
     """A night whose review came to this; None: it came to nothing."""
-    for name in ("review.md", "review.json"):
-        (project / name).unlink(missing_ok=True)
-    if outcome is not None:
-        (project / "review.json").write_text(report(outcome, *sets, **known), encoding="utf-8")
-        (project / "review.md").write_text(review, encoding="utf-8")
+    leave(project, outcome, review, sets, **known)
     ended = run(github, project, "issue")
     assert ended.code == 0, ended.output
 
@@ -172,11 +168,6 @@ def test_drift_opens_one_issue_and_brings_it_up_to_date(github: GitHub, project:
     assert RUN in issue["body"]
 
 
-MORE = a_set("update", dict.fromkeys(("pump-00016", "pump-00018"), "will be cancelled again"))
-OTHER = a_set("update", {"pump-00018": "will be cancelled again", "pump-00016": "cancelled already"})
-LOST = a_set("none", {"pump-00016": "escaped"}, errors=["set 'pumps': 1 key escaped"])
-
-
 @pytest.mark.parametrize(
     ("outcome", "sets", "counts"),
     [
@@ -211,8 +202,7 @@ def test_a_drift_that_comes_to_no_device_is_another_too(github: GitHub, project:
 
 def test_a_device_that_is_declared_and_cancelled_meanwhile_is_no_news(github: GitHub, project: Path) -> None:
     night(github, project, "changes")
-    more = a_set("update", {"pump-00016": "will be cancelled again", "pump-00019": "cancelled already"})
-    night(github, project, "changes", sets=(more,))
+    night(github, project, "changes", sets=(DECLARED_MEANWHILE,))
     assert github.notes == []
 
 
@@ -224,37 +214,20 @@ def test_a_comment_has_no_text_of_others(github: GitHub, project: Path) -> None:
     assert "@" not in github.notes[0]["body"]
 
 
-UP_HELPS = "start a new run of `up`: it makes it as declared."
-UP_HELPS_SOME = "start a new run of `up`: it makes what it can as declared."
-UP_FAILS = "An `up` would fail: below stands why, and what to change."
-UP_DOES_NOTHING = "About devices that cannot be called back `up` does nothing: see to them"
+UP = "start a new run of `up`"
 
 
-@pytest.mark.parametrize(
-    ("sets", "advice"),
-    [
-        ((RETRIED,), [UP_HELPS]),
-        ((LOST,), [UP_DOES_NOTHING]),
-        ((a_set("none", {"pump-00009": "too late"}, errors=["1 key too late"]),), [UP_DOES_NOTHING]),
-        ((a_set("none", {"pump-00016": "held"}, outdated=1),), [UP_DOES_NOTHING]),
-        ((RETRIED, LOST), [UP_HELPS_SOME, UP_DOES_NOTHING]),
-        ((a_set("update", {"pump-00016": "will be cancelled again"}, errors=["guard"]),), [UP_FAILS]),
-        ((RETRIED, a_set("create", {"x": "missing"}, errors=["1 key missing"])), [UP_HELPS_SOME, UP_FAILS]),
-    ],
-    ids=["retried", "escaped", "too late", "of a stopped job", "both", "guarded", "one of two"],
-)
+@pytest.mark.parametrize(("sets", "advised"), ADVISED)
 def test_an_up_is_advised_only_where_it_has_something_to_do(
-    github: GitHub, project: Path, sets: tuple[SetReport, ...], advice: list[str]
+    github: GitHub, project: Path, sets: tuple[SetReport, ...], advised: list[str]
 ) -> None:
     night(github, project, "fails", sets=sets)
-    text = github.issues[0]["body"]
-    assert [each for each in (UP_HELPS, UP_HELPS_SOME, UP_FAILS, UP_DOES_NOTHING) if each in text] == advice
+    assert advice(github.issues[0]["body"], UP) == advised
 
 
 def test_where_the_program_itself_fails_no_up_is_advised(github: GitHub, project: Path) -> None:
     night(github, project, "fails", sets=(a_set("declared", {"x": "not looked at"}),), previewed=False)
-    text = github.issues[0]["body"]
-    assert [each for each in (UP_HELPS, UP_HELPS_SOME, UP_FAILS, UP_DOES_NOTHING) if each in text] == [UP_FAILS]
+    assert advice(github.issues[0]["body"], UP) == [FAILS]
 
 
 def test_drift_that_an_up_cannot_mend_says_so(github: GitHub, project: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from enos_ota.review.model import Outcome
 from tests.support.engine import CHECKOUT
 from tests.support.gitlab import ME, TOKEN, GitLab, running_gitlab
-from tests.support.nights import RETRIED, a_set, report
+from tests.support.nights import ADVISED, DECLARED_MEANWHILE, LOST, MORE, OTHER, RETRIED, advice, leave
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,11 +58,7 @@ def night(
     sets: tuple[SetReport, ...] = (RETRIED,),
 ) -> None:
     """A night whose review came to this; None: it came to nothing."""
-    for name in ("review.md", "review.json"):
-        (project / name).unlink(missing_ok=True)
-    if outcome is not None:
-        (project / "review.json").write_text(report(outcome, *sets), encoding="utf-8")
-        (project / "review.md").write_text(review, encoding="utf-8")
+    leave(project, outcome, review, sets)
     done = tell(gitlab, project, "drift")
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
@@ -141,11 +137,6 @@ def test_drift_opens_one_issue_and_brings_it_up_to_date(gitlab: GitLab, tmp_path
     assert gitlab.said == [], "nobody is called every night for the same"
 
 
-MORE = a_set("update", dict.fromkeys(("pump-00016", "pump-00018"), "will be cancelled again"))
-OTHER = a_set("update", {"pump-00018": "will be cancelled again", "pump-00016": "cancelled already"})
-LOST = a_set("none", {"pump-00016": "escaped"}, errors=["set '@all': 1 key escaped"], name="@all")
-
-
 @pytest.mark.parametrize(
     ("outcome", "one", "counts"),
     [
@@ -171,36 +162,19 @@ def test_another_drift_than_the_night_before_is_said_aloud(
 
 def test_a_device_that_is_declared_and_cancelled_meanwhile_is_no_news(gitlab: GitLab, tmp_path: Path) -> None:
     night(gitlab, tmp_path, "changes")
-    more = a_set("update", {"pump-00016": "will be cancelled again", "pump-00019": "cancelled already"})
-    night(gitlab, tmp_path, "changes", sets=(more,))
+    night(gitlab, tmp_path, "changes", sets=(DECLARED_MEANWHILE,))
     assert gitlab.said == []
 
 
-UP_HELPS = "run `up` of the latest pipeline of the default branch: it makes it as declared."
-UP_HELPS_SOME = "run `up` of the latest pipeline of the default branch: it makes what it can as declared."
-UP_FAILS = "An `up` would fail: below stands why, and what to change."
-UP_DOES_NOTHING = "About devices that cannot be called back `up` does nothing: see to them"
+UP = "run `up` of the latest pipeline of the default branch"
 
 
-@pytest.mark.parametrize(
-    ("sets", "advice"),
-    [
-        ((RETRIED,), [UP_HELPS]),
-        ((LOST,), [UP_DOES_NOTHING]),
-        ((a_set("none", {"pump-00009": "too late"}, errors=["1 key too late"]),), [UP_DOES_NOTHING]),
-        ((a_set("none", {"pump-00016": "held"}, outdated=1),), [UP_DOES_NOTHING]),
-        ((RETRIED, LOST), [UP_HELPS_SOME, UP_DOES_NOTHING]),
-        ((a_set("update", {"pump-00016": "will be cancelled again"}, errors=["guard"]),), [UP_FAILS]),
-        ((RETRIED, a_set("create", {"x": "missing"}, errors=["1 key missing"])), [UP_HELPS_SOME, UP_FAILS]),
-    ],
-    ids=["retried", "escaped", "too late", "of a stopped job", "both", "guarded", "one of two"],
-)
+@pytest.mark.parametrize(("sets", "advised"), ADVISED)
 def test_an_up_is_advised_only_where_it_has_something_to_do(
-    gitlab: GitLab, tmp_path: Path, sets: tuple[SetReport, ...], advice: list[str]
+    gitlab: GitLab, tmp_path: Path, sets: tuple[SetReport, ...], advised: list[str]
 ) -> None:
     night(gitlab, tmp_path, "fails", sets=sets)
-    text = gitlab.issues[0]["description"]
-    assert [each for each in (UP_HELPS, UP_HELPS_SOME, UP_FAILS, UP_DOES_NOTHING) if each in text] == advice
+    assert advice(gitlab.issues[0]["description"], UP) == advised
 
 
 def test_the_issue_is_closed_with_a_word_when_all_is_well_again(gitlab: GitLab, tmp_path: Path) -> None:
