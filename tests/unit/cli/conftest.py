@@ -8,10 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 from enos_ota.cli import main
+from tests.support.simulator import running_simulator
 from tests.support.stack_project import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from click.testing import Result
@@ -54,3 +55,13 @@ def reach(monkeypatch: pytest.MonkeyPatch) -> Reach:
             monkeypatch.setenv(name, value)
 
     return to
+
+
+@pytest.fixture
+def simulator(reach: Reach, project: Project) -> Iterator[RunningSimulator]:
+    """One that the environment names, beside an ordinary stack file; `these.txt` lists a device."""
+    project.write("enos:batchSize: 200\n")
+    (project.root / "these.txt").write_text("dk-01\n")
+    with running_simulator() as running:
+        reach(running)
+        yield running

@@ -11,10 +11,10 @@ import pytest
 from enos_ota import keyfiles
 from enos_ota.cli.acts.ownprogram import program_of
 from enos_ota.stackconfig import Project as PulumiProject
-from tests.support.simulator import JOB, running_simulator
+from tests.support.simulator import JOB
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from click.testing import Result
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tests.support.stack_project import Project
 
     Run = Callable[..., Result]
-    Reach = Callable[..., None]
 
 REPOSITORY = Path(__file__).parents[3]
 OWN = 'from enos_ota import CancelledTaskSet\n\nCancelledTaskSet("a", "65a1", ["dk-05"])\n'
@@ -32,15 +31,6 @@ CANCEL = ("cancel", "--job", JOB, "--reason", "INC-4711", "--keys", "these.txt",
 ADOPT = ("adopt", "--job", JOB)
 RETRY = ("retry", "--job", JOB, "--keys", "these.txt", "--expect", "1")
 UNREAD = "warning: __main__.py does not read enos-ota:cancelledTaskSets, so that `pulumi up` knows nothing of this set."
-
-
-@pytest.fixture
-def simulator(reach: Reach, project: Project) -> Iterator[RunningSimulator]:
-    project.write("enos:batchSize: 200\n")
-    (project.root / "these.txt").write_text("dk-01\n")
-    with running_simulator() as running:
-        reach(running)
-        yield running
 
 
 def seen(root: Path) -> tuple[bool, bool] | None:

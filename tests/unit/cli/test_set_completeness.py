@@ -12,7 +12,7 @@ from tests.support.reconciling import many
 from tests.support.simulator import JOB, running_simulator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from click.testing import Result
 
@@ -28,15 +28,6 @@ REASON = ("--reason", "INC-4711")
 CANCEL = ("cancel", "--job", JOB, *REASON, "--keys", "these.txt", "--yes", "--expect", "1", "--name", "fire")
 ADOPT = ("adopt", "--job", JOB, *REASON, "--name", "fire")
 BOTH = pytest.mark.parametrize("command", [CANCEL, ADOPT], ids=["cancel", "adopt"])
-
-
-@pytest.fixture
-def simulator(reach: Reach, project: Project) -> Iterator[RunningSimulator]:
-    project.write("enos:batchSize: 200\n")
-    (project.root / "these.txt").write_text("dk-01\n")
-    with running_simulator() as running:
-        reach(running)
-        yield running
 
 
 def writes(simulator: RunningSimulator) -> int:
