@@ -7,18 +7,24 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from enos_ota.cli.failures import told
+from enos_ota.cli.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from enos_ota.enos import EnosClient
     from enos_ota.settings import Connection
+    from enos_ota.stackconfig import StackConfig
 
 
 @contextlib.contextmanager
 def connected(stack: str | None) -> Iterator[tuple[EnosClient, Connection]]:
     """A client of the EnOS that stack file and environment name, closed at the end; failures as `told` puts them.
+
+    A stack file that is broken keeps nobody from looking, if the environment says where EnOS is.
 
     Args:
         stack: the stack that was asked for, if any. Without one the environment alone may say all.
@@ -28,7 +34,7 @@ def connected(stack: str | None) -> Iterator[tuple[EnosClient, Connection]]:
     from enos_ota.stackconfig import read_stack  # noqa: PLC0415 - the same
 
     with told():
-        config = read_stack(Path.cwd(), stack, os.environ)
+        config = _legible(stack)
         try:
             connection = load_connection(config.get, os.environ)
         except SettingsError:
@@ -37,3 +43,19 @@ def connected(stack: str | None) -> Iterator[tuple[EnosClient, Connection]]:
             raise
         with client_of(connection) as client:
             yield client, connection
+
+
+def _legible(stack: str | None) -> StackConfig:
+    from enos_ota.salvage import without_file  # noqa: PLC0415 - as above
+    from enos_ota.settings import SettingsError  # noqa: PLC0415 - as above
+    from enos_ota.stackconfig import read_stack  # noqa: PLC0415 - as above
+
+    try:
+        return read_stack(Path.cwd(), stack, os.environ)
+    except SettingsError as error:
+        config = without_file(error, Path.cwd(), stack, os.environ)
+        first, *others = error.problems
+        more = f" (and {len(others)} more)" if others else ""
+        said = f"Nothing of the stack file is used, and EnOS is what the environment says, because of {first}{more}"
+        click.echo(plain(said), err=True)
+        return config

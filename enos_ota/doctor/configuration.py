@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.doctor.findings import Cause, Finding, State
+from enos_ota.salvage import without_file
 from enos_ota.settings import SettingsError, load_address, load_connection, read_stack_file
 from enos_ota.settings import document as documents
 from enos_ota.settings.connection import VARIABLES
@@ -38,7 +40,7 @@ def check_configuration(
     try:
         config = read_stack(directory, stack, environ)
     except SettingsError as error:
-        return _wrong(error, (), _stack_file(directory, stack, environ)), None, None
+        return _without_file(error, directory, stack, environ)
     where = sources(config, environ)
     try:
         connection = load_connection(config.get, environ)
@@ -100,6 +102,27 @@ def _stack_file(directory: Path, stack: str | None, environ: Mapping[str, str]) 
         return locate_stack(directory, stack, environ)[2]
     except SettingsError:
         return None
+
+
+def _without_file(
+    error: SettingsError, directory: Path, stack: str | None, environ: Mapping[str, str]
+) -> tuple[Finding, StackConfig | None, Connection | None]:
+    """What is left where the stack file is broken: what the environment says, if it says enough."""
+    file = _stack_file(directory, stack, environ)
+    found = _wrong(error, (), file)
+    able = f"jobs, tasks{', stop and cancel --record-aside' if file else ' and stop'}"
+    try:
+        config = without_file(error, directory, stack, environ)
+        connection = load_connection(config.get, environ)
+    except SettingsError as other:
+        more = tuple(str(problem) for problem in other.findings if problem not in error.findings)
+        way = f"{other.advice} {able.capitalize()} can." if other.advice else ""
+        advice = " ".join(filter(None, (found.advice, way)))
+        return replace(found, details=(*found.details, *more), advice=advice), None, None
+    text = f"the environment alone: organization {connection.org_id} on {connection.gateway}"
+    details = (*found.details, text, *sources(replace(config, file=None), environ))
+    advice = " ".join(filter(None, (found.advice, f"Meanwhile {able} go by the environment.")))
+    return replace(found, details=details, advice=advice), config, connection
 
 
 def _wrong(error: SettingsError, where: tuple[str, ...], file: Path | None = None) -> Finding:

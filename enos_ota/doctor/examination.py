@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 IMPATIENT: Final = RetryPolicy(attempts=2, cap=2, patience=10, standstill=10)
 """Somebody is waiting: what takes longer is told as it is."""
 
+_UNUSABLE: Final = "the configuration cannot be used"
+
 _TIMEOUT: Final = Timeout(connect=5, read=10)  # where the settings that say better are wrong
 
 
@@ -55,7 +57,8 @@ class Examination:
         if connection and way.reached:
             yield from self._service(connection, way.skew)
         else:
-            why = "the gateway was not reached" if connection else "the configuration does not say how"
+            unsaid = "the configuration does not say how" if config else _UNUSABLE
+            why = "the gateway was not reached" if connection else unsaid
             for check in ("credentials", "permission", "job", "marker text"):
                 yield Finding(check, State.SKIPPED, why)
         yield check_engine(self.environ)
@@ -63,7 +66,7 @@ class Examination:
     def _way(self, config: StackConfig | None, connection: Connection | None) -> Reach:
         address = connection or (address_of(config, self.environ) if config else None)
         if address is None:
-            why = "the configuration names no gateway"
+            why = "the configuration names no gateway" if config else _UNUSABLE
             return Reach(
                 tuple(Finding(check, State.SKIPPED, why) for check in ("network", "TLS", "clock")), reached=False
             )

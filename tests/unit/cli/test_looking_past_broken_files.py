@@ -1,0 +1,85 @@
+"""Commands that only read, with a stack file that is broken: they go by the environment, and say so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.simulator import JOB, running_simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from click.testing import Result
+
+    from tests.support.simulator import RunningSimulator
+    from tests.support.stack_project import Project
+
+    Run = Callable[..., Result]
+    Reach = Callable[..., None]
+
+LOOKS = pytest.mark.parametrize(
+    ("command", "told"), [(("jobs",), JOB), (("tasks", "--job", JOB), "dk-01")], ids=["jobs", "tasks"]
+)
+BROKEN = {
+    "an unknown key": "config:\n  enos-ota:gaurd: {}\n",
+    "no YAML": "config:\n  enos-ota:cancelledTaskSets: [\n",
+}
+
+
+@pytest.fixture
+def simulator(reach: Reach) -> Iterator[RunningSimulator]:
+    with running_simulator() as running:
+        reach(running)
+        yield running
+
+
+@LOOKS
+@pytest.mark.usefixtures("simulator")
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+def test_the_environment_suffices(
+    run: Run, project: Project, command: tuple[str, ...], told: str, *, broken: str
+) -> None:
+    project.file.write_text(broken)
+    ended = run(*command)
+    assert (ended.exit_code, told in ended.stdout) == (0, True)
+
+
+@LOOKS
+@pytest.mark.usefixtures("simulator")
+def test_one_line_aside_says_what_was_not_used_and_why(
+    run: Run, project: Project, command: tuple[str, ...], told: str
+) -> None:
+    project.file.write_text("config:\n  enos-ota:gaurd: {}\n  enos:batchSize: many\n")
+    ended = run(*command)
+    assert told in ended.stdout
+    assert ended.stderr == (
+        "Nothing of the stack file is used, and EnOS is what the environment says, because of"
+        " stacks/Pulumi.prod.yaml:2: enos-ota:gaurd is no configuration key; did you mean"
+        " enos-ota:guard? (and 1 more)\n"
+    )
+
+
+@LOOKS
+@pytest.mark.usefixtures("simulator")
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+def test_another_enos_than_the_file_legibly_names_is_not_asked(
+    run: Run, project: Project, command: tuple[str, ...], told: str, *, broken: str
+) -> None:
+    project.file.write_text(broken.replace("config:\n", "config:\n  enos:orgId: another\n"))
+    ended = run(*command)
+    assert (ended.exit_code, told in ended.stdout) == (2, False)
+    assert "the organization differs" in ended.stderr
+
+
+@LOOKS
+@pytest.mark.usefixtures("simulator")
+def test_without_all_of_the_environment_the_problems_and_the_way_are_told(
+    run: Run, project: Project, command: tuple[str, ...], told: str
+) -> None:
+    project.file.write_text(BROKEN["an unknown key"])
+    ended = run(*command, ENOS_ORG_ID="")
+    assert (ended.exit_code, told in ended.stdout) == (2, False)
+    assert "did you mean enos-ota:guard?" in ended.stderr
+    assert "To do without the stack file: set ENOS_API_GATEWAY, " in ended.stderr
