@@ -11,6 +11,7 @@ others takes EnOS a request for 200, and by then these would have begun.
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -24,11 +25,12 @@ from enos_ota.cli.acts.stages import Stages
 from enos_ota.cli.acts.station import counted, interruptible, opened, say, say_aside
 from enos_ota.cli.failures import Refused, Undetermined
 from enos_ota.cli.plain import plain
+from enos_ota.enos import JobStatus as EnosJobStatus
 from enos_ota.enos import TaskStatus
-from enos_ota.reconciler import JobFacts, JobStatus, Pool, Rules
+from enos_ota.reconciler import JobStatus, Pool, Rules
 from enos_ota.reconciler.classify import facts_of
 from enos_ota.reconciler.forecast import Conditions, Forecast, report
-from enos_ota.reconciler.guard import BREAK_GLASS, break_glass
+from enos_ota.reconciler.guard import BREAK_GLASS, break_glass, expectation_objection, one_line
 from enos_ota.reconciler.naming import listed, shown
 from enos_ota.reconciler.survey import survey
 from enos_ota.setnames import suggested_name
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from enos_ota.cli.acts.bounds import Bounds
     from enos_ota.cli.acts.order import Order
     from enos_ota.cli.acts.station import Station
+    from enos_ota.enos import Job
+    from enos_ota.reconciler import JobFacts
     from enos_ota.settings import SetSettings
 
 _LOOKED_AT: Final = 2_000
@@ -59,26 +63,28 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
         keys = _keys(here, order) if not crowd else frozenset()
         number = crowd or len(keys)
         if order.expect is not None and order.expect != number:
-            these = counted(number, "device key")
-            raise Refused(f"{order.expect} were expected, but these are {these}. Nothing was sent or written.")
+            raise Refused(plain(f"{_not_as_expected(here, order, number)}. Nothing was sent or written."))
         if not number:
-            _say_what_is_wrong_with_the_job(here, order)
+            _job(here, order)
             say_aside(f"no task of job {order.job_id} waits: there is nothing to cancel")
             if output == "json":
                 about = {"stack": here.config.stack, "job": order.job_id, "reason": order.reason}
                 click.echo(json.dumps(about | {"keys": 0, "cancelled": 0, "files": [], "exitCode": 0}))
             raise click.exceptions.Exit(0)
         bounds = _bounds(here, order, there, keys, tell)
-        # A script gets on without a look: what a look would refuse the reconciler refuses before anything is sent.
-        stages = Stages(here, order, JobFacts(firmware_version=order.firmware_version), there)
-        if not order.yes:
+        may_send = True
+        if order.yes:
+            # A script gets on without a look: what a look would refuse the reconciler refuses before anything is sent.
+            stages = Stages(here, order, there, learn=lambda job: tell(_to_cancel(number, order, job)))
+        else:
             forecast = _counts(here, order, crowd) if crowd else _look(here, order, keys)
+            may_send = not forecast.is_held and (forecast.will_cancel > 0 or not forecast.looked)
             has_told = _show_plan(here, order, forecast, bounds, tell)
-            stages = Stages(here, order, forecast.job, there, is_override_told=has_told)
+            stages = Stages(here, order, there, job=forecast.job, is_override_told=has_told, may_send=may_send)
         declaration = stages.declare(keys)
         for line in written.already(declaration):
             tell(line)
-        if not order.yes:
+        if may_send and not order.yes:
             _ask(number)
         try:
             with interruptible(here.stop):
@@ -159,6 +165,37 @@ def _say_what_is_wrong_with_the_job(here: Station, order: Order) -> None:
         here.client.get_job(order.job_id)
 
 
+def _not_as_expected(here: Station, order: Order, number: int) -> str:
+    """Why the number is another than was expected: of a job that is not what it was meant to be, that comes first.
+
+    Raises:
+        EnosError: There is no such job, or it cannot be read.
+        Refused: It is about other firmware.
+    """
+    expected = f"{order.expect} were expected"
+    if order.keys:
+        return f"{expected}, but these are {counted(number, 'device key')}"
+    if _job(here, order).status is EnosJobStatus.STOPPED:
+        return f"job {order.job_id} is stopped, so nothing of it can be cancelled; {expected}, and {number} wait"
+    if not number:
+        return f"no task of job {order.job_id} waits, so there is nothing to cancel; {expected}"
+    return f"{expected}, but {counted(number, 'task')} of job {order.job_id} wait{'s' if number == 1 else ''}"
+
+
+def _job(here: Station, order: Order) -> Job:
+    """The job by itself, asked for where nothing is going to be sent.
+
+    Raises:
+        EnosError: There is none, or it cannot be read.
+        Refused: It is about other firmware.
+    """
+    job = here.client.get_job(order.job_id)
+    if objection := expectation_objection(order.firmware_version, job.firmware_version):
+        text = f"job {order.job_id}: {objection.replace(' and `expect`', '')}"
+        raise Refused(plain(f"{text}. Nothing was sent or written."))
+    return job
+
+
 def _interrupted_twice(stages: Stages) -> str:
     if stages.is_written:
         return "interrupted twice: this command once more, or `pulumi up`, sees what was done and does the rest"
@@ -197,24 +234,37 @@ def _show_plan(here: Station, order: Order, forecast: Forecast, bounds: Bounds, 
     name = order.name or suggested_name(forecast.job.name, forecast.job.firmware_version, order.job_id)
     conditions = Conditions(bounds.guard, bounds.firmware_version or None, break_glass(here.environ))
     found = report(forecast, Rules(name, order.job_id), conditions)
+    overridden = [text for text in found.warnings if BREAK_GLASS in text]
     for text in (*found.information, *found.warnings):
-        tell(text)
+        if not (found.failures and text in overridden):  # what is refused all the same is not overridden
+            tell(text)
     if found.failures:
         raise Refused(plain("; ".join(found.failures) + ". Nothing was sent and nothing was written."))
-    return any(BREAK_GLASS in text for text in found.warnings)
+    return bool(overridden)
+
+
+def _to_cancel(number: int, order: Order, job: JobFacts) -> str:
+    known = (f"'{one_line(job.name)}'" if job.name else "", job.firmware_version and f"firmware {job.firmware_version}")
+    about = ", ".join(filter(None, (*map(one_line, known), job.status.value)))
+    return f"to cancel: {counted(number, 'device')} of job {order.job_id} ({about})"
 
 
 def _ask(count: int) -> None:
     """Have the operator type the count.
 
     Raises:
-        Refused: It is another one.
+        Refused: It is another one, or none.
     """
+    nothing = "Nothing was sent or written."
     try:
-        typed = click.prompt(f"To cancel, type the number of devices ({count})", err=True, type=str)
-    except click.Abort:
-        text = "nobody answered, so nothing was sent and nothing was written; in scripts: --yes --expect N"
-        raise Refused(text) from None
-    if typed.strip() != str(count):
-        said = f"{shown(typed.strip())!r} was typed"
-        raise Refused(plain(f"{said}, but these are {counted(count, 'device key')}. Nothing was sent or written."))
+        question = f"To cancel, type the number of devices ({count})"
+        typed = click.prompt(question, default="", show_default=False, err=True).strip()
+    except click.Abort:  # Ctrl-C, or the end of what is typed
+        click.echo(err=True)  # the question's line is still open
+        in_scripts = "" if sys.stdin.isatty() else " In scripts: --yes --expect N."
+        raise Refused(f"not confirmed. {nothing}{in_scripts}") from None
+    if not sys.stdin.isatty():
+        click.echo(err=True)
+    if typed != str(count):
+        said = f"{shown(typed)!r} was typed" if typed else "nothing was typed"
+        raise Refused(plain(f"{said}, but these are {counted(count, 'device key')}. {nothing}"))

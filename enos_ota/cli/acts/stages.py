@@ -15,7 +15,7 @@ from enos_ota.cli.failures import Refused
 from enos_ota.connect import reconciler_of
 from enos_ota.declaration import Declaration, Wish, declare, to_expect
 from enos_ota.enos import EnosError
-from enos_ota.reconciler import EarlyEnd, Record, Terms, plan
+from enos_ota.reconciler import EarlyEnd, JobFacts, Record, Terms, plan
 from enos_ota.reconciler.guard import break_glass
 from enos_ota.reconciler.naming import shown
 from enos_ota.setnames import suggested_name
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from enos_ota.cli.acts.order import Order
     from enos_ota.cli.acts.station import Station
     from enos_ota.enos import WriteWatch
-    from enos_ota.reconciler import JobFacts
     from enos_ota.settings import SetSettings
+
 
 class Stages:
     """Declares and cancels keys, some after others.
@@ -37,9 +37,11 @@ class Stages:
     Args:
         here: Where it takes place.
         order: What was asked for.
-        job: What is known of the job, to name a set after it; what it is about may turn out later.
         sets: The sets that are there, see `enos_ota.cli.acts.bounds.sets_there`.
+        job: The job as the operator was shown it. Left out: as it is read before anything is sent.
+        learn: Told what the job is, once it was read, if it was left out.
         is_override_told: Whether the operator was told already that the guard is overridden.
+        may_send: False where there was nothing to cancel, so that nobody was asked.
 
     Attributes:
         keys: All keys so far.
@@ -56,10 +58,12 @@ class Stages:
         self,
         here: Station,
         order: Order,
-        job: JobFacts,
         sets: Sequence[SetSettings],
         *,
+        job: JobFacts | None = None,
+        learn: Callable[[JobFacts], None] | None = None,
         is_override_told: bool = False,
+        may_send: bool = True,
     ) -> None:
         self.keys: frozenset[str] = frozenset()
         self.firmware_version = order.firmware_version
@@ -72,7 +76,8 @@ class Stages:
         self._here = here
         self._order = order
         self._job = job
-        self._suggestion = suggested_name(job.name, job.firmware_version, order.job_id)
+        self._learn = learn
+        self._may_send = may_send
         self._sets = sets
         self._is_override_told = is_override_told
         self._reconciler = reconciler_of(here.connection, here.client, here.stop)
@@ -80,18 +85,18 @@ class Stages:
     def declare(self, keys: frozenset[str]) -> Declaration:
         """What to write for some keys more. Nothing is.
 
-        The firmware that the operator was shown, or named, is what the set expects from now on; else what is read of
-        the job before anything is sent.
+        The job that the operator was shown, else as it is read before anything is sent, is what a new set is named
+        after, and its firmware what the set expects from now on.
 
         Raises:
             SettingsError: See `enos_ota.declaration.declare`.
         """
-        order, job = self._order, self._job
+        order, job = self._order, self._job or JobFacts(firmware_version=self._order.firmware_version)
         self.wish = wish = Wish(
             order.job_id,
             keys,
             name=self.declaration.set_name or order.name,
-            suggestion=self._suggestion,
+            suggestion=suggested_name(job.name, job.firmware_version, order.job_id),
             reason=order.reason,
             firmware_version=to_expect(job.firmware_version),
             expires=order.expires,
@@ -153,21 +158,25 @@ class Stages:
 
     def _applied(self, keys: frozenset[str], recorder: Recorder, bounds: Bounds) -> Record:
         order, here = self._order, self._here
-        names = ", ".join(dict.fromkeys((*self.declaration.set_names, *recorder.declaration.set_names)))
 
         def learn(job: JobFacts) -> None:
-            if not self._job.firmware_version and to_expect(job.firmware_version):
-                self._job = replace(self._job, firmware_version=job.firmware_version)
+            if self._job is None:
+                self._job = job
                 recorder.declaration = self.declare(keys)
+                if self._learn:
+                    self._learn(job)
 
         def watch(batch: Sequence[str], override: str) -> WriteWatch:
+            if not self._may_send:
+                raise EarlyEnd("some can be cancelled by now, which nobody was asked about: the same line once more")
+            names = dict.fromkeys((*self.declaration.set_names, *recorder.declaration.set_names))
             self._is_override_told = self._is_override_told or bool(override)
             log = here.watch(
                 "cancelTask",
                 batch,
                 job_id=order.job_id,
                 reason=order.reason,
-                set_name=names,
+                set_name=", ".join(names),
                 break_glass=override,
             )
             return recorder.watch(log)
@@ -189,6 +198,7 @@ class Stages:
             elif isinstance(error, AuditError) and not self.is_written:
                 say_aside("Nothing was sent and nothing was written:")
             raise
+
 
 def _tell(declaration: Declaration) -> None:
     if places := " and ".join(written.places(declaration)):

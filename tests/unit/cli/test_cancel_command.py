@@ -24,7 +24,6 @@ from enos_ota.cli.acts.recorder import NotRecorded, Recorder
 from enos_ota.cli.acts.stages import Stages
 from enos_ota.cli.acts.station import opened
 from enos_ota.declaration import Declaration, FileChange
-from enos_ota.reconciler import JobFacts
 from enos_ota.settings import read_stack_file
 from tests.support.reconciling import fleet_of, many
 from tests.support.reconciling import keys as numbered
@@ -161,7 +160,7 @@ def test_what_is_cancelled_is_declared(project: Project, simulator: RunningSimul
 def test_without_a_name_the_set_is_named_after_the_job(project: Project, simulator: RunningSimulator) -> None:
     cancel("--keys", key_file(project, "dk-01"), typed="1\n")
     now(project, "dk-02")
-    assert [*sets(project)] == ["pump-firmware-2.3.0", f"job-{JOB}"]
+    assert [*sets(project)] == ["pump-firmware-2.3.0", "pump-firmware-2.3.0-2"]
     assert sent(simulator) == [["dk-01"], ["dk-02"]]
 
 
@@ -677,7 +676,7 @@ def test_of_a_crowd_that_grew_no_more_are_cancelled_than_were_counted(
 ) -> None:
     order = Order(JOB, "", "INC-4711")
     with opened("prod", edits=True) as here:
-        stages = Stages(here, order, JobFacts(), ())
+        stages = Stages(here, order, ())
         cancel_crowd(here, order, stages, 5)
         code = tell_end(here, order, stages, "text")
     assert (code, sent(simulator)) == (1, [["dk-07"]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -124,13 +125,24 @@ def test_a_set_expects_the_firmware_that_was_read_where_none_was_named(
     assert sets(project)["fire"].expect_firmware_version == "2.3.0"
 
 
-def test_the_firmware_that_was_read_changes_nothing_about_the_name_of_the_set(
-    run: Run, project: Project, simulator: RunningSimulator
+@pytest.mark.parametrize("answer", [("--yes", "--expect", "1"), ()], ids=["in a script", "asked"])
+def test_without_a_name_a_set_is_named_after_the_job_by_whoever_and_in_whatever_way_it_is_written(
+    run: Run, project: Project, simulator: RunningSimulator, answer: tuple[str, ...]
 ) -> None:
-    assert writes(simulator) == 0
-    ended = run(*CANCEL[:-2])
-    assert [*sets(project)] == [f"job-{JOB}"]
-    assert f"set 'job-{JOB}', in stacks/keys/job-{JOB}.txt and stacks/Pulumi.prod.yaml" in ended.stderr
+    (project.root / "one.txt").write_text("dk-11\n")  # it is cancelled already, so that nobody is asked
+    run("adopt", "--job", JOB)
+    adopted = [*sets(project)]
+    project.write("enos-ota:auditLog: audit.jsonl\n")
+    assert run("cancel", "--job", JOB, *REASON, "--keys", "one.txt", *answer).exit_code == 0
+    assert (adopted, writes(simulator)) == ([*sets(project)], 0)
+
+
+def test_the_audit_log_names_the_set_that_was_written(run: Run, project: Project, simulator: RunningSimulator) -> None:
+    project.write("enos-ota:auditLog: audit.jsonl\n")
+    run(*CANCEL[:-2])
+    log = (project.root / "audit.jsonl").read_text().splitlines()
+    assert {json.loads(line)["set"] for line in log} == {*sets(project)}
+    assert writes(simulator) == 1
 
 
 def test_of_a_crowd_too(run: Run, reach: Reach, project: Project) -> None:

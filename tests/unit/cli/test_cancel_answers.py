@@ -1,0 +1,192 @@
+"""`enos-ota cancel` where the answer is no, or there is nothing to do: it says why, and asks nothing in vain."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from enos_ota.cli import main
+from enos_ota.cli.acts.order import Order
+from enos_ota.cli.acts.stages import Stages
+from enos_ota.cli.acts.station import opened
+from enos_ota.settings import read_stack_file
+from tests.support.simulator import JOB, running_simulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from click.testing import Result
+
+    from tests.support.simulator import RunningSimulator
+    from tests.support.stack_project import Project
+
+    Reach = Callable[..., None]
+
+WAITING = tuple(f"dk-0{number}" for number in range(1, 8))
+NOTHING = "Nothing was sent or written."
+
+
+@pytest.fixture
+def simulator(reach: Reach, project: Project) -> Iterator[RunningSimulator]:
+    project.write("enos:batchSize: 200\n")
+    with running_simulator() as running:
+        reach(running)
+        yield running
+
+
+def cancel(*arguments: str, typed: str = "") -> Result:
+    command = ["cancel", "--job", JOB, "--reason", "INC-4711", *arguments]
+    return CliRunner().invoke(main, command, input=typed, prog_name="enos-ota")
+
+
+def key_file(project: Project, *keys: str) -> str:
+    (project.root / "these.txt").write_text("".join(f"{key}\n" for key in keys))
+    return "these.txt"
+
+
+def sent(simulator: RunningSimulator) -> int:
+    return sum(entry["by"] != "control" for entry in simulator.journal())
+
+
+def declared(project: Project) -> list[tuple[str, ...]]:
+    return [each.device_keys for each in read_stack_file(project.file, {})[0]]
+
+
+def finished(simulator: RunningSimulator) -> None:
+    simulator.set_tasks(JOB, WAITING, "succeeded")
+
+
+def stopped(simulator: RunningSimulator) -> None:
+    simulator.set_job(JOB, "stopped")
+
+
+def deleted(simulator: RunningSimulator) -> None:
+    simulator.delete_job(JOB)
+
+
+def as_it_is(_: RunningSimulator) -> None: ...
+
+
+# Another number than a script expects
+
+
+@pytest.mark.parametrize(
+    ("prepare", "more", "told"),
+    [
+        (deleted, (), "24404 Job not found"),
+        (finished, (), f"no task of job {JOB} waits, so there is nothing to cancel; 5 were expected. {NOTHING}"),
+        (
+            stopped,
+            (),
+            f"job {JOB} is stopped, so nothing of it can be cancelled; 5 were expected, and 7 wait. {NOTHING}",
+        ),
+        (
+            as_it_is,
+            ("--expect-firmware", "9"),
+            f"firmware 9 is expected, but the job is about 2.3.0: check jobId. {NOTHING}",
+        ),
+        (as_it_is, (), f"5 were expected, but 7 tasks of job {JOB} wait. {NOTHING}"),
+    ],
+    ids=["deleted", "finished", "stopped", "another firmware", "started"],
+)
+def test_why_not_as_many_wait_as_a_script_expects_is_told_by_the_job(
+    project: Project,
+    simulator: RunningSimulator,
+    prepare: Callable[[RunningSimulator], None],
+    more: tuple[str, ...],
+    told: str,
+) -> None:
+    prepare(simulator)
+    ended = cancel("--waiting", "--yes", "--expect", "5", *more)
+    assert (ended.exit_code, told in ended.stderr) == (1, True), ended.stderr
+    assert (sent(simulator), declared(project)) == (0, [])
+
+
+def test_where_nothing_waits_a_job_about_other_firmware_is_a_no_all_the_same(simulator: RunningSimulator) -> None:
+    finished(simulator)
+    ended = cancel("--waiting", "--expect-firmware", "9")
+    assert (ended.exit_code, "firmware 9 is expected" in ended.stderr) == (1, True)
+
+
+# Nothing to confirm
+
+
+@pytest.mark.parametrize("arguments", [("--keys", "these.txt"), ("--waiting",)])
+def test_of_a_stopped_job_nothing_is_asked_and_the_set_declared(
+    project: Project, simulator: RunningSimulator, arguments: tuple[str, ...]
+) -> None:
+    key_file(project, *WAITING)
+    stopped(simulator)
+    ended = cancel(*arguments)
+    assert (ended.exit_code, sent(simulator), declared(project)) == (1, 0, [WAITING])
+    assert "nothing can be cancelled until it is started again" in ended.stdout
+    assert "type the number" not in ended.output
+
+
+def test_of_what_is_cancelled_already_nothing_is_asked_and_the_set_declared(
+    project: Project, simulator: RunningSimulator
+) -> None:
+    ended = cancel("--keys", key_file(project, "dk-11"))
+    assert (ended.exit_code, sent(simulator), declared(project)) == (0, 0, [("dk-11",)])
+    assert "type the number" not in ended.output
+
+
+def test_what_can_be_cancelled_since_nobody_was_asked_is_not_sent(
+    project: Project, simulator: RunningSimulator
+) -> None:
+    with opened("prod", edits=True) as here:
+        stages = Stages(here, Order(JOB, "these.txt", "INC-4711"), (), may_send=False)
+        stages.cancel(frozenset({"dk-01"}), stages.declare(frozenset({"dk-01"})))
+    assert (sent(simulator), declared(project)) == (0, [])
+    assert "which nobody was asked about: the same line once more" in stages.record.problem
+
+
+# The question
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("", f"\nError: not confirmed. {NOTHING} In scripts: --yes --expect N.\n"),
+        ("\n", f"\nError: nothing was typed, but these are 2 device keys. {NOTHING}\n"),
+        ("3\n", f"\nError: '3' was typed, but these are 2 device keys. {NOTHING}\n"),
+    ],
+    ids=["the end", "nothing", "another number"],
+)
+def test_a_question_that_was_not_answered_ends_with_a_line_of_its_own(
+    project: Project, simulator: RunningSimulator, typed: str, told: str
+) -> None:
+    ended = cancel("--keys", key_file(project, "dk-01", "dk-02"), typed=typed)
+    assert (ended.exit_code, sent(simulator), declared(project)) == (1, 0, [])
+    assert ended.stderr.endswith(told)
+
+
+# What is going to be done
+
+
+def test_a_script_tells_what_it_is_going_to_cancel_in_which_job(project: Project, simulator: RunningSimulator) -> None:
+    ended = cancel("--keys", key_file(project, "dk-01", "dk-02"), "--yes", "--expect", "2")
+    assert ended.stdout.startswith(
+        f"to cancel: 2 devices of job {JOB} ('Pump firmware 2.3.0', firmware 2.3.0, started)\n"
+    )
+    assert sent(simulator) == 1
+
+
+@pytest.mark.usefixtures("simulator")
+def test_with_json_that_is_told_on_stderr(project: Project) -> None:
+    ended = cancel("--keys", key_file(project, "dk-01"), "--yes", "--expect", "1", "--format", "json")
+    assert json.loads(ended.stdout)["cancelled"] == 1
+    assert ended.stderr.startswith(f"to cancel: 1 device of job {JOB} (")
+
+
+def test_what_is_refused_all_the_same_is_not_said_to_be_overridden(
+    project: Project, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENOS_OTA_BREAK_GLASS", "fire")
+    project.write("enos-ota:guard: {maxDevices: 1}\n")
+    ended = cancel("--keys", key_file(project, "dk-01", "dk-02"), "--expect-firmware", "9")
+    assert (ended.exit_code, sent(simulator), "overridden" in ended.output) == (1, 0, False)
+    assert "firmware 9 is expected, but the job is about 2.3.0" in ended.stderr
