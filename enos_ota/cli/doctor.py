@@ -41,7 +41,7 @@ def doctor(ctx: click.Context, *, stack: str | None, job_id: str | None, output:
     """Look at everything it takes to cancel tasks, and say what to do about what is missing.
 
     Only reads: configuration (where each value comes from, never a secret), network, TLS, clock, credentials,
-    permission, the job, the texts by which its cancelled tasks are known, Pulumi's engine.
+    permission, the job, the texts by which its cancelled tasks are known, Pulumi's engine and state.
 
     Exit codes: 0 all is fine or only warned about; 1 EnOS says no: to the credentials, for want of permission or of
     the job, or its cancelled tasks have a text that nobody knows; 2 the stack file, a key file or the environment is

@@ -1,4 +1,4 @@
-"""Whether there is a Pulumi engine that can run the program; only previews and ups need one."""
+"""Whether there is a Pulumi engine that can run the program, and read its state; only previews and ups need one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.doctor.findings import Finding, State
+from enos_ota.review.pulumi import PulumiFailed, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +19,7 @@ OLDEST: Final = (3, 250, 0)
 """The oldest engine that this project is tested with."""
 
 _HOST: Final = "pulumi-language-python"
-_PATIENCE: Final = 30.0  # seconds for `pulumi version`
+_PATIENCE: Final = 30.0  # seconds for each call of pulumi
 _WITHOUT: Final = "`pulumi preview`, `pulumi up` and `enos-ota review` need one; everything else works without."
 
 
@@ -40,6 +41,25 @@ def check_engine(environ: Mapping[str, str]) -> Finding:
         text = f"{pulumi} is {said}, without {_HOST} beside it"
         return Finding("pulumi", State.WARNING, text, advice=f"Install Pulumi as a whole: {_WITHOUT}")
     return Finding("pulumi", State.OK, f"{pulumi} is {said}")
+
+
+def check_state(root: Path, stack: str, file: Path, environ: Mapping[str, str]) -> Finding:
+    """Whether Pulumi can read what is recorded of a stack; a new one has nothing recorded yet.
+
+    Args:
+        root: the project's directory.
+        stack: the stack.
+        file: its file, which can be read.
+        environ: the environment.
+    """
+    try:
+        why = unreadable(root, stack, file, environ, _PATIENCE)
+    except PulumiFailed as error:
+        why = error.lines
+    if not why:
+        return Finding("state", State.OK, f"Pulumi can read the state of stack {stack}")
+    *said, advice = why if len(why) > 1 else (*why, "`pulumi preview` and `enos-ota review` need it.")
+    return Finding("state", State.WARNING, said[0], tuple(said[1:]), advice)
 
 
 def _version(pulumi: str, environ: Mapping[str, str]) -> tuple[int, int, int] | None:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from enos_ota.connect import client_of
 from enos_ota.doctor.configuration import address_of, check_configuration, check_files
-from enos_ota.doctor.engine import check_engine
+from enos_ota.doctor.engine import check_engine, check_state
 from enos_ota.doctor.findings import Cause, Finding, State
 from enos_ota.doctor.reach import Reach, reach
 from enos_ota.doctor.service import check_access, check_job, check_markers
 from enos_ota.enos import SYSTEM_CLOCK, ConfigurationError, RetryPolicy, Timeout
+from enos_ota.stackconfig import locate_stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,7 +52,8 @@ class Examination:
         """Every check, as soon as it is done."""
         found, config, connection = check_configuration(self.directory, self.stack, self.environ)
         yield found
-        yield check_files(self.directory, self.stack, self.environ)
+        files = check_files(self.directory, self.stack, self.environ)
+        yield files
         way = self._way(config, connection)
         yield from way.findings
         if connection and way.reached:
@@ -61,7 +63,17 @@ class Examination:
             why = "the gateway was not reached" if connection else unsaid
             for check in ("credentials", "permission", "job", "marker text"):
                 yield Finding(check, State.SKIPPED, why)
-        yield check_engine(self.environ)
+        engine = check_engine(self.environ)
+        yield engine
+        yield self._state(files, engine)
+
+    def _state(self, files: Finding, engine: Finding) -> Finding:
+        if engine.state is not State.OK:
+            return Finding("state", State.SKIPPED, "there is no engine that fits")
+        if files.state is not State.OK:
+            return Finding("state", State.SKIPPED, "there is no stack file that can be used")
+        project, stack, file = locate_stack(self.directory, self.stack, self.environ)
+        return check_state(project.root, stack, file, self.environ)
 
     def _way(self, config: StackConfig | None, connection: Connection | None) -> Reach:
         address = connection or (address_of(config, self.environ) if config else None)

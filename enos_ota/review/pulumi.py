@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -77,32 +78,29 @@ class Call:
         Raises:
             PulumiFailed: There is no `pulumi`.
         """
-        pulumi = shutil.which("pulumi", path=self.environ.get("PATH", os.defpath))
-        if pulumi is None:
-            raise PulumiFailed(("there is no `pulumi` on the PATH; in a checkout `make env` says how to get one",))
         # With --run-program a refresh uses today's configuration, and not the one that the last `up` recorded.
         refreshing = ("--refresh", "--run-program") if self.refresh else ("--refresh=false",)
         stack = ("--stack", self.stack) if self.stack else ()
-        return subprocess.run(
-            [
-                pulumi,
-                "--non-interactive",
-                "--color",
-                "never",
-                "preview",
-                *how,
-                *refreshing,
-                *stack,
-                *self.packs.options(),
-            ],
-            cwd=self.root,
-            env={**self.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-        )
+        return _run(self.root, self.environ, "preview", *how, *refreshing, *stack, *self.packs.options())
+
+
+def _run(
+    root: Path, environ: Mapping[str, str], *arguments: str, patience: float | None = None
+) -> subprocess.CompletedProcess[str]:
+    pulumi = shutil.which("pulumi", path=environ.get("PATH", os.defpath))
+    if pulumi is None:
+        raise PulumiFailed(("there is no `pulumi` on the PATH; in a checkout `make env` says how to get one",))
+    return subprocess.run(
+        [pulumi, "--non-interactive", "--color", "never", *arguments],
+        cwd=root,
+        env={**environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=patience,
+        check=False,
+    )
 
 
 def preview(call: Call) -> Ran:
@@ -118,6 +116,36 @@ def preview(call: Call) -> Ran:
         said = _lines(done.stderr or done.stdout) or (f"`pulumi preview` ended with exit code {done.returncode}",)
         raise PulumiFailed((*said, *_advice(said, call.stack)))
     return Ran(done.returncode == 0, done.stdout, _lines(done.stderr))
+
+
+def unreadable(root: Path, stack: str, file: Path, environ: Mapping[str, str], patience: float) -> tuple[str, ...]:
+    """Why a preview could not read what is recorded of a stack, and what to do, a sentence each; empty if it could.
+
+    Of all that reads and runs no program, only `pulumi logs` (3.259) opens state and secrets as a preview does:
+    `pulumi stack export` and `pulumi config` take a wrong passphrase. It is given a copy of the stack file, as it adds
+    a salt to one without. No resource has the name that is asked for.
+
+    Args:
+        root: The project's directory.
+        stack: The stack.
+        file: Its file, which can be read.
+        environ: The environment.
+        patience: Seconds that Pulumi gets.
+
+    Raises:
+        PulumiFailed: There is no `pulumi`.
+    """
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            copy = shutil.copy(file, folder)
+            options = ("--resource=none", f"--config-file={copy}", f"--stack={stack}")
+            done = _run(root, environ, "logs", *options, patience=patience)
+    except subprocess.TimeoutExpired:
+        return (f"`pulumi` did not answer within {patience:g} s", *_advice(("pulumi login",), stack))
+    if done.returncode == 0:
+        return ()
+    said = _lines(done.stderr or done.stdout) or (f"`pulumi logs` ended with exit code {done.returncode}",)
+    return (*said, *_advice(said, stack))
 
 
 def _lines(text: str) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ CHECKS = [
     "job",
     "marker text",
     "pulumi",
+    "state",
 ]
 
 
@@ -111,7 +112,7 @@ def test_it_says_where_each_value_comes_from_and_never_a_secret(project: Project
 
 def test_a_configuration_that_lacks_something_fails_and_the_rest_is_skipped(tmp_path: Path) -> None:
     found = examine(tmp_path, {}, JOB)
-    assert state_of(found, *CHECKS[:-1]) == ["failed", *["skipped"] * 8]
+    assert state_of(found, *CHECKS[:-2]) == ["failed", *["skipped"] * 8]
     assert "no gateway: set enos:apiGateway in the stack file" in found["configuration"].details[0]
 
 
@@ -417,6 +418,35 @@ def test_an_engine_without_a_host_for_python_cannot_run_the_program(tmp_path: Pa
 def test_without_an_engine_that_is_told(tmp_path: Path) -> None:
     found = check_engine({"PATH": str(tmp_path)})
     assert (found.state, found.text) == (State.WARNING, "there is no pulumi on the PATH")
+
+
+def state(project: Project, folder: Path, script: str) -> Finding:
+    """What is said of the state by an engine whose commands but `version` do this."""
+    folder.mkdir()
+    project.write(BASE)
+    script = f'[ "$1" = version ] && echo v3.259.0 && exit\n{script}'
+    return examine(project.root, {**pulumi(folder, script), "ENOS_APP_KEY": "k", "ENOS_APP_SECRET": "s"})["state"]
+
+
+def test_a_state_that_can_be_read_is_fine(project: Project) -> None:
+    assert state(project, project.root / "bin", "exit 0").state is State.OK
+
+
+def test_a_state_that_cannot_be_read_is_told_in_the_words_of_a_review(project: Project) -> None:
+    found = state(project, project.root / "bin", "echo 'error: incorrect passphrase' >&2; exit 255")
+    assert (found.state, found.text) == (State.WARNING, "incorrect passphrase")
+    assert found.advice.startswith("Set PULUMI_CONFIG_PASSPHRASE or ")
+
+
+def test_a_stack_that_is_not_made_yet_is_a_hint(project: Project) -> None:
+    found = state(project, project.root / "bin", "echo \"error: no stack named 'prod' found\" >&2; exit 255")
+    assert (found.exit_code, "`pulumi stack init prod`" in found.advice) == (0, True)
+
+
+def test_an_engine_that_looks_at_the_state_cannot_write_into_the_stack_file(project: Project) -> None:
+    adds = 'for a in "$@"; do case $a in --config-file=*) echo "salt: x" >> "${a#*=}";; esac; done'
+    found = state(project, project.root / "bin", adds)
+    assert (found.state, "salt" in project.file.read_text()) == (State.OK, False)
 
 
 def test_the_oldest_engine_is_the_one_that_make_takes() -> None:
