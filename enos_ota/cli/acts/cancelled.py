@@ -12,7 +12,7 @@ from enos_ota.cli.acts import written
 from enos_ota.cli.acts.order import WAITING
 from enos_ota.cli.acts.station import counted, say, say_aside, shown_path
 from enos_ota.enos import EnosError
-from enos_ota.reconciler import Category, Rules, judge
+from enos_ota.reconciler import Category, EarlyEnd, Rules, judge
 from enos_ota.reconciler.guard import WAYS_OUT, expectation_objection
 from enos_ota.reconciler.outcome import AFTER_PUSH
 from enos_ota.state import rows
@@ -79,7 +79,7 @@ class _Ending:
             return None  # EnOS may be down, or have asked for a long pause: that this ends comes first
         try:
             waiting = self._here.client.count_tasks(self._order.job_id, statuses=WAITING)
-        except EnosError:
+        except (EnosError, EarlyEnd):
             return None
         ours = sum(finding.category in {Category.PENDING, Category.HELD} for finding in self._record.findings.values())
         return None if waiting is None else max(0, waiting - ours)

@@ -13,7 +13,7 @@ from enos_ota.cli.acts.station import counted, interruptible, opened, say, say_a
 from enos_ota.cli.failures import Refused, Undetermined
 from enos_ota.cli.plain import plain
 from enos_ota.enos import JobStatus
-from enos_ota.reconciler import Pool, StoppableClock
+from enos_ota.reconciler import Pool
 from enos_ota.reconciler.classify import fold
 from enos_ota.reconciler.guard import BREAK_GLASS, break_glass, expectation_objection, one_line
 from enos_ota.reconciler.naming import listed, shown
@@ -127,7 +127,7 @@ def _retry(here: Station, order: Order, keys: frozenset[str]) -> tuple[Look, Out
         order.job_id,
         markers=fold(here.connection.cancelled_markers),
         batch_size=here.connection.batch_size,
-        clock=StoppableClock(here.stop),
+        clock=here.clock,
         stop=here.stop,
         workers=Pool(here.connection.max_concurrency),
         deadline=here.connection.deadline,

@@ -16,6 +16,7 @@ from enos_ota import days
 from enos_ota.audit import COMMIT, Subject, commit_of
 from enos_ota.cli.acts.checkout import head_of
 from enos_ota.cli.acts.ownprogram import program_of
+from enos_ota.cli.acts.waits import AloudClock
 from enos_ota.cli.failures import Misconfigured, Refused, Undetermined, told
 from enos_ota.cli.plain import plain
 from enos_ota.connect import audit_log_of, client_of
@@ -53,7 +54,8 @@ class Station:
         config: The stack's configuration.
         connection: How EnOS is reached.
         guard: The stack's limits.
-        client: The EnOS client; its waits are over once the run is interrupted.
+        client: The EnOS client; its waits are told, and over once the run is interrupted.
+        clock: How it waits.
         stop: Interrupts the run.
         environ: The environment.
         today: The day, by which sets expire.
@@ -67,6 +69,7 @@ class Station:
     connection: Connection
     guard: Guard
     client: EnosClient
+    clock: AloudClock
     stop: Stop
     environ: Mapping[str, str]
     today: date
@@ -93,7 +96,7 @@ class Station:
 
     def ending(self) -> Ending:
         """Ends when the run is interrupted."""
-        return Ending(StoppableClock(self.stop), self.stop)
+        return Ending(self.clock, self.stop)
 
     def tasks(self, job_id: str, statuses: Collection[TaskStatus]) -> list[Task]:
         """The tasks of a job that are in one of these states, in pages as large as EnOS allows [U].
@@ -103,9 +106,8 @@ class Station:
             EarlyEnd: The run was interrupted.
         """
         ending = self.ending()
-        client = self.client.waiting_by(ending.sleep)
         found: list[Task] = []
-        for task in rows_of(lambda size: client.search_tasks(job_id, statuses=statuses, page_size=size)):
+        for task in rows_of(lambda size: self.client.search_tasks(job_id, statuses=statuses, page_size=size)):
             ending.check()
             found.append(task)
         return found
@@ -157,8 +159,22 @@ def opened(stack: str | None, *, edits: bool, aside: Path | None = None, advice:
         root = config.project.root if config.project else Path.cwd()
         commit = functools.cache(lambda: commit_of(environ) or head_of(root, environ))
         stop = Stop()
-        with client_of(connection, clock=StoppableClock(stop)) as client:
-            yield Station(config, connection, guard, client, stop, environ, days.today(), aside, site.is_blind, commit)
+        stoppable = StoppableClock(stop)
+        with client_of(connection, clock=stoppable) as client:
+            clock = AloudClock(stoppable, client.pause_left, say_aside)
+            yield Station(
+                config,
+                connection,
+                guard,
+                client.waiting_by(Ending(clock, stop).sleep),
+                clock,
+                stop,
+                environ,
+                days.today(),
+                aside,
+                site.is_blind,
+                commit,
+            )
 
 
 @contextlib.contextmanager

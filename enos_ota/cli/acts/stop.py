@@ -41,7 +41,7 @@ def run(*, stack: str | None, job_id: str, reason: str, firmware_version: str, o
     """
     with opened(stack, edits=False) as here, interruptible(here.stop):
         ending = here.ending()
-        client = here.client.waiting_by(ending.sleep)
+        client = here.client
         job = client.get_job(job_id)
         if objection := expectation_objection(firmware_version, job.firmware_version):
             raise Refused(plain(f"job {job_id} was not stopped: {objection.replace(' and `expect`', '')}"))
