@@ -70,11 +70,16 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is to be said about a forecast; each entry a sentence for the operator. Any failure stops the change."""
+    """What is to be said about a forecast; each entry a sentence for the operator. Any failure stops the change.
+
+    Attributes:
+        overridden: Whether the guard is, which is among the warnings.
+    """
 
     information: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
+    overridden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,22 @@ def report(forecast: Forecast, rules: Rules, conditions: Conditions, *, alone: b
         conditions: What the change must keep to.
         alone: Whether the set has no other keys that have a task in the job: if all of these are missing, all are.
     """
-    failures, warnings = _checked(forecast, conditions)
+    guard, most = conditions.guard, _most(forecast)
+    warnings: list[str] = []
+    failures = list(filter(None, [_wrong_job(forecast, conditions)]))
+    too_many = guard.objection(most, forecast.total)
+    # What is refused all the same is not overridden.
+    overridden = bool(too_many and conditions.break_glass and not failures)
+    if overridden:
+        excess = guard.excess(most, forecast.total)
+        warnings.append(f"the guard is overridden by {BREAK_GLASS} ({conditions.break_glass}); this change {excess}")
+    elif too_many and not conditions.break_glass and forecast.looked:
+        failures.append(too_many)
+    elif too_many and not conditions.break_glass:
+        warnings.append(
+            f"the guard may stop this change, depending on how many of the {forecast.added} keys still wait; "
+            "`pulumi up` reads them all first"
+        )
     missing = forecast.others.get(Category.MISSING, {})
     if forecast.all_missing and alone and rules.on_missing == "fail":
         failures.append(f"the job has no task for any key of the set ({_some(missing)}): check jobId and the keys")
@@ -131,33 +151,15 @@ def report(forecast: Forecast, rules: Rules, conditions: Conditions, *, alone: b
         information=(f"preview of set {rules.set_name!r}: {'; '.join(parts)}",),
         warnings=tuple(f"{rules.subject}: {text}" for text in warnings),
         failures=tuple(f"{rules.subject}: {text}" for text in failures),
+        overridden=overridden,
     )
 
 
-def _checked(forecast: Forecast, conditions: Conditions) -> tuple[list[str], list[str]]:
-    """What the conditions object to, and what they only warn of."""
-    failures: list[str] = []
-    warnings: list[str] = []
-    # A stopped job is not asked what it is about: nothing would be sent, its keys are held.
-    if not forecast.is_held and (
-        objection := expectation_objection(conditions.firmware_version, forecast.job.firmware_version)
-    ):
-        failures.append(objection)
-    most = _most(forecast)
-    if objection := conditions.guard.objection(most, forecast.total):
-        if conditions.break_glass:
-            excess = conditions.guard.excess(most, forecast.total)
-            warnings.append(
-                f"the guard is overridden by {BREAK_GLASS} ({conditions.break_glass}); this change {excess}"
-            )
-        elif forecast.looked:
-            failures.append(objection)
-        else:
-            warnings.append(
-                f"the guard may stop this change, depending on how many of the {forecast.added} keys still wait; "
-                "`pulumi up` reads them all first"
-            )
-    return failures, warnings
+def _wrong_job(forecast: Forecast, conditions: Conditions) -> str:
+    """Why the job is not the one that is meant. Of a stopped one nobody asks: its keys are held, nothing is sent."""
+    if forecast.is_held:
+        return ""
+    return expectation_objection(conditions.firmware_version, forecast.job.firmware_version)
 
 
 def _most(forecast: Forecast) -> int:

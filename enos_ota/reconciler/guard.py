@@ -128,21 +128,27 @@ def one_line(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in " ".join(text.split()))
 
 
-def expectation_objection(expected: str | None, job_version: str) -> str:
+IN_A_SET: Final = ("jobId", "`expect`")
+"""What a set calls its job, and what is expected of it."""
+
+
+def expectation_objection(expected: str | None, job_version: str, *, names: tuple[str, str] = IN_A_SET) -> str:
     """Why a job is not the one that a set expects; empty when it is, or nothing is expected.
 
     Args:
         expected: The target version that the set names, or None (or empty).
         job_version: The job's target version; empty when EnOS does not say. It does from 2.4.0 on [D].
+        names: How the operator says which job, and what is expected of it.
     """
     if not expected or job_version == expected:
         return ""
     if not job_version:
         return (
             f"firmware {expected} is expected, but EnOS does not say which firmware the job is about: "
-            "look it up in the console, then remove `expect`"
+            f"look it up in the console, then remove {names[1]}"
         )
-    return f"firmware {expected} is expected, but the job is about {one_line(job_version)}: check jobId and `expect`"
+    about = one_line(job_version)
+    return f"firmware {expected} is expected, but the job is about {about}: check {' and '.join(names)}"
 
 
 def _is_number(value: Any) -> bool:

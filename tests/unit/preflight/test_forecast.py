@@ -129,7 +129,13 @@ def test_break_glass_makes_a_tripped_guard_a_warning_with_its_reason() -> None:
             "cancel 10 devices: at most 9 may be (maxDevices)",
         ),
         (),
+        overridden=True,
     )
+
+
+def test_what_is_refused_all_the_same_is_not_said_to_be_overridden() -> None:
+    found = said(TEN, guard=Guard(max_devices=9), break_glass="fire in site 7", firmware_version="9.9.9")
+    assert (len(found.failures), found.overridden, found.warnings) == (1, False, ())
 
 
 def test_break_glass_says_nothing_where_the_guard_holds() -> None:
