@@ -13,7 +13,8 @@ from enos_ota.cli.acts.order import WAITING
 from enos_ota.cli.acts.station import counted, say, say_aside, shown_path
 from enos_ota.enos import EnosError
 from enos_ota.reconciler import Category, EarlyEnd, Rules, judge
-from enos_ota.reconciler.guard import WAYS_OUT, expectation_objection
+from enos_ota.reconciler.guard import BREAK_GLASS, WAYS_OUT, expectation_objection
+from enos_ota.reconciler.naming import shown
 from enos_ota.reconciler.outcome import AFTER_PUSH
 from enos_ota.state import rows
 
@@ -41,7 +42,7 @@ class _Ending:
         self._declaration = stages.declaration
         self._record = stages.record
         self._program = here.program
-        self._is_read = self._program is None or self._program.reads_sets
+        self._unread_by = self._program.path if self._program and not self._program.reads_sets else None
         self._verdict = judge(stages.record, Rules(", ".join(stages.declaration.set_names), order.job_id))
 
     def told(self, output: str) -> int:
@@ -104,7 +105,7 @@ class _Ending:
             say(written.aside_hint(self._declaration, self._here.config.file, left=left))
         elif self._declaration.changes:
             message = f"{self._order.reason} ({self._declaration.set_name})"
-            say(written.commit_hint(self._declaration, message, left=left, is_read=self._is_read))
+            say(written.commit_hint(self._declaration, message, left=left, is_read=not self._unread_by))
         self._tell_what_is_to_add(say)
         if pending := len(record.of(Category.PENDING)):
             count = f", with --expect {pending}" if self._order.yes and not self._order.keys else ""
@@ -119,17 +120,37 @@ class _Ending:
             tell(text)
 
     def _undo(self) -> str:
-        changes = self._declaration.changes
-        cancelled = self._record.cancelled_keys()
-        file, number = "FILE", str(len(cancelled))
-        if changes and changes[0].before is None and set(self._declaration.device_keys) == cancelled:
-            file = shown_path(changes[0].path)
-        keep = "but keep the key file, then" if file != "FILE" else "then, with a key file of those to push again,"
-        return (
-            f"To undo: take it out of the {'stack file' if self._is_read else 'program'}, {keep}\n"
-            f"  enos-ota retry --job {shlex.quote(self._order.job_id)} --keys {shlex.quote(file)} --expect {number}"
-            " --reason WHY"
+        declaration, cancelled = self._declaration, self._record.cancelled_keys()
+        stack_file = shown_path(self._here.config.file or self._here.stack_file)
+        program = f" and its devices out of {shown_path(self._unread_by)}" if self._unread_by else ""
+        if declaration.is_new and declaration.key_file and declaration.device_keys == cancelled:
+            file = shown_path(declaration.key_file)
+            name = shown(declaration.set_name)
+            # What was recorded aside is in no stack yet, and perhaps will be by then.
+            take = f"see that no set {name!r} is in" if self._here.aside else f"take set {name!r} out of"
+            first = f"{take} {stack_file}{program}, but keep its key file, then"
+        else:
+            file = "FILE"
+            names = " and ".join(f"set {shown(name)!r}" for name in declaration.set_names)
+            first = f"take the devices out of {names} in {stack_file}{program}, then, with a key file of them,"
+        command = (
+            f"enos-ota retry --job {shlex.quote(self._order.job_id)} --keys {shlex.quote(file)}"
+            f" --expect {len(cancelled)} --reason WHY"
         )
+        limits = self._limits_of_a_retry(len(cancelled))
+        guard = f"\n(The guard stops that: {limits}. Raise it first, or set {BREAK_GLASS}=<reason>.)" if limits else ""
+        return f"To undo: {first}\n  {command}{guard}"
+
+    def _limits_of_a_retry(self, number: int) -> str:
+        """What `retry` would object to, as far as anybody knows."""
+        guard = self._here.guard
+        if self._here.is_blind or not guard.is_set:
+            return ""
+        try:
+            total = None if guard.max_share is None else self._here.client.count_tasks(self._order.job_id)
+        except (EnosError, EarlyEnd):
+            return ""
+        return guard.exceeded(number, total)
 
     def _tell_machine(self, number: int, places: list[str], waiting: int | None, code: int) -> None:
         record = self._record

@@ -97,8 +97,10 @@ def unread(declaration: Declaration, wish: Wish, program: Program | None) -> str
     told = ", ".join(f"{name}={value}" for name, value in arguments.items() if value)
     return (
         f"warning: {shown_path(program.path)} does not read {SETS_KEY}, so that `pulumi up` knows nothing of this set."
-        " Unless the\nprogram finds these devices by itself, declare them in it (`from enos_ota import keyfiles`):\n"
-        f"  CancelledTaskSet({declaration.set_name!r}, {told})"
+        " Unless the\nprogram finds these devices by itself, declare them in it:\n"
+        "  from pathlib import Path\n"
+        "  from enos_ota import CancelledTaskSet, keyfiles, require_converged\n"
+        f"  require_converged(CancelledTaskSet({declaration.set_name!r}, {told}))"
     )
 
 

@@ -190,3 +190,46 @@ def test_what_is_refused_all_the_same_is_not_said_to_be_overridden(
     ended = cancel("--keys", key_file(project, "dk-01", "dk-02"), "--expect-firmware", "9")
     assert (ended.exit_code, sent(simulator), "overridden" in ended.output) == (1, 0, False)
     assert "firmware 9 is expected, but the job is about 2.3.0" in ended.stderr
+
+
+# The undo
+
+
+def test_the_undo_names_the_set_and_its_file(project: Project, simulator: RunningSimulator) -> None:
+    ended = cancel("--keys", key_file(project, "dk-01"), "--name", "fire", typed="1\n")
+    assert "To undo: take set 'fire' out of stacks/Pulumi.prod.yaml, but keep its key file, then\n" in ended.stdout
+    assert (sent(simulator), "The guard" in ended.stdout) == (1, False)
+
+
+def test_the_undo_names_every_set_that_declares_the_devices(project: Project, simulator: RunningSimulator) -> None:
+    project.write("", sets=f'- {{name: mine, jobId: "{JOB}", deviceKeys: [dk-01]}}')
+    ended = cancel("--keys", key_file(project, "dk-01", "dk-02"), "--name", "fire", typed="2\n")
+    assert (
+        "To undo: take the devices out of set 'fire' and set 'mine' in stacks/Pulumi.prod.yaml, then, with a key file"
+        f" of them,\n  enos-ota retry --job {JOB} --keys FILE --expect 2 --reason WHY\n"
+    ) in ended.stdout
+    assert sent(simulator) == 1
+
+
+def test_what_was_recorded_aside_is_perhaps_in_no_stack(project: Project, simulator: RunningSimulator) -> None:
+    ended = cancel("--keys", key_file(project, "dk-01"), "--name", "fire", "--record-aside", "out", typed="1\n")
+    assert "To undo: see that no set 'fire' is in stacks/Pulumi.prod.yaml, but keep its key file, then" in ended.stdout
+    assert "--keys out/keys/fire.txt --expect 1" in ended.stdout
+    assert sent(simulator) == 1
+
+
+@pytest.mark.parametrize(
+    ("guard", "limits"),
+    [
+        ("{maxDevices: 1}", "at most 1 may be (maxDevices)"),
+        ("{maxShare: 0.1}", "at most 1 of the job's 11 tasks may be (maxShare 0.1)"),
+    ],
+)
+def test_a_guard_that_stops_the_undo_is_told_with_it(
+    project: Project, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch, guard: str, limits: str
+) -> None:
+    monkeypatch.setenv("ENOS_OTA_BREAK_GLASS", "fire")
+    project.write(f"enos-ota:guard: {guard}\n")
+    ended = cancel("--keys", key_file(project, "dk-01", "dk-02"), "--name", "fire", typed="2\n")
+    told = f"(The guard stops that: {limits}. Raise it first, or set ENOS_OTA_BREAK_GLASS=<reason>.)\n"
+    assert (sent(simulator), ended.stdout.endswith(told)) == (1, True), ended.stdout

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota import keyfiles
+import enos_ota
 from enos_ota.cli.acts.ownprogram import program_of
 from enos_ota.stackconfig import Project as PulumiProject
 from tests.support.simulator import JOB
@@ -111,23 +111,47 @@ def test_of_a_program_in_another_language_nothing_is_known(project: Project, run
 @pytest.mark.parametrize(("command", "key"), [(CANCEL, "dk-01"), (ADOPT, "dk-11")], ids=["cancel", "adopt"])
 @pytest.mark.usefixtures("simulator")
 def test_what_the_program_does_not_read_is_told_with_what_to_declare_in_it(
-    run: Run, project: Project, command: tuple[str, ...], key: str
+    run: Run, project: Project, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], key: str
 ) -> None:
+    required: list[str] = []
     (project.root / "__main__.py").write_text(OWN)
     ended = run(*command, "--name", "fire", "--expires", "2999-03-31")
     assert ended.exit_code == 0
     assert UNREAD in ended.stdout
     assert "`pulumi up` then takes over" not in ended.stdout
-    line = next(line.strip() for line in ended.stdout.splitlines() if line.startswith("  CancelledTaskSet("))
+    _, _, below = ended.stdout.partition("declare them in it:\n")
+    snippet = "".join(line.strip() + "\n" for line in below.splitlines()[:3])
     calls: list[tuple[str, dict[str, object]]] = []
 
-    def declare(name: str, **arguments: object) -> None:
+    def declare(name: str, **arguments: object) -> str:
         calls.append((name, arguments))
+        return name
 
-    exec(line, {"CancelledTaskSet": declare, "keyfiles": keyfiles, "Path": Path})  # noqa: S102 - as it is to be pasted
+    monkeypatch.setattr(enos_ota, "CancelledTaskSet", declare, raising=False)
+    monkeypatch.setattr(enos_ota, "require_converged", required.append, raising=False)
+    exec(snippet, {})  # noqa: S102 - as it is to be pasted
     ((name, arguments),) = calls
     assert (name, arguments["job_id"], arguments["expires"]) == ("fire", JOB, "2999-03-31")
-    assert arguments["device_keys"] == (key,)
+    assert (arguments["device_keys"], required) == ((key,), ["fire"])
+
+
+UNDO = f"""\
+To undo: take set 'fire' out of stacks/Pulumi.prod.yaml and its devices out of __main__.py, but keep its key file, then
+  enos-ota retry --job {JOB} --keys stacks/keys/fire.txt --expect 1 --reason WHY
+"""
+
+
+def test_the_undo_that_is_told_works_once_the_set_is_out_of_the_stack_file(
+    run: Run, project: Project, simulator: RunningSimulator
+) -> None:
+    (project.root / "__main__.py").write_text(OWN)
+    before = project.file.read_bytes()
+    assert run(*CANCEL, "--name", "fire").stdout.endswith(UNDO)
+    undo = UNDO.splitlines()[1].split()[1:]
+    assert run(*undo).exit_code == 1
+    project.file.write_bytes(before)
+    assert run(*undo).exit_code == 0
+    assert simulator.states()["dk-01"][0] == "init"
 
 
 @pytest.mark.parametrize("program", [None, OURS])
