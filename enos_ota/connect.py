@@ -1,11 +1,11 @@
-"""What a connection's settings ask for: the EnOS client, the reconciler, the audit log."""
+"""What a connection's settings ask for: the EnOS client, the reconciler, the audit log; and EnOS's no to them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from enos_ota.audit import AuditLog, account, actor_of, commit_of
-from enos_ota.enos import SYSTEM_CLOCK, EnosClient, RetryPolicy
+from enos_ota.enos import SYSTEM_CLOCK, AuthenticationError, EnosClient, InvalidArgument, PermissionDenied, RetryPolicy
 from enos_ota.reconciler import Limits, Pool, Reconciler, StoppableClock
 
 if TYPE_CHECKING:
@@ -15,6 +15,25 @@ if TYPE_CHECKING:
     from enos_ota.enos import Clock
     from enos_ota.reconciler import Stop
     from enos_ota.settings import Connection
+
+
+ORGANIZATION: Final = "Check enos:orgId (ENOS_ORG_ID)."
+"""What to do where EnOS objects to the organization."""
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether EnOS answers, and takes the credentials or the organization for wrong: that is no outage, and stays."""
+    return isinstance(error, AuthenticationError) or _is_of_organization(error)
+
+
+def told(error: Exception) -> str:
+    """An error with the setting to check, where EnOS objects to the organization."""
+    return f"{error} {ORGANIZATION}" if _is_of_organization(error) else str(error)
+
+
+def _is_of_organization(error: Exception) -> bool:
+    # EnOS names the parameter: `Invalid Argument orgId:  orgId does not exist`, `Denied resource:  orgId o1558…` [D].
+    return isinstance(error, (InvalidArgument, PermissionDenied)) and "orgId" in str(error)
 
 
 def client_of(

@@ -96,8 +96,10 @@ def told() -> Iterator[None]:
     except answers as error:
         raise Refused(_shown(error), **_answer(error)) from None
     except enos.EnosError as error:
+        from enos_ota import connect  # noqa: PLC0415 - as above
+
         # A job's id may come from a file, EnOS's texts from anywhere.
-        raise Undetermined(_shown(error), **_answer(error)) from None
+        raise Undetermined(_shown(connect.told(error)), **_answer(error)) from None
 
 
 def as_json(error: click.ClickException) -> dict[str, Any]:
@@ -115,5 +117,5 @@ def _answer(error: Exception) -> dict[str, Any]:
     return {"enos_code": getattr(error, "code", None), "request_id": plain(getattr(error, "request_id", ""))}
 
 
-def _shown(error: Exception) -> str:
+def _shown(error: Exception | str) -> str:
     return "\n".join(map(plain, str(error).split("\n")))

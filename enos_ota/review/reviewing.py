@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from enos_ota import days
 from enos_ota.audit import commit_of
-from enos_ota.connect import client_of
+from enos_ota.connect import client_of, is_refusal, told
 from enos_ota.enos import (
     SYSTEM_CLOCK,
     AuthenticationError,
@@ -44,6 +44,11 @@ if TYPE_CHECKING:
     from enos_ota.review.model import Report
     from enos_ota.settings import Connection
     from enos_ota.stackconfig import StackConfig
+
+_UNASKED: Final = "EnOS could not be asked"
+_REFUSED: Final = (
+    "EnOS answers, but refuses the credentials or the organization, which stays so until somebody mends it"
+)
 
 _PATIENCE: Final = 60.0
 """Seconds until nothing waits any more for EnOS to take requests again."""
@@ -192,7 +197,7 @@ class _Examination:
             declared.preview,
             previewed=declared.succeeded,
             refreshed=declared is previewed,
-            blind=(f"EnOS could not be asked: {error}", *declared.why_not),
+            blind=(f"{_REFUSED if is_refusal(error) else _UNASKED}: {told(error)}", *declared.why_not),
         )
 
     def _preview(self, *, refresh: bool) -> _Previewed:

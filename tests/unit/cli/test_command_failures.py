@@ -46,6 +46,12 @@ def test_the_message_is_the_clients_own(kind: type[enos.EnosError]) -> None:
     assert ended(kind("what happened")).format_message() == "what happened"
 
 
+def test_where_enos_objects_to_the_organization_the_setting_to_check_is_named() -> None:
+    error = ended(enos.InvalidArgument("EnOS refused searchJob: 99400 Invalid Argument orgId:  orgId does not exist"))
+    assert error.format_message().endswith("does not exist Check enos:orgId (ENOS_ORG_ID).")
+    assert "enos:orgId" not in ended(enos.InvalidArgument("Invalid Argument pageSize")).format_message()
+
+
 def test_a_wrong_configuration_is_2_and_names_every_problem() -> None:
     error = ended(SettingsError([Problem("one", "stacks/Pulumi.prod.yaml", 3), Problem("two")]))
     assert error.exit_code == 2

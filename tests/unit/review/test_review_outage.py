@@ -61,16 +61,25 @@ def reviewed(tmp_path: Path, server: ScriptedServer, sets: str = SETS) -> Report
     return review(tmp_path, "prod", environ, clock=FakeClock(time.time()))
 
 
+NO_ANSWER = "EnOS could not be asked: "
+A_NO = "EnOS answers, but refuses the credentials or the organization, which stays so until somebody mends it: "
+
+
 @pytest.mark.parametrize(
-    "tokens", [[DROP] * ATTEMPTS, [rejection(1005)] * ATTEMPTS, [rejection(1002)]], ids=["broken", "failing", "refused"]
+    ("tokens", "told"),
+    [([DROP] * ATTEMPTS, NO_ANSWER), ([rejection(1005)] * ATTEMPTS, NO_ANSWER), ([rejection(1002)], A_NO)],
+    ids=["broken", "failing", "refused"],
 )
-def test_where_enos_answers_nobody_it_is_asked_once_and_nothing_is_refreshed(tmp_path: Path, tokens: list[Any]) -> None:
+def test_where_enos_answers_nobody_it_is_asked_once_and_nothing_is_refreshed(
+    tmp_path: Path, tokens: list[Any], told: str
+) -> None:
+    """Credentials that are refused, as after a rotation, are not told as an outage."""
     engine = Engine(tmp_path, FINE)
     with ScriptedServer([], tokens=tokens) as server:
         report = reviewed(tmp_path, server)
         assert server.names == ["token/get"] * len(tokens)
     assert (report.outcome, engine.calls) == (Outcome.UNDETERMINED, [False])
-    assert report.reasons[0].startswith("EnOS could not be asked: ")
+    assert report.reasons[0].startswith(told)
 
 
 def test_where_enos_fails_for_what_an_up_asks_nothing_is_refreshed_either(tmp_path: Path) -> None:
