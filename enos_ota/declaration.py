@@ -170,6 +170,27 @@ def declare(stack_file: Path, environ: Mapping[str, str], wish: Wish, *, project
     return _Desk(stack_file, environ, wish, project).declaration()
 
 
+def see_that_its_day_stays(known: SetSettings, expires: str, *, stack_file: Path) -> None:
+    """The last day of a set holds for keys that others declared, too: it is not changed in passing.
+
+    Args:
+        known: The set, which is there already.
+        expires: The last day that is wished for; empty for none in particular.
+        stack_file: Where the set stands.
+
+    Raises:
+        SettingsError: It would have to be changed.
+    """
+    if expires in {"", known.expires}:
+        return
+    its_day = f"has another last day ({known.expires})" if known.expires else "has no last day"
+    raise _error(
+        stack_file,
+        f'the set "{shown(known.name)}" {its_day}, which holds for all of its keys: leave --expires out and change '
+        "`expires` there, or choose another --name",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _KeyFile:
     """A key file as the stack file names it, and its text."""
@@ -197,7 +218,7 @@ class _Desk:
         wish = self._wish
         existing = next((at for at, each in enumerate(self._sets) if each.name == wish.name), None)
         if existing is not None:
-            self._see_that_its_day_stays(self._sets[existing])
+            see_that_its_day_stays(self._sets[existing], wish.expires, stack_file=self._file)
         sharing = [each for each in self._sets if each.job_id == wish.job_id]
         elsewhere = {each.name: wish.device_keys.intersection(each.device_keys) for each in sharing}
         elsewhere = {name: keys for name, keys in elsewhere.items() if keys}
@@ -273,20 +294,6 @@ class _Desk:
             raise self._not_edited(error) from None
 
     # A set that is there
-
-    def _see_that_its_day_stays(self, known: SetSettings) -> None:
-        """The last day of a set holds for keys that others declared, too: it is not changed in passing.
-
-        Raises:
-            SettingsError: It would have to be.
-        """
-        if self._wish.expires in {"", known.expires}:
-            return
-        its_day = f"has another last day ({known.expires})" if known.expires else "has no last day"
-        raise self._refusal(
-            f'the set "{shown(known.name)}" {its_day}, which holds for all of its keys: leave --expires out and change '
-            "`expires` there, or choose another --name"
-        )
 
     def _more_of(self, position: int, added: Collection[str]) -> tuple[_KeyFile, str]:
         """The key file with more keys, and the stack file that names it."""

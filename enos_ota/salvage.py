@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos import ConfigurationError, check_gateway
 from enos_ota.settings import document as documents
-from enos_ota.settings.connection import VARIABLES, find_address
+from enos_ota.settings.connection import VARIABLES
 from enos_ota.settings.problems import Problem, SettingsError
 from enos_ota.settings.stack import AUDIT_LOG_KEY, check_all_but_sets
 from enos_ota.stackconfig import StackConfig, choose_stack, find_project
@@ -89,27 +90,34 @@ def salvage(file: Path, environ: Mapping[str, str], project: str) -> dict[str, s
     problems = document.flaws or check_all_but_sets(file, {}, project=project)
     if not problems:
         return None  # it is the environment that does not go with it
-    others = {name: text for name in ("apiGateway", "orgId") if (text := _other(document, name, environ))}
-
-    def locate(name: str, text: str) -> Problem:
-        return document.problem(f"enos:{name}", (), text)
-
-    if contradictions := find_address(others, environ, locate)[1]:
-        raise SettingsError(contradictions)
+    nouns = {"apiGateway": "gateway", "orgId": "organization"}
+    if others := [each for name, noun in nouns.items() if (each := _other(document, name, noun, environ))]:
+        raise SettingsError(others)
     log = document.values.get(AUDIT_LOG_KEY)
     is_certain = not document.flaws and not any(each.path.startswith(AUDIT_LOG_KEY) for each in problems)
     return {AUDIT_LOG_KEY: log} if is_certain and isinstance(log, str) else {}
 
 
-def _other(document: Document, name: str, environ: Mapping[str, str]) -> str:
-    """What a file says for a key under `enos:`, if it says nowhere what the environment does; else empty."""
-    value = document.values.get(f"enos:{name}")
-    said = [str(value)] if isinstance(value, (str, Unquoted)) else []
+def _other(document: Document, name: str, noun: str, environ: Mapping[str, str]) -> Problem | None:
+    """That a file names another EnOS than the environment under `enos:`, if it says nowhere what that does."""
+    key, variable = f"enos:{name}", VARIABLES[name]
+    meant = _normal(name, environ.get(variable, ""))
+    value = document.values.get(key)
+    found = document.problem(key, (), "")
+    said = {_normal(name, str(value)): found} if isinstance(value, (str, Unquoted)) else {}
     if document.flaws:
         # A file with the marks of a merge, say, is no YAML at all, and its lines are plain all the same.
-        said += [match["value"] for match in _LINE.finditer(_text(document.path)) if match["name"] == name]
-    known = [normal for text in said if (normal := _normal(name, text))]
-    return known[0] if known and _normal(name, environ.get(VARIABLES[name], "")) not in known else ""
+        text = _text(document.path)
+        for match in _LINE.finditer(text):
+            if match["name"] == name:
+                line = text.count("\n", 0, match.start()) + 1
+                said.setdefault(_normal(name, match["value"]), replace(found, line=line))
+    said.pop("", None)
+    if not said or not meant or meant in said:
+        return None
+    other, place = next(iter(said.items()))
+    advice = f"point {variable} at it, or choose another --stack"
+    return replace(place, text=f"the {noun} differs: {key} is {other}, {variable} is {meant}; {advice}")
 
 
 def _normal(name: str, text: str) -> str:

@@ -12,12 +12,14 @@ from enos_ota import days
 from enos_ota.cli.acts.station import counted
 from enos_ota.cli.failures import Refused
 from enos_ota.cli.plain import plain
+from enos_ota.declaration import see_that_its_day_stays
 from enos_ota.reconciler.guard import Guard, one_line, strictest
 from enos_ota.reconciler.naming import shown
 from enos_ota.settings import SettingsError, read_stack_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from enos_ota.cli.acts.order import Order
     from enos_ota.cli.acts.station import Station
@@ -56,13 +58,27 @@ def sets_there(here: Station) -> tuple[SetSettings, ...]:
     Of a stack file of which nothing is used there are none.
     """
     files = {here.config.file, here.stack_file} if not here.is_blind else {here.stack_file}
-    found: list[SetSettings] = []
-    for file in sorted(each for each in files if each):
-        try:
-            found.extend(read_stack_file(file, here.environ, project=here.project_name)[0])
-        except SettingsError:
-            continue  # cannot be read at all: declaring keys in it says so, or it is left alone
-    return tuple(found)
+    return tuple(each for file in sorted(each for each in files if each) for each in _sets_in(here, file))
+
+
+def _sets_in(here: Station, file: Path) -> tuple[SetSettings, ...]:
+    try:
+        return read_stack_file(file, here.environ, project=here.project_name)[0]
+    except SettingsError:
+        return ()  # cannot be read at all: declaring keys in it says so, or it is left alone
+
+
+def see_that_days_stay(here: Station, order: Order) -> None:
+    """Keys join a set of the project, those recorded aside later on: its last day is not to change.
+
+    Raises:
+        SettingsError: It would have to be.
+    """
+    file = here.config.file
+    if order.name and order.expires and file and not here.is_blind:
+        for each in _sets_in(here, file):
+            if each.name == order.name:
+                see_that_its_day_stays(each, order.expires, stack_file=file)
 
 
 def has_guard(here: Station, order: Order, sets: Iterable[SetSettings]) -> bool:

@@ -18,7 +18,7 @@ import click
 
 from enos_ota import keys as device_keys
 from enos_ota.cli.acts import keylist, written
-from enos_ota.cli.acts.bounds import bounds_of, has_guard, sets_there
+from enos_ota.cli.acts.bounds import bounds_of, has_guard, see_that_days_stay, sets_there
 from enos_ota.cli.acts.cancelled import tell_end
 from enos_ota.cli.acts.order import WAITING, WAY_OUT
 from enos_ota.cli.acts.stages import Stages
@@ -148,7 +148,9 @@ def _bounds(
 
     Raises:
         Refused: It cannot be.
+        SettingsError: A set would have to get another last day.
     """
+    see_that_days_stay(here, order)
     bounds = bounds_of(here, order, there, keys)
     for line in bounds.told():
         tell(line)

@@ -24,7 +24,7 @@ from enos_ota.keyfiles import KeyFileError
 from enos_ota.pagesize import rows_of
 from enos_ota.reconciler import EarlyEnd, Stop, StoppableClock
 from enos_ota.reconciler.ending import Ending
-from enos_ota.reconciler.guard import BREAK_GLASS
+from enos_ota.reconciler.guard import BREAK_GLASS, break_glass
 from enos_ota.salvage import nothing_decrypted, salvage, without_file
 from enos_ota.settings import Problem, SettingsError, load_checks, load_connection
 from enos_ota.settings import document as documents
@@ -267,10 +267,11 @@ def _stack_to_edit(named: str | None, environ: Mapping[str, str], aside: Path | 
                 raise SettingsError(error.findings, advice) from None
             for problem in error.problems:
                 say_aside(problem)
-        say_aside(
-            f"Nothing of {documents.shown_path(file)} is used: EnOS is what the environment says, and as nobody knows"
-            f" the guard, nothing can be cancelled without {BREAK_GLASS}=<reason>"
-        )
+        place = documents.shown_path(file)
+        if not break_glass(environ):
+            text = f"nobody knows the guard of {place}, so nothing can be cancelled without {BREAK_GLASS}=<reason>"
+            raise Refused(plain(f"{text}. Nothing was sent and nothing was written."))
+        say_aside(f"Nothing of {place} is used: EnOS is what the environment says")
         return _Site(StackConfig(project, stack, file, _UNKNOWN, nothing_decrypted), is_blind=True)
     if others := project.stacks():
         # A slip of the pen would do without the guard.

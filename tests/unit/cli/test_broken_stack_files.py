@@ -72,6 +72,30 @@ def test_a_file_that_names_the_same_enos_is_passed_over(
     assert (run(*command).exit_code, len(writes(simulator))) == (0, 1)
 
 
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+@pytest.mark.usefixtures("simulator")
+def test_another_enos_is_told_with_its_line_and_with_what_helps_while_the_file_is_broken(
+    run: Run, project: Project, broken: str
+) -> None:
+    project.file.write_text("# ours\n" + broken.format("enos:orgId: another"))
+    told = run(*STOP).stderr
+    assert "  stacks/Pulumi.prod.yaml:3: the organization differs: enos:orgId is another, ENOS_ORG_ID is o" in told
+    assert "; point ENOS_ORG_ID at it, or choose another --stack\n" in told
+
+
+def test_without_a_reason_to_break_the_glass_a_guard_that_nobody_knows_is_not_said_to_be_raised(
+    run: Run, project: Project, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ENOS_OTA_BREAK_GLASS")
+    project.file.write_text(BROKEN["an unknown key"].format("enos:batchSize: 200"))
+    ended = run(*CANCEL)
+    assert ended.stderr.endswith(
+        "Error: nobody knows the guard of stacks/Pulumi.prod.yaml, so nothing can be cancelled without"
+        " ENOS_OTA_BREAK_GLASS=<reason>. Nothing was sent and nothing was written.\n"
+    )
+    assert (ended.exit_code, writes(simulator)) == (1, [])
+
+
 @ACTS
 def test_of_two_sides_of_a_merge_one_has_to_be_meant(
     run: Run, project: Project, simulator: RunningSimulator, command: tuple[str, ...]

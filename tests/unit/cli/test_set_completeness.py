@@ -73,7 +73,9 @@ def test_today_may_be_the_last_day(run: Run, project: Project) -> None:
     assert sets(project)["fire"].expires == today
 
 
-@BOTH
+@pytest.mark.parametrize(
+    "command", [CANCEL, (*CANCEL, "--record-aside", "out"), ADOPT], ids=["cancel", "aside", "adopt"]
+)
 @pytest.mark.parametrize(
     ("its", "told"), [("", "has no last day"), (', expires: "2998-01-31"', "has another last day (2998-01-31)")]
 )
@@ -85,6 +87,7 @@ def test_the_last_day_of_a_set_that_is_there_is_not_changed_in_passing(
     ended = run(*command, "--expires", DAY)
     assert (ended.exit_code, writes(simulator), project.file.read_bytes()) == (2, 0, before)
     assert f'the set "fire" {told}, which holds for all of its keys: leave --expires out' in ended.stderr
+    assert ("--record-aside" in ended.stderr, (project.root / "out").exists()) == (False, False)
 
 
 @BOTH
