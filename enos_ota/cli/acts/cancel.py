@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from enos_ota import keys as device_keys
+from enos_ota.cli.acting import JOB_AND_FIRMWARE
 from enos_ota.cli.acts import keylist, written
 from enos_ota.cli.acts.bounds import bounds_of, has_guard, see_that_days_stay, sets_there
 from enos_ota.cli.acts.cancelled import tell_end
@@ -30,7 +31,7 @@ from enos_ota.enos import TaskStatus
 from enos_ota.reconciler import JobStatus, Pool, Rules
 from enos_ota.reconciler.classify import facts_of
 from enos_ota.reconciler.forecast import Conditions, Forecast, report
-from enos_ota.reconciler.guard import BREAK_GLASS, break_glass, expectation_objection, one_line
+from enos_ota.reconciler.guard import break_glass, expectation_objection, one_line
 from enos_ota.reconciler.naming import listed, shown
 from enos_ota.reconciler.survey import survey
 from enos_ota.setnames import suggested_name
@@ -192,9 +193,8 @@ def _job(here: Station, order: Order) -> Job:
         Refused: It is about other firmware.
     """
     job = here.client.get_job(order.job_id)
-    if objection := expectation_objection(order.firmware_version, job.firmware_version):
-        text = f"job {order.job_id}: {objection.replace(' and `expect`', '')}"
-        raise Refused(plain(f"{text}. Nothing was sent or written."))
+    if objection := expectation_objection(order.firmware_version, job.firmware_version, names=JOB_AND_FIRMWARE):
+        raise Refused(plain(f"job {order.job_id}: {objection}. Nothing was sent or written."))
     return job
 
 
@@ -236,13 +236,11 @@ def _show_plan(here: Station, order: Order, forecast: Forecast, bounds: Bounds, 
     name = order.name or suggested_name(forecast.job.name, forecast.job.firmware_version, order.job_id)
     conditions = Conditions(bounds.guard, bounds.firmware_version or None, break_glass(here.environ))
     found = report(forecast, Rules(name, order.job_id), conditions)
-    overridden = [text for text in found.warnings if BREAK_GLASS in text]
     for text in (*found.information, *found.warnings):
-        if not (found.failures and text in overridden):  # what is refused all the same is not overridden
-            tell(text)
+        tell(text)
     if found.failures:
         raise Refused(plain("; ".join(found.failures) + ". Nothing was sent and nothing was written."))
-    return bool(overridden)
+    return found.overridden
 
 
 def _to_cancel(number: int, order: Order, job: JobFacts) -> str:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from enos_ota.cli.acting import JOB_AND_FIRMWARE
 from enos_ota.cli.acts import keylist
+from enos_ota.cli.acts.order import WAITING
 from enos_ota.cli.acts.station import counted, interruptible, opened, say, say_aside, shown_path
 from enos_ota.cli.failures import Refused, Undetermined
 from enos_ota.cli.plain import plain
@@ -69,8 +71,8 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
         _refuse_declared(here, order, keys)
         _say_what_only_the_program_knows(here)
         job = here.client.get_job(order.job_id)
-        if objection := expectation_objection(order.firmware_version, job.firmware_version):
-            raise Refused(plain(f"job {order.job_id}: {objection.replace(' and `expect`', '')}. Nothing was sent."))
+        if objection := expectation_objection(order.firmware_version, job.firmware_version, names=JOB_AND_FIRMWARE):
+            raise Refused(plain(f"job {order.job_id}: {objection}. Nothing was sent."))
         if job.status is JobStatus.STOPPED:
             text = f"job {order.job_id} is stopped: start it first, in the EnOS console. Nothing was sent."
             raise Refused(plain(text))
@@ -194,7 +196,13 @@ class _Ending:
         outcome = self._outcome
         say(f"{len(outcome.retried)} of {counted(len(self._keys), 'device')} retried (job {self._order.job_id})")
         if on := self._look.of(Standing.GOES_ON):
-            say(f"{counted(len(on), 'device')} not failed, so that nothing was sent for them ({self._some(on)})")
+            waiting = [key for key in on if self._look.tasks[key][0].status in WAITING]
+            for keys, they in (
+                (waiting, "waiting to be upgraded"),
+                (sorted(set(on).difference(waiting)), "not failed"),
+            ):
+                if keys:
+                    say(f"{counted(len(keys), 'device')} {they} ({self._some(keys)}): nothing to retry")
             if len(on) == len(self._keys):
                 say_aside(
                     "Error: none of these reads as cancelled. Were they retried before? Then there is nothing to do."

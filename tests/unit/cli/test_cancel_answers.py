@@ -86,7 +86,7 @@ def as_it_is(_: RunningSimulator) -> None: ...
         (
             as_it_is,
             ("--expect-firmware", "9"),
-            f"firmware 9 is expected, but the job is about 2.3.0: check jobId. {NOTHING}",
+            f"firmware 9 is expected, but the job is about 2.3.0: check --job and --expect-firmware. {NOTHING}",
         ),
         (as_it_is, (), f"5 were expected, but 7 tasks of job {JOB} wait. {NOTHING}"),
     ],
