@@ -26,7 +26,7 @@ def declare_sets() -> list[CancelledTaskSet]:
         raise pulumi.RunError(str(error)) from None
     if not settings.sets:
         where = f"in {stack_file.name}" if stack_file.is_file() else f"as there is no {stack_file.name}"
-        pulumi.log.warn(f"no set of devices is declared {where}; sets that were recorded before are forgotten")
+        pulumi.log.warn(f"no set of devices is declared {where}; any that was recorded before is forgotten")
     return [
         CancelledTaskSet(
             each.name,

@@ -366,14 +366,14 @@ def test_keys_come_from_a_file_beside_the_stack_file(engine: Engine, project: Pa
 def test_a_stack_without_sets_says_so(project: Path, said: list[str]) -> None:
     configure(project)
     run(declare_sets)
-    assert said == ["no set of devices is declared in Pulumi.test.yaml; sets that were recorded before are forgotten"]
+    assert said == ["no set of devices is declared in Pulumi.test.yaml; any that was recorded before is forgotten"]
 
 
 @pytest.mark.usefixtures("engine", "project")
 def test_a_missing_stack_file_says_so(said: list[str]) -> None:
     run(declare_sets)
     assert said == [
-        "no set of devices is declared as there is no Pulumi.test.yaml; sets that were recorded before are forgotten"
+        "no set of devices is declared as there is no Pulumi.test.yaml; any that was recorded before is forgotten"
     ]
 
 
