@@ -198,7 +198,7 @@ class _Ending:
         if on := self._look.of(Standing.GOES_ON):
             waiting = [key for key in on if self._look.tasks[key][0].status in WAITING]
             for keys, they in (
-                (waiting, "waiting to be upgraded"),
+                (waiting, "waiting already"),
                 (sorted(set(on).difference(waiting)), "not failed"),
             ):
                 if keys:

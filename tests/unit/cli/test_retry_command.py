@@ -81,7 +81,14 @@ def test_a_second_run_sends_nothing_and_what_is_left_is_retried(project: Project
     retry(project, "dk-01")
     ended = retry(project, "dk-01", "dk-02")
     assert (ended.exit_code, sent(simulator)) == (0, [["dk-01"], ["dk-02"]])
-    assert "1 device not failed, so that nothing was sent for them (dk-01 init)" in ended.stdout
+    assert "1 device waiting already (dk-01 init): nothing to retry\n" in ended.stdout
+
+
+def test_what_waits_is_told_apart_from_what_goes_on(project: Project, simulator: RunningSimulator) -> None:
+    ended = retry(project, "dk-05", "dk-07", "dk-08", "dk-09")
+    assert "2 devices waiting already (dk-05 init, dk-07 published): nothing to retry\n" in ended.stdout
+    assert "2 devices not failed (dk-08 upgrading, dk-09 succeeded): nothing to retry\n" in ended.stdout
+    assert sent(simulator) == []
 
 
 @pytest.mark.parametrize("status", ["init", "upgrading", "succeeded"])
