@@ -54,8 +54,9 @@ def cancel(
 
     For 3 a.m. The guard, the limits, the audit log and ENOS_OTA_BREAK_GLASS are those of `pulumi up`; what sets ask for
     that get keys, or declare some of them already, holds too: guard, expected firmware, last day. It shows what it
-    will do and has you type the number of devices. Before anything is sent a set and its key file are written into the
-    project, so that nothing is lost whatever happens; the pull request that follows adopts it without a write.
+    will do and, if anything can be cancelled, has you type the number of devices. Before anything is sent a set and its
+    key file are written into the project, so that nothing is lost whatever happens; the pull request that follows
+    adopts it without a write.
 
     Where the project cannot be written, or its stack file cannot be edited, --record-aside writes the set, its key file
     and the project's audit log into another directory, for the pull request later. Of a stack file that is broken
