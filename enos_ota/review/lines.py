@@ -202,6 +202,8 @@ def cancels(job: JobReport, sets: Sequence[SetReport], *, will: str) -> Iterator
     tasks = "waiting task" if (number if waiting is None else waiting) == 1 else "waiting tasks"
     if all(each.change is Change.DELETE for each in sets):
         yield Line("To cancel", (say("nothing"),))
+    elif not job.looked and not number and not _open(sets) and _may_be_retried(sets):
+        yield Line("To cancel", (say("not known, EnOS was not asked"),), Tone.CAREFUL)
     elif number or not _open(sets):
         count = number or ("none" if waiting else "nothing")
         what = say(
@@ -216,6 +218,11 @@ def cancels(job: JobReport, sets: Sequence[SetReport], *, will: str) -> Iterator
     if counted:
         yield Line("By status", tuple(_told_apart(counted)))
     yield from _elsewhere(sets, looked=job.looked)
+
+
+def _may_be_retried(sets: Iterable[SetReport]) -> bool:
+    """Whether there are keys that are only recorded as cancelled, for which an `up` would look."""
+    return any(each.count(Effect.CANCELLED) for each in sets if not each.expired)
 
 
 def _open(sets: Iterable[SetReport]) -> bool:

@@ -21,6 +21,7 @@ from tests.support.any_report import reports as any_report
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from enos_ota.review.model import JobReport, SetReport
     from enos_ota.review.screen import JobPart, Line, Screen
 
 KEYS = [f"k{number}" for number in range(10)]
@@ -140,6 +141,20 @@ def test_a_guard_that_is_exceeded_is_told() -> None:
     job, _ = first_screen(reports.failing_preview()).jobs
     (line,) = [line for line in job.lines if line.label == "Guard"]
     assert (shown(line), line.tone) == ("exceeded: 36 of at most 20 devices · maxDevices 20", Tone.BAD)
+
+
+def test_what_is_only_recorded_as_cancelled_may_have_been_retried_since() -> None:
+    """Then nobody may say that nothing will be cancelled."""
+    (recorded,) = reports.nothing_to_do().sets
+    recorded = recorded.model_copy(update={"change": Change.DECLARED})
+    expired = recorded.model_copy(update={"expired": True})
+
+    def to_cancel(one: SetReport, job: JobReport) -> str:
+        return lines(reports.report(jobs=(job,), sets=(one,)))["To cancel"]
+
+    assert to_cancel(recorded, reports.unlooked()) == "not known, EnOS was not asked"
+    assert to_cancel(recorded, reports.job(waiting=0)) == "nothing"
+    assert to_cancel(expired, reports.unlooked()) == "nothing"
 
 
 def test_a_guard_that_is_overridden_is_warned_of_at_once_and_told_with_its_reason() -> None:
