@@ -78,9 +78,6 @@ expires: Final = click.option(
 
 overwrite: Final = click.option("--overwrite", is_flag=True, help="replace a key file of other content")
 
-JOB_AND_FIRMWARE: Final = ("--job", "--expect-firmware")
-"""How the operator says which job, and what is expected of it."""
-
 expect_firmware: Final = click.option(
     "--expect-firmware",
     "firmware_version",

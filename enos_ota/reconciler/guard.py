@@ -128,27 +128,27 @@ def one_line(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in " ".join(text.split()))
 
 
-IN_A_SET: Final = ("jobId", "`expect`")
-"""What a set calls its job, and what is expected of it."""
-
-
-def expectation_objection(expected: str | None, job_version: str, *, names: tuple[str, str] = IN_A_SET) -> str:
-    """Why a job is not the one that a set expects; empty when it is, or nothing is expected.
+def expectation_objection(expected: str | None, job_version: str, *, by_option: bool = False) -> str:
+    """Why a job is not the one that is expected; empty when it is, or nothing is expected.
 
     Args:
-        expected: The target version that the set names, or None (or empty).
+        expected: The target version that is expected, or None (or empty).
         job_version: The job's target version; empty when EnOS does not say. It does from 2.4.0 on [D].
-        names: How the operator says which job, and what is expected of it.
+        by_option: Whether it is a command line, not a set, that expects it.
     """
     if not expected or job_version == expected:
         return ""
+    if not job_version and by_option:
+        return (
+            f"firmware {expected} is expected, but EnOS does not say which the job is about: look it up in the console"
+        )
     if not job_version:
         return (
             f"firmware {expected} is expected, but EnOS does not say which firmware the job is about: "
-            f"look it up in the console, then remove {names[1]}"
+            "look it up in the console, then remove `expect`"
         )
-    about = one_line(job_version)
-    return f"firmware {expected} is expected, but the job is about {about}: check {' and '.join(names)}"
+    check = "check --job and --expect-firmware" if by_option else "check jobId and `expect`"
+    return f"firmware {expected} is expected, but the job is about {one_line(job_version)}: {check}"
 
 
 def _is_number(value: Any) -> bool:

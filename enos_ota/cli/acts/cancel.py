@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from enos_ota import keys as device_keys
-from enos_ota.cli.acting import JOB_AND_FIRMWARE
 from enos_ota.cli.acts import keylist, written
 from enos_ota.cli.acts.bounds import bounds_of, has_guard, see_that_days_stay, sets_there
 from enos_ota.cli.acts.cancelled import tell_end
@@ -193,7 +192,7 @@ def _job(here: Station, order: Order) -> Job:
         Refused: It is about other firmware.
     """
     job = here.client.get_job(order.job_id)
-    if objection := expectation_objection(order.firmware_version, job.firmware_version, names=JOB_AND_FIRMWARE):
+    if objection := expectation_objection(order.firmware_version, job.firmware_version, by_option=True):
         raise Refused(plain(f"job {order.job_id}: {objection}. Nothing was sent or written."))
     return job
 

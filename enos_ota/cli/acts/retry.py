@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from enos_ota.cli.acting import JOB_AND_FIRMWARE
 from enos_ota.cli.acts import keylist
 from enos_ota.cli.acts.order import WAITING
 from enos_ota.cli.acts.station import counted, interruptible, opened, say, say_aside, shown_path
@@ -71,7 +70,7 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
         _refuse_declared(here, order, keys)
         _say_what_only_the_program_knows(here)
         job = here.client.get_job(order.job_id)
-        if objection := expectation_objection(order.firmware_version, job.firmware_version, names=JOB_AND_FIRMWARE):
+        if objection := expectation_objection(order.firmware_version, job.firmware_version, by_option=True):
             raise Refused(plain(f"job {order.job_id}: {objection}. Nothing was sent."))
         if job.status is JobStatus.STOPPED:
             text = f"job {order.job_id} is stopped: start it first, in the EnOS console. Nothing was sent."

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from enos_ota.cli.acting import JOB_AND_FIRMWARE
 from enos_ota.cli.acts.station import counted, interruptible, opened, say, say_aside
 from enos_ota.cli.failures import Refused, Undetermined
 from enos_ota.cli.plain import plain
@@ -44,7 +43,7 @@ def run(*, stack: str | None, job_id: str, reason: str, firmware_version: str, o
         ending = here.ending()
         client = here.client
         job = client.get_job(job_id)
-        if objection := expectation_objection(firmware_version, job.firmware_version, names=JOB_AND_FIRMWARE):
+        if objection := expectation_objection(firmware_version, job.firmware_version, by_option=True):
             raise Refused(plain(f"job {job_id} was not stopped: {objection}"))
         was_stopped = job.status is JobStatus.STOPPED
         if not was_stopped:
