@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from benchmarks.projects import Project
 
-_PREVIEW: Final = ("preview", "--json", "--refresh", "--run-program", "--show-sames")
+_PREVIEW: Final = ("preview", "--json", "--refresh", "--run-program", "--show-sames", "--show-replacement-steps")
 FORMATS: Final = ("markdown", "html", "json")
 
 

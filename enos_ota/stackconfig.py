@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota import yamltext
+from enos_ota.pulumicall import child_environment
 from enos_ota.settings import NoCredentials, Problem, SettingsError, project_around
 from enos_ota.settings import document as documents
 from enos_ota.settings.stack import check_all_but_sets
@@ -229,7 +230,7 @@ def _pulumi_config_get(project: Project, stack: str, key: str, environ: Mapping[
         done = subprocess.run(
             command,
             cwd=project.root,
-            env=dict(environ),
+            env=child_environment(environ),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from enos_ota import pulumicall
 from enos_ota.doctor.findings import Finding, State
 from enos_ota.review.pulumi import PulumiFailed, unreadable
 
@@ -63,18 +64,8 @@ def check_state(root: Path, stack: str, file: Path, environ: Mapping[str, str]) 
 
 
 def _version(pulumi: str, environ: Mapping[str, str]) -> tuple[int, int, int] | None:
-    quiet = {"PULUMI_SKIP_UPDATE_CHECK": "true"}
     try:
-        done = subprocess.run(
-            [pulumi, "version"],
-            env={**environ, **quiet},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=_PATIENCE,
-            check=False,
-        )
+        done = pulumicall.run(pulumi, "version", environ=environ, patience=_PATIENCE)
     except (OSError, subprocess.TimeoutExpired):
         return None
     found = re.search(r"v?([0-9]+)\.([0-9]+)\.([0-9]+)", done.stdout)

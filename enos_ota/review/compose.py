@@ -25,13 +25,14 @@ _STATUSES: Final = {JobStatus.STARTED: "started", JobStatus.STOPPED: "stopped"}
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """What was reviewed, when, and by which policy packs too."""
+    """What was reviewed, when, by which policy packs too, and which options of Pulumi's it left out."""
 
     project: str
     stack: str
     commit: str
     made_at: str
     policy_packs: tuple[str, ...] = ()
+    ignored_options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def compose(occasion: Occasion, found: Findings, surroundings: Surroundings, *, 
         outcome=outcome,
         headline=_headline(outcome, ordered, found),
         reasons=reasons,
-        warnings=tuple(_others(found, told, reasons)),
+        warnings=(*_ignored(occasion.ignored_options), *_others(found, told, reasons)),
         live=bool(found.seen),
         refreshed=found.refreshed,
         previewed=found.previewed,
@@ -168,7 +169,17 @@ def _prospect(sets: Sequence[SetReport], *, changed: bool) -> str:
         return f"`pulumi up` will work on {_count(unread, 'device key')}; how they stand now was not looked at"
     if outdated := sum(each.outdated for each in sets):
         return f"`pulumi up` will cancel nothing; {_count(outdated, 'key')} no longer as recorded, of a stopped job"
+    if replaced := sum(each.change is Change.REPLACE for each in sets):
+        return f"`pulumi up` will cancel nothing; {_count(replaced, 'set')} will be replaced"
     return "`pulumi up` will cancel nothing" if changed else "nothing to do: what is declared is so"
+
+
+def _ignored(options: Sequence[str]) -> Iterator[str]:
+    if options:
+        yield (
+            f"{', '.join(options)} in the environment: `pulumi up` would use {'it' if len(options) == 1 else 'them'}, "
+            "this review did not: it covers the whole stack as it is configured"
+        )
 
 
 def _others(found: Findings, told: Sequence[str], reasons: Sequence[str]) -> Iterator[str]:

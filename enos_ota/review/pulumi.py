@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from enos_ota import pulumicall
 from enos_ota.review.packs import Packs
 from enos_ota.review.preview import plain
 
@@ -90,17 +91,7 @@ def _run(
     pulumi = shutil.which("pulumi", path=environ.get("PATH", os.defpath))
     if pulumi is None:
         raise PulumiFailed(("there is no `pulumi` on the PATH; in a checkout `make env` says how to get one",))
-    return subprocess.run(
-        [pulumi, "--non-interactive", "--color", "never", *arguments],
-        cwd=root,
-        env={**environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        timeout=patience,
-        check=False,
-    )
+    return pulumicall.run(pulumi, *arguments, environ=environ, directory=root, patience=patience)
 
 
 def preview(call: Call) -> Ran:
@@ -111,7 +102,8 @@ def preview(call: Call) -> Ran:
     """
     if obstacles := call.packs.obstacles():
         raise PulumiFailed(obstacles)
-    done = call.run("--json", "--show-sames")
+    # Without --show-replacement-steps Pulumi keeps the deletion that an interrupted replacement left over to itself.
+    done = call.run("--json", "--show-sames", "--show-replacement-steps")
     if not done.stdout.lstrip().startswith("{"):
         said = _lines(done.stderr or done.stdout) or (f"`pulumi preview` ended with exit code {done.returncode}",)
         raise PulumiFailed((*said, *_advice(said, call.stack)))

@@ -20,6 +20,7 @@ from enos_ota.enos import (
     Throttled,
     TransportError,
 )
+from enos_ota.pulumicall import ignored_options
 from enos_ota.reconciler import DEFAULT_MARKERS, EarlyEnd, Pool, Stop
 from enos_ota.reconciler.ending import Ending
 from enos_ota.reconciler.guard import break_glass
@@ -78,7 +79,8 @@ def review(
     now = datetime.fromtimestamp(clock.time(), timezone.utc)
     made_at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
     to_run = Packs(packs, pack_configs)
-    occasion = Occasion("", stack or environ.get(PULUMI_STACK, ""), commit_of(environ), made_at, to_run.names)
+    named = stack or environ.get(PULUMI_STACK, "")
+    occasion = Occasion("", named, commit_of(environ), made_at, to_run.names, ignored_options(environ))
     try:
         if around := find_project(directory):
             occasion = replace(occasion, project=around.name)

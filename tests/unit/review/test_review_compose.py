@@ -85,6 +85,24 @@ def test_a_change_of_something_else_is_one_too() -> None:
     assert (report.outcome, report.reasons) == (Outcome.CHANGES, ("create aws:s3:Bucket logs",))
 
 
+def test_a_set_that_is_replaced_is_a_change_although_nothing_is_cancelled() -> None:
+    step = replace(a_step("a", "k1"), change=Change.REPLACE)
+    found = replace(FINE, preview=Preview((step,)), seen={"a": looked("k1", status=TaskStatus.SUCCEEDED)})
+    assert verdict(found).headline == "`pulumi up` will cancel nothing; 1 set will be replaced"
+    report = verdict(found, expect_no_changes=True)
+    assert (report.outcome, report.reasons) == (Outcome.CHANGES, ("set 'a' (job j1): replace",))
+
+
+def test_options_in_the_environment_that_an_up_would_use_are_named() -> None:
+    report = compose(
+        replace(OCCASION, ignored_options=("PULUMI_OPTION_TARGET",)), FINE, AROUND, expect_no_changes=False
+    )
+    assert report.warnings == (
+        "PULUMI_OPTION_TARGET in the environment: `pulumi up` would use it, this review did not: it covers the whole "
+        "stack as it is configured",
+    )
+
+
 def test_nothing_to_do_is_fine_whether_or_not_it_was_expected() -> None:
     found = Findings(Preview(), previewed=True, refreshed=True)
     for expect in (False, True):
