@@ -54,6 +54,11 @@ class Declared:
     guard: Guard = field(default_factory=Guard)
     expect_firmware_version: str = ""
 
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """Which job it is: the values of `IDENTITY`."""
+        return self.api_gateway, self.org_id, self.job_id
+
     def rules(self, today: date) -> Rules:
         """How the set is judged on a day (UTC)."""
         return Rules(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.audit import digest
 from enos_ota.reconciler import Category, Guard, Record, judge, plan
-from enos_ota.reconciler.classify import classify, fold, past_of
+from enos_ota.reconciler.classify import Past, classify, fold, past_of
 from enos_ota.reconciler.foresight import Foresight, foresee
 from enos_ota.reconciler.guard import BREAK_GLASS, expectation_objection
 from enos_ota.reconciler.naming import listed, shown
@@ -176,6 +177,7 @@ def assess(step: SetStep, seen: Seen | None, surroundings: Surroundings) -> SetR
         warnings=(
             *(f"{rules.subject}: {text}" for text in _overridden(declared.guard, seen, guard)),
             *(f"{rules.subject}: {text}" for text in _outdated(changed)),
+            *(f"{rules.subject}: {text}" for text in _lost(step)),
             *verdict.warnings,
         ),
         keys=tuple(keys),
@@ -212,10 +214,30 @@ def _outdated(changed: Mapping[str, Finding | None]) -> Iterator[str]:
         )
 
 
+def _lost(step: SetStep) -> Iterator[str]:
+    """What a replacement for the same job forgets: Pulumi gives the new record nothing of the old one."""
+    if step.change is not Change.REPLACE or step.changes_job or not (step.now and step.declared):
+        return
+    lost = {
+        key: finding
+        for key in sorted(step.declared.device_keys)
+        if (finding := step.now.findings.get(key)) and past_of(finding) is not Past.NOTHING
+    }
+    remarks = listed(
+        [f"{shown(key)} {finding.category.value} {_told(finding)}".strip() for key, finding in lost.items()]
+    )
+    number = "1 key" if len(lost) == 1 else f"{len(lost)} keys"
+    yield (
+        "`pulumi up` replaces the record though the job stays the same, as after `pulumi state taint`; "
+        + (f"what is known of {number} is lost by this replacement ({remarks}); " if lost else "")
+        + f"if the set is tainted, `pulumi state untaint {shlex.quote(step.urn)}` keeps the record"
+    )
+
+
 def _declared_keys(
     step: SetStep, change: Plan, foresight: Foresight, seen: Seen | None, changed: Mapping[str, Finding | None]
 ) -> Iterator[Key]:
-    was_cancelled = step.before.cancelled_keys() if step.before and step.change is not Change.REPLACE else frozenset()
+    was_cancelled = step.before.cancelled_keys() if step.before and not step.changes_job else frozenset()
     for key in sorted(change.todo | change.kept.known_keys()):
         task = foresight.cancels.get(key)
         finding = changed[key] if key in changed else foresight.record.findings.get(key)
@@ -243,7 +265,7 @@ def _released_keys(step: SetStep) -> Iterator[Key]:
     """Keys that leave the record: un-declared, or recorded for another job. Nothing is sent for them."""
     if step.before is None:
         return
-    declared = frozenset(step.declared.device_keys) if step.declared and step.change is not Change.REPLACE else ()
+    declared = frozenset(step.declared.device_keys) if step.declared and not step.changes_job else ()
     for key in sorted(step.before.known_keys().difference(declared)):
         finding = step.before.findings.get(key)
         told = f"{finding.category.value} {_told(finding)}".strip() if finding else Category.CANCELLED.value

@@ -25,14 +25,21 @@ _UNKNOWN: Final = frozenset({"04da6b54-80e4-46f7-96ec-b56ff0331ba9", "[secret]"}
 
 _CHANGES: Final = {
     "create": Change.CREATE,
+    "import": Change.CREATE,
     "update": Change.UPDATE,
     "delete": Change.DELETE,
+    "discard": Change.DELETE,
     "replace": Change.REPLACE,
     "create-replacement": Change.REPLACE,
+    "import-replacement": Change.REPLACE,
+    "read-replacement": Change.REPLACE,
     "delete-replaced": Change.REPLACE,
-    "same": Change.NONE,
+    "discard-replaced": Change.REPLACE,
+    "remove-pending-replace": Change.REPLACE,
 }
+"""Pulumi's steps for a set (3.259). A step that is neither here nor among the unchanged ones is named as it is."""
 _UNCHANGED: Final = frozenset({"same", "refresh", "read"})
+_REMOVALS: Final = frozenset({"delete-replaced", "discard-replaced"})
 _OWN_TYPES: Final = ("pulumi:pulumi:Stack", "pulumi:providers:")
 """Not worth a line: the stack itself, and the providers that Pulumi makes."""
 
@@ -79,6 +86,11 @@ class SetStep:
         """What no other set of the stack has."""
         return self.urn or self.name
 
+    @property
+    def changes_job(self) -> bool:
+        """Whether what is declared is about another job, organization or gateway than what is recorded."""
+        return bool(self.declared and self.recorded and self.declared.identity != self.recorded.identity)
+
 
 @dataclass(frozen=True, slots=True)
 class Preview:
@@ -101,10 +113,34 @@ class Preview:
 
 @dataclass(slots=True)
 class _Steps:
-    """The steps of one set: a replacement has several, a refresh is one of its own."""
+    """The steps of one resource: a replacement has several, a refresh is one of its own."""
 
     refresh: Mapping[str, Any] | None = None
     others: list[Mapping[str, Any]] = field(default_factory=list)
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What changes something, as Pulumi calls it; a replacement is one change."""
+        ops = [step["op"] for step in self.others if step["op"] not in _UNCHANGED]
+        if "replace" in ops or self._is_tainted:
+            ops = ["replace", *(op for op in ops if _CHANGES.get(op) is not Change.REPLACE)]
+        return tuple(dict.fromkeys(ops))
+
+    @property
+    def _is_tainted(self) -> bool:
+        # With --run-program the refresh of a preview forgets `pulumi state taint`, and only calls the resource "same".
+        steps = (self.refresh, *self.others)
+        return any((step.get("oldState") or {}).get("taint") for step in steps if step)
+
+    @property
+    def unlike_a_set(self) -> tuple[str, ...]:
+        """Changes that are none of a set's own record: unknown ones, and removals that an earlier replacement left."""
+        return tuple(op for op in self.changes if op not in _CHANGES or op in _REMOVALS)
+
+    @property
+    def own(self) -> list[Mapping[str, Any]]:
+        """The steps that are about a set's own record."""
+        return [step for step in self.others if step["op"] not in _REMOVALS or "replace" in self.changes]
 
 
 def parse(text: str) -> Preview:
@@ -121,26 +157,25 @@ def parse(text: str) -> Preview:
         raise UnreadablePreview("pulumi printed something that is no preview")
     steps: dict[str, _Steps] = {}
     refreshed: dict[str, Mapping[str, Any]] = {}
-    others: list[OtherChange] = []
     for step in digest.get("steps") or ():
-        urn, op = step["urn"], step["op"]
-        kind, name = _kind(urn), urn.rpartition("::")[2]
-        if kind == TYPE:
-            if op == "refresh":
-                refreshed[urn] = step
-            else:
-                steps.setdefault(urn, _Steps()).others.append(step)
-        elif op not in _UNCHANGED and not kind.startswith(_OWN_TYPES):
-            others.append(OtherChange(op=op, type=kind, name=name))
+        urn = step["urn"]
+        if step["op"] == "refresh":
+            refreshed[urn] = step
+        elif not _kind(urn).startswith(_OWN_TYPES):
+            steps.setdefault(urn, _Steps()).others.append(step)
     for urn, step in refreshed.items():
-        # A set with an earlier name has been refreshed under that.
+        # A resource with an earlier name has been refreshed under that.
         target = next((new for new, each in steps.items() if _old_urn(each.others) == urn), urn)
         steps.setdefault(target, _Steps()).refresh = step
     said = [(one.get("severity"), plain(one.get("message", ""))) for one in digest.get("diagnostics") or ()]
     errors = [_PREFIX.sub("", text).partition(_ADVICE)[0] for severity, text in said if severity == "error"]
     return Preview(
-        sets=tuple(_set(urn, each) for urn, each in steps.items()),
-        others=tuple(others),
+        sets=tuple(_set(urn, each) for urn, each in steps.items() if _kind(urn) == TYPE and (each.own or each.refresh)),
+        others=tuple(
+            OtherChange(op=op, type=_kind(urn), name=urn.rpartition("::")[2])
+            for urn, each in steps.items()
+            for op in (each.unlike_a_set if _kind(urn) == TYPE else each.changes)
+        ),
         errors=tuple(dict.fromkeys(text for text in errors if text and not _NOISE.search(text))),
         warnings=tuple(
             dict.fromkeys(text.removeprefix("warning: ") for severity, text in said if severity == "warning" and text)
@@ -165,12 +200,13 @@ def _old_urn(steps: list[Mapping[str, Any]]) -> str | None:
 
 
 def _set(urn: str, steps: _Steps) -> SetStep:
-    olds = [step["oldState"] for step in steps.others if step.get("oldState")]
-    news = [step["newState"] for step in steps.others if step.get("newState")]
+    olds = [step["oldState"] for step in steps.own if step.get("oldState")]
+    news = [step["newState"] for step in steps.own if step.get("newState")]
     refresh = steps.refresh or {}
     now = olds[0] if olds else refresh.get("newState")
     before = refresh.get("oldState") or now
-    change = _change([step["op"] for step in steps.others])
+    changes = {_CHANGES[op] for op in steps.changes if op not in steps.unlike_a_set}
+    change = next((each for each in (Change.REPLACE, *Change) if each in changes), Change.NONE)
     inputs = _inputs(news[-1] if news and change is not Change.DELETE else None)
     unknown = inputs is not None and not _UNKNOWN.isdisjoint((inputs.get("jobId"), inputs.get("deviceKeys")))
     return SetStep(
@@ -184,11 +220,6 @@ def _set(urn: str, steps: _Steps) -> SetStep:
         unknown=unknown,
         urn=urn,
     )
-
-
-def _change(ops: list[str]) -> Change:
-    changes = {_CHANGES.get(op, Change.NONE) for op in ops}
-    return next((change for change in (Change.REPLACE, *Change) if change in changes), Change.NONE)
 
 
 def _inputs(state: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

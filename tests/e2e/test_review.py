@@ -16,7 +16,7 @@ from tests.support.authority import Authority
 from tests.support.engine import CHECKOUT
 from tests.support.scripted_server import ScriptedServer
 from tests.support.simulator import JOB
-from tests.support.stack import NAME, Stack, a_set, sent
+from tests.support.stack import NAME, Stack, a_set, recorded, sent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,6 +90,51 @@ def test_a_retried_task_alone_is_a_change_where_none_is_expected(stack: Stack, s
     report = reviewed(stack, expect_no_changes=True)
     assert (report.outcome, report.exit_code) == (Outcome.CHANGES, 1)
     assert report.reasons == (f"set 'pumps' (job {JOB}): update, 1 will be cancelled again",)
+
+
+def test_a_tainted_set_is_a_change_and_what_its_replacement_forgets_is_said(
+    stack: Stack, simulator: RunningSimulator
+) -> None:
+    """Pulumi creates the new record without the old one: no provider can carry over what it knew."""
+    stack.declare(a_set("dk-01", "dk-07"))
+    stack.up()
+    urn = stack.resources()["pumps"]["urn"]
+    stack.run("state", "taint", "--yes", urn)
+    report = reviewed(stack, expect_no_changes=True)
+    assert (report.outcome, report.exit_code) == (Outcome.CHANGES, 1)
+    assert report.reasons == (f"set 'pumps' (job {JOB}): replace",)
+    assert effects(report.sets[0]) == {"dk-01": "cancelled already", "dk-07": "cancelled already"}
+    assert (
+        "what is known of 1 key is lost by this replacement (dk-07 cancelled after push)" in report.sets[0].warnings[0]
+    )
+    assert reviewed(stack).headline == "`pulumi up` will cancel nothing; 1 set will be replaced"
+
+    ended = stack.up()
+    assert f"set 'pumps' (job {JOB}): 2 cancelled tasks stay cancelled" in ended.output
+    assert "no longer" not in ended.output, "the set is declared and recorded as before"
+    assert recorded(stack) == {}
+    assert sent(simulator) == [["dk-07"], ["dk-01"]]
+
+
+def test_the_environment_does_not_change_the_form_of_pulumis_answer_and_its_options_for_an_up_are_named(
+    stack: Stack,
+) -> None:
+    """With these variables `pulumi preview` answers in another form, plans for one set, or breaks off (3.259)."""
+    stack.declare(a_set("dk-01"), a_set("dk-02", name="second"))
+    report = reviewed(
+        stack,
+        environ={
+            "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "1",
+            "PULUMI_OPTION_OUTPUT": "json",
+            "PULUMI_OPTION_EXPECT_NO_CHANGES": "true",
+            "PULUMI_OPTION_PARALLEL": "4",
+            "PULUMI_OPTION_TARGET": "**second",
+        },
+    )
+    assert (report.outcome, report.headline) == (Outcome.FINE, "`pulumi up` will cancel 2 tasks")
+    assert [text.partition(" in the environment")[0] for text in report.warnings] == [
+        "PULUMI_OPTION_PARALLEL, PULUMI_OPTION_TARGET"
+    ]
 
 
 def test_a_task_that_escaped_fails_the_review_as_it_fails_an_up(stack: Stack, simulator: RunningSimulator) -> None:

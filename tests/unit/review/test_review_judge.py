@@ -12,6 +12,7 @@ from enos_ota.audit import digest
 from enos_ota.enos import Job, JobStatus, Task, TaskStatus
 from enos_ota.reconciler import Category, Finding, Guard, JobFacts, Record
 from enos_ota.reconciler import JobStatus as RecordedStatus
+from enos_ota.reconciler.outcome import AFTER_PUSH
 from enos_ota.review.judge import Seen, Surroundings, assess, keys_to_read
 from enos_ota.review.live import LiveJob
 from enos_ota.review.model import Change, Effect, Limit
@@ -210,6 +211,24 @@ def test_what_leaves_a_set_stays_as_it_is() -> None:
         ("k2", "no longer declared", "too late succeeded"),
     ]
     assert (report.added, report.removed, report.declared) == (1, 2, 1)
+
+
+def test_a_replacement_for_the_same_job_says_what_is_no_longer_known_after_it() -> None:
+    """Pulumi hands a new record nothing of the old one: a device that had been told reads as plainly cancelled."""
+    before = recorded("k1", "k2", findings={"k2": AFTER_PUSH})
+    step = replace(update("k1", "k2", before=before), change=Change.REPLACE, urn="urn:pulumi:dev::p::a$b::pumps")
+    tasks = [task(key, TaskStatus.FAILED, desc="Cancelled by user") for key in ("k1", "k2")]
+    report = assess(step, seen(*tasks), AROUND)
+    assert effects(report) == {"k1": "cancelled already", "k2": "cancelled already"}
+    (lost,) = report.warnings
+    assert "what is known of 1 key is lost by this replacement (k2 cancelled after push)" in lost
+    assert "`pulumi state untaint 'urn:pulumi:dev::p::a$b::pumps'` keeps the record" in lost
+
+
+def test_a_key_that_somebody_retried_is_cancelled_again_by_a_replacement_for_the_same_job() -> None:
+    now = Record(findings={"k1": Finding(Category.PENDING, "init", was_cancelled=True)}, job=STARTED)
+    step = replace(update("k1", before=recorded("k1"), now=now), change=Change.REPLACE)
+    assert effects(assess(step, seen(task("k1", TaskStatus.INIT)), AROUND)) == {"k1": "will be cancelled again"}
 
 
 def test_a_removed_set_names_every_key_it_had() -> None:

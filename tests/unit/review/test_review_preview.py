@@ -66,6 +66,55 @@ def test_the_steps_of_a_replacement_are_one() -> None:
     assert (each.change, each.recorded.job_id, each.declared.job_id) == (Change.REPLACE, "j1", "j2")
 
 
+def test_a_tainted_set_is_replaced_although_a_refresh_that_runs_the_program_calls_it_the_same() -> None:
+    """As Pulumi 3.259 plans it with --refresh --run-program after `pulumi state taint`; a plain `up` replaces it."""
+    was = state("pumps", "k1")
+    steps = [
+        step("refresh", "pumps", old={**was, "taint": True}, new=was),
+        step("same", "pumps", old=was, new=was),
+    ]
+    preview = parse(digest(*steps))
+    (each,) = preview.sets
+    assert (each.change, each.changes_job, preview.others) == (Change.REPLACE, False, ())
+
+
+@pytest.mark.parametrize(
+    ("op", "change"),
+    [
+        ("import", Change.CREATE),
+        ("import-replacement", Change.REPLACE),
+        ("read-replacement", Change.REPLACE),
+        ("remove-pending-replace", Change.REPLACE),
+        ("discard", Change.DELETE),
+        ("read", Change.NONE),
+    ],
+)
+def test_every_step_of_pulumis_for_a_set_has_its_change(op: str, change: Change) -> None:
+    (each,) = parse(digest(step(op, "pumps", old=state("pumps", "k1"), new=state("pumps", "k1")))).sets
+    assert each.change is change
+
+
+def test_a_step_that_nobody_knows_is_a_change_under_its_own_name() -> None:
+    preview = parse(digest(step("transmute", "pumps", old=state("pumps", "k1"), new=state("pumps", "k1"))))
+    assert [(each.op, each.name) for each in preview.others] == [("transmute", "pumps")]
+    assert [each.name for each in preview.sets] == ["pumps"]
+
+
+def test_what_an_interrupted_replacement_left_over_is_a_change_beside_a_set_that_stays() -> None:
+    old, now = state("pumps", "k1"), state("pumps", "k1", "k2")
+    preview = parse(digest(step("same", "pumps", old=now, new=now), step("delete-replaced", "pumps", old=old)))
+    assert [(each.op, each.name) for each in preview.others] == [("delete-replaced", "pumps")]
+    (each,) = preview.sets
+    assert each.now
+    assert (each.change, each.now.keys) == (Change.NONE, {"k1", "k2"})
+
+
+def test_a_replacement_of_something_else_is_one_change() -> None:
+    bucket = "urn:pulumi:dev::p::aws:s3:Bucket::logs"
+    steps = [{"op": op, "urn": bucket} for op in ("create-replacement", "replace", "delete-replaced")]
+    assert [each.op for each in parse(digest(*steps)).others] == ["replace"]
+
+
 def test_a_removed_set_declares_nothing() -> None:
     (each,) = parse(digest(step("delete", "pumps", old=state("pumps", "k1")))).sets
     assert (each.change, each.declared) == (Change.DELETE, None)
