@@ -61,8 +61,8 @@ _LAST_WORDS: Final = 5.0
 """Seconds that an orphan still has for the request in flight, so that the audit log tells its end."""
 
 _NOT_THE_STACK_FILE: Final = (
-    "A refresh goes by the configuration of the last `pulumi up`, not by the stack file: after a change there add "
-    "--run-program to this command, or export ENOS_APP_KEY and ENOS_APP_SECRET."
+    "A refresh goes by the configuration of the last `pulumi up`, not by the stack file: after a change there export "
+    "ENOS_APP_KEY and ENOS_APP_SECRET, or add --run-program to `pulumi preview` or `pulumi up`."
 )
 _WITHOUT_ASKING: Final = "With --refresh=false a preview shows the declared change without asking EnOS."
 
@@ -135,9 +135,12 @@ class CancelledTaskSetProvider(ResourceProvider):
         return ReadResult(id_, outputs, inputs_of(outputs))
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
-        """Forget the set. Nothing is sent: what is cancelled stays cancelled."""
+        """Forget this record of the set. Nothing is sent: what is cancelled stays cancelled.
+
+        After a replacement another record of the same set may be there, of which this call is told nothing.
+        """
         if cancelled := record_of(props).cancelled_count:
-            _say(declared_of(props), f"no longer recorded: {_stays(cancelled)}")
+            _say(declared_of(props), _stays(cancelled))
 
     def _apply(self, declared: Declared, previous: Record) -> Record:
         rules = declared.rules(days.today())

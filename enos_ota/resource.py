@@ -179,7 +179,8 @@ def require_converged(*sets: CancelledTaskSet) -> None:
     """Fail the run once, at its end, if any set did not come out as declared.
 
     By then every set was worked on and saved. A preview only warns: failing there would keep an otherwise fine change
-    from being made at all.
+    from being made at all. `pulumi refresh` and `destroy` with --run-program fail like an `up`: Pulumi does not tell a
+    program which of them runs it.
     """
     for each in sets:
         each._is_required = True  # noqa: SLF001 - two halves of one thing

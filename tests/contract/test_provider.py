@@ -259,7 +259,7 @@ def test_removals_say_that_what_is_cancelled_stays_cancelled(simulator: RunningS
         provider.delete(olds)
     assert provider.said.splitlines() == [
         f"set 'pump' (job {JOB}): no longer declared: 1 cancelled task stays cancelled, nothing was sent for that",
-        f"set 'pump' (job {JOB}): no longer recorded: 1 cancelled task stays cancelled, nothing was sent for that",
+        f"set 'pump' (job {JOB}): 1 cancelled task stays cancelled, nothing was sent for that",
     ]
 
 
@@ -311,9 +311,7 @@ def test_wrong_credentials_fail_a_refresh_and_say_the_ways_out(python: str, simu
     with Servicer(config(simulator, appKey="wrong"), python=python) as provider:
         text = failure(provider.read, inputs(simulator, "dk-01"))
     assert "1002" in text
-    assert (
-        "not by the stack file: after a change there add --run-program to this command, or export ENOS_APP_KEY" in text
-    )
+    assert "not by the stack file: after a change there export ENOS_APP_KEY and ENOS_APP_SECRET" in text
     assert "With --refresh=false a preview shows the declared change" in text
 
 

@@ -83,6 +83,20 @@ def test_ctrl_c_ends_a_change_that_waits_for_searches_records_what_was_sent_and_
     stack.stands()
 
 
+def test_pulumi_cancel_does_not_stop_an_up_that_is_running(stack: Stack, simulator: RunningSimulator) -> None:
+    """It only takes the lock away from it: the devices are cancelled all the same."""
+    simulator.fault("throttle", "cancelTask", retryAfter=1)
+    stack.declare(a_set("dk-01", "dk-02"))
+    with stack.running(*UP) as run:
+        run.until(arrived(simulator, "cancelTask", 1))
+        stack.run("cancel", "--yes")
+        assert cancelled(simulator) == set()
+        simulator.clear_faults()
+        ended = run.end()
+    assert ended.code == 0
+    assert cancelled(simulator) == {"dk-01", "dk-02"}
+
+
 def test_a_ci_system_that_gives_up_does_not_wait_for_a_request_that_hangs_and_the_next_up_sends_just_the_rest(
     stack: Stack, simulator: RunningSimulator
 ) -> None:

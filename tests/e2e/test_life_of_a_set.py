@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.support.simulator import JOB
-from tests.support.stack import a_set, sent
+from tests.support.stack import a_set, recorded, sent
 
 if TYPE_CHECKING:
     from tests.support.simulator import RunningSimulator
@@ -186,7 +186,7 @@ def test_what_is_no_longer_declared_stays_cancelled(stack: Stack, simulator: Run
 
     stack.declare()
     assert stack.preview().ops == {"pumps": "delete"}
-    told = f"set 'pumps' (job {JOB}): no longer recorded: 2 cancelled tasks stay cancelled, nothing was sent for that"
+    told = f"set 'pumps' (job {JOB}): 2 cancelled tasks stay cancelled, nothing was sent for that"
     assert told in stack.up().output
     assert stack.resources() == {}
     assert sent(simulator) == [["dk-01", "dk-02", "dk-03"]]
@@ -226,6 +226,37 @@ def test_another_job_replaces_the_set_and_leaves_the_old_job_alone(stack: Stack,
     ]
     assert stack.resource()["jobId"] == OTHER_JOB
     assert simulator.states()["dk-01"] == CANCELLED, "what was cancelled in the old job stays cancelled"
+
+
+def test_a_new_set_that_is_a_target_is_named_by_a_pattern_or_without_a_refresh(
+    stack: Stack, simulator: RunningSimulator
+) -> None:
+    """The refresh before an `up` (`refresh: always`) looks for the target in the state, where a new set is not yet."""
+    stack.declare(a_set("dk-01"))
+    stack.up()
+    urn = stack.resources()["pumps"]["urn"].removesuffix("pumps")
+    stack.declare(a_set("dk-01"), a_set("dk-02", name="second"), a_set("dk-03", name="third"))
+    assert "could not be found in the stack" in stack.up("--target", f"{urn}second", code=1).output
+    stack.up("--target", "**second")
+    stack.up("--target", f"{urn}third", "--refresh=false")
+    assert sent(simulator) == [["dk-01"], ["dk-02"], ["dk-03"]]
+
+
+def test_a_program_that_runs_in_a_refresh_or_destroy_fails_it_while_a_set_is_not_as_declared(
+    stack: Stack, simulator: RunningSimulator
+) -> None:
+    """With --run-program it cannot tell them from an `up`: the refresh is saved, the destroy removes nothing."""
+    stack.declare(a_set("dk-01"))
+    stack.up()
+    simulator.retry(JOB, ["dk-01"])
+    ended = stack.run("refresh", "--yes", "--skip-preview", "--run-program", code=1)
+    assert "0 cancelled, 1 pending (dk-01 init)" in ended.output
+    assert recorded(stack) == {"dk-01": "pending init, was cancelled"}
+    stack.destroy("--run-program", code=1)
+    assert list(stack.resources()) == ["pumps"]
+    stack.destroy()
+    assert stack.resources() == {}
+    assert sent(simulator) == [["dk-01"]]
 
 
 def test_a_stopped_job_is_held_until_it_is_started_again(stack: Stack, simulator: RunningSimulator) -> None:
