@@ -151,7 +151,8 @@ def _headline(outcome: Outcome, sets: Sequence[SetReport], found: Findings) -> s
     changed = sum(each.change is not Change.NONE for each in sets) + len(found.preview.others)
     if outcome is Outcome.CHANGES:
         changes = changed + sum(each.change is Change.NONE and bool(each.outdated) for each in sets)
-        return f"no change was expected, but there {'is one' if changes == 1 else f'are {changes}'}"
+        found_some = f"no change was expected, but there {'is one' if changes == 1 else f'are {changes}'}"
+        return ": ".join(filter(None, (found_some, _replacements(sets))))
     if not (changed or found.refreshed):
         return "no change is declared; whether what was recorded is still so was not looked at"
     return _prospect(sets, changed=bool(changed))
@@ -169,9 +170,14 @@ def _prospect(sets: Sequence[SetReport], *, changed: bool) -> str:
         return f"`pulumi up` will work on {_count(unread, 'device key')}; how they stand now was not looked at"
     if outdated := sum(each.outdated for each in sets):
         return f"`pulumi up` will cancel nothing; {_count(outdated, 'key')} no longer as recorded, of a stopped job"
-    if replaced := sum(each.change is Change.REPLACE for each in sets):
-        return f"`pulumi up` will cancel nothing; {_count(replaced, 'set')} will be replaced"
-    return "`pulumi up` will cancel nothing" if changed else "nothing to do: what is declared is so"
+    if not changed:
+        return "nothing to do: what is declared is so"
+    return "; ".join(filter(None, ("`pulumi up` will cancel nothing", _replacements(sets))))
+
+
+def _replacements(sets: Sequence[SetReport]) -> str:
+    number = sum(each.change is Change.REPLACE for each in sets)
+    return f"{_count(number, 'set')} will be replaced" if number else ""
 
 
 def _ignored(options: Sequence[str]) -> Iterator[str]:

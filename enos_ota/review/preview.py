@@ -163,10 +163,10 @@ def parse(text: str) -> Preview:
             refreshed[urn] = step
         elif not _kind(urn).startswith(_OWN_TYPES):
             steps.setdefault(urn, _Steps()).others.append(step)
+    # A resource with an earlier name has been refreshed under that.
+    names_now = {_old_urn(each.others): urn for urn, each in steps.items()}
     for urn, step in refreshed.items():
-        # A resource with an earlier name has been refreshed under that.
-        target = next((new for new, each in steps.items() if _old_urn(each.others) == urn), urn)
-        steps.setdefault(target, _Steps()).refresh = step
+        steps.setdefault(names_now.get(urn, urn), _Steps()).refresh = step
     said = [(one.get("severity"), plain(one.get("message", ""))) for one in digest.get("diagnostics") or ()]
     errors = [_PREFIX.sub("", text).partition(_ADVICE)[0] for severity, text in said if severity == "error"]
     return Preview(

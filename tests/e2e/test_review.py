@@ -11,6 +11,7 @@ import pytest
 
 from enos_ota.enos import ConnectError
 from enos_ota.review.model import Change, Effect, Outcome
+from enos_ota.review.preview import TYPE
 from enos_ota.review.reviewing import review
 from tests.support.authority import Authority
 from tests.support.engine import CHECKOUT
@@ -114,6 +115,25 @@ def test_a_tainted_set_is_a_change_and_what_its_replacement_forgets_is_said(
     assert "no longer" not in ended.output, "the set is declared and recorded as before"
     assert recorded(stack) == {}
     assert sent(simulator) == [["dk-07"], ["dk-01"]]
+
+
+def test_a_record_that_an_interrupted_replacement_left_in_the_state_is_a_change(
+    stack: Stack, simulator: RunningSimulator
+) -> None:
+    """An `up` would delete it, of which a plain `pulumi preview` (3.259) says nothing."""
+    stack.declare(a_set("dk-01"))
+    stack.up()
+    state = json.loads(stack.export())
+    resources = state["deployment"]["resources"]
+    resources += [{**each, "delete": True} for each in resources if each["urn"].endswith("::pumps")]
+    file = stack.home / "state.json"
+    file.write_text(json.dumps(state), encoding="utf-8")
+    stack.run("stack", "import", "--file", str(file))
+    report = reviewed(stack, expect_no_changes=True)
+    assert (report.outcome, [each.change for each in report.sets]) == (Outcome.CHANGES, [Change.NONE])
+    assert report.reasons == (f"delete-replaced {TYPE} pumps",)
+    assert "no longer" not in stack.up().output
+    assert sent(simulator) == [["dk-01"]]
 
 
 def test_the_environment_does_not_change_the_form_of_pulumis_answer_and_its_options_for_an_up_are_named(

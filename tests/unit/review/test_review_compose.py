@@ -91,6 +91,7 @@ def test_a_set_that_is_replaced_is_a_change_although_nothing_is_cancelled() -> N
     assert verdict(found).headline == "`pulumi up` will cancel nothing; 1 set will be replaced"
     report = verdict(found, expect_no_changes=True)
     assert (report.outcome, report.reasons) == (Outcome.CHANGES, ("set 'a' (job j1): replace",))
+    assert report.headline == "no change was expected, but there is one: 1 set will be replaced"
 
 
 def test_options_in_the_environment_that_an_up_would_use_are_named() -> None:
