@@ -108,9 +108,14 @@ class CancelledTaskSetProvider(ResourceProvider):
         return DiffResult(changes=changed or _is_mentioned_in_vain(olds, news), replaces=replaces)
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        """Cancel what is declared; what is cancelled already is adopted without a request that writes."""
+        """Cancel what is declared; what is cancelled already is adopted without a request that writes.
+
+        When Pulumi replaces a set of the same job (`pulumi state taint`, `--replace`), it gives `create` nothing of the
+        old record. The refresh of the same run has read that record in this process, so it is used from there: which
+        devices had been notified before their cancel is not lost.
+        """
         declared = declared_of(props)
-        record = self._apply(declared, Record())
+        record = self._apply(declared, self._session.last_read(declared))
         return CreateResult(f"{declared.org_id}/{declared.job_id}/{declared.set_name}", outputs_of(props, record))
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
@@ -131,6 +136,7 @@ class CancelledTaskSetProvider(ResourceProvider):
                 record = self._session.reconciler_for(declared).refresh(declared.job_id, record)
             except (EnosError, SettingsError, EarlyEnd) as error:
                 _fail(f"{rules.subject}: {UNREAD}", error, _ways_out(error))
+        self._session.remember(declared, record)
         outputs = outputs_of(props, record)
         return ReadResult(id_, outputs, inputs_of(outputs))
 
@@ -189,11 +195,20 @@ class Session:
         self._connect = connect or _connect
         self._lock = Lock()
         self._reconcilers: dict[str, tuple[Connection, Reconciler]] = {}  # by organization; nearly always one
+        self._read: dict[tuple[object, str], Record] = {}  # by job and set
 
     @property
     def was_interrupted(self) -> bool:
         """The run is to end."""
         return bool(self._stop.reason)
+
+    def remember(self, declared: Declared, record: Record) -> None:
+        """Keep what was just read of a set, for `last_read`."""
+        self._read[declared.identity, declared.set_name] = record
+
+    def last_read(self, declared: Declared) -> Record:
+        """What this process read last of the set of this name and job; an empty record if it read nothing."""
+        return self._read.get((declared.identity, declared.set_name), Record())
 
     def reconciler_for(self, declared: Declared) -> Reconciler:
         """The reconciler, if this process is configured for the gateway and organization of the set.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.audit import digest
 from enos_ota.reconciler import Category, Guard, Record, judge, plan
-from enos_ota.reconciler.classify import Past, classify, fold, past_of
+from enos_ota.reconciler.classify import classify, fold, past_of
 from enos_ota.reconciler.foresight import Foresight, foresee
 from enos_ota.reconciler.guard import BREAK_GLASS, expectation_objection
 from enos_ota.reconciler.naming import listed, shown
@@ -105,7 +104,7 @@ def plan_of(step: SetStep, today: date) -> Plan | None:
     """What an `up` would work on; None for a set that is removed, or whose keys nobody knows yet."""
     if step.declared is None:
         return None
-    record = _NOTHING if step.change is Change.REPLACE or step.now is None else step.now
+    record = _NOTHING if step.changes_job or step.now is None else step.now
     return plan(step.declared.device_keys, record, expired=step.declared.rules(today).expired)
 
 
@@ -177,7 +176,6 @@ def assess(step: SetStep, seen: Seen | None, surroundings: Surroundings) -> SetR
         warnings=(
             *(f"{rules.subject}: {text}" for text in _overridden(declared.guard, seen, guard)),
             *(f"{rules.subject}: {text}" for text in _outdated(changed)),
-            *(f"{rules.subject}: {text}" for text in _lost(step)),
             *verdict.warnings,
         ),
         keys=tuple(keys),
@@ -212,26 +210,6 @@ def _outdated(changed: Mapping[str, Finding | None]) -> Iterator[str]:
             "See to these devices and take them out of the set, or have the job started: what waits is pushed then, "
             "until the next `pulumi up`"
         )
-
-
-def _lost(step: SetStep) -> Iterator[str]:
-    """What a replacement for the same job forgets: Pulumi gives the new record nothing of the old one."""
-    if step.change is not Change.REPLACE or step.changes_job or not (step.now and step.declared):
-        return
-    lost = {
-        key: finding
-        for key in sorted(step.declared.device_keys)
-        if (finding := step.now.findings.get(key)) and past_of(finding) is not Past.NOTHING
-    }
-    remarks = listed(
-        [f"{shown(key)} {finding.category.value} {_told(finding)}".strip() for key, finding in lost.items()]
-    )
-    number = "1 key" if len(lost) == 1 else f"{len(lost)} keys"
-    yield (
-        "`pulumi up` replaces the record though the job stays the same, as after `pulumi state taint`; "
-        + (f"what is known of {number} is lost by this replacement ({remarks}); " if lost else "")
-        + f"if the set is tainted, `pulumi state untaint {shlex.quote(step.urn)}` keeps the record"
-    )
 
 
 def _declared_keys(
