@@ -12,6 +12,7 @@ from enos_ota.cli.connected import connected
 from enos_ota.cli.examples import WithExamples
 from enos_ota.cli.failures import Refused
 from enos_ota.cli.rows import Column, is_formula, write_csv, write_json, write_table, write_text
+from enos_ota.visible import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -232,4 +233,4 @@ def _count(number: int) -> str:
 
 
 def _few(names: Sequence[str]) -> str:
-    return ", ".join(map(keys.excerpt, names[:_FEW])) + (", …" if len(names) > _FEW else "")
+    return ", ".join(map(excerpt, names[:_FEW])) + (", …" if len(names) > _FEW else "")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from enos_ota.visible import is_visible
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -12,7 +14,7 @@ _MOST: Final = 3
 
 def shown(key: str) -> str:
     """The key, escaped if parts of it would not show: two keys must not look alike."""
-    return key if key.isprintable() else ascii(key)
+    return key if is_visible(key) else ascii(key)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from enos_ota.reconciler.guard import Guard
 from enos_ota.settings.models import ENOS_OTA, SETS, DeclaredSet, is_mangled
 from enos_ota.settings.problems import Problem
 from enos_ota.settings.wording import explain, meant
+from enos_ota.visible import excerpt
 from enos_ota.yamltext import shown
 
 if TYPE_CHECKING:
@@ -281,7 +282,7 @@ def _overlaps(drafts: Sequence[_Draft], locate: Locate) -> Iterator[Problem]:
                     if first is not draft:
                         common.setdefault(first.position, []).append(key)
             for position, shared in sorted(common.items()):
-                few = ", ".join(keys.excerpt(key) for key in sorted(shared)[:_SHOWN])
+                few = ", ".join(excerpt(key) for key in sorted(shared)[:_SHOWN])
                 yield locate(
                     (draft.position,),
                     f"{draft.label}: shares {len(shared)} device {'key' if len(shared) == 1 else 'keys'} of job"

@@ -202,8 +202,9 @@ def test_another_text_for_cancelled_and_a_literal_status_are_known(
 def test_hostile_keys_and_names_are_written_as_they_are_and_never_obeyed(
     run: Run, reach: Reach, project: Project
 ) -> None:
-    keys = ["# no comment", " blank ", "0012345", "no", "a: b", 'x"y', "x'y", "\u202eabc", "<b>&"]
-    fleet = fleet_of(*(task(key, "cancelled") for key in keys), name="\x1b[31mPump\n- {name: 'x'}\u202e")
+    keys = ["# no comment", " blank ", "0012345", "no", "a: b", 'x"y', "x'y", "a\u00a0bc", "<b>&"]
+    tasks = [task(key, "cancelled") for key in [*keys, "\u202eabc"]]
+    fleet = fleet_of(*tasks, name="\x1b[31mPump\n- {name: 'x'}\u202e")
     project.write("enos-ota:preflight: auto\n")
     with running_simulator(fleet) as running:
         reach(running)

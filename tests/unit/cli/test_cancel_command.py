@@ -714,7 +714,7 @@ def test_with_a_guard_that_is_overridden_the_published_ones_of_a_crowd_go_first_
 def test_hostile_keys_reasons_and_names_are_sent_and_written_as_they_are_and_never_obeyed(
     reach: Reach, project: Project
 ) -> None:
-    keys = ["# no comment", " blank ", "0012345", "no", "a: b", 'x"y', "\u202eabc", "0x1F", "2026-01-02"]
+    keys = ["# no comment", " blank ", "0012345", "no", "a: b", 'x"y', "a\u00a0bc", "0x1F", "2026-01-02"]
     fleet = fleet_of(*({"deviceKey": key, "status": "init"} for key in keys), name="\x1b[31m\nPump\u202e")
     (project.root / "odd.yaml").write_text(json.dumps(keys))
     project.write("enos-ota:preflight: auto\n")
