@@ -198,6 +198,41 @@ def test_a_job_that_is_not_there_has_nothing_waiting_and_is_a_no_all_the_same(
     assert (ended.exit_code, "24404" in ended.stderr, untouched(project)) == (1, True, True)
 
 
+OTHER_TEXTS = [
+    ("<<<<<<< HEAD\ndk-01\n=======\ndk-02\n>>>>>>> hotfix\n", "1: this looks like an unresolved merge conflict"),
+    (
+        'dk-01\n{"code":99400,"msg":"invalid","requestId":"7b2f"}\n',
+        "2: this looks like a JSON object, such as an answer of EnOS",
+    ),
+    ("deviceKey,status\ndk-01,init\n", "1: this looks like a CSV file"),
+]
+
+
+@pytest.mark.parametrize(("text", "problem"), OTHER_TEXTS)
+@pytest.mark.parametrize("source", ["these.txt", "-"])
+def test_a_text_that_is_no_key_list_is_refused_before_anything_is_sent(
+    project: Project, simulator: RunningSimulator, source: str, text: str, problem: str
+) -> None:
+    (project.root / "these.txt").write_text(text)
+    ended = cancel("--keys", source, "--yes", "--expect", "2", typed=text)
+    assert (ended.exit_code, simulator.counters().get("cancelTask", 0), untouched(project)) == (2, 0, True)
+    name = "standard input" if source == "-" else source
+    assert f"{name}:{problem}, not like a list of device keys" in ended.stderr
+    assert "Nothing was sent." in ended.stderr
+
+
+def test_keys_outside_the_default_rule_are_warned_of_and_sent_as_they_are(reach: Reach, project: Project) -> None:
+    project.write("enos-ota:preflight: auto\n")
+    with running_simulator(fleet_of({"deviceKey": "dk 01", "status": "init"})) as simulator:
+        reach(simulator)
+        ended = now(project, "dk 01")
+        assert (ended.exit_code, sent(simulator)) == (0, [["dk 01"]])
+    assert ended.stderr.splitlines()[0] == (
+        "warning: these.txt: 1 device key does not follow EnOS's default rule of 4 to 64 letters, digits or - _ ."
+        " (line 1: 'dk 01')"
+    )
+
+
 def test_keys_may_come_from_stdin(project: Project, simulator: RunningSimulator) -> None:
     ended = cancel("--keys", "-", "--yes", "--expect", "2", typed="# these\ndk-01\ndk-02\n")
     assert (ended.exit_code, sent(simulator)) == (0, [["dk-01", "dk-02"]])
