@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -196,6 +197,28 @@ def test_a_job_that_is_not_there_has_nothing_waiting_and_is_a_no_all_the_same(
     simulator.delete_job(JOB)
     ended = cancel("--waiting", "--yes", "--expect", "0")
     assert (ended.exit_code, "24404" in ended.stderr, untouched(project)) == (1, True, True)
+
+
+def test_a_waiting_task_without_a_device_key_is_skipped_and_named_by_its_id(reach: Reach, project: Project) -> None:
+    project.write("enos-ota:preflight: auto\n")
+    tasks = [{"deviceKey": key, "status": "init"} for key in (" ", "a\u202eb", "dk-01")]
+    with running_simulator(fleet_of(*tasks)) as simulator:
+        reach(simulator)
+        ended = cancel("--waiting", "--yes", "--expect", "1")
+        assert (ended.exit_code, sent(simulator)) == (0, [["dk-01"]])
+    skipped = r"Skipped 2 tasks with an invalid device key \('a\\u202eb', task \S+ without a device key\)\."
+    assert re.search(skipped, ended.stderr)
+
+
+def test_where_only_tasks_without_a_valid_key_wait_it_does_not_say_that_none_waits(
+    reach: Reach, project: Project
+) -> None:
+    project.write("enos-ota:preflight: auto\n")
+    with running_simulator(fleet_of({"deviceKey": " ", "status": "init"})) as simulator:
+        reach(simulator)
+        ended = cancel("--waiting", "--yes", "--expect", "1")
+        assert (ended.exit_code, sent(simulator)) == (1, [])
+    assert f"no other task of job {JOB} waits. Nothing was sent or written." in ended.stderr
 
 
 OTHER_TEXTS = [
