@@ -34,11 +34,11 @@ def validate(ctx: click.Context, *, names: tuple[str, ...], output: str) -> None
     checked, the example too. A file that is no stack file stands for the stacks that name it, or for all of its
     project: so it can be called with whatever a commit changes.
 
-    Warnings are about what may be meant but is more often a slip: keys that EnOS would not allow by default, a stack
-    file without a set, a stack file that no command reads.
+    Warnings do not fail the check: device keys outside EnOS's default rule, a stack file that is empty or declares no
+    set, a stack file that Pulumi does not read.
 
-    Exit codes: 0 no problem, warnings or not; 2 at least one problem. Both go to stdout; json is a list of severity
-    (error or warning), file, line, path, text.
+    Exit codes: 0 no problem, with or without warnings; 2 at least one problem. Problems and warnings go to stdout; json
+    is a list of severity (error or warning), file, line, path, text.
     """
     from enos_ota.cli.acts.ownprogram import program_of  # noqa: PLC0415 - slow to import, and help needs none of it
     from enos_ota.settings.document import shown_path  # noqa: PLC0415 - the same
