@@ -147,7 +147,7 @@ def _doubt(key: object) -> str | None:
 
 
 def _example(kind: str, key: object) -> str:
-    if kind is not _INVISIBLE:
+    if kind != _INVISIBLE:
         return excerpt(key)
     character = next(filter(is_invisible, str(key)))
     return f"U+{ord(character):04X} {unicodedata.name(character, '')}".rstrip() + f" in {excerpt(key)}"
