@@ -12,7 +12,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from enos_ota import keys, yamltext
+from enos_ota import keys, otherformats, yamltext
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,8 +48,27 @@ class KeyFileError(Exception):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """The device keys of a file, in its order, duplicates included, and the line of each."""
+
+    keys: tuple[str, ...]
+    lines: tuple[int, ...]
+
+    def warning(self) -> KeyFileProblem | None:
+        """What is unusual about the keys, with the line of the first such key; None for nothing."""
+        if (found := keys.unusual(self.keys)) is None:
+            return None
+        return KeyFileProblem(self.lines[found.positions[0]], found.sentence(lambda at: f"line {self.lines[at]}"))
+
+
 def read(path: Path, *, name: str | None = None) -> tuple[str, ...]:
-    """The device keys of a file.
+    """The device keys of a file, see `load`."""
+    return load(path, name=name).keys
+
+
+def load(path: Path, *, name: str | None = None) -> KeyFile:
+    """The device keys of a file, and where they are.
 
     - `.txt`: one key a line. White space around it is cut off. Empty lines, and lines whose first character is `#`,
       are passed over; a `#` further on belongs to the key.
@@ -63,8 +82,9 @@ def read(path: Path, *, name: str | None = None) -> tuple[str, ...]:
         name: what messages call it; the path when not given.
 
     Raises:
-        KeyFileError: missing, no regular file, larger than `MAX_BYTES`, not UTF-8, of another kind, without a key, or
-            with a key that no set may hold (see `enos_ota.keys.problem`).
+        KeyFileError: missing, no regular file, larger than `MAX_BYTES`, not UTF-8, of another kind, no list of keys
+            (see `enos_ota.otherformats`), without a key, or with a key that no set may hold (see
+            `enos_ota.keys.problem`).
     """
     shown = name or str(path)
     suffix = path.suffix.lower()
@@ -75,6 +95,7 @@ def read(path: Path, *, name: str | None = None) -> tuple[str, ...]:
     found: Sequence[object]
     try:
         text = _text(path)
+        _refuse_other_formats(text, suffix)
         if suffix == ".txt":
             found, lines = _from_lines(text)
         elif suffix == ".csv":
@@ -95,7 +116,7 @@ def read(path: Path, *, name: str | None = None) -> tuple[str, ...]:
                 for finding in findings
             ],
         )
-    return tuple(str(key) for key in found)
+    return KeyFile(tuple(str(key) for key in found), tuple(lines))
 
 
 class _UnreadableError(Exception):
@@ -119,7 +140,8 @@ def _text(path: Path) -> str:
         finally:
             os.close(descriptor)
     except FileNotFoundError:
-        raise _UnreadableError(KeyFileProblem(None, "there is no such file")) from None
+        hint = "; write the path with / in place of \\" if "\\" in str(path) else ""
+        raise _UnreadableError(KeyFileProblem(None, f"there is no such file{hint}")) from None
     except OSError as error:
         raise _UnreadableError(KeyFileProblem(None, f"the file cannot be read: {error.strerror}")) from None
     if len(data) > MAX_BYTES:
@@ -130,6 +152,11 @@ def _text(path: Path) -> str:
         # Columns are counted in bytes of the data without the mark, lines are the same either way.
         line = error.object.count(b"\n", 0, error.start) + 1
         raise _UnreadableError(KeyFileProblem(line, "the file is not UTF-8: save it as UTF-8")) from None
+
+
+def _refuse_other_formats(text: str, suffix: str) -> None:
+    if other := otherformats.recognise(text.split("\n"), is_txt=suffix == ".txt"):
+        raise _UnreadableError(KeyFileProblem(other.position + 1, other.sentence))
 
 
 def _from_lines(text: str) -> tuple[list[str], list[int]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from enos_ota import keys
+from enos_ota import keys, otherformats
+from enos_ota.visible import is_visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,8 +14,9 @@ _CUT_OFF: Final = " \t\r"  # what a line of a .txt loses at both ends
 
 
 def fits_txt(key: str) -> bool:
-    """Whether a .txt key file can hold a key: not one that begins like a comment or ends in a blank."""
-    return keys.problem(key) is None and key.strip(_CUT_OFF) == key and not key.startswith("#")
+    """Whether a .txt key file can hold a key: not one that begins like a comment, ends in a blank or looks like CSV."""
+    is_whole = key.strip(_CUT_OFF) == key and not key.startswith("#")
+    return is_whole and keys.problem(key) is None and otherformats.recognise([key], is_txt=True) is None
 
 
 def to_txt(device_keys: Iterable[str], comments: Iterable[str] = ()) -> str:
@@ -43,7 +45,7 @@ def to_yaml(device_keys: Iterable[str], comments: Iterable[str] = ()) -> str:
 
 def _commented(comments: Iterable[str]) -> str:
     # A line break in a comment would turn the rest of it into a key.
-    return "".join(f"# {''.join(c if c.isprintable() else '?' for c in comment)}\n" for comment in comments)
+    return "".join(f"# {''.join(c if is_visible(c) else '?' for c in comment)}\n" for comment in comments)
 
 
 def _quoted(key: str) -> str:

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
     from enos_ota.stackconfig import Project
 
-_STACK_FILE: Final = re.compile(r"Pulumi\..+\.ya?ml", re.DOTALL)
+_STACK_FILE: Final = re.compile(r"Pulumi\.(?P<stack>.+)\.ya?ml", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class StackFile:
-    """A stack file, and the name of the project it belongs to."""
+    """A stack file, and the project it belongs to."""
 
     path: Path
-    project: str
+    project: Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Meant:
 
     Attributes:
         files: the stack files, each once, in the order in which they were meant.
-        problems: what stands for nothing.
+        problems: what stands for nothing; and warnings of stack files that no command reads.
         others: files that are nothing of ours, as they were given: they belong to no project, or to one that has
             nothing to do with EnOS.
     """
@@ -91,6 +91,7 @@ class _Search:
             self.problems.append(Problem(f"{place} has no stack file"))
         else:
             self._add(project, project.files)
+            self.problems += map(project.unread, project.unread_files())
 
     def take(self, word: str) -> None:
         try:
@@ -114,6 +115,8 @@ class _Search:
         files = project.meant_by(path) if project else []
         if project and files:
             self._add(project, files)
+            if path in files and path.resolve() not in {file.resolve() for file in project.files}:
+                self.problems.append(project.unread(path))
         else:
             self.others.append(word)
         return True
@@ -125,7 +128,7 @@ class _Search:
 
     def _add(self, project: _KnownProject, files: Iterable[Path]) -> None:
         for file in files:
-            self.found.setdefault(file.resolve(), StackFile(file, project.project.name))
+            self.found.setdefault(file.resolve(), StackFile(file, project.project))
 
     def _project(self, directory: Path) -> _KnownProject | None:
         place = directory.resolve()
@@ -145,6 +148,21 @@ class _KnownProject:
         """The stack files that a file of this project stands for, without those that say nothing of EnOS."""
         files = [path] if _STACK_FILE.fullmatch(path.name) else self._naming(path) or self.files
         return [file for file in files if self.project.name == ENOS_OTA or _speaks_of_enos(file)]
+
+    def unread_files(self) -> list[Path]:
+        """Files named like a stack file of this project, but with another ending, or in another directory."""
+        root = self.project.root
+        places = dict.fromkeys([root, self.project.stack_file("*").parent])
+        there = (path for place in places for path in sorted(place.glob("Pulumi.*")))
+        return [path for path in there if _STACK_FILE.fullmatch(path.name) and path not in self.files]
+
+    def unread(self, path: Path) -> Problem:
+        """The warning that a stack file is not read."""
+        found = _STACK_FILE.fullmatch(path.name)
+        stack = found["stack"] if found else ""
+        place = documents.shown_path(self.project.stack_file(stack))
+        text = f"Pulumi and enos-ota do not read this file; the configuration of stack {shown(stack)} is {shown(place)}"
+        return Problem(text, documents.shown_path(path), severity="warning")
 
     def _naming(self, key_file: Path) -> list[Path]:
         """The stack files that name a key file; those that cannot be read may be among them."""

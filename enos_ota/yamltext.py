@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import yaml
 
+from enos_ota.visible import is_visible
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -302,5 +304,5 @@ def _unreadable_line(text: str) -> int:
 
 def shown(text: str, width: int = 60) -> str:
     """A text from outside as it may stand in a message: no control characters, not too long."""
-    plain = text if text.isprintable() else ascii(text)[1:-1]
+    plain = text if is_visible(text) else ascii(text)[1:-1]
     return plain if len(plain) <= width else plain[: width - 1] + "…"

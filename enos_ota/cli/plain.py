@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from enos_ota.visible import is_visible
+
 
 def plain(text: str) -> str:
     r"""The text with everything that does not print, or would steer a terminal, as an escape such as `\x1b`.
 
-    Line breaks are among it, and marks that turn the direction of writing.
+    Line breaks are among it, characters that do not show, and marks that turn the direction of writing.
     """
-    if text.isprintable():
+    if is_visible(text):
         return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return "".join(c if is_visible(c) else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -12,6 +12,7 @@ from enos_ota.cli.connected import connected
 from enos_ota.cli.examples import WithExamples
 from enos_ota.cli.failures import Refused
 from enos_ota.cli.rows import Column, is_formula, write_csv, write_json, write_table, write_text
+from enos_ota.visible import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -157,8 +158,10 @@ class _Search:
 
 
 def _columns(search: _Search) -> list[Column[Task]]:
+    from enos_ota.reconciler.naming import name_of  # noqa: PLC0415 - slow to import, and help needs none of it
+
     return [
-        Column("DEVICE", lambda task: task.device_key),
+        Column("DEVICE", lambda task: task.device_key if task.device_key.strip() else name_of(task)),
         Column("STATUS", lambda task: _CANCELLED if search.cancelled(task) else task.raw_status),
         Column("PROGRESS", lambda task: "" if task.progress is None else str(task.progress)),
         Column("FROM", lambda task: task.from_version),
@@ -189,23 +192,33 @@ def _write_keys(search: _Search, gateway: str, *, as_yaml: bool) -> None:
     """The key file; nothing at all unless every key can stand in it."""
     found: set[str] = set()
     twice: set[str] = set()
+    invalid: list[Task] = []
     for task in search.rows():
+        if keys.problem(task.device_key):
+            invalid.append(task)
         (twice if task.device_key in found else found).add(task.device_key)
     about = f"job {search.job.job_id}"
     if not found:
         raise Refused(f"{search.nothing}: there is nothing to write.")
+    if invalid:
+        raise Refused(_no_keys_of(invalid, about))
     _refuse_what_does_not_fit(found, about, as_yaml=as_yaml)
     comments = (f"{search.something}, on {gateway}; by `enos-ota tasks`",)
     write_text((keytext.to_yaml if as_yaml else keytext.to_txt)(found, comments))
     _tell_doubts(search, len(found), twice)
 
 
+def _no_keys_of(invalid: Sequence[Task], about: str) -> str:
+    from enos_ota.reconciler.naming import listed, name_of  # noqa: PLC0415 - slow to import, and help needs none of it
+
+    tasks = "1 task" if len(invalid) == 1 else f"{len(invalid)} tasks"
+    return (
+        f"{tasks} of {about} cannot be in any set ({listed(sorted(map(name_of, invalid)))}): the device key is empty,"
+        " too long, or has control or invisible characters. Nothing was written. --format json lists them all."
+    )
+
+
 def _refuse_what_does_not_fit(found: Collection[str], about: str, *, as_yaml: bool) -> None:
-    if bad := sorted(key for key in found if keys.problem(key)):
-        raise Refused(
-            f"{_count(len(bad))} of {about} cannot be in any set ({_few(bad)}: empty, too long, or with control"
-            " characters). Nothing was written. --format json lists them all."
-        )
     if not as_yaml and (bad := sorted(key for key in found if not keytext.fits_txt(key))):
         raise Refused(
             f"{_count(len(bad))} of {about} cannot stand in a .txt key file ({_few(bad)}: # at the beginning makes a"
@@ -232,4 +245,4 @@ def _count(number: int) -> str:
 
 
 def _few(names: Sequence[str]) -> str:
-    return ", ".join(map(keys.excerpt, names[:_FEW])) + (", …" if len(names) > _FEW else "")
+    return ", ".join(map(excerpt, names[:_FEW])) + (", …" if len(names) > _FEW else "")

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from enos_ota.cli import completion, options
 from enos_ota.cli.examples import WithExamples
 from enos_ota.cli.plain import plain
+
+if TYPE_CHECKING:
+    from enos_ota.cli.acts.ownprogram import Program
+    from enos_ota.settings import SetSettings
 
 
 @click.command(
@@ -29,28 +34,52 @@ def validate(ctx: click.Context, *, names: tuple[str, ...], output: str) -> None
     checked, the example too. A file that is no stack file stands for the stacks that name it, or for all of its
     project: so it can be called with whatever a commit changes.
 
-    Exit codes: 0 no problem, 2 at least one. Problems go to stdout; json is a list of file, line, path, text.
+    Warnings do not fail the check: device keys outside EnOS's default rule, a stack file that is empty or declares no
+    set, a stack file that Pulumi does not read.
+
+    Exit codes: 0 no problem, with or without warnings; 2 at least one problem. Problems and warnings go to stdout; json
+    is a list of severity (error or warning), file, line, path, text.
     """
-    from enos_ota.settings import check_stack_file  # noqa: PLC0415 - slow to import, and help needs none of it
-    from enos_ota.settings.problems import in_order  # noqa: PLC0415 - the same
+    from enos_ota.cli.acts.ownprogram import program_of  # noqa: PLC0415 - slow to import, and help needs none of it
+    from enos_ota.settings.document import shown_path  # noqa: PLC0415 - the same
+    from enos_ota.settings.problems import Problem, in_order  # noqa: PLC0415 - the same
+    from enos_ota.settings.stack import validate_stack_file  # noqa: PLC0415 - the same
     from enos_ota.stackfiles import meant_by  # noqa: PLC0415 - the same
 
     meant = meant_by(names, Path.cwd())
-    problems = list(meant.problems)
+    found = list(meant.problems)
+    sets: list[SetSettings] = []
     for file in meant.files:
-        problems += check_stack_file(file.path, project=file.project)
-    problems = list(in_order(problems))
+        check = validate_stack_file(file.path, project=file.project.name)
+        found += (*check.problems, *check.warnings)
+        sets += check.sets
+        if not (check.problems or check.sets or _declares_sets(program_of(file.project))):
+            text = "is empty" if check.is_empty else "declares no set of cancelled tasks"
+            found.append(Problem(text, shown_path(file.path), severity="warning"))
+    problems = in_order(found)
+    errors = sum(problem.severity == "error" for problem in problems)
     if output == "json":
-        told = ({"file": p.file, "line": p.line, "path": p.path, "text": p.text} for p in problems)
-        click.echo(json.dumps(list(told), indent=2))
+        told = [
+            {"severity": p.severity, "file": p.file, "line": p.line, "path": p.path, "text": p.text} for p in problems
+        ]
+        click.echo(json.dumps(told, indent=2))
     else:
         for problem in problems:
             click.echo(plain(str(problem)))
         for other in meant.others:
             click.echo(f"{plain(other)} is no file of an enos-ota project: nothing to check.", err=True)
-        click.echo(f"{_count(len(meant.files), 'stack file')}: {_count(len(problems), 'problem')}", err=True)
-    ctx.exit(2 if problems else 0)
+        read = [_count(len(meant.files), "stack file")]
+        if meant.files and not errors:  # else it would be a part of what is there
+            keys = sum(len(each.device_keys) for each in sets)
+            read += [_count(len(sets), "set"), _count(keys, "device key")]
+        warned = [_count(len(problems) - errors, "warning")] if len(problems) > errors else []
+        click.echo(f"{', '.join(read)}: {', '.join([_count(errors, 'problem'), *warned])}", err=True)
+    ctx.exit(2 if errors else 0)
+
+
+def _declares_sets(program: Program | None) -> bool:
+    return program is not None and program.declares_sets
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}".replace(",", " ") if number else f"no {noun}s"

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
+from enos_ota.visible import is_visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -125,7 +127,7 @@ def break_glass(environ: Mapping[str, str]) -> str:
 
 def one_line(text: str) -> str:
     """A text of somebody else's made fit for a message: one line, nothing that a terminal would act on."""
-    return "".join(character if character.isprintable() else " " for character in " ".join(text.split()))
+    return "".join(character if is_visible(character) else " " for character in " ".join(text.split()))
 
 
 def expectation_objection(expected: str | None, job_version: str, *, by_option: bool = False) -> str:

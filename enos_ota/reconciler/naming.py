@@ -1,18 +1,27 @@
-"""How messages name device keys: a few of them, each so that it can be told from any other."""
+"""How messages name device keys and tasks: a few of them, each so that it can be told from any other."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from enos_ota.visible import is_visible
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from enos_ota.enos import Task
 
 _MOST: Final = 3
 
 
 def shown(key: str) -> str:
     """The key, escaped if parts of it would not show: two keys must not look alike."""
-    return key if key.isprintable() else ascii(key)
+    return key if is_visible(key) else ascii(key)
+
+
+def name_of(task: Task) -> str:
+    """The device key of a task, or the id of one that has no device key."""
+    return shown(task.device_key) if task.device_key.strip() else f"task {shown(task.task_id)} without a device key"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.audit import digest
+from enos_ota.keys import unusual
 from enos_ota.reconciler import Category, Guard, Record, judge, plan
 from enos_ota.reconciler.classify import classify, fold, past_of
 from enos_ota.reconciler.foresight import Foresight, foresee
@@ -151,6 +152,7 @@ def assess(step: SetStep, seen: Seen | None, surroundings: Surroundings) -> SetR
     guard = _guard_use(step, declared.guard, seen, len(foresight.cancels), surroundings)
     verdict = judge(foresight.record, rules)
     recorded = frozenset(step.recorded.device_keys) if step.recorded else frozenset()
+    added = frozenset(declared.device_keys) - recorded
     return SetReport(
         name=declared.set_name,
         change=step.change,
@@ -163,7 +165,7 @@ def assess(step: SetStep, seen: Seen | None, surroundings: Surroundings) -> SetR
         on_too_late=declared.on_too_late,
         on_missing=declared.on_missing,
         declared=len(set(declared.device_keys)),
-        added=len(recorded.symmetric_difference(declared.device_keys) - recorded),
+        added=len(added),
         removed=len(recorded.difference(declared.device_keys)),
         digest=digest(declared.device_keys),
         digest_before=digest(recorded) if recorded else "",
@@ -177,6 +179,7 @@ def assess(step: SetStep, seen: Seen | None, surroundings: Surroundings) -> SetR
             *(f"{rules.subject}: {text}" for text in _overridden(declared.guard, seen, guard)),
             *(f"{rules.subject}: {text}" for text in _outdated(changed)),
             *verdict.warnings,
+            *(f"{rules.subject}: {text}" for text in _unusual(added)),
         ),
         keys=tuple(keys),
     )
@@ -195,6 +198,11 @@ def _changed_meanwhile(change: Plan, seen: Seen | None, markers: frozenset[str])
         if key not in change.todo and _category(now) is not _category(before):
             changed[key] = now
     return changed
+
+
+def _unusual(added: Collection[str]) -> Iterator[str]:
+    if found := unusual(sorted(added)):
+        yield found.sentence(lambda _: "")
 
 
 def _category(finding: Finding | None) -> Category:

@@ -6,20 +6,17 @@ no format has to think of control characters; of its own markup each format has 
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from enos_ota.visible import is_visible
+
 _NAME: Final = 120
 _SAYING: Final = 1000
 _KEY: Final = 300
 
-# Printable for Python, and yet nothing, or nothing but a gap, to the eye.
-_BLANK: Final = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
 _MARKS: Final = 3
 """Combining marks that may follow each other; more would cover what stands beside them."""
 
@@ -108,7 +105,7 @@ def visible(text: str, most: int) -> str:
         if length >= most:
             return "".join((*shown, f"… ({_piece(len(text) - place).text} more characters)"))
         is_mark = unicodedata.category(character).startswith("M")
-        hidden = not character.isprintable() or _BLANK.match(character) or (is_mark and marks >= _MARKS)
+        hidden = not is_visible(character) or (is_mark and marks >= _MARKS)
         shown.append(character.encode("unicode_escape").decode() if hidden else character)
         length += len(shown[-1])
         marks = marks + 1 if is_mark else 0

@@ -1,9 +1,9 @@
-"""What is wrong with a configuration: where, and in words for the operator."""
+"""What is wrong with a configuration, or doubtful in it: where, and in words for the operator."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from enos_ota.yamltext import shown
 
@@ -15,24 +15,27 @@ _SHOWN: Final = 100  # lines of a message; a file that is wrong all over is read
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong.
+    """One thing that is wrong, or doubtful.
 
     Attributes:
         text: what is wrong and what to do, one line, no secret in it.
         file: the file it stands in, as the operator knows it; None when it came from elsewhere.
         line: line in that file, from 1.
         path: where in the configuration, such as `enos-ota:cancelledTaskSets[2].jobId`; empty when no key is meant.
+        severity: an error keeps the configuration from being used; a warning is only shown.
     """
 
     text: str
     file: str | None = None
     line: int | None = None
     path: str = ""
+    severity: Literal["error", "warning"] = "error"
 
     def __str__(self) -> str:
+        text = f"warning: {self.text}" if self.severity == "warning" else self.text
         if self.file is None:
-            return self.text
-        return f"{self.file}:{self.line}: {self.text}" if self.line else f"{self.file}: {self.text}"
+            return text
+        return f"{self.file}:{self.line}: {text}" if self.line else f"{self.file}: {text}"
 
 
 class SettingsError(Exception):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
@@ -14,6 +14,7 @@ from enos_ota.reconciler.guard import Guard
 from enos_ota.settings.models import ENOS_OTA, SETS, DeclaredSet, is_mangled
 from enos_ota.settings.problems import Problem
 from enos_ota.settings.wording import explain, meant
+from enos_ota.visible import excerpt
 from enos_ota.yamltext import shown
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class _Draft:
 def read_sets(
     items: Sequence[Any], locate: Locate, files: KeyFilesAt | str
 ) -> tuple[tuple[SetSettings, ...], list[Problem]]:
-    """The sets that are valid, and everything that is wrong with any.
+    """The sets that are valid, and everything that is wrong with any, warnings included.
 
     Args:
         items: the list as written or delivered.
@@ -167,6 +168,9 @@ class _Reader:
     def note(self, path: Sequence[str | int], text: str) -> None:
         self.problems.append(self.locate((self.position, *path), f"{self.label}: {text}"))
 
+    def warn(self, problem: Problem) -> None:
+        self.problems.append(replace(problem, severity="warning"))
+
     def read(self, item: Any) -> _Draft:
         given = item if isinstance(item, dict) else {}
         valid, wrong = self._validate(item)
@@ -212,6 +216,9 @@ class _Reader:
                 text = f"deviceKeys: {key} is a date that lost its form on the way: put it in quotes"
                 self.note(("deviceKeys", at), text)
                 break
+        if unusual := keys.unusual(listed):
+            path = (self.position, "deviceKeys", unusual.positions[0])
+            self.warn(self.locate(path, f"{self.label}: deviceKeys: {unusual.sentence(where)}"))
         return [key for key in listed if not keys.problem(key)] if findings else listed
 
     def _from_file(self, named: str) -> tuple[str, ...]:
@@ -228,16 +235,19 @@ class _Reader:
             self.note(path, f"deviceKeysFile {shown(named)} {why}")
             return ()
         name = f"{self.files.name}/{named}" if self.files.name else named
+        own = self.locate((self.position, *path), "").path
         try:
-            return keyfiles.read(self.files.path(named), name=name)
+            file = keyfiles.load(self.files.path(named), name=name)
         except keyfiles.KeyFileError as error:
-            own = self.locate((self.position, *path), "").path
             for problem in error.problems:
                 if problem.line:
                     self.problems.append(Problem(f"{self.label}: {problem.text}", error.file, problem.line, own))
                 else:
                     self.note(path, f"deviceKeysFile {shown(error.file)}: {problem.text}")
-        return ()
+            return ()
+        if warning := file.warning():
+            self.warn(Problem(f"{self.label}: {warning.text}", name, warning.line, own))
+        return file.keys
 
 
 def _names(drafts: Sequence[_Draft], locate: Locate) -> Iterator[Problem]:
@@ -281,7 +291,7 @@ def _overlaps(drafts: Sequence[_Draft], locate: Locate) -> Iterator[Problem]:
                     if first is not draft:
                         common.setdefault(first.position, []).append(key)
             for position, shared in sorted(common.items()):
-                few = ", ".join(keys.excerpt(key) for key in sorted(shared)[:_SHOWN])
+                few = ", ".join(excerpt(key) for key in sorted(shared)[:_SHOWN])
                 yield locate(
                     (draft.position,),
                     f"{draft.label}: shares {len(shared)} device {'key' if len(shared) == 1 else 'keys'} of job"

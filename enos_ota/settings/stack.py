@@ -118,15 +118,49 @@ def read_stack_file(
         text: what to read in place of the file's content, to look at an edit before it is made.
         key_files: files to read in place of key files, by how the stack file names these.
     """
+    found = _examined(stack_file, environ, project, text, key_files)
+    return found.sets, found.problems
+
+
+@dataclass(frozen=True, slots=True)
+class StackFileCheck:
+    """What is in a stack file, and what is wrong with it.
+
+    Attributes:
+        sets: the sets that are valid.
+        problems: every problem, by file and line.
+        warnings: what is doubtful and may be meant, by file and line.
+        is_empty: whether there is no configuration in it at all.
+    """
+
+    sets: tuple[SetSettings, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    is_empty: bool = False
+
+
+def validate_stack_file(stack_file: Path, *, project: str = ENOS_OTA) -> StackFileCheck:
+    """Check a stack file and its key files, without Pulumi, environment or network."""
+    return _examined(stack_file, {}, project, None, None)
+
+
+def _examined(
+    stack_file: Path,
+    environ: Mapping[str, str],
+    project: str,
+    text: str | None,
+    key_files: Mapping[str, Path] | None,
+) -> StackFileCheck:
     gateway = {name: value for name, value in environ.items() if name == _GATEWAY_VARIABLE}
     found = _Examination(None, gateway, stack_file, project, proposed=key_files)
     if text is not None:
         found.document = documents.parse(text, stack_file, project)
     if found.document is None:
-        return (), (Problem("there is no such file", documents.shown_path(stack_file)),)
+        return StackFileCheck(problems=(Problem("there is no such file", documents.shown_path(stack_file)),))
     found.run()
     _, problems = find_address(found.enos, {}, found.enos_problem)
-    return found.sets, in_order([*found.problems, *problems])
+    is_empty = not found.document.values
+    return StackFileCheck(found.sets, in_order([*found.problems, *problems]), in_order(found.warnings), is_empty)
 
 
 def check_all_but_sets(stack_file: Path, environ: Mapping[str, str], *, project: str = ENOS_OTA) -> tuple[Problem, ...]:
@@ -159,6 +193,7 @@ class _Examination:
     ) -> None:
         self.document: Document | None = documents.read(stack_file, project) if stack_file else None
         self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
         self.enos: dict[str, Any] = {}  # what is valid under enos:
         self.present: frozenset[str] = frozenset()  # what is given there, right or wrong
         self.keys = EnosOtaKeys()  # what is under enos-ota:, the defaults where any of it is wrong
@@ -293,8 +328,9 @@ class _Examination:
         if not isinstance(items, list):
             self.problems.append(self.problem(SETS_KEY, (), f"{SETS_KEY} must be a list of sets"))
             return
-        self.sets, problems = read_sets(items, lambda path, text: self.problem(SETS_KEY, path, text), self._key_files())
-        self.problems.extend(problems)
+        self.sets, found = read_sets(items, lambda path, text: self.problem(SETS_KEY, path, text), self._key_files())
+        self.problems.extend(problem for problem in found if problem.severity == "error")
+        self.warnings.extend(problem for problem in found if problem.severity == "warning")
 
     def _key_files(self) -> KeyFilesAt | str:
         if self._stack_file is None:

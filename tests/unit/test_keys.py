@@ -35,7 +35,9 @@ def test_order_and_duplicates_do_not_change_the_text(device_keys: list[str], cha
     assert keys.to_text(shuffled) == keys.to_text(device_keys)
 
 
-@pytest.mark.parametrize("key", ["dk-01", "it's", 'say "hi"', "a b", "#1", "ключ", "x" * 256, "a,b;c", "\u00a0x"])
+@pytest.mark.parametrize(
+    "key", ["dk-01", "it's", 'say "hi"', "a b", "#1", "ключ", "x" * 256, "a,b;c", "\u00a0x", "{a}", "======="]
+)
 def test_a_key_may_hold_anything_printable(key: str) -> None:
     assert keys.problem(key) is None
 
@@ -51,7 +53,14 @@ def test_a_key_may_hold_anything_printable(key: str) -> None:
         ("a\x85b", "has control characters"),
         ("a\u2028b", "has control characters"),
         ("a\ud800", "has control characters"),
+        ("a\u200bb", "has invisible characters: type it again"),
+        ("\ufeffa", "has invisible characters: type it again"),
+        ("a\u00adb", "has invisible characters: type it again"),
+        ("a\u202eb", "has invisible characters: type it again"),
+        ("a\u3164b", "has invisible characters: type it again"),
         ("x" * 257, "is longer than 256 characters"),
+        ("<<<<<<< HEAD", "is a line of an unresolved merge conflict"),
+        ('{"code": 99400}', "is a line of a JSON object, such as an answer of EnOS"),
         (12345, "is not a text: put it in quotes"),
         (None, "is not a text: put it in quotes"),
     ],
@@ -84,10 +93,43 @@ def test_each_kind_of_problem_is_one_short_sentence() -> None:
         (7, "2 device keys are not texts: put them in quotes ("),
         ("a\nb", "2 device keys have control characters ("),
         ("y" * 300, "2 device keys are longer than 256 characters ("),
+        ("a\u200bb", "2 device keys have invisible characters: type them again ("),
+        ("@@ -1,3 +1,4 @@", "2 device keys are lines of a diff ("),
     ],
 )
 def test_several_keys_are_told_of_as_several(key: object, told: str) -> None:
     assert keys.problems([key, key])[0].startswith(told)
+
+
+def test_an_invisible_character_is_named_by_its_code_point() -> None:
+    assert keys.problems(["dk-01", "dk\u202e10"]) == [
+        "1 device key has invisible characters: type it again"
+        r" (no. 2: U+202E RIGHT-TO-LEFT OVERRIDE in 'dk\u202e10')"
+    ]
+
+
+@given(st.lists(st.from_regex(r"[A-Za-z0-9._-]{4,64}", fullmatch=True)))
+def test_keys_of_the_documented_default_rule_are_neither_refused_nor_doubted(device_keys: list[str]) -> None:
+    assert (keys.findings(device_keys), keys.unusual(device_keys)) == ([], None)
+
+
+@pytest.mark.parametrize("key", ["abc", "x" * 65, "device key", "a,b,c", "12345;", "ключи", "\uff14\uff12\uff13\uff11"])
+def test_a_key_outside_the_documented_default_rule_is_unusual_but_no_problem(key: str) -> None:
+    found = keys.unusual(["dk-01", key])
+    assert (found is not None and found.positions, keys.problem(key)) == ((1,), None)
+
+
+def test_unusual_keys_are_one_sentence_with_the_first_few() -> None:
+    found = keys.unusual(["a", "b", "dk-01", "c", "d"])
+    assert found is not None
+    assert found.sentence() == (
+        "4 device keys do not follow EnOS's default rule of 4 to 64 letters, digits or - _ ."
+        " (no. 1: 'a', no. 2: 'b', no. 4: 'c', …)"
+    )
+
+
+def test_a_key_with_a_problem_is_not_unusual_too() -> None:
+    assert keys.unusual(["", 7, "a\u200bb"]) is None
 
 
 def test_a_sound_set_has_no_problems() -> None:

@@ -20,7 +20,7 @@ from enos_ota.enos import InvalidArgument, TaskStatus
 from enos_ota.reconciler import Pool
 from enos_ota.reconciler.classify import fold, is_cancelled
 from enos_ota.reconciler.guard import one_line
-from enos_ota.reconciler.naming import listed, shown
+from enos_ota.reconciler.naming import listed, name_of, shown
 from enos_ota.reconciler.reading import TaskReader
 from enos_ota.setnames import suggested_name
 
@@ -63,8 +63,8 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
         job = here.client.get_job(order.job_id)
         found, doubtful = _cancelled(here, job)
         here_is = f"job {order.job_id}" + (f" ({one_line(job.name)})" if job.name else "")
-        for key, why in sorted(doubtful.items()):
-            say_aside(f"{shown(key)} left out: {why}")
+        for name, why in sorted(doubtful.items()):
+            say_aside(f"{name} left out: {why}")
         if not found:
             why = "nothing is left to adopt" if doubtful else "no task reads as cancelled, so there is nothing to adopt"
             raise Refused(plain(f"{here_is}: {why}. Nothing was written."))
@@ -99,23 +99,24 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
 
 
 def _cancelled(here: Station, job: Job) -> tuple[frozenset[str], dict[str, str]]:
-    """The keys whose tasks read as cancelled, and those that do but cannot be in a set, with why."""
+    """The keys whose tasks read as cancelled; and by name those that do but cannot be in a set, with why."""
     markers = fold(here.connection.cancelled_markers)
     rows = here.tasks(job.job_id, [TaskStatus.FAILED])
     with contextlib.suppress(InvalidArgument):
         # EnOS documents no such status: whether it may be searched for is unknown [U].
         rows += here.tasks(job.job_id, [TaskStatus.CANCELED])
-    found = {task.device_key for task in rows if is_cancelled(task, markers)}
-    doubtful = {key: f"its key {why}" for key in found if (why := device_keys.problem(key))}
+    cancelled = [task for task in rows if is_cancelled(task, markers)]
+    doubtful = {name_of(task): f"its key {why}" for task in cancelled if (why := device_keys.problem(task.device_key))}
+    found = {task.device_key for task in cancelled if not device_keys.problem(task.device_key)}
     tasks: Mapping[str, Sequence[Task]] = _by_key(rows)
     if not job.product_key:
         # Several products may share a key [I]: then all tasks of the key count.
         reader = TaskReader(here.client, job.job_id, workers=Pool(here.connection.max_concurrency))
-        tasks = reader.of_keys_surely(found.difference(doubtful)).complete()
-    for key in found.difference(doubtful):
-        if not tasks[key] or not all(is_cancelled(task, markers) for task in tasks[key]):
-            doubtful[key] = "the job has it under several products, and not all of its tasks are cancelled"
-    return frozenset(found.difference(doubtful)), doubtful
+        tasks = reader.of_keys_surely(found).complete()
+    mixed = {key for key in found if not tasks[key] or not all(is_cancelled(task, markers) for task in tasks[key])}
+    for key in mixed:
+        doubtful[shown(key)] = "the job has it under several products, and not all of its tasks are cancelled"
+    return frozenset(found - mixed), doubtful
 
 
 def _by_key(rows: Sequence[Task]) -> dict[str, list[Task]]:

@@ -31,7 +31,7 @@ from enos_ota.reconciler import JobStatus, Pool, Rules
 from enos_ota.reconciler.classify import facts_of
 from enos_ota.reconciler.forecast import Conditions, Forecast, report
 from enos_ota.reconciler.guard import break_glass, expectation_objection, one_line
-from enos_ota.reconciler.naming import listed, shown
+from enos_ota.reconciler.naming import listed, name_of, shown
 from enos_ota.reconciler.survey import survey
 from enos_ota.setnames import suggested_name
 
@@ -111,27 +111,42 @@ def _crowd(here: Station, order: Order, there: Sequence[SetSettings]) -> int:
 
 
 def _keys(here: Station, order: Order) -> frozenset[str]:
-    return keylist.read(order.keys) if order.keys else _waiting(here, order, WAITING)
+    """The keys that are named, or those of all tasks that wait.
+
+    Raises:
+        KeyFileError: The key file cannot be used.
+        Refused: Tasks wait, but none that a set can hold.
+    """
+    if order.keys:
+        return keylist.read(order.keys)
+    waiting, skipped = _waiting(here, order, WAITING)
+    if skipped and not waiting:
+        raise Refused(plain(f"no other task of job {order.job_id} waits. Nothing was sent or written."))
+    return waiting
 
 
-def _waiting(here: Station, order: Order, statuses: Collection[TaskStatus]) -> frozenset[str]:
-    """The keys of all tasks in these states, in as many requests as they have pages."""
-    found = {task.device_key for task in here.tasks(order.job_id, statuses)}
-    if bad := sorted(key for key in found if device_keys.problem(key)):
-        some = listed([shown(key) for key in bad])
-        say_aside(f"{counted(len(bad), 'device key')} that no set can hold left out ({some}): see to these by hand")
-    return frozenset(found.difference(bad))
+def _waiting(here: Station, order: Order, statuses: Collection[TaskStatus]) -> tuple[frozenset[str], int]:
+    """The keys of all tasks in these states, in as many requests as they have pages; and how many tasks are skipped."""
+    tasks = here.tasks(order.job_id, statuses)
+    skipped = [task for task in tasks if device_keys.problem(task.device_key)]
+    if skipped:
+        some = listed(sorted(map(name_of, skipped)))
+        say_aside(
+            f"Skipped {counted(len(skipped), 'task')} with an invalid device key ({some})."
+            f" Cancel {'it' if len(skipped) == 1 else 'them'} in the EnOS console."
+        )
+    return frozenset(task.device_key for task in tasks).difference(task.device_key for task in skipped), len(skipped)
 
 
 def cancel_crowd(here: Station, order: Order, stages: Stages, number: int) -> None:
     """Cancel everything that waits, what is published first. Never more devices than were counted."""
-    urgent = _waiting(here, order, [TaskStatus.PUBLISHED])
+    urgent, _ = _waiting(here, order, [TaskStatus.PUBLISHED])
     if urgent and len(urgent) <= number:
         stages.cancel(urgent, stages.declare(urgent))
 
     def the_rest() -> None:
         say_aside(f"listing what waits, {number} at first, with a request for 200")
-        rest = _waiting(here, order, WAITING) - urgent
+        rest = _waiting(here, order, WAITING)[0] - urgent
         if len(urgent) + len(rest) > number:
             more = f"{len(urgent) + len(rest)} wait by now or were cancelled"
             stages.fail(f"{number} were to be cancelled, but {more}, so nothing more was sent", is_refused=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -202,8 +203,9 @@ def test_another_text_for_cancelled_and_a_literal_status_are_known(
 def test_hostile_keys_and_names_are_written_as_they_are_and_never_obeyed(
     run: Run, reach: Reach, project: Project
 ) -> None:
-    keys = ["# no comment", " blank ", "0012345", "no", "a: b", 'x"y', "x'y", "\u202eabc", "<b>&"]
-    fleet = fleet_of(*(task(key, "cancelled") for key in keys), name="\x1b[31mPump\n- {name: 'x'}\u202e")
+    keys = ["# no comment", " blank ", "0012345", "no", "a: b", 'x"y', "x'y", "a\u00a0bc", "<b>&"]
+    tasks = [task(key, "cancelled") for key in [*keys, "\u202eabc"]]
+    fleet = fleet_of(*tasks, name="\x1b[31mPump\n- {name: 'x'}\u202e")
     project.write("enos-ota:preflight: auto\n")
     with running_simulator(fleet) as running:
         reach(running)
@@ -211,6 +213,17 @@ def test_hostile_keys_and_names_are_written_as_they_are_and_never_obeyed(
     assert ended.exit_code == 0
     assert [*declared(project).values()] == [tuple(sorted(keys))]
     assert not set("\x1b\u202e") & set(ended.output)
+
+
+def test_a_cancelled_task_without_a_device_key_is_left_out_and_named_by_its_id(
+    run: Run, reach: Reach, project: Project
+) -> None:
+    project.write("enos-ota:preflight: auto\n")
+    with running_simulator(fleet_of(task(" ", "cancelled"), task("dk-01", "cancelled"))) as running:
+        reach(running)
+        ended = run("adopt", "--job", JOB)
+    assert (ended.exit_code, [*declared(project).values()]) == (0, [("dk-01",)])
+    assert re.search(r"^task \S+ without a device key left out: its key is empty$", ended.stderr, re.MULTILINE)
 
 
 def test_keys_that_no_set_can_hold_are_left_out_and_told(run: Run, reach: Reach, project: Project) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -196,6 +197,63 @@ def test_a_job_that_is_not_there_has_nothing_waiting_and_is_a_no_all_the_same(
     simulator.delete_job(JOB)
     ended = cancel("--waiting", "--yes", "--expect", "0")
     assert (ended.exit_code, "24404" in ended.stderr, untouched(project)) == (1, True, True)
+
+
+def test_a_waiting_task_without_a_device_key_is_skipped_and_named_by_its_id(reach: Reach, project: Project) -> None:
+    project.write("enos-ota:preflight: auto\n")
+    tasks = [{"deviceKey": key, "status": "init"} for key in (" ", "a\u202eb", "dk-01")]
+    with running_simulator(fleet_of(*tasks)) as simulator:
+        reach(simulator)
+        ended = cancel("--waiting", "--yes", "--expect", "1")
+        assert (ended.exit_code, sent(simulator)) == (0, [["dk-01"]])
+    skipped = r"Skipped 2 tasks with an invalid device key \('a\\u202eb', task \S+ without a device key\)\."
+    assert re.search(skipped, ended.stderr)
+
+
+def test_where_only_tasks_without_a_valid_key_wait_it_does_not_say_that_none_waits(
+    reach: Reach, project: Project
+) -> None:
+    project.write("enos-ota:preflight: auto\n")
+    with running_simulator(fleet_of({"deviceKey": " ", "status": "init"})) as simulator:
+        reach(simulator)
+        ended = cancel("--waiting", "--yes", "--expect", "1")
+        assert (ended.exit_code, sent(simulator)) == (1, [])
+    assert f"no other task of job {JOB} waits. Nothing was sent or written." in ended.stderr
+
+
+OTHER_TEXTS = [
+    ("<<<<<<< HEAD\ndk-01\n=======\ndk-02\n>>>>>>> hotfix\n", "1: this looks like an unresolved merge conflict"),
+    (
+        'dk-01\n{"code":99400,"msg":"invalid","requestId":"7b2f"}\n',
+        "2: this looks like a JSON object, such as an answer of EnOS",
+    ),
+    ("deviceKey,status\ndk-01,init\n", "1: this looks like a CSV file"),
+]
+
+
+@pytest.mark.parametrize(("text", "problem"), OTHER_TEXTS)
+@pytest.mark.parametrize("source", ["these.txt", "-"])
+def test_a_text_that_is_no_key_list_is_refused_before_anything_is_sent(
+    project: Project, simulator: RunningSimulator, source: str, text: str, problem: str
+) -> None:
+    (project.root / "these.txt").write_text(text)
+    ended = cancel("--keys", source, "--yes", "--expect", "2", typed=text)
+    assert (ended.exit_code, simulator.counters().get("cancelTask", 0), untouched(project)) == (2, 0, True)
+    name = "standard input" if source == "-" else source
+    assert f"{name}:{problem}, not like a list of device keys" in ended.stderr
+    assert "Nothing was sent." in ended.stderr
+
+
+def test_keys_outside_the_default_rule_are_warned_of_and_sent_as_they_are(reach: Reach, project: Project) -> None:
+    project.write("enos-ota:preflight: auto\n")
+    with running_simulator(fleet_of({"deviceKey": "dk 01", "status": "init"})) as simulator:
+        reach(simulator)
+        ended = now(project, "dk 01")
+        assert (ended.exit_code, sent(simulator)) == (0, [["dk 01"]])
+    assert ended.stderr.splitlines()[0] == (
+        "warning: these.txt: 1 device key does not follow EnOS's default rule of 4 to 64 letters, digits or - _ ."
+        " (line 1: 'dk 01')"
+    )
 
 
 def test_keys_may_come_from_stdin(project: Project, simulator: RunningSimulator) -> None:
@@ -714,7 +772,7 @@ def test_with_a_guard_that_is_overridden_the_published_ones_of_a_crowd_go_first_
 def test_hostile_keys_reasons_and_names_are_sent_and_written_as_they_are_and_never_obeyed(
     reach: Reach, project: Project
 ) -> None:
-    keys = ["# no comment", " blank ", "0012345", "no", "a: b", 'x"y', "\u202eabc", "0x1F", "2026-01-02"]
+    keys = ["# no comment", " blank ", "0012345", "no", "a: b", 'x"y', "a\u00a0bc", "0x1F", "2026-01-02"]
     fleet = fleet_of(*({"deviceKey": key, "status": "init"} for key in keys), name="\x1b[31m\nPump\u202e")
     (project.root / "odd.yaml").write_text(json.dumps(keys))
     project.write("enos-ota:preflight: auto\n")

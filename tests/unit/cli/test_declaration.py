@@ -124,7 +124,7 @@ def test_a_key_file_in_the_way_of_a_named_set_is_replaced_only_when_told(project
 
 
 def test_a_key_that_no_txt_can_hold_goes_into_yaml(project: Project) -> None:
-    odd = (" blank ", "# no comment", 'quo"te', "no", "0012345", "0x1F", "2026-01-02", "a: b", "水", "\u202e")
+    odd = (" blank ", "# no comment", 'quo"te', "no", "0012345", "0x1F", "2026-01-02", "a: b", "水", "a\u00a0b")
     declared(project, wish(*odd))
     assert sets(project)["pump-2.3.0"].device_keys == tuple(sorted(odd))
     assert (project.root / "stacks" / "keys" / "pump-2.3.0.yaml").exists()

@@ -287,15 +287,23 @@ def test_a_machine_gets_one_line_of_json(project: Project, simulator: RunningSim
     assert len(sent(simulator)) == 1
 
 
+def test_a_text_that_is_no_key_list_is_refused_before_anything_is_sent(
+    project: Project, simulator: RunningSimulator
+) -> None:
+    ended = retry(project, "<<<<<<< HEAD", "dk-01", ">>>>>>> hotfix")
+    assert (ended.exit_code, sent(simulator)) == (2, [])
+    assert "these.txt:1: this looks like an unresolved merge conflict" in ended.stderr
+
+
 def test_hostile_keys_are_sent_as_they_are_and_never_obeyed(reach: Reach, project: Project) -> None:
-    keys = ["0012345", "no", "a: b", "x'y", 'x"y', "\u202eabc"]
+    keys = ["0012345", "no", "a: b", "x'y", 'x"y', "a\u00a0bc"]
     fleet = fleet_of(*({"deviceKey": key, "status": "cancelled"} for key in keys))
     project.write("enos-ota:preflight: auto\n")
     with running_simulator(fleet) as simulator:
         reach(simulator)
-        ended = retry(project, *keys, "\u202etypo")
+        ended = retry(project, *keys, "\u00a0typo")
         assert (ended.exit_code, [sorted(batch) for batch in sent(simulator)]) == (1, [sorted(keys)])
-    assert "\u202e" not in ended.output
+    assert "\u00a0" not in ended.output
 
 
 def test_after_an_interrupt_nothing_new_is_sent_and_the_next_run_sends_what_is_left(

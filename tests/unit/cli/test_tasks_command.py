@@ -135,6 +135,14 @@ def test_a_key_that_a_txt_cannot_hold_is_refused_and_fits_into_yaml(
     assert list(keyfiles.read(tmp_path / "j.yaml")) == sorted([key, "dk-01"])
 
 
+@pytest.mark.parametrize("output", ["table", "keys", "yaml"])
+def test_a_task_without_a_device_key_is_named_by_its_id(run: Run, output: str) -> None:
+    keyless = {"jobId": JOB, "taskId": "t-17", "status": "init"}
+    with ScriptedServer([ok({"jobId": JOB}), rows(keyless, total=1)]) as server:
+        result = run("tasks", "-j", JOB, "--format", output, **reaching(server))
+    assert "task t-17 without a device key" in result.output
+
+
 @pytest.mark.parametrize("output", ["keys", "yaml"])
 def test_a_key_that_no_set_may_have_is_refused(run: Run, output: str) -> None:
     with ScriptedServer(
@@ -142,7 +150,7 @@ def test_a_key_that_no_set_may_have_is_refused(run: Run, output: str) -> None:
     ) as server:
         result = run("tasks", "-j", JOB, "--format", output, **reaching(server))
     assert (result.exit_code, result.stdout) == (1, "")
-    assert r"1 device key of job 65a1b2c3d4e5f60718293a4b cannot be in any set ('a\nb'" in result.stderr
+    assert r"1 task of job 65a1b2c3d4e5f60718293a4b cannot be in any set ('a\nb')" in result.stderr
 
 
 def test_one_key_of_two_products_is_written_once_and_said(reach: Reach, run: Run) -> None:

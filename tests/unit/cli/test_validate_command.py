@@ -21,10 +21,13 @@ from enos_ota.cli import main
 from tests.support.stack_project import BASE, ONE_SET
 
 if TYPE_CHECKING:
+    from click.testing import Result
+
     from tests.support.stack_project import Project
     from tests.unit.cli.conftest import Run
 
 ROOT = Path(__file__).parents[3]
+ONE_SOUND = "1 stack file, 1 set, 1 device key: no problems\n"
 WITH_FILE = '- {name: pump, jobId: "65a1", deviceKeysFile: keys/pump.txt}'
 NAMES = st.sampled_from(
     ["enos:apiGateway", "enos-ota:cancelledTaskSets", "enos:appSecret", "name", "jobId", "deviceKeysFile", "deviceKeys"]
@@ -65,7 +68,11 @@ def another_stack(project: Project, name: str, *, sets: str = ONE_SET, config: s
 @pytest.mark.usefixtures("sound")
 def test_a_sound_stack_has_no_problem(run: Run) -> None:
     result = run("validate", "prod")
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "1 stack file: no problems\n")
+    assert (result.exit_code, result.stdout, result.stderr) == (
+        0,
+        "",
+        ONE_SOUND,
+    )
 
 
 def test_every_problem_is_told_with_file_and_line(sound: Project, run: Run) -> None:
@@ -90,6 +97,7 @@ def test_json_is_a_list_of_places_and_texts(sound: Project, run: Run) -> None:
         2,
         [
             {
+                "severity": "error",
                 "file": "stacks/Pulumi.prod.yaml",
                 "line": 5,
                 "path": "enos-ota:cancelledTaskSets[0].jobId",
@@ -119,13 +127,13 @@ def test_without_a_name_every_stack_is_checked_and_the_example_too(sound: Projec
 def test_a_stack_its_file_and_its_key_file_all_mean_the_stack(sound: Project, run: Run, word: str) -> None:
     another_stack(sound, "dev", sets=WITH_LOOSE_ID)
     result = run("validate", word)
-    assert (result.exit_code, result.stderr) == (0, "1 stack file: no problems\n")
+    assert (result.exit_code, result.stderr) == (0, ONE_SOUND)
 
 
 def test_a_key_file_stands_for_every_stack_that_names_it(sound: Project, run: Run) -> None:
     another_stack(sound, "dev", sets=WITH_FILE)
     another_stack(sound, "other", sets=WITH_LOOSE_ID)
-    assert run("validate", "stacks/keys/pump.txt").stderr == "2 stack files: no problems\n"
+    assert run("validate", "stacks/keys/pump.txt").stderr == "2 stack files, 2 sets, 2 device keys: no problems\n"
 
 
 def test_a_key_file_that_was_renamed_is_missed_by_the_stack_that_names_it(sound: Project, run: Run) -> None:
@@ -136,9 +144,15 @@ def test_a_key_file_that_was_renamed_is_missed_by_the_stack_that_names_it(sound:
     assert "deviceKeysFile stacks/keys/pump.txt: there is no such file" in result.stdout
 
 
+def test_sets_and_device_keys_are_counted_over_all_stacks(sound: Project, run: Run) -> None:
+    another_stack(sound, "dev", sets=ONE_SET + '\n- {name: q, jobId: "1", deviceKeysFile: keys/many.txt}')
+    (sound.root / "stacks" / "keys" / "many.txt").write_text("".join(f"dk-{n}\n" for n in range(1, 1203)))
+    assert run("validate").stderr == "2 stack files, 3 sets, 1 204 device keys: no problems\n"
+
+
 def test_the_project_file_stands_for_all_its_stacks(sound: Project, run: Run) -> None:
     another_stack(sound, "dev")
-    assert run("validate", "Pulumi.yaml").stderr == "2 stack files: no problems\n"
+    assert run("validate", "Pulumi.yaml").stderr == "2 stack files, 2 sets, 2 device keys: no problems\n"
 
 
 def test_what_is_meant_twice_is_checked_once(sound: Project, run: Run) -> None:
@@ -151,7 +165,7 @@ def test_a_path_is_checked_by_the_project_it_belongs_to(
     sound: Project, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
-    assert run("validate", str(sound.root / "stacks" / "keys" / "pump.txt")).stderr == "1 stack file: no problems\n"
+    assert run("validate", str(sound.root / "stacks" / "keys" / "pump.txt")).stderr == ONE_SOUND
 
 
 def test_a_stack_file_that_cannot_be_read_is_checked_for_any_key_file(sound: Project, run: Run) -> None:
@@ -159,6 +173,100 @@ def test_a_stack_file_that_cannot_be_read_is_checked_for_any_key_file(sound: Pro
     result = run("validate", "stacks/keys/pump.txt")
     assert (result.exit_code, result.stderr) == (2, "2 stack files: 1 problem\n")
     assert result.stdout.startswith("stacks/Pulumi.dev.yaml:2: this is not YAML")
+
+
+# Warnings.
+
+
+def warned(result: Result) -> list[str]:
+    """What is told of files that have nothing but warnings."""
+    assert result.exit_code == 0
+    assert result.stderr.endswith(": no problems, 1 warning\n")
+    return list(result.stdout.splitlines())
+
+
+def test_keys_outside_the_default_rule_are_one_warning_a_file_and_change_no_exit_code(sound: Project, run: Run) -> None:
+    (sound.root / "stacks" / "keys" / "pump.txt").write_text("Device key\ndk-01\ndk-02;A\ndk-03;A\ndk-04;A\n")
+    assert warned(run("validate")) == [
+        'stacks/keys/pump.txt:1: warning: set "pump": 4 device keys do not follow EnOS\'s default rule of 4 to 64'
+        " letters, digits or - _ . (line 1: 'Device key', line 3: 'dk-02;A', line 4: 'dk-03;A', …)"
+    ]
+
+
+def test_keys_of_a_list_are_warned_of_with_their_line(sound: Project, run: Run) -> None:
+    sound.write(BASE, sets='- name: pump\n  jobId: "65a1"\n  deviceKeys:\n  - dk-01\n  - dk 02')
+    assert warned(run("validate", "prod")) == [
+        'stacks/Pulumi.prod.yaml:9: warning: set "pump": deviceKeys: 1 device key does not follow EnOS\'s default rule'
+        " of 4 to 64 letters, digits or - _ . (line 9: 'dk 02')"
+    ]
+
+
+def test_a_warning_in_json_says_that_it_is_one(sound: Project, run: Run) -> None:
+    (sound.root / "stacks" / "keys" / "pump.txt").write_text("dk-01\ndk 02\n")
+    result = run("validate", "--format", "json")
+    (told,) = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert (told["severity"], told["file"], told["line"]) == ("warning", "stacks/keys/pump.txt", 2)
+    assert told["path"] == "enos-ota:cancelledTaskSets[0].deviceKeysFile"
+
+
+def test_problems_and_warnings_are_counted_apart(sound: Project, run: Run) -> None:
+    another_stack(sound, "dev", sets=WITH_LOOSE_ID)
+    (sound.root / "stacks" / "keys" / "pump.txt").write_text("dk-01\ndk 02\n")
+    result = run("validate")
+    assert (result.exit_code, result.stderr) == (2, "2 stack files: 1 problem, 1 warning\n")
+
+
+def test_text_that_is_no_key_list_is_a_problem_and_not_a_warning(sound: Project, run: Run) -> None:
+    (sound.root / "stacks" / "keys" / "pump.txt").write_text("<<<<<<< HEAD\ndk-01\n=======\ndk-02\n>>>>>>> x\n")
+    result = run("validate")
+    assert (result.exit_code, result.stderr) == (2, "1 stack file: 1 problem\n")
+    assert result.stdout.startswith(
+        'stacks/keys/pump.txt:1: set "pump": this looks like an unresolved merge conflict, not like a list'
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("", "is empty"),
+        ("# later\nconfig:\n", "is empty"),
+        ("config:\n  enos:orgId: o1\n", "declares no set of cancelled tasks"),
+        ("config:\n  enos-ota:cancelledTaskSets: []\n", "declares no set of cancelled tasks"),
+    ],
+)
+def test_a_stack_file_that_is_empty_or_has_no_set_is_warned_of(
+    project: Project, run: Run, content: str, text: str
+) -> None:
+    project.file.write_text(content)
+    result = run("validate")
+    assert warned(result) == [f"stacks/Pulumi.prod.yaml: warning: {text}"]
+    assert result.stderr.startswith("1 stack file, no sets, no device keys: ")
+
+
+def test_a_program_that_declares_its_own_sets_needs_none_in_its_stack_file(project: Project, run: Run) -> None:
+    (project.root / "__main__.py").write_text("from enos_ota import CancelledTaskSet\nCancelledTaskSet('x')\n")
+    project.write(BASE)
+    result = run("validate")
+    assert (result.exit_code, result.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("place", ["stacks/Pulumi.dev.yml", "Pulumi.dev.yaml", "Pulumi.dev.yml"])
+@pytest.mark.parametrize("is_named", ["no", "yes"])
+def test_a_stack_file_that_no_command_reads_is_warned_of(project: Project, run: Run, place: str, is_named: str) -> None:
+    project.write(BASE, sets=ONE_SET)
+    (project.root / place).write_text(project.file.read_text())
+    assert warned(run("validate", *([place] if is_named == "yes" else []))) == [
+        f"{place}: warning: Pulumi and enos-ota do not read this file;"
+        " the configuration of stack dev is stacks/Pulumi.dev.yaml"
+    ]
+
+
+def test_a_key_file_named_with_backslashes_is_told_how_to_be_named(sound: Project, run: Run) -> None:
+    sound.write(BASE, sets="- {name: pump, jobId: \"65a1\", deviceKeysFile: 'keys\\pump.txt'}")
+    result = run("validate")
+    assert result.exit_code == 2
+    assert result.stdout.endswith("there is no such file; write the path with / in place of \\\n")
 
 
 def test_a_file_of_no_project_has_nothing_to_check(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,8 +61,9 @@ def update(*keys: str, before: Record, now: Record | None = None, **settings: ob
 
 
 def test_what_waits_will_be_cancelled() -> None:
-    report = assess(CREATE, seen(WAITS), AROUND)
-    assert effects(report) == {"k1": "will be cancelled"}
+    step = SetStep("pumps", Change.CREATE, declared("dk-01"))
+    report = assess(step, seen(task("dk-01", TaskStatus.INIT)), AROUND)
+    assert effects(report) == {"dk-01": "will be cancelled"}
     assert (report.errors, report.warnings, report.guard.would_send) == ((), (), 1)
 
 
@@ -100,9 +101,9 @@ def test_a_retried_key_that_went_on_has_escaped() -> None:
 
 
 def test_keys_without_a_task_fail_unless_they_are_only_to_be_reported() -> None:
-    live = replace(seen(), tasks={"k1": ()})
-    assert len(assess(CREATE, live, AROUND).errors) == 1
-    lenient = replace(CREATE, declared=declared("k1", on_missing="report"))
+    live = replace(seen(), tasks={"dk-01": ()})
+    assert len(assess(replace(CREATE, declared=declared("dk-01")), live, AROUND).errors) == 1
+    lenient = replace(CREATE, declared=declared("dk-01", on_missing="report"))
     report = assess(lenient, live, AROUND)
     assert (report.errors, len(report.warnings), report.counts) == ((), 1, {Effect.MISSING: 1})
 
@@ -255,6 +256,18 @@ def test_what_is_cancelled_is_counted_by_status_and_version() -> None:
         ("init", "2.2.0", 2),
         ("published", "2.1.0", 1),
     ]
+
+
+def test_added_keys_outside_the_default_rule_are_one_warning() -> None:
+    step = update("Device key", "a b", "dk-01", before=recorded("a b"))
+    report = assess(step, seen(*(task(key, TaskStatus.INIT) for key in ("Device key", "dk-01"))), AROUND)
+    assert (report.errors, report.warnings) == (
+        (),
+        (
+            "set 'pumps' (job j1): 1 device key does not follow EnOS's default rule of 4 to 64 letters, digits or - _ ."
+            " ('Device key')",
+        ),
+    )
 
 
 def test_the_digest_is_that_of_the_audit_log() -> None:

@@ -76,11 +76,50 @@ def test_yaml_is_a_list_of_texts(tmp_path: Path) -> None:
             "- a\n- 0012\n- 1e5\n",
             "k.yaml:2: 2 device keys are not texts: put them in quotes (line 2: 0012, line 3: 1e5)",
         ),
+        (
+            "k.txt",
+            "a\nb\u200b\n",
+            "k.txt:2: 1 device key has invisible characters: type it again"
+            " (line 2: U+200B ZERO WIDTH SPACE in 'b\\u200b')",
+        ),
         ("k.json", "[]", "k.json: a key file ends in .txt, .csv, .yaml or .yml"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
     assert refusal(write(tmp_path, name, content)) == message
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "key"),
+    [("k.txt", "# keys", "dk-01"), ("k.csv", "site,deviceKey", "A,dk-01"), ("k.yaml", "- dk-00", "- dk-01")],
+)
+def test_a_merge_conflict_is_refused_with_its_line_whatever_the_file_ends_in(
+    tmp_path: Path, name: str, head: str, key: str
+) -> None:
+    text = f"{head}\n<<<<<<< HEAD\n{key}\n=======\n{key}\n>>>>>>> hotfix\n"
+    assert refusal(write(tmp_path, name, text)) == (
+        f"{name}:2: this looks like an unresolved merge conflict, not like a list of device keys"
+        " ('<<<<<<< HEAD'): resolve it"
+    )
+
+
+def test_a_file_of_ordinary_keys_has_no_warning(tmp_path: Path) -> None:
+    assert keyfiles.load(write(tmp_path, "k.txt", "dk-01\ndk-02\n")).warning() is None
+
+
+def test_unusual_keys_are_one_warning_with_the_lines_of_the_first_few(tmp_path: Path) -> None:
+    path = write(tmp_path, "k.csv", "site,deviceKey\nA,dk-01\n\nB,a b\nC,dk 3\nD,x\nE,y\n")
+    assert keyfiles.load(path).warning() == keyfiles.KeyFileProblem(
+        4,
+        "4 device keys do not follow EnOS's default rule of 4 to 64 letters, digits or - _ ."
+        " (line 4: 'a b', line 5: 'dk 3', line 6: 'x', …)",
+    )
+
+
+def test_a_path_as_windows_writes_it_is_told_how_to_be_written(tmp_path: Path) -> None:
+    with pytest.raises(keyfiles.KeyFileError) as caught:
+        keyfiles.read(tmp_path / "keys\\pump.txt", name="keys\\pump.txt")
+    assert str(caught.value) == "keys\\pump.txt: there is no such file; write the path with / in place of \\"
 
 
 def test_broken_quotes_in_csv_are_named_with_their_line(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from enos_ota.settings.stack import check_stack_file, validate_stack_file
 from tests.support.stack_project import BASE
 
 if TYPE_CHECKING:
@@ -235,6 +236,28 @@ def test_a_key_file_elsewhere_in_the_project_is_fine(project: Project) -> None:
     (project.root / "keys.txt").write_text("a\n")
     project.write(BASE, sets='- {name: p, jobId: "1", deviceKeysFile: ../keys.txt}')
     assert project.load().sets[0].device_keys == ("a",)
+
+
+def test_a_key_file_that_is_no_list_of_keys_is_refused_with_its_line(project: Project) -> None:
+    (project.root / "stacks/keys/q.txt").write_text("dk-01\n<<<<<<< HEAD\ndk-02\n=======\ndk-03\n>>>>>>> x\n")
+    project.write(BASE, sets='- {name: p, jobId: "1", deviceKeysFile: keys/q.txt}')
+    (problem,) = project.problems()
+    assert problem.startswith('stacks/keys/q.txt:2: set "p": this looks like an unresolved merge conflict')
+
+
+def test_a_line_of_another_text_in_a_list_is_refused(project: Project) -> None:
+    project.write(BASE, sets='- {name: p, jobId: "1", deviceKeys: [dk-01, "@@ -1 +1 @@"]}')
+    assert project.problems() == [
+        f"{FILE}:5: set \"p\": deviceKeys: 1 device key is a line of a diff (line 5: '@@ -1 +1 @@')"
+    ]
+
+
+def test_unusual_keys_are_warned_of_and_loaded_as_they_are(project: Project) -> None:
+    (project.root / "stacks/keys/q.txt").write_text("dk 01\n")
+    project.write(BASE, sets='- {name: p, jobId: "1", deviceKeys: ["dk 02"], deviceKeysFile: keys/q.txt}')
+    assert project.load().sets[0].device_keys == ("dk 01", "dk 02")
+    assert check_stack_file(project.file) == ()
+    assert [problem.severity for problem in validate_stack_file(project.file).warnings] == ["warning", "warning"]
 
 
 def test_what_is_wrong_inside_a_key_file_has_that_files_line(project: Project) -> None:
