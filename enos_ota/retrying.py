@@ -136,7 +136,7 @@ class Retrial:
 
     def _keep_to(self, ending: Ending) -> None:
         self._ending = ending
-        self._client = self._plain_client.waiting_by(ending.sleep)
+        self._client = ending.limit(self._plain_client)
         self._reader = TaskReader(self._client, self._job_id, workers=self._workers, ending=ending)
 
     def look(self, keys: Iterable[str]) -> Look:

@@ -26,6 +26,7 @@ from enos_ota.enos.errors import (
 )
 from enos_ota.enos.expressions import is_quotable
 from enos_ota.enos.gateway import check_gateway
+from enos_ota.enos.limiter import Pause
 from enos_ota.enos.models import Job, JobStatus, Page, Task, TaskStatus
 from enos_ota.enos.retry import RetryPolicy
 from enos_ota.enos.watch import WriteWatch
@@ -50,6 +51,7 @@ __all__ = [
     "JobNotRunning",
     "JobStatus",
     "Page",
+    "Pause",
     "PermissionDenied",
     "RetryPolicy",
     "ServerError",

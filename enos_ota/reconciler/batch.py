@@ -214,8 +214,7 @@ class Batch:
         except JobNotRunning as error:
             raise EarlyEnd(f"the job was stopped meanwhile: {error}") from None
         except Throttled as error:
-            pause = f" It asked for a pause of {error.retry_after:.0f} s." if error.retry_after else ""
-            raise EarlyEnd(f"EnOS kept throttling: {error}{pause}") from None
+            raise EarlyEnd(f"EnOS kept throttling: {error}") from None
         except EnosError as error:
             if error.may_have_been_processed:
                 ledger.sent.update(keys)

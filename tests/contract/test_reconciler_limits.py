@@ -114,7 +114,7 @@ def test_a_job_about_another_firmware_is_left_alone() -> None:
 
 def test_a_pause_that_enos_asks_for_ends_at_the_deadline() -> None:
     with world(limits=Limits(deadline=100)) as here:
-        here.simulator.fault("throttle", "cancelTask", retryAfter=250, times=1)
+        here.simulator.fault("throttle", "cancelTask", retryAfter=110, times=1)
         record = here.apply("dk-01", "dk-02")
         assert record.problem == "the deadline of 100 s for one set is over"
         assert set(record.of(Category.PENDING)) == {"dk-01", "dk-02"}
@@ -143,11 +143,11 @@ def test_what_was_sent_before_the_deadline_is_read_back_after_it() -> None:
 
 
 def test_reading_back_after_the_deadline_does_not_go_on_for_ever_either() -> None:
-    with world(many(600), limits=Limits(deadline=100)) as here:
-        here.simulator.fault("throttle", "cancelTask", retryAfter=250, nth=2)
+    with world(many(600), limits=Limits(deadline=50)) as here:
+        here.simulator.fault("throttle", "cancelTask", retryAfter=119, nth=2)
         record = here.apply(*keys(600))
-        assert here.clock.monotonic() == pytest.approx(160)
-        assert record.problem.startswith("the deadline of 100 s for one set is over")
+        assert here.clock.monotonic() == pytest.approx(110)
+        assert record.problem.startswith("the deadline of 50 s for one set is over")
         assert len(record.of(Category.PENDING)) == 600
 
 

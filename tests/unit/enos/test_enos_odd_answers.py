@@ -18,7 +18,6 @@ from enos_ota.enos import (
 from enos_ota.enos import transport as transport_module
 from tests.support.clock import FakeClock
 from tests.support.scripted_server import (
-    Request,
     ScriptedServer,
     free_port,
     http,
@@ -137,23 +136,3 @@ def test_an_answer_in_chunks_is_understood(connect: Connect) -> None:
 def test_broken_http_is_an_answer_lost(connect: Connect, broken: bytes) -> None:
     with ScriptedServer([broken]) as server, pytest.raises(AnswerLost):
         connect(server, retry=RetryPolicy(attempts=1)).get_job("j")
-
-
-def test_an_answer_that_drips_in_ends_as_lost(connect: Connect) -> None:
-    class Hurried(FakeClock):
-        step = 0
-
-        def monotonic(self) -> float:
-            self.advance(self.step)
-            return super().monotonic()
-
-    clock = Hurried()
-
-    def drip(_: Request) -> bytes:
-        clock.step = 10  # from now on, each look at the clock
-        return b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"
-
-    with ScriptedServer([drip]) as server:
-        client = connect(server, clock=clock, retry=RetryPolicy(attempts=1), timeout=Timeout(connect=5, read=2))
-        with pytest.raises(AnswerLost, match=r"did not finish its answer to get \(job j\) in time"):
-            client.get_job("j")

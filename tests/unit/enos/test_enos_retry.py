@@ -126,7 +126,7 @@ def test_a_pause_of_the_whole_client_is_at_least_half_of_what_it_may_be() -> Non
 
 @pytest.mark.parametrize(
     "settings",
-    [{"attempts": 0}, {"base": -1}, {"cap": -1}, {"budget": -1}, {"patience": -1}, {"standstill": -1}],
+    [{"attempts": 0}, {"base": -1}, {"cap": -1}, {"budget": -1}, {"standstill": -1}],
 )
 def test_a_policy_that_makes_no_sense_is_refused(settings: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must"):
