@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enos_ota.enos import EnosClient, InvalidArgument, TasksNotCancellable
+from enos_ota.enos import EnosClient, InvalidArgument, RequestTooLarge, TasksNotCancellable
 from enos_ota.reconciler import Category, Guard, JobStatus, Limits, Pool, Terms
 from enos_ota.reconciler.cancellation import URGENT_BATCH
 from enos_ota.reconciler.outcome import AFTER_PUSH
 from tests.support.reconciling import fleet_of, keys, many, world
 from tests.support.simulator import JOB
+from tests.support.small_gateway import behind_a_small_gateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -250,6 +251,42 @@ def test_a_limit_on_the_rows_of_a_page_is_found_by_halving_and_kept() -> None:
         here.refresh(record)
         # From now on a page of 50 rows, at once.
         assert here.simulator.counters()["searchTask"] - reads == 500 // 50
+
+
+def test_a_cancel_that_is_too_large_for_the_gateway_is_halved_and_the_size_that_passes_is_kept() -> None:
+    refused: list[int] = []
+    # A cancelTask of 100 of these keys has 815 bytes, a search for 200 of them 2 095.
+    with world(many(5000), client_class=behind_a_small_gateway(900, refused)) as here:
+        record = here.apply(*keys(5000))
+
+        assert (record.cancelled_count, record.problem) == (5000, "")
+        assert sorted(key for batch in here.writes() for key in batch) == keys(5000)
+        assert max(len(batch) for batch in here.writes()) == 100
+        refused.clear()
+        here.simulator.set_tasks(JOB, keys(5000), "init")
+        here.apply(*keys(5000))
+
+    assert refused == []
+
+
+def test_a_search_that_is_too_large_for_the_gateway_is_halved_and_the_size_that_passes_is_kept() -> None:
+    refused: list[int] = []
+    with world(many(400), client_class=behind_a_small_gateway(900, refused)) as here:
+        record = here.apply(*keys(150))
+        assert (record.cancelled_count, record.problem) == (150, "")
+        refused.clear()
+        assert here.refresh(record) == record
+
+    assert refused == []
+
+
+def test_a_key_that_is_too_large_for_the_gateway_by_itself_ends_the_change_with_its_words() -> None:
+    large = "k" * 1000
+    with (
+        world(fleet_of({"deviceKey": large, "status": "init"}), client_class=behind_a_small_gateway(900, [])) as here,
+        pytest.raises(RequestTooLarge, match="HTTP 413 'Request size limit exceeded'"),
+    ):
+        here.apply(large)
 
 
 class _RefusesSearches(EnosClient):

@@ -11,6 +11,7 @@ from enos_ota.enos import (
     ConfigurationError,
     ConnectError,
     EnosError,
+    GatewayRefusal,
     InvalidAnswer,
     InvalidArgument,
     JobHasStarted,
@@ -18,6 +19,7 @@ from enos_ota.enos import (
     JobNotFound,
     JobNotRunning,
     PermissionDenied,
+    RequestTooLarge,
     RetryPolicy,
     ServerError,
     TasksNotCancellable,
@@ -43,6 +45,8 @@ FINAL = [
     ),
     InvalidArgument("x"),
     PermissionDenied("x"),
+    GatewayRefusal("x"),
+    RequestTooLarge("x"),
 ]
 
 

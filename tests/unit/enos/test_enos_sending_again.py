@@ -11,6 +11,7 @@ from enos_ota.enos import (
     ApiError,
     AuthenticationError,
     EnosError,
+    GatewayRefusal,
     InvalidAnswer,
     RetryPolicy,
     ServerError,
@@ -140,7 +141,15 @@ def test_a_write_whose_token_cannot_be_got_was_not_sent(connect: Connect) -> Non
 
 
 @pytest.mark.parametrize(
-    "step", [rejection(1203), rejection(4011), rejection(4012), rejection(1203, status=401), http(401)]
+    "step",
+    [
+        rejection(1203),
+        rejection(4011),
+        rejection(4012),
+        rejection(1203, status=401),
+        http(401),
+        envelope({"message": "no"}, 401),
+    ],
 )
 def test_a_rejected_token_is_replaced_and_the_write_sent_once_more(connect: Connect, step: Step) -> None:
     with ScriptedServer([step, ok()]) as server:
@@ -150,13 +159,46 @@ def test_a_rejected_token_is_replaced_and_the_write_sent_once_more(connect: Conn
     assert server.calls[1].headers["apim-accesstoken"] == "token-2"
 
 
-@pytest.mark.parametrize("step", [rejection(1203), rejection(4011, field="apim_status"), http(401)])
+@pytest.mark.parametrize(
+    "step", [rejection(1203), rejection(4011, field="apim_status"), http(401), envelope({"message": "no"}, 401)]
+)
 def test_a_second_rejection_is_the_end(connect: Connect, step: Step) -> None:
     with ScriptedServer([step, step]) as server, pytest.raises(AuthenticationError) as caught:
         connect(server).get_job("j")
 
     assert server.names == ["token/get", "get", "token/get", "get"]
     assert not caught.value.may_have_been_processed
+
+
+@pytest.mark.parametrize("status", [400, 403, 413])
+def test_a_refusal_of_the_gateway_costs_one_request_and_a_write_was_not_processed(
+    connect: Connect, status: int
+) -> None:
+    no = envelope({"message": "why"}, status)
+    with ScriptedServer([no, no]) as server:
+        client = connect(server)
+        for call in (lambda: client.get_job("j"), lambda: client.cancel_tasks("j", ["a"])):
+            with pytest.raises(GatewayRefusal, match=rf"^EnOS's gateway refused .*: HTTP {status} 'why'\.") as caught:
+                call()
+            assert not caught.value.may_have_been_processed
+
+    assert server.names == ["token/get", "get", "cancelTask"]
+
+
+def test_a_refusal_of_the_gateway_to_give_a_token_costs_one_request(connect: Connect) -> None:
+    no = envelope({"message": "Your IP address is not allowed"}, 403)
+    with (
+        ScriptedServer(tokens=[no]) as server,
+        pytest.raises(GatewayRefusal, match="refused token/get: HTTP 403 'Your"),
+    ):
+        connect(server).cancel_tasks("j", ["a"])
+
+    assert server.names == ["token/get"]
+
+
+def test_a_gateway_that_is_unavailable_is_asked_again(connect: Connect) -> None:
+    with ScriptedServer([envelope({"message": "Service unavailable"}, 503), JOB]) as server:
+        assert connect(server).get_job("j").job_id == "j"
 
 
 def test_one_call_replaces_one_token_whatever_comes_between(connect: Connect) -> None:
