@@ -207,7 +207,7 @@ class _Lens:
                 client.waiting_by(waits.sleep), job_id, keys, markers=connection.cancelled_markers, workers=workers
             )
         except EarlyEnd:
-            self._blind = TransportError(f"EnOS had asked to wait, and {_PATIENCE:g} s were over.")
+            self._blind = TransportError(f"EnOS gave no usable answer within {_PATIENCE:g} s.")
             raise self._blind from None
         except (AuthenticationError, ConfigurationError, TransportError) as error:
             self._blind = error

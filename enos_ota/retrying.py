@@ -7,7 +7,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from enos_ota.enos import ApiError, EnosError, InvalidArgument, TasksNotRetryable, TaskStatus
+from enos_ota.enos import ApiError, EnosError, InvalidArgument, RequestTooLarge, TasksNotRetryable, TaskStatus
 from enos_ota.reconciler.batch import FIRST_WAIT, LAG, LONGEST_WAIT, ROUNDS
 from enos_ota.reconciler.classify import is_cancelled
 from enos_ota.reconciler.ending import EarlyEnd, Ending, InTime
@@ -136,7 +136,7 @@ class Retrial:
 
     def _keep_to(self, ending: Ending) -> None:
         self._ending = ending
-        self._client = self._plain_client.waiting_by(ending.sleep)
+        self._client = ending.limit(self._plain_client)
         self._reader = TaskReader(self._client, self._job_id, workers=self._workers, ending=ending)
 
     def look(self, keys: Iterable[str]) -> Look:
@@ -159,8 +159,7 @@ class Retrial:
         self._before = {key: look.tasks[key][0] for key in keys}
         problem = ""
         try:
-            for part in chunks(sorted(keys), self._batch_size):
-                self._bring_through(part)
+            self._bring_through(sorted(keys))
         except (EnosError, EarlyEnd) as error:
             if not self._sent and not isinstance(error, (ApiError, EarlyEnd)):
                 raise
@@ -179,6 +178,19 @@ class Retrial:
         )
 
     def _bring_through(self, keys: Sequence[str]) -> None:
+        """Send keys in calls that the gateway does not find too large."""
+        rest = keys
+        while rest:
+            part, rest = rest[: self._batch_size], rest[self._batch_size :]
+            try:
+                self._bring_part_through(part)
+            except RequestTooLarge:
+                if len(part) == 1:
+                    raise
+                self._batch_size = (len(part) + 1) // 2
+                rest = [*part, *rest]
+
+    def _bring_part_through(self, keys: Sequence[str]) -> None:
         """Send some keys until none of them reads as before, a bounded number of times."""
         wait = FIRST_WAIT
         for attempt in range(ROUNDS):
@@ -199,7 +211,7 @@ class Retrial:
             if isinstance(refusal, InvalidArgument) and len(left) == len(keys) > 1:
                 # Too many for one call, or one is bad in a way that does not show [U].
                 for half in chunks(keys, (len(keys) + 1) // 2):
-                    self._bring_through(half)
+                    self._bring_part_through(half)
                 return
             keys = left
         tasks = "1 task still reads" if len(keys) == 1 else f"{len(keys)} tasks still read"

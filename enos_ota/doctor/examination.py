@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from enos_ota.settings import Connection
     from enos_ota.stackconfig import StackConfig
 
-IMPATIENT: Final = RetryPolicy(attempts=2, cap=2, patience=10, standstill=10)
+IMPATIENT: Final = RetryPolicy(attempts=2, cap=2, standstill=10)
 """Somebody is waiting: what takes longer is told as it is."""
 
 _UNUSABLE: Final = "the configuration cannot be used"

@@ -7,6 +7,7 @@ without credentials is made, for the gateway's Date.
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import socket
 import ssl
@@ -20,7 +21,7 @@ import requests
 from urllib3.util.ssl_ import create_urllib3_context
 
 from enos_ota.doctor.findings import Cause, Finding, State
-from enos_ota.enos.connections import ConnectFailed, Session
+from enos_ota.enos.connections import ConnectFailed, Deadline, Session, TimedResponse
 from enos_ota.enos.failures import error_for
 from enos_ota.enos.operations import Call, Operation
 
@@ -125,9 +126,12 @@ class _Way:
         return Reach((network, tls, _clock(skew)), reached=True, skew=skew)
 
     def _skew(self, connection: socket.socket) -> float | None:
-        connection.settimeout(min(_PATIENCE, self.timeout.read))
+        deadline = Deadline(self.clock)
+        deadline.start(min(_PATIENCE, self.timeout.read))
         asking = http.client.HTTPConnection(self.host, self.port)
         asking.sock = connection
+        timed = functools.partial(TimedResponse, deadline=deadline)
+        asking.response_class = timed  # type: ignore[assignment]  # it is only ever called
         before = self.clock.time()
         try:
             asking.request(

@@ -30,6 +30,7 @@ _LIKE_A_CANCEL: Final = (*_A_CANCEL, "abort", "终止")  # a device, too, aborts
 _WIDTH: Final = 100  # of a text of EnOS or a device
 _NO: Final = (
     enos.AuthenticationError,
+    enos.GatewayRefusal,
     enos.InvalidArgument,
     enos.JobNotFound,
     enos.PermissionDenied,

@@ -10,6 +10,7 @@ from enos_ota.enos.errors import (
     ConfigurationError,
     ConnectError,
     EnosError,
+    GatewayRefusal,
     InvalidAnswer,
     InvalidArgument,
     JobHasStarted,
@@ -17,6 +18,7 @@ from enos_ota.enos.errors import (
     JobNotFound,
     JobNotRunning,
     PermissionDenied,
+    RequestTooLarge,
     ServerError,
     TasksNotCancellable,
     TasksNotRetryable,
@@ -26,6 +28,7 @@ from enos_ota.enos.errors import (
 )
 from enos_ota.enos.expressions import is_quotable
 from enos_ota.enos.gateway import check_gateway
+from enos_ota.enos.limiter import Pause
 from enos_ota.enos.models import Job, JobStatus, Page, Task, TaskStatus
 from enos_ota.enos.retry import RetryPolicy
 from enos_ota.enos.watch import WriteWatch
@@ -41,6 +44,7 @@ __all__ = [
     "Credentials",
     "EnosClient",
     "EnosError",
+    "GatewayRefusal",
     "InvalidAnswer",
     "InvalidArgument",
     "Job",
@@ -50,7 +54,9 @@ __all__ = [
     "JobNotRunning",
     "JobStatus",
     "Page",
+    "Pause",
     "PermissionDenied",
+    "RequestTooLarge",
     "RetryPolicy",
     "ServerError",
     "Task",

@@ -1,8 +1,8 @@
 """What an HTTP answer means: pure, so that every odd answer can be tested without a server.
 
-EnOS documents an envelope and its codes, but not which HTTP status errors have, nor what a rejection by the gateway
-looks like [U]. So the code counts, wherever it stands (`code`, `status`, `apim_status`), and the HTTP status only where
-there is no code that says more.
+EnOS documents an envelope and its codes, but not which HTTP status errors have [U]. So the code counts, wherever it
+stands (`code`, `status`, `apim_status`), and the HTTP status only where there is no code that says more. Errors of the
+gateway itself have a documented status and text [D], probably without an envelope [I].
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from enos_ota.enos.errors import (
     ApiError,
     AuthenticationError,
     EnosError,
+    GatewayRefusal,
     InvalidAnswer,
     InvalidArgument,
     JobHasStarted,
@@ -27,6 +28,7 @@ from enos_ota.enos.errors import (
     JobNotFound,
     JobNotRunning,
     PermissionDenied,
+    RequestTooLarge,
     ServerError,
     TasksNotCancellable,
     TasksNotRetryable,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from enos_ota.enos.operations import Call
 
 UNAUTHORIZED: Final = 401
+TOO_LARGE: Final = 413
 TOO_MANY_REQUESTS: Final = 429
 _TOKEN_SERVICE_FAILED: Final = 1005
 _TOKEN_CODES: Final = frozenset({1001, 1002, 1003, 1004, 1202, 1203, 1204, 4011, 4012})
@@ -57,7 +60,17 @@ _ADVICE: Final[dict[type[EnosError], str]] = {
     PermissionDenied: "Give the application the permissions to read and control OTA in this organization.",
     Throttled: "It was not processed. Try again later, or set enos:maxRequestsPerSecond.",
     ServerError: "EnOS or a proxy before it has trouble: try again later.",
+    RequestTooLarge: "It was not processed. Have the limit of the gateway, or of a proxy before it, raised.",
 }
+_REFUSALS: Final = {
+    400: "It was not processed. A proxy on the way may have changed the request.",
+    403: "It was not processed. Have the IP address of this machine, or of its proxy, allowed for this API in EnOS.",
+}
+"""What to do about what the gateway itself refuses, by HTTP status [D]."""
+_NOT_ALLOWED: Final = 503
+_NOT_ALLOWED_ADVICE: Final = (
+    "EnOS has trouble, or the application is not allowed to call this API: try again later, and check it in EnOS."
+)
 _PARTLY: Final = (TasksNotCancellable, TasksNotRetryable)  # their advice says it
 _TOKEN_ADVICE: Final = {
     1002: "Check enos:appKey (ENOS_APP_KEY).",
@@ -164,7 +177,9 @@ def doubt(call: Call, kind: type[EnosError]) -> str:
     return ""
 
 
-def _refusal(code: int, status: int) -> type[ApiError | AuthenticationError] | None:
+def _refusal(code: int, status: int) -> type[ApiError | AuthenticationError | GatewayRefusal] | None:
+    if status == TOO_LARGE:
+        return RequestTooLarge
     if status == UNAUTHORIZED or (code in _TOKEN_CODES and status != TOO_MANY_REQUESTS):
         return AuthenticationError
     if code in BY_CODE:
@@ -177,27 +192,35 @@ def _refusal(code: int, status: int) -> type[ApiError | AuthenticationError] | N
 
 
 def _refused(
-    kind: type[ApiError | AuthenticationError],
+    kind: type[ApiError | AuthenticationError | GatewayRefusal],
     answer: Answer,
     call: Call,
     *,
     code: int | None = None,
     msg: str = "",
     request_id: str = "",
+    gateway: bool = False,
 ) -> EnosError:
+    """The error for an answer that says no; `gateway`: it is the gateway's own."""
+    status = answer.http_status
     if issubclass(kind, AuthenticationError):
         advice = _TOKEN_ADVICE.get(code or 0, "Check the application's key and secret, and this machine's clock.")
+    elif kind is GatewayRefusal:
+        advice = _REFUSALS[status]
+    elif gateway and status == _NOT_ALLOWED:
+        advice = _NOT_ALLOWED_ADVICE
     else:
         advice = _ADVICE.get(kind, "")
-    said = " ".join(filter(None, [str(code) if code else f"HTTP {answer.http_status}", msg]))
+    said = " ".join(filter(None, [str(code) if code else f"HTTP {status}", f"'{msg}'" if gateway else msg]))
     reference = f" (requestId {request_id})" if request_id else ""
+    who = "EnOS's gateway" if gateway else "EnOS"
     verb = "did not do" if kind is ServerError else "refused"
     return kind(
-        f"EnOS {verb} {call.what}: {said}{reference}.{f' {advice}' if advice else ''}{doubt(call, kind)}",
+        f"{who} {verb} {call.what}: {said}{reference}.{f' {advice}' if advice else ''}{doubt(call, kind)}",
         code=code or None,
         msg=msg,
         request_id=request_id,
-        http_status=answer.http_status,
+        http_status=status,
         retry_after=answer.retry_after,
         operation=call.operation.name,
         may_have_been_processed=call.operation.writes and kind.MAY_HAVE_BEEN_PROCESSED,
@@ -206,8 +229,10 @@ def _refused(
 
 def _without_envelope(answer: Answer, call: Call, secrets: Collection[str]) -> EnosError:
     status = answer.http_status
-    if kind := _refusal(0, status):
-        return _refused(kind, answer, call)
+    said = clean(_gateway_message(answer.body), secrets)
+    kind = _refusal(0, status) or (GatewayRefusal if said and status in _REFUSALS else None)
+    if kind:
+        return _refused(kind, answer, call, msg=said, gateway=bool(said))
     if 300 <= status < 400:  # noqa: PLR2004 - the HTTP statuses of redirects
         problem = "with a redirect, which is not followed: is this the gateway's own address?"
     else:
@@ -229,13 +254,21 @@ def _invalid(answer: Answer, call: Call, problem: str, secrets: Collection[str])
 
 
 def _envelope(body: bytes) -> Mapping[str, Any] | None:
+    value = _json_object(body)
+    return value if any(whole_number(value.get(name)) is not None for name in _CODE_FIELDS) else None
+
+
+def _gateway_message(body: bytes) -> str:
+    """What the gateway says of itself: `{"message": "…"}`, as Kong gateways do [I]; empty if it is another answer."""
+    return _text(_json_object(body), "message")
+
+
+def _json_object(body: bytes) -> Mapping[str, Any]:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
-        return None
-    if isinstance(value, Mapping) and any(whole_number(value.get(name)) is not None for name in _CODE_FIELDS):
-        return value
-    return None
+        return {}
+    return value if isinstance(value, Mapping) else {}
 
 
 def _code(envelope: Mapping[str, Any]) -> int:

@@ -14,7 +14,7 @@ from enos_ota.enos.connections import check_ca_bundle
 from enos_ota.enos.errors import ConfigurationError
 from enos_ota.enos.expressions import all_of, equals, is_in
 from enos_ota.enos.gateway import check_gateway
-from enos_ota.enos.limiter import Limiter
+from enos_ota.enos.limiter import Limiter, Pause
 from enos_ota.enos.models import Job, JobStatus, Page, Task, TaskStatus, whole_number
 from enos_ota.enos.operations import (
     CANCEL_TASKS,
@@ -43,16 +43,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Timeout:
-    """How long to wait, in seconds; both halves are needed.
+    """How long one attempt may take, in seconds; both halves are needed.
 
-    | what is waited for                                 | seconds    |
-    |----------------------------------------------------|------------|
-    | name, TCP connection, proxy, TLS handshake each    | `connect`  |
-    | the next bytes of an answer                        | `read`     |
-    | the whole body of an answer, once its head is read | 5 `read`s  |
+    | what                                                                    | seconds   |
+    |-------------------------------------------------------------------------|-----------|
+    | TCP connection, for each address of the host; TLS handshake, each       | `connect` |
+    | the whole attempt, from the connection to the last byte of the answer   | `read`    |
 
-    A host with several addresses takes `connect` for each that does not answer. So an attempt ends within some six
-    `read`s (3 minutes by default), except for a server that sends the head of its answer byte by byte.
+    It does not matter how slowly the parts of an answer come. Not included: the resolution of the host's name, which
+    has the system's own limit, and a host with more unreachable addresses than `read` has time for.
 
     Raises:
         ValueError: a half that is not a positive number.
@@ -82,9 +81,9 @@ class EnosClient:
     request surely was not processed, otherwise the error says `may_have_been_processed`.
 
     A call makes several attempts (`RetryPolicy.attempts`, for the time of each see `Timeout`) with a wait before each
-    (`RetryPolicy.cap`, or what EnOS asks for, up to `RetryPolicy.patience`). While EnOS throttles, it goes on for as
-    long as anything of this client gets through, and for `RetryPolicy.standstill` after that. Who wants less ends the
-    waits through `waiting_by`; what is in flight then ends by itself.
+    (`RetryPolicy.cap`, or what EnOS asks for), and none begins once no request of this client has succeeded for
+    `RetryPolicy.standstill`. While EnOS throttles, a call goes on for as long as others get through. Who wants less
+    gives a deadline to `waiting_by`.
 
     Proxies are taken from the environment (HTTPS_PROXY, NO_PROXY), except for a loopback gateway, which is reached
     directly; without `ca_bundle`, REQUESTS_CA_BUNDLE is honoured. Credentials in .netrc are never used.
@@ -299,26 +298,31 @@ class EnosClient:
         """
         return self._change_job(STOP_JOB, job_id, watch)
 
-    def pause_left(self) -> float:
-        """Seconds until a pause is over during which no request of this client leaves, as EnOS throttles; or 0.
+    def pause(self) -> Pause:
+        """The pause during which no request of this client leaves; of 0 seconds when there is none."""
+        return self._transport.pause()
 
-        How long it takes is what EnOS asked for (Retry-After), or the client's own choice where it names no time.
-        """
-        return self._transport.pause_left()
-
-    def waiting_by(self, sleep: Callable[[float], None]) -> Self:
+    def waiting_by(
+        self,
+        sleep: Callable[[float], None],
+        left: Callable[[], float] = lambda: float("inf"),
+        *,
+        grace: float = 0.0,
+    ) -> Self:
         """The same client, token, pace, retry budget and connections included, which waits in another way.
 
         Args:
             sleep: called with seconds for every wait, in the thread of the call, in place of the clock's `sleep`. It
                 may raise to end the wait: what it raises is passed on and nothing more is sent. A call that writes was
                 not processed then: it is only ever repeated when the attempts before surely were not.
+            left: seconds until a deadline, after which `sleep` should raise: no attempt takes longer than that.
+            grace: seconds more for an attempt of a call that writes, as it is worth knowing what came of it.
 
         Returns:
             A view. Closing it does nothing; closing this client closes it.
         """
         view = copy.copy(self)
-        view._transport = self._transport.waiting_by(sleep)  # noqa: SLF001 - another of our own
+        view._transport = self._transport.waiting_by(sleep, left, grace)  # noqa: SLF001 - another of our own
         view._owner = False  # noqa: SLF001 - the same
         return view
 

@@ -8,6 +8,8 @@
     │   ├── AnswerLost            sent, but no whole answer: read time-out, closed, truncated
     │   └── InvalidAnswer         an answer that is not EnOS's: HTML, a redirect, no JSON, too large
     ├── AuthenticationError       the token service or the gateway says no
+    ├── GatewayRefusal            HTTP 400 or 403 of the gateway itself: EnOS has not seen the request
+    │   └── RequestTooLarge       HTTP 413
     └── ApiError                  EnOS answered with a code other than 0
         ├── JobNotFound           24404
         ├── JobHasStarted         24615
@@ -136,6 +138,17 @@ class _Refusal(EnosError):
 
 class AuthenticationError(_Refusal):
     """The token service or the gateway refused these credentials, the token or the signature; nothing was done."""
+
+
+class GatewayRefusal(_Refusal):
+    """The gateway refused the request by itself, for the address it came from for instance; nothing was done [I].
+
+    Its codes are HTTP statuses, and its text is in `msg` [D, enos-ota-api.md section 6].
+    """
+
+
+class RequestTooLarge(GatewayRefusal):
+    """HTTP 413: the request is larger than the gateway or a proxy takes. The same with less in it may pass."""
 
 
 class ApiError(_Refusal):

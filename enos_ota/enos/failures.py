@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import requests.exceptions
 import urllib3.exceptions
 
-from enos_ota.enos.answers import doubt
+from enos_ota.enos.answers import doubt, invalid
+from enos_ota.enos.connections import MAX_HEAD, HeadTooLarge
 from enos_ota.enos.errors import AnswerLost, ConfigurationError, ConnectError, EnosError
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def error_for(
         failure: what was raised.
         call: what was asked.
         gateway: where.
-        timeout: seconds to connect and to read, for the text.
+        timeout: seconds to connect, and for all of it, for the text.
         answering: whether an answer had begun; then the request surely was sent.
     """
     causes = list(_behind(failure))
@@ -73,16 +74,24 @@ def error_for(
                 " (HTTPS_PROXY) cannot be used. Nothing was sent.",
                 operation=call.operation.name,
             )
+    if _first(causes, HeadTooLarge):
+        return invalid(call, f"with more than {MAX_HEAD // 1024} KiB of headers, which were not read", http_status=None)
     if _first(causes, TimeoutError, urllib3.exceptions.ReadTimeoutError, requests.exceptions.ReadTimeout):
-        problem = f"{gateway} did not answer {call.what} within {timeout[1]:g} s"
+        verb = "finish its answer to" if answering else "answer"
+        problem = f"{gateway} did not {verb} {call.what} within {_seconds(timeout[1])} s"
     elif _first(causes, ssl.SSLError, urllib3.exceptions.SSLError, requests.exceptions.SSLError):
         problem = f"The TLS connection to {gateway} broke before {call.what} was answered"
     else:
         problem = f"The connection to {gateway} broke before {call.what} was answered whole"
-    return lost(call, problem)
+    return _lost(call, problem)
 
 
-def lost(call: Call, problem: str) -> AnswerLost:
+def _seconds(timeout: float) -> str:
+    # What a deadline leaves of a time-out has any number of decimals.
+    return f"{round(timeout, 2):g}"
+
+
+def _lost(call: Call, problem: str) -> AnswerLost:
     """The error for an answer that never came whole."""
     return AnswerLost(
         f"{problem}.{doubt(call, AnswerLost)}",
@@ -109,7 +118,7 @@ def _no_connection(causes: list[BaseException], timeout: float) -> tuple[str, st
     if _first(causes, socket.gaierror, urllib3.exceptions.NameResolutionError):
         return "the host name cannot be resolved", ""
     if _first(causes, TimeoutError, requests.exceptions.ConnectTimeout):
-        return f"no connection within {timeout:g} s", ""
+        return f"no connection within {_seconds(timeout)} s", ""
     if system := _first(causes, OSError, but=requests.exceptions.RequestException):
         if system.errno is not None:
             return os.strerror(system.errno).lower(), ""

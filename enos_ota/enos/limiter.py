@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos.pace import LearnedPace
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from enos_ota.enos.clock import Clock
 
 _OF_LATE: Final = 3.0  # seconds over which is measured how many requests get through
-_LONG_AGO: Final = 60.0  # seconds since a pause was over, after which its standstill says nothing of today
+_LONG_AGO: Final = 60.0  # seconds after the last failure, and its pause, from which on a failure is a new beginning
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class Turn:
 
     number: int
     """Counts up: which requests left before others were refused."""
+    taken_at: float
+    """Monotonic seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,24 @@ class NotYet:
 
     seconds: float
     """How long to wait before asking again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A time in which no request of a client leaves."""
+
+    seconds: float = 0.0
+    """Until it is over; 0 when there is none."""
+    throttled: bool = False
+    """The reason is a 429."""
+    asked: bool = False
+    """EnOS named the time (Retry-After), with a 429 or with an outage."""
+
+    def __str__(self) -> str:
+        cause = "EnOS asked for a pause"
+        if self.throttled:
+            cause = "EnOS throttles and asked for a pause" if self.asked else "EnOS throttles"
+        return f"{cause}, {self.seconds:.0f} s left"
 
 
 class Limiter:
@@ -62,12 +82,14 @@ class Limiter:
         self._last = float("-inf")
         self._number = 0
         self._paused_until = 0.0
+        self._pause = Pause()  # why; its seconds say nothing
         self._pace: LearnedPace | None = None
         self._passes: deque[float] = deque()
         self._known_up_to = 0  # the last turn given when the pace was last slowed down
         self._passed = False  # since then
         self._rounds = 0
-        self._throttled_since: float | None = None
+        self._last_pass = self._last_failure = float("-inf")
+        self._fails_since: float | None = None
 
     def take(self) -> Turn | NotYet:
         """A turn for one request, or how long there is none."""
@@ -79,31 +101,37 @@ class Limiter:
                 return NotYet(start - now)
             self._last = now
             self._number += 1
-            return Turn(self._number)
+            return Turn(self._number, now)
 
     def pause(self, seconds: float) -> None:
-        """Nobody sends for this long from now; a longer pause that is under way stays."""
+        """Let nobody send for this long from now, as EnOS asked for it; a longer pause that is under way stays."""
         with self._lock:
-            self._pause(self._clock.monotonic(), seconds)
+            self._begin(Pause(seconds, asked=True))
 
-    def pause_left(self) -> float:
-        """Seconds until the pause is over, 0 when there is none."""
+    def current_pause(self) -> Pause:
+        """The pause that is under way."""
         with self._lock:
-            return max(0.0, self._paused_until - self._clock.monotonic())
+            return replace(self._pause, seconds=max(0.0, self._paused_until - self._clock.monotonic()))
 
     def standstill(self) -> float:
-        """Seconds since a 429 after which nothing got through, 0 when there is no such."""
+        """Seconds since an attempt began that failed, and after which none succeeded; 0 when there is none."""
         with self._lock:
-            return 0.0 if self._throttled_since is None else self._clock.monotonic() - self._throttled_since
+            return 0.0 if self._fails_since is None else self._clock.monotonic() - self._fails_since
 
     def passed(self) -> None:
         """Note that EnOS took a request."""
         with self._lock:
-            self._passes.append(self._clock.monotonic())
+            self._last_pass = self._clock.monotonic()
+            self._passes.append(self._last_pass)
             self._forget()
             self._passed = True
             self._rounds = 0
-            self._throttled_since = None
+            self._fails_since = None
+
+    def failed(self, turn: Turn) -> None:
+        """Note that an attempt got no answer, or one that says that EnOS has trouble."""
+        with self._lock:
+            self._stand_still(turn)
 
     def throttled(self, turn: Turn, asked: float | None) -> None:
         """Note that EnOS refused a request for its pace.
@@ -113,20 +141,26 @@ class Limiter:
             asked: seconds that EnOS asks to wait; None or 0 when it names none.
         """
         with self._lock:
-            now = self._clock.monotonic()
-            if self._throttled_since is None or now > self._paused_until + _LONG_AGO:
-                self._throttled_since, self._rounds = now, 0
+            self._stand_still(turn)
             if asked:
-                self._pause(now, asked)
+                self._begin(Pause(asked, throttled=True, asked=True))
             if turn.number > self._known_up_to:
                 self._known_up_to = self._number
                 self._rounds += 1
                 if not asked:
-                    self._pause(now, self._backoff(self._rounds))
-                self._slow_down(now)
+                    self._begin(Pause(self._backoff(self._rounds), throttled=True))
+                self._slow_down(self._clock.monotonic())
 
-    def _pause(self, now: float, seconds: float) -> None:
-        self._paused_until = max(self._paused_until, now + seconds)
+    def _stand_still(self, turn: Turn) -> None:
+        now = self._clock.monotonic()
+        if self._fails_since is None or now > max(self._last_failure, self._paused_until) + _LONG_AGO:
+            self._fails_since, self._rounds = max(turn.taken_at, self._last_pass), 0
+        self._last_failure = now
+
+    def _begin(self, pause: Pause) -> None:
+        until = self._clock.monotonic() + pause.seconds
+        if until > self._paused_until:
+            self._paused_until, self._pause = until, pause
 
     def _slow_down(self, now: float) -> None:
         if self._pace is None:

@@ -10,12 +10,14 @@ if TYPE_CHECKING:
 
 SECURE: Final = "[secure]"
 _LONGEST: Final = 300
+_LOOKED_AT: Final = 10 * _LONGEST  # more than is shown, as white space falls away; less than 10 MB, which take long
 
 
 def clean(text: str, secrets: Collection[str]) -> str:
     """The text on one line, without the secrets, without control characters, and shortened to 300 characters."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, SECURE)
+    text = text[:_LOOKED_AT]
     # A server's text must not be able to move the cursor or start a new line of a log.
     text = "".join(" " if unicodedata.category(character)[0] in "CZ" else character for character in text)
     text = " ".join(text.split())

@@ -23,7 +23,7 @@ class RetryPolicy:
     """How stubborn the client is.
 
     A 429 says nothing about the request itself, so it counts neither as an attempt nor against the budget: the whole
-    client slows down and waits, until nothing got through for a `standstill`.
+    client slows down and waits.
 
     Raises:
         ValueError: a value that makes no sense.
@@ -37,17 +37,16 @@ class RetryPolicy:
     """Upper bound of any wait the client chooses itself, in seconds."""
     budget: float = 30.0
     """How many retries all requests of a client have in hand together; see `RetryBudget`."""
-    patience: float = 300.0
-    """The longest wait a server may ask for, in seconds; beyond it the request fails at once."""
     standstill: float = 120.0
-    """How long EnOS may answer nothing but 429, in seconds, before requests fail: all that wait, and until the pause is
-    over every new one, unsent. The last pause, which may be longer, is waited for."""
+    """After so many seconds without a successful request no attempt begins, in seconds from the first that failed. A
+    request whose next attempt would begin later, for a pause that EnOS asks for as well, fails at once; so does every
+    new one while that pause lasts, unsent."""
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
             raise ValueError("attempts must be at least 1")
-        if min(self.base, self.cap, self.budget, self.patience, self.standstill) < 0:
-            raise ValueError("base, cap, budget, patience and standstill must not be negative")
+        if min(self.base, self.cap, self.budget, self.standstill) < 0:
+            raise ValueError("base, cap, budget and standstill must not be negative")
 
 
 class RetryBudget:

@@ -13,8 +13,8 @@ from urllib.parse import quote, urlencode
 from enos_ota.enos.answers import Answer, Envelope, classify, invalid, is_token_rejection, parse_retry_after
 from enos_ota.enos.auth import Timestamps, encryption, sign
 from enos_ota.enos.connections import Session
-from enos_ota.enos.errors import ApiError, EnosError, ServerError, Throttled
-from enos_ota.enos.failures import LOWER_LAYERS, error_for, lost
+from enos_ota.enos.errors import ApiError, EnosError, ServerError, Throttled, TransportError
+from enos_ota.enos.failures import LOWER_LAYERS, error_for
 from enos_ota.enos.limiter import NotYet
 from enos_ota.enos.models import whole_number
 from enos_ota.enos.operations import GET_TOKEN, REFRESH_TOKEN, Call, Operation
@@ -29,16 +29,15 @@ if TYPE_CHECKING:
 
     from enos_ota.enos.auth import Credentials
     from enos_ota.enos.clock import Clock
-    from enos_ota.enos.limiter import Limiter, Turn
+    from enos_ota.enos.limiter import Limiter, Pause, Turn
     from enos_ota.enos.watch import WriteWatch
 
 _T = TypeVar("_T")
 _LOGGER: Final = logging.getLogger("enos_ota.enos")
 MAX_ANSWER: Final = 64 * 1024 * 1024
 """The largest answer that is read, in bytes, decompressed."""
-ANSWER_PATIENCE: Final = 4
-"""The body of an answer may begin its last read after so many read time-outs: one that drips in ends as well."""
 _CHUNK: Final = 64 * 1024
+_CODINGS: Final = frozenset({"", "identity", "gzip"})
 _TOKEN_LIFETIME: Final = 7200  # EnOS's own, at first [D]; for an answer that does not say
 
 
@@ -89,15 +88,17 @@ class Transport:
         self._timestamps = Timestamps(clock)
         self._tokens = TokenSource(clock)
         self._sleep: Callable[[float], None] = clock.sleep
+        self._left: Callable[[], float] = lambda: float("inf")
+        self._grace = 0.0
         self._local = threading.local()
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
         self._sessions_lock = threading.Lock()
         self._closed = threading.Event()
 
-    def waiting_by(self, sleep: Callable[[float], None]) -> Transport:
-        """The same transport, with nothing of its own but how it waits."""
+    def waiting_by(self, sleep: Callable[[float], None], left: Callable[[], float], grace: float) -> Transport:
+        """The same transport, with nothing of its own but how it waits, and until when."""
         view = copy.copy(self)
-        view._sleep = sleep  # noqa: SLF001 - another of our own
+        view._sleep, view._left, view._grace = sleep, left, grace  # noqa: SLF001 - another of our own
         return view
 
     def call(self, call: Call, watch: WriteWatch | None = None) -> Envelope:
@@ -123,9 +124,9 @@ class Transport:
 
         return self._repeat(send, writes=call.operation.writes)
 
-    def pause_left(self) -> float:
-        """Seconds until the pause that EnOS asked for is over."""
-        return self._limiter.pause_left()
+    def pause(self) -> Pause:
+        """The pause that is under way."""
+        return self._limiter.current_pause()
 
     def close(self) -> None:
         """Close the connections of all threads."""
@@ -140,26 +141,36 @@ class Transport:
         failures = 0
         taken = 0  # retries from the budget
         while isinstance(outcome := send(attempt), EnosError):
-            asked = asked_wait(outcome) or 0
             throttled = isinstance(outcome, Throttled)
             failures += not throttled
-            if (
-                asked > self._retry.patience
-                or not may_be_sent_again(outcome, writes=writes)
-                # Throttling has a pace of its own; attempts and budget are for outages.
-                or (self._stands_still() if throttled else failures >= self._retry.attempts or not self._budget.take())
-            ):
-                if attempt > 1:
-                    still = f" Nothing got through for {self._limiter.standstill():.0f} s." if throttled else ""
-                    outcome.args = (f"{outcome}{still} Tried {attempt} times.",)
-                raise outcome
+            if not may_be_sent_again(outcome, writes=writes):
+                raise _tried(outcome, attempt)
+            asked = asked_wait(outcome)
+            pause = self._limiter.current_pause()
+            # Throttling has a pace of its own, and "Retry-After: 0" names none.
+            wait = pause.seconds if throttled or asked else backoff(self._retry, failures, self._random())
+            if self._is_over_after(wait):
+                raise _tried(outcome, attempt, self._why_over(pause))
             if not throttled:
+                # Attempts and budget are for outages.
+                if failures >= self._retry.attempts or not self._budget.take():
+                    raise _tried(outcome, attempt)
                 taken += 1
-                if not asked:  # "Retry-After: 0" names no pace either
-                    self._sleep(backoff(self._retry, failures, self._random()))
+                if not asked:
+                    self._sleep(wait)
             attempt += 1
         self._budget.give_back(taken)
         return outcome
+
+    def _is_over_after(self, wait: float) -> bool:
+        """Whether an attempt after this wait would begin too late, see `RetryPolicy.standstill`."""
+        return self._limiter.standstill() + wait > self._retry.standstill
+
+    def _why_over(self, pause: Pause) -> str:
+        if pause.asked and pause.seconds:
+            limit = f"{self._retry.standstill:.0f} s without a successful request"
+            return f" {pause}; enos-ota gives up after {limit}."
+        return f" No request succeeded for {self._limiter.standstill():.0f} s."
 
     def _current_token(self, rejected: Token | None = None) -> Token:
         if token := self._tokens.at_hand(rejected):
@@ -205,23 +216,18 @@ class Transport:
         """Whether a request may leave now.
 
         Raises:
-            Throttled: it is not worth waiting for.
+            ApiError: it is not worth waiting for.
         """
-        left = self._limiter.pause_left()
-        if left > self._retry.patience:
-            problem = f"EnOS asked for a pause that has {left:.0f} s to go"
-        elif left and self._stands_still():
-            problem = f"EnOS has answered nothing but 429 for {self._limiter.standstill():.0f} s"
-        else:
+        pause = self._limiter.current_pause()
+        if not (pause.seconds and self._is_over_after(pause.seconds)):
             return self._limiter.take()
-        raise Throttled(
-            f"{problem}; {call.what} was not sent. Try again later, or set enos:maxRequestsPerSecond.",
+        kind, more = (Throttled, ", or set enos:maxRequestsPerSecond") if pause.throttled else (ServerError, "")
+        raise kind(
+            f"{call.what} was not sent.{self._why_over(pause)} Try again later{more}.",
             operation=call.operation.name,
-            retry_after=left,
+            retry_after=pause.seconds,
+            may_have_been_processed=False,
         )
-
-    def _stands_still(self) -> bool:
-        return self._limiter.standstill() >= self._retry.standstill
 
     def _send(self, call: Call, attempt: int, token: Token, watch: WriteWatch | None) -> Envelope | EnosError:
         """One attempt, when it is its turn."""
@@ -259,9 +265,12 @@ class Transport:
         asked = asked_wait(outcome) if isinstance(outcome, EnosError) else None
         if isinstance(outcome, Throttled):
             self._limiter.throttled(turn, asked)
-        elif asked:
+            return
+        if asked:
             self._limiter.pause(asked)
-        elif isinstance(outcome, (Envelope, ApiError)) and not isinstance(outcome, ServerError):
+        if isinstance(outcome, (ServerError, TransportError)):
+            self._limiter.failed(turn)
+        elif isinstance(outcome, (Envelope, ApiError)):
             self._limiter.passed()
 
     def _exchange(self, call: Call, headers: dict[str, str], body: bytes) -> Answer | EnosError:
@@ -270,7 +279,10 @@ class Transport:
             headers["Content-Type"] = "application/json;charset=UTF-8"
         query = _query(call)
         url = f"{self._gateway}{call.operation.path}" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
-        session, timeout = self._session(), self._timeout
+        session = self._session()
+        connect, read = self._timeout
+        read = min(read, self._left() + (self._grace if call.operation.writes else 0))
+        timeout = (min(connect, read), read)
         response: requests.Response | None = None
         try:
             response = session.fetch(call.operation.method, url, headers=headers, body=body, timeout=timeout)
@@ -280,15 +292,16 @@ class Transport:
             return error_for(failure, call, gateway=self._gateway, timeout=timeout, answering=response is not None)
 
     def _read(self, call: Call, response: requests.Response) -> Answer | EnosError:
-        deadline = self._clock.monotonic() + ANSWER_PATIENCE * self._timeout[1]
+        coding = response.headers.get("Content-Encoding", "").strip().lower()
+        if coding not in _CODINGS:
+            # More than one, each in the other, unpack to any size.
+            return invalid(call, "in an encoding that was not asked for", http_status=response.status_code)
         body = bytearray()
         while chunk := response.raw.read1(_CHUNK, decode_content=True):
             body += chunk
             if len(body) > MAX_ANSWER:
                 problem = f"with more than {MAX_ANSWER // 2**20} MiB, which were not read"
                 return invalid(call, problem, http_status=response.status_code)
-            if self._clock.monotonic() > deadline:
-                return lost(call, f"{self._gateway} did not finish its answer to {call.what} in time")
         return Answer(
             http_status=response.status_code,
             content_type=response.headers.get("Content-Type", ""),
@@ -303,7 +316,7 @@ class Transport:
             raise RuntimeError("the client is closed")
         session: Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = Session(self._gateway, self._ca_bundle, self._adapter)
+            session = self._local.session = Session(self._gateway, self._ca_bundle, self._adapter, self._clock)
             with self._sessions_lock:
                 self._sessions.add(session)
         return session
@@ -322,6 +335,13 @@ class Transport:
                 getattr(told, "request_id", ""),
                 seconds * 1000,
             )
+
+
+def _tried(error: EnosError, attempts: int, why: str = "") -> EnosError:
+    """The error, told why its request is not sent again and how often it was."""
+    often = f" Tried {attempts} times." if attempts > 1 else ""
+    error.args = (f"{error}{why}{often}",)
+    return error
 
 
 def _query(call: Call) -> dict[str, str]:

@@ -12,6 +12,7 @@ from enos_ota.enos import (
     InvalidArgument,
     JobNotFound,
     JobNotRunning,
+    RequestTooLarge,
     TasksNotCancellable,
     Throttled,
 )
@@ -148,6 +149,9 @@ class Batch:
             if refusal is None:
                 self._stuck = 0
                 return attempt == 0
+            if isinstance(refusal, RequestTooLarge):
+                self._line.learned.allow_batch((len(keys) + 1) // 2)
+                return self._send_parts(keys, self._line.learned.batch)
             if attempt:
                 self._line.ending.sleep(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
@@ -208,14 +212,17 @@ class Batch:
             # Whether a refused call changes nothing is not documented [U]: what it did is looked up.
             ledger.sent.update(keys)
             return refusal
+        except RequestTooLarge as refusal:
+            if len(keys) == 1:
+                raise
+            return refusal  # nothing was processed, so there is nothing to look at
         except JobNotFound as error:
             self.job_is_gone = True
             raise EarlyEnd(f"the job was deleted meanwhile: {error}") from None
         except JobNotRunning as error:
             raise EarlyEnd(f"the job was stopped meanwhile: {error}") from None
         except Throttled as error:
-            pause = f" It asked for a pause of {error.retry_after:.0f} s." if error.retry_after else ""
-            raise EarlyEnd(f"EnOS kept throttling: {error}{pause}") from None
+            raise EarlyEnd(f"EnOS kept throttling: {error}") from None
         except EnosError as error:
             if error.may_have_been_processed:
                 ledger.sent.update(keys)

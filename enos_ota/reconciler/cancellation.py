@@ -75,7 +75,7 @@ class Cancellation:
 
     def _keep_to(self, ending: Ending) -> None:
         self._ending = ending
-        self._patient = client = self._client.waiting_by(ending.sleep)
+        self._patient = client = ending.limit(self._client)
         learned, job_id = self._tools.learned, self._job_id
         self._reader = TaskReader(
             client, job_id, learned=learned, workers=self._tools.workers, ending=ending, tick=self._progress.tick
@@ -272,8 +272,8 @@ class Cancellation:
         return not self._ending.interrupted
 
     def _waits_for(self) -> str:
-        pause = self._client.pause_left()
-        return f"EnOS asked for a pause, {pause:.0f} s left" if pause >= 1 else ""
+        pause = self._client.pause()
+        return str(pause) if pause.seconds >= 1 else ""
 
     def _finding(self, key: str) -> Finding | None:
         ledger = self._ledger

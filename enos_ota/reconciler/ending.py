@@ -6,9 +6,10 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos import SYSTEM_CLOCK, EnosError
+from enos_ota.reconciler.workers import PATIENCE
 
 if TYPE_CHECKING:
-    from enos_ota.enos import Clock, WriteWatch
+    from enos_ota.enos import Clock, EnosClient, WriteWatch
 
 FOREVER: Final = float("inf")
 
@@ -107,6 +108,10 @@ class Ending:
         """
         self._clock.sleep(min(seconds, self.left))
         self.check()
+
+    def limit(self, client: EnosClient) -> EnosClient:
+        """The same client, with no wait and no attempt beyond the end, save that a write may still be answered."""
+        return client.waiting_by(self.sleep, lambda: self.left, grace=PATIENCE)
 
 
 class NotSent(EnosError):  # noqa: N818 - says what happened, as its relatives do

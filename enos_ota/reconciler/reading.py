@@ -7,7 +7,16 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from enos_ota.enos import EnosClient, EnosError, InvalidArgument, Page, Task, TaskStatus, is_quotable
+from enos_ota.enos import (
+    EnosClient,
+    EnosError,
+    InvalidArgument,
+    Page,
+    RequestTooLarge,
+    Task,
+    TaskStatus,
+    is_quotable,
+)
 from enos_ota.reconciler.ending import EarlyEnd
 from enos_ota.reconciler.workers import InTurn
 
@@ -186,11 +195,17 @@ class TaskReader:
 
     def _ask_for(self, keys: Sequence[str]) -> dict[str, tuple[Task, ...]]:
         """The tasks of some keys, from answers of one page each: over several pages rows could shift unseen."""
-        page, size = self._first_page(device_keys=keys)
+        middle = (len(keys) + 1) // 2
+        try:
+            page, size = self._first_page(device_keys=keys)
+        except RequestTooLarge:
+            if len(keys) == 1:
+                raise
+            self._learned.allow_page(middle)
+            return self._ask_for(keys[:middle]) | self._ask_for(keys[middle:])
         if _is_whole(page):
             rows: Iterable[Task] = page.items
         elif len(keys) > 1:
-            middle = (len(keys) + 1) // 2
             return self._ask_for(keys[:middle]) | self._ask_for(keys[middle:])
         else:
             rows = list(self._client.search_tasks(self._job_id, device_keys=keys, page_size=size))

@@ -172,7 +172,7 @@ class Reconciler:
 
     def _get_job(self, job_id: str, ending: Ending) -> Job:
         ending.check()
-        client = self._client.waiting_by(ending.sleep)
+        client = ending.limit(self._client)
         return ask(self._tools.workers, lambda: client.get_job(job_id), ending)
 
     def _read(self, job_id: str, keys: Collection[str], ending: Ending) -> Mapping[str, Sequence[Task]]:
@@ -182,7 +182,7 @@ class Reconciler:
             JobNotFound: The job, and with it its tasks, went away meanwhile.
         """
         reader = TaskReader(
-            self._client.waiting_by(ending.sleep),
+            ending.limit(self._client),
             job_id,
             learned=self._tools.learned,
             workers=self._tools.workers,

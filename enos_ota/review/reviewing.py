@@ -15,6 +15,7 @@ from enos_ota.enos import (
     SYSTEM_CLOCK,
     AuthenticationError,
     EnosError,
+    GatewayRefusal,
     RetryPolicy,
     ServerError,
     Throttled,
@@ -175,7 +176,7 @@ class _Examination:
                 waiting.get_job(job_id)
             else:
                 next(waiting.search_jobs(page_size=1), None)
-        except (TransportError, AuthenticationError, EarlyEnd) as error:
+        except (TransportError, AuthenticationError, GatewayRefusal, EarlyEnd) as error:
             return error
         except (ServerError, Throttled) as error:
             return error if job_id else None

@@ -196,7 +196,11 @@ class EnosKeys(Keys):
         Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False), BeforeValidator(_number)] | None
     ) = Field(default=None, description="Limit over all requests of a run; none when left out.")
     request_timeout: Annotated[float, BeforeValidator(_number)] = Field(
-        default=30.0, gt=0, le=3600, allow_inf_nan=False, description="Seconds to wait for the next bytes of an answer."
+        default=30.0,
+        gt=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="Seconds for one attempt of a request, from the connection to the last byte of the answer.",
     )
     batch_size: Annotated[int, BeforeValidator(_number)] = Field(
         default=200, ge=1, le=1000, description="Device keys in one cancelTask call; EnOS documents no limit."

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enos_ota.enos import EnosClient, InvalidArgument, TasksNotCancellable
+from enos_ota.enos import EnosClient, InvalidArgument, RequestTooLarge, TasksNotCancellable
 from enos_ota.reconciler import Category, Guard, JobStatus, Limits, Pool, Terms
 from enos_ota.reconciler.cancellation import URGENT_BATCH
 from enos_ota.reconciler.outcome import AFTER_PUSH
 from tests.support.reconciling import fleet_of, keys, many, world
 from tests.support.simulator import JOB
+from tests.support.small_gateway import behind_a_small_gateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -114,7 +115,7 @@ def test_a_job_about_another_firmware_is_left_alone() -> None:
 
 def test_a_pause_that_enos_asks_for_ends_at_the_deadline() -> None:
     with world(limits=Limits(deadline=100)) as here:
-        here.simulator.fault("throttle", "cancelTask", retryAfter=250, times=1)
+        here.simulator.fault("throttle", "cancelTask", retryAfter=110, times=1)
         record = here.apply("dk-01", "dk-02")
         assert record.problem == "the deadline of 100 s for one set is over"
         assert set(record.of(Category.PENDING)) == {"dk-01", "dk-02"}
@@ -143,11 +144,11 @@ def test_what_was_sent_before_the_deadline_is_read_back_after_it() -> None:
 
 
 def test_reading_back_after_the_deadline_does_not_go_on_for_ever_either() -> None:
-    with world(many(600), limits=Limits(deadline=100)) as here:
-        here.simulator.fault("throttle", "cancelTask", retryAfter=250, nth=2)
+    with world(many(600), limits=Limits(deadline=50)) as here:
+        here.simulator.fault("throttle", "cancelTask", retryAfter=119, nth=2)
         record = here.apply(*keys(600))
-        assert here.clock.monotonic() == pytest.approx(160)
-        assert record.problem.startswith("the deadline of 100 s for one set is over")
+        assert here.clock.monotonic() == pytest.approx(110)
+        assert record.problem.startswith("the deadline of 50 s for one set is over")
         assert len(record.of(Category.PENDING)) == 600
 
 
@@ -250,6 +251,42 @@ def test_a_limit_on_the_rows_of_a_page_is_found_by_halving_and_kept() -> None:
         here.refresh(record)
         # From now on a page of 50 rows, at once.
         assert here.simulator.counters()["searchTask"] - reads == 500 // 50
+
+
+def test_a_cancel_that_is_too_large_for_the_gateway_is_halved_and_the_size_that_passes_is_kept() -> None:
+    refused: list[int] = []
+    # A cancelTask of 100 of these keys has 815 bytes, a search for 200 of them 2 095.
+    with world(many(5000), client_class=behind_a_small_gateway(900, refused)) as here:
+        record = here.apply(*keys(5000))
+
+        assert (record.cancelled_count, record.problem) == (5000, "")
+        assert sorted(key for batch in here.writes() for key in batch) == keys(5000)
+        assert max(len(batch) for batch in here.writes()) == 100
+        refused.clear()
+        here.simulator.set_tasks(JOB, keys(5000), "init")
+        here.apply(*keys(5000))
+
+    assert refused == []
+
+
+def test_a_search_that_is_too_large_for_the_gateway_is_halved_and_the_size_that_passes_is_kept() -> None:
+    refused: list[int] = []
+    with world(many(400), client_class=behind_a_small_gateway(900, refused)) as here:
+        record = here.apply(*keys(150))
+        assert (record.cancelled_count, record.problem) == (150, "")
+        refused.clear()
+        assert here.refresh(record) == record
+
+    assert refused == []
+
+
+def test_a_key_that_is_too_large_for_the_gateway_by_itself_ends_the_change_with_its_words() -> None:
+    large = "k" * 1000
+    with (
+        world(fleet_of({"deviceKey": large, "status": "init"}), client_class=behind_a_small_gateway(900, [])) as here,
+        pytest.raises(RequestTooLarge, match="HTTP 413 'Request size limit exceeded'"),
+    ):
+        here.apply(large)
 
 
 class _RefusesSearches(EnosClient):

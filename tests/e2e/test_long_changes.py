@@ -32,7 +32,7 @@ def test_a_pause_that_enos_asks_for_is_told(stack: Stack, simulator: RunningSimu
     stack.declare(a_set("dk-01", "dk-07"))
     said = stack.up().output
     assert f"set 'pumps' (job {JOB}): cancelling: 1 of 2 keys" in said
-    assert "; waiting: EnOS asked for a pause, " in said
+    assert "; waiting: EnOS throttles and asked for a pause, " in said
 
 
 def test_a_change_that_is_quick_says_nothing(stack: Stack) -> None:

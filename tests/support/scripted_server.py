@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from tests.support.clock import FakeClock
+
 
 @dataclass(frozen=True)
 class Request:
@@ -50,12 +52,26 @@ class Request:
         return json.loads(self.body)
 
 
-Step = bytes | Callable[[Request], bytes | None]
-"""Bytes to answer, or what makes them from the request; None closes the connection without an answer."""
+Step = bytes | Callable[[Request], bytes | Iterable[bytes] | None]
+"""Bytes to answer, or what makes them from the request, whole or in pieces that are sent as they come; None closes the
+connection without an answer."""
 
 
 def DROP(_: Request) -> None:  # noqa: N802 - stands in scripts like a constant
     """Read the request, then close the connection."""
+
+
+def drip(clock: FakeClock | None, before: bytes, each: bytes) -> Step:
+    """An answer that has no end: the same piece again and again, one a second by the clock, or without a pause."""
+
+    def pieces(_: Request) -> Iterable[bytes]:
+        yield before
+        while True:
+            if clock:
+                clock.advance(1)
+            yield each
+
+    return pieces
 
 
 def free_port() -> int:
@@ -191,6 +207,10 @@ class ScriptedServer:
                     answer = self._answer(request)
                     if answer is None:
                         return
+                    if not isinstance(answer, bytes):
+                        for piece in answer:
+                            connection.sendall(piece)
+                        continue
                     connection.sendall(answer)
                     if b"\r\nConnection: close\r\n" in answer:
                         return
@@ -201,7 +221,7 @@ class ScriptedServer:
             with self._lock:
                 self._open.discard(connection)
 
-    def _answer(self, request: Request) -> bytes | None:
+    def _answer(self, request: Request) -> bytes | Iterable[bytes] | None:
         with self._lock:
             self.requests.append(request)
             step = self._step(request)

@@ -161,12 +161,12 @@ def opened(stack: str | None, *, edits: bool, aside: Path | None = None, advice:
         stop = Stop()
         stoppable = StoppableClock(stop)
         with client_of(connection, clock=stoppable) as client:
-            clock = AloudClock(stoppable, client.pause_left, say_aside)
+            clock = AloudClock(stoppable, client.pause, say_aside)
             yield Station(
                 config,
                 connection,
                 guard,
-                client.waiting_by(Ending(clock, stop).sleep),
+                Ending(clock, stop).limit(client),
                 clock,
                 stop,
                 environ,

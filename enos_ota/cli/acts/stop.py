@@ -82,8 +82,8 @@ def _stop(here: Station, client: EnosClient, ending: Ending, job_id: str, reason
             return False
         if wait:
             ending.sleep(wait)
-    why = f"and the answer to the stop was lost ({lost})" if lost else "though EnOS accepted the stop"
-    raise Undetermined(plain(f"job {job_id} still reads as started, {why}: look again, and run this once more"))
+    sent = str(lost) if lost else "EnOS accepted the stop."
+    raise Undetermined(plain(f"job {job_id} still reads as started. {sent} Look again, and run this command again."))
 
 
 def _reads_as_stopped(client: EnosClient, job_id: str) -> bool:

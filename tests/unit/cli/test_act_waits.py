@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_ota.cli.acts.waits import AloudClock
+from enos_ota.enos import Pause
 from enos_ota.reconciler import Stop
 from tests.support.clock import FakeClock
+from tests.support.scripted_server import ScriptedServer, http
 from tests.support.simulator import JOB, running_simulator
 
 if TYPE_CHECKING:
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 WHY = ("--job", JOB, "--reason", "INC-4711")
 RETRY = ("retry", *WHY, "--keys", "these.txt", "--expect", "1")
 CANCEL = ("cancel", *WHY, "--keys", "these.txt")
-TOLD = "waiting: EnOS throttles, the next attempt is in 40 s; it is given up when nothing gets through for 120 s\n"
+LIMIT = "enos-ota gives up after 120 s without a successful request\n"
+TOLD = f"waiting: EnOS throttles and asked for a pause, 40 s left; {LIMIT}"
 
 
 @pytest.mark.parametrize(
@@ -57,9 +60,20 @@ def test_an_act_says_that_it_waits(
     assert (ended.exit_code, ended.stderr.count(TOLD)) == (3, 1), ended.output
 
 
+def test_a_pause_of_an_outage_is_not_told_as_throttling(
+    run: Run, reach: Reach, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Stop, "wait", lambda stop, _: stop.set("nobody waits here"))
+    project.write("enos:batchSize: 200\n")
+    with ScriptedServer([http(503, retry_after="40")]) as server, running_simulator() as simulator:
+        reach(simulator, ENOS_API_GATEWAY=server.url)
+        ended = run("stop", *WHY)
+    assert f"waiting: EnOS asked for a pause, 40 s left; {LIMIT}" in ended.stderr
+
+
 def test_it_says_so_no_more_than_every_five_seconds() -> None:
     told: list[str] = []
-    clock = AloudClock(FakeClock(), lambda: 40.0, told.append)
+    clock = AloudClock(FakeClock(), lambda: Pause(40), told.append)
     for _ in range(5):
         clock.sleep(2)
     assert len(told) == 2
@@ -67,5 +81,5 @@ def test_it_says_so_no_more_than_every_five_seconds() -> None:
 
 def test_of_a_short_pause_nothing_is_said() -> None:
     told: list[str] = []
-    AloudClock(FakeClock(), lambda: 0.9, told.append).sleep(0.9)
+    AloudClock(FakeClock(), lambda: Pause(0.9), told.append).sleep(0.9)
     assert told == []

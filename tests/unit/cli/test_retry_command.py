@@ -18,6 +18,7 @@ from enos_ota.reconciler import Stop
 from tests.support.reconciling import fleet_of
 from tests.support.reconciling import keys as numbered
 from tests.support.simulator import JOB, running_simulator
+from tests.support.small_gateway import behind_a_small_gateway
 from tests.support.stack import JumpingClock, wait_until
 
 if TYPE_CHECKING:
@@ -247,6 +248,20 @@ def test_batches_are_as_large_as_the_service_takes(reach: Reach, project: Projec
         accepted = [entry["keys"] for entry in simulator.journal() if entry["code"] == 0]
     assert ended.exit_code == 0
     assert sorted(key for batch in accepted for key in batch) == numbered(50)
+
+
+def test_batches_are_as_large_as_the_gateway_takes(
+    reach: Reach, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("enos_ota.connect.EnosClient", behind_a_small_gateway(300, []))
+    project.write("enos:batchSize: 200\n")
+    fleet = fleet_of(*({"deviceKey": key, "status": "cancelled"} for key in numbered(100)))
+    with running_simulator(fleet) as simulator:
+        reach(simulator)
+        ended = retry(project, *numbered(100))
+        batches = sent(simulator)
+    assert (ended.exit_code, sorted(key for batch in batches for key in batch)) == (0, numbered(100))
+    assert [len(batch) for batch in batches] == [25] * 4
 
 
 def test_where_enos_takes_no_requests_it_could_not_be_done(project: Project, simulator: RunningSimulator) -> None:

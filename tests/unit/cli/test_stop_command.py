@@ -78,7 +78,19 @@ def test_a_lost_answer_is_looked_at_and_the_stop_never_sent_again(
     ended = run(*STOP)
     assert writes(simulator) == ["stop"]
     assert (ended.exit_code, is_stopped(simulator)) == ((0, True) if fault == "close-after" else (3, False))
-    assert ("still reads as started, and the answer to the stop was lost" in ended.stderr) is (ended.exit_code == 3)
+    said = f"job {JOB} still reads as started. The connection to "
+    assert (said in ended.stderr) is (ended.exit_code == 3)
+
+
+def test_a_stop_that_enos_refused_is_not_told_as_an_answer_lost(
+    run: Run, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Stop, "wait", lambda *_: None)
+    simulator.fault("error", "stop", code=24500)
+    ended = run(*STOP)
+    assert (ended.exit_code, writes(simulator)) == (3, ["stop"])
+    assert f"job {JOB} still reads as started. EnOS did not do stop (job {JOB}): 24500" in ended.stderr
+    assert "lost" not in ended.stderr
 
 
 def test_the_stop_is_in_the_audit_log_as_an_act_outside_of_any_set(

@@ -15,7 +15,7 @@ from enos_ota.doctor.reach import Reach, reach
 from enos_ota.enos import SYSTEM_CLOCK, ConfigurationError, Timeout
 from tests.support.authority import Authority
 from tests.support.clock import FakeClock
-from tests.support.scripted_server import ScriptedServer, free_port, http
+from tests.support.scripted_server import ScriptedServer, drip, free_port, http
 
 if TYPE_CHECKING:
     from enos_ota.enos import Clock
@@ -183,6 +183,13 @@ def test_a_gateway_that_does_not_tell_its_time_is_no_trouble(answer: bytes) -> N
     with ScriptedServer([answer]) as server:
         found = look(server)
     assert (found.findings[2].state, found.reached, found.skew) == (State.SKIPPED, True, None)
+
+
+def test_an_answer_that_has_no_end_is_not_waited_for() -> None:
+    clock = FakeClock(NOW.timestamp())
+    with ScriptedServer([drip(clock, b"HTTP/1.1 100 Continue\r\n", b"X-A: b\r\n")]) as server:
+        found = look(server, clock=clock)
+    assert (states(found)["clock"], found.reached) == ("skipped", True)
 
 
 def test_behind_a_proxy_the_proxy_is_named_and_its_password_is_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from enos_ota.doctor.engine import OLDEST, check_engine
 from enos_ota.doctor.findings import Cause
 from tests.support.authority import Authority
 from tests.support.clock import FakeClock
-from tests.support.scripted_server import ScriptedServer, free_port, http, ok, refusal, rejection, rows
+from tests.support.scripted_server import ScriptedServer, envelope, free_port, http, ok, refusal, rejection, rows
 from tests.support.simulator import JOB, RunningSimulator, running_simulator
 from tests.support.stack_project import BASE, Project
 from toolchain import engine as toolchain_engine
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from enos_ota.enos import Clock
+    from tests.support.scripted_server import Step
 
+NOT_ALLOWED = envelope({"message": "Your IP address is not allowed"}, 403)
 CHECKS = [
     "configuration",
     "stack file",
@@ -259,6 +261,24 @@ def test_a_token_service_that_has_trouble_leaves_it_open(tmp_path: Path) -> None
     with ScriptedServer([http(404)], tokens=[rejection(1005), rejection(1005)]) as server:
         found = examine(tmp_path, surroundings(server), JOB, clock=FakeClock(time.time()))
     assert state_of(found, "credentials", "permission", "job") == ["unknown", "skipped", "skipped"]
+
+
+@pytest.mark.parametrize(
+    ("script", "tokens", "check", "states"),
+    [
+        ([http(404)], [NOT_ALLOWED], "credentials", ["failed", "skipped", "skipped"]),
+        ([http(404), NOT_ALLOWED], None, "permission", ["ok", "failed", "skipped"]),
+        ([http(404), rows(total=0), NOT_ALLOWED], None, "job", ["ok", "ok", "failed"]),
+    ],
+    ids=["token", "search", "job"],
+)
+def test_a_refusal_of_the_gateway_is_named(
+    tmp_path: Path, script: list[Step], tokens: list[Step] | None, check: str, states: list[str]
+) -> None:
+    with ScriptedServer(script, tokens=tokens) as server:
+        found = examine(tmp_path, surroundings(server), JOB, clock=FakeClock(time.time()))
+    assert state_of(found, "credentials", "permission", "job") == states
+    assert "HTTP 403 'Your IP address is not allowed'. It was not processed. Have the IP" in found[check].text
 
 
 def test_through_tls_the_same_is_found(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from enos_ota.enos import (
     ApiError,
     AuthenticationError,
     EnosError,
+    GatewayRefusal,
     InvalidAnswer,
     InvalidArgument,
     JobHasStarted,
@@ -18,6 +20,7 @@ from enos_ota.enos import (
     JobNotFound,
     JobNotRunning,
     PermissionDenied,
+    RequestTooLarge,
     ServerError,
     TasksNotCancellable,
     TasksNotRetryable,
@@ -106,11 +109,25 @@ def test_a_rejection_is_an_authentication_error_wherever_its_code_stands(code: i
         (200, InvalidAnswer),
         (204, InvalidAnswer),
         (302, InvalidAnswer),
+        (400, InvalidAnswer),
         (403, InvalidAnswer),
         (404, InvalidAnswer),
+        (413, RequestTooLarge),
     ],
 )
-@pytest.mark.parametrize("body", [b"", b"<html>no</html>", b"[]", b'{"data": 1}', b'{"code": true}', b"\xff"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>no</html>",
+        b"[]",
+        b'{"data": 1}',
+        b'{"code": true}',
+        b'{"message": 1}',
+        b'{"message": " "}',
+        b"\xff",
+    ],
+)
 def test_without_an_envelope_the_http_status_decides(status: int, kind: type[EnosError], body: bytes) -> None:
     got = error(Answer(status, "text/html", body=body))
 
@@ -197,6 +214,76 @@ def test_the_text_of_a_doubtful_write_says_to_look_first() -> None:
     )
 
 
+def by_gateway(status: int, message: str = "why") -> Answer:
+    return answer({"message": message}, status)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "again"),
+    [
+        (400, GatewayRefusal, False),
+        (401, AuthenticationError, False),
+        (403, GatewayRefusal, False),
+        (413, RequestTooLarge, False),
+        (429, Throttled, False),
+        (500, ServerError, True),
+        (503, ServerError, True),
+    ],
+)
+def test_an_error_of_the_gateway_itself_is_named_and_only_a_failure_may_have_processed_a_write(
+    status: int,
+    kind: type[EnosError],
+    again: bool,  # noqa: FBT001 - a table
+) -> None:
+    got = error(by_gateway(status), WRITE)
+
+    assert (type(got), got.msg, got.http_status, got.may_have_been_processed) == (kind, "why", status, again)
+    verb = "did not do" if kind is ServerError else "refused"
+    assert str(got).startswith(f"EnOS's gateway {verb} cancelTask (3 devices of job j-1): HTTP {status} 'why'. ")
+    assert ("may have been processed" in str(got)) is again
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        (400, "It was not processed. A proxy on the way may have changed the request."),
+        (401, "Check the application's key and secret, and this machine's clock."),
+        (
+            403,
+            "It was not processed. Have the IP address of this machine, or of its proxy, allowed for this API in EnOS.",
+        ),
+        (413, "It was not processed. Have the limit of the gateway, or of a proxy before it, raised."),
+        (429, "It was not processed. Try again later, or set enos:maxRequestsPerSecond."),
+        (500, "EnOS or a proxy before it has trouble: try again later."),
+        (
+            503,
+            "EnOS has trouble, or the application is not allowed to call this API:"
+            " try again later, and check it in EnOS.",
+        ),
+    ],
+)
+def test_each_error_of_the_gateway_says_what_to_do(status: int, advice: str) -> None:
+    assert str(error(by_gateway(status), READ)).endswith(f"HTTP {status} 'why'. {advice}")
+
+
+@pytest.mark.parametrize("status", [200, 302, 402, 404])
+def test_a_message_with_a_status_that_the_gateway_does_not_document_is_a_foreign_answer(status: int) -> None:
+    got = error(by_gateway(status, "secret words"))
+
+    assert type(got) is InvalidAnswer
+    assert "secret words" not in str(got)
+
+
+def test_what_the_gateway_says_is_shown_without_secrets_and_control_characters_and_shortened() -> None:
+    got = error(by_gateway(403, "T-1 is\x1b not\nallowed" + "c" * 500), secrets=("T-1",))
+
+    assert got.msg == "[secure] is not allowed" + "c" * 276 + "…"
+
+
+def test_http_413_counts_whatever_the_envelope_says() -> None:
+    assert type(error(refused(99400, 413))) is RequestTooLarge
+
+
 def test_the_text_of_a_foreign_answer_shows_its_kind_and_size_but_none_of_it() -> None:
     got = error(Answer(404, "text/html; charset=x", body=b"<p>you sent apim-accesstoken: T</p>"))
 
@@ -210,6 +297,22 @@ def test_what_enos_says_is_shown_on_one_line_without_control_characters_and_shor
     got = error(answer({"code": 7, "msg": "a\nb\x1b[31m\u2028" + "c" * 500}))
 
     assert got.msg == "a b [31m " + "c" * 290 + "…"
+
+
+def test_a_text_without_end_is_not_cleaned_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    category = unicodedata.category
+    looked_at = []
+
+    def note(character: str) -> str:
+        looked_at.append(character)
+        return category(character)
+
+    monkeypatch.setattr(unicodedata, "category", note)
+
+    got = error(answer({"code": 7, "msg": "S-1" * 2**20}), secrets=("S-1",))
+
+    assert got.msg == ("[secure]" * 38)[:299] + "…"
+    assert len(looked_at) < 10_000
 
 
 def test_a_secret_that_the_service_echoes_is_not_shown() -> None:

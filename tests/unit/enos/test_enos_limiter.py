@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from enos_ota.enos.limiter import Limiter, NotYet, Turn
+from enos_ota.enos.limiter import Limiter, NotYet, Pause, Turn
 from enos_ota.enos.pace import DECREASE, FIRST
 from tests.support.clock import FakeClock
 
@@ -72,7 +72,7 @@ def test_a_shorter_pause_does_not_end_a_longer_one(clock: FakeClock) -> None:
     limiter.pause(30)
     limiter.pause(1)
 
-    assert limiter.pause_left() == 30
+    assert limiter.current_pause().seconds == 30
 
 
 def test_a_pause_that_begins_while_waiting_is_kept() -> None:
@@ -113,7 +113,7 @@ def test_a_refusal_that_names_no_time_makes_everybody_pause(clock: FakeClock) ->
 
     limiter.throttled(turn_of(limiter), None)
 
-    assert (limiter.pause_left(), limiter.take()) == (2, NotYet(2))
+    assert (limiter.current_pause().seconds, limiter.take()) == (2, NotYet(2))
 
 
 def test_a_refusal_that_names_a_time_makes_everybody_pause_for_it(clock: FakeClock) -> None:
@@ -121,7 +121,7 @@ def test_a_refusal_that_names_a_time_makes_everybody_pause_for_it(clock: FakeClo
 
     limiter.throttled(turn_of(limiter), 7)
 
-    assert limiter.pause_left() == 7
+    assert limiter.current_pause().seconds == 7
 
 
 def test_refusals_of_what_had_left_by_then_are_one(clock: FakeClock) -> None:
@@ -143,7 +143,7 @@ def test_a_time_that_a_later_refusal_names_is_kept(clock: FakeClock) -> None:
     limiter.throttled(first, None)
     limiter.throttled(second, 7)
 
-    assert limiter.pause_left() == 7
+    assert limiter.current_pause().seconds == 7
 
 
 def test_pauses_grow_while_nothing_gets_through(clock: FakeClock) -> None:
@@ -151,9 +151,9 @@ def test_pauses_grow_while_nothing_gets_through(clock: FakeClock) -> None:
     pauses = []
 
     for _ in range(3):
-        clock.advance(limiter.pause_left() + 1)
+        clock.advance(limiter.current_pause().seconds + 1)
         limiter.throttled(turn_of(limiter), None)
-        pauses.append(limiter.pause_left())
+        pauses.append(limiter.current_pause().seconds)
 
     assert pauses == [2, 4, 8]
 
@@ -166,7 +166,7 @@ def test_a_request_that_gets_through_makes_the_next_pause_short_again(clock: Fak
 
     limiter.throttled(turn_of(limiter), None)
 
-    assert limiter.pause_left() == 2
+    assert limiter.current_pause().seconds == 2
 
 
 def test_the_pace_is_learned_from_what_gets_through(clock: FakeClock) -> None:
@@ -186,7 +186,7 @@ def test_the_pace_does_not_fall_while_nothing_gets_through(clock: FakeClock) -> 
     limiter = limiter_of(None, clock)
 
     for _ in range(10):
-        clock.advance(limiter.pause_left() + 1)
+        clock.advance(limiter.current_pause().seconds + 1)
         limiter.throttled(turn_of(limiter), 1)
     wait(limiter, clock)
 
@@ -201,7 +201,7 @@ def test_a_rate_that_is_set_bounds_the_one_that_is_learned(clock: FakeClock) -> 
     assert limiter.take() == NotYet(1)
 
 
-def test_a_standstill_lasts_from_the_first_refusal_until_something_gets_through(clock: FakeClock) -> None:
+def test_a_standstill_lasts_from_the_first_failure_until_something_gets_through(clock: FakeClock) -> None:
     limiter = limiter_of(None, clock)
     told = [limiter.standstill()]
     for _ in range(2):
@@ -221,3 +221,45 @@ def test_a_standstill_of_long_ago_is_not_continued(clock: FakeClock) -> None:
     limiter.throttled(turn_of(limiter), 5)
 
     assert limiter.standstill() == 0
+
+
+def test_a_standstill_begins_with_the_attempt_that_failed(clock: FakeClock) -> None:
+    limiter = limiter_of(None, clock)
+    turn = turn_of(limiter)
+    clock.advance(30)
+
+    limiter.failed(turn)
+
+    assert limiter.standstill() == 30
+
+
+def test_a_standstill_does_not_reach_back_beyond_the_last_success(clock: FakeClock) -> None:
+    limiter = limiter_of(None, clock)
+    turn = turn_of(limiter)
+    clock.advance(20)
+    limiter.passed()
+    clock.advance(10)
+
+    limiter.failed(turn)
+
+    assert limiter.standstill() == 10
+
+
+@pytest.mark.parametrize(
+    ("pause", "text"),
+    [
+        (Pause(2, throttled=True), "EnOS throttles, 2 s left"),
+        (Pause(7, throttled=True, asked=True), "EnOS throttles and asked for a pause, 7 s left"),
+        (Pause(7, asked=True), "EnOS asked for a pause, 7 s left"),
+    ],
+)
+def test_only_a_429_is_told_as_throttling_and_only_what_enos_asked_for_as_asked_for(
+    clock: FakeClock, pause: Pause, text: str
+) -> None:
+    limiter = limiter_of(None, clock)
+    if pause.throttled:
+        limiter.throttled(turn_of(limiter), pause.seconds if pause.asked else None)
+    else:
+        limiter.pause(7)
+
+    assert str(limiter.current_pause()) == text

@@ -11,6 +11,7 @@ from enos_ota.enos import (
     ConfigurationError,
     ConnectError,
     EnosError,
+    GatewayRefusal,
     InvalidAnswer,
     InvalidArgument,
     JobHasStarted,
@@ -18,6 +19,7 @@ from enos_ota.enos import (
     JobNotFound,
     JobNotRunning,
     PermissionDenied,
+    RequestTooLarge,
     RetryPolicy,
     ServerError,
     TasksNotCancellable,
@@ -43,6 +45,8 @@ FINAL = [
     ),
     InvalidArgument("x"),
     PermissionDenied("x"),
+    GatewayRefusal("x"),
+    RequestTooLarge("x"),
 ]
 
 
@@ -126,7 +130,7 @@ def test_a_pause_of_the_whole_client_is_at_least_half_of_what_it_may_be() -> Non
 
 @pytest.mark.parametrize(
     "settings",
-    [{"attempts": 0}, {"base": -1}, {"cap": -1}, {"budget": -1}, {"patience": -1}, {"standstill": -1}],
+    [{"attempts": 0}, {"base": -1}, {"cap": -1}, {"budget": -1}, {"standstill": -1}],
 )
 def test_a_policy_that_makes_no_sense_is_refused(settings: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must"):

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from enos_ota.enos import (
     AnswerLost,
+    ApiError,
     AuthenticationError,
+    EnosError,
+    GatewayRefusal,
     InvalidAnswer,
     RetryPolicy,
     ServerError,
     Throttled,
+    Timeout,
 )
 from tests.support.clock import FakeClock
 from tests.support.scripted_server import (
     DROP,
+    Request,
     ScriptedServer,
     Step,
     envelope,
@@ -136,7 +141,15 @@ def test_a_write_whose_token_cannot_be_got_was_not_sent(connect: Connect) -> Non
 
 
 @pytest.mark.parametrize(
-    "step", [rejection(1203), rejection(4011), rejection(4012), rejection(1203, status=401), http(401)]
+    "step",
+    [
+        rejection(1203),
+        rejection(4011),
+        rejection(4012),
+        rejection(1203, status=401),
+        http(401),
+        envelope({"message": "no"}, 401),
+    ],
 )
 def test_a_rejected_token_is_replaced_and_the_write_sent_once_more(connect: Connect, step: Step) -> None:
     with ScriptedServer([step, ok()]) as server:
@@ -146,13 +159,46 @@ def test_a_rejected_token_is_replaced_and_the_write_sent_once_more(connect: Conn
     assert server.calls[1].headers["apim-accesstoken"] == "token-2"
 
 
-@pytest.mark.parametrize("step", [rejection(1203), rejection(4011, field="apim_status"), http(401)])
+@pytest.mark.parametrize(
+    "step", [rejection(1203), rejection(4011, field="apim_status"), http(401), envelope({"message": "no"}, 401)]
+)
 def test_a_second_rejection_is_the_end(connect: Connect, step: Step) -> None:
     with ScriptedServer([step, step]) as server, pytest.raises(AuthenticationError) as caught:
         connect(server).get_job("j")
 
     assert server.names == ["token/get", "get", "token/get", "get"]
     assert not caught.value.may_have_been_processed
+
+
+@pytest.mark.parametrize("status", [400, 403, 413])
+def test_a_refusal_of_the_gateway_costs_one_request_and_a_write_was_not_processed(
+    connect: Connect, status: int
+) -> None:
+    no = envelope({"message": "why"}, status)
+    with ScriptedServer([no, no]) as server:
+        client = connect(server)
+        for call in (lambda: client.get_job("j"), lambda: client.cancel_tasks("j", ["a"])):
+            with pytest.raises(GatewayRefusal, match=rf"^EnOS's gateway refused .*: HTTP {status} 'why'\.") as caught:
+                call()
+            assert not caught.value.may_have_been_processed
+
+    assert server.names == ["token/get", "get", "cancelTask"]
+
+
+def test_a_refusal_of_the_gateway_to_give_a_token_costs_one_request(connect: Connect) -> None:
+    no = envelope({"message": "Your IP address is not allowed"}, 403)
+    with (
+        ScriptedServer(tokens=[no]) as server,
+        pytest.raises(GatewayRefusal, match="refused token/get: HTTP 403 'Your"),
+    ):
+        connect(server).cancel_tasks("j", ["a"])
+
+    assert server.names == ["token/get"]
+
+
+def test_a_gateway_that_is_unavailable_is_asked_again(connect: Connect) -> None:
+    with ScriptedServer([envelope({"message": "Service unavailable"}, 503), JOB]) as server:
+        assert connect(server).get_job("j").job_id == "j"
 
 
 def test_one_call_replaces_one_token_whatever_comes_between(connect: Connect) -> None:
@@ -212,15 +258,68 @@ def test_retry_after_holds_back_every_call_of_the_client(connect: Connect, clock
     assert clock.sleeps == [60]
 
 
-def test_a_pause_beyond_patience_is_an_error_and_nothing_is_sent_during_it(connect: Connect, clock: FakeClock) -> None:
-    with ScriptedServer([http(429, retry_after="301")]) as server:
+@pytest.mark.parametrize(
+    ("status", "kind", "cause", "advice"),
+    [
+        (429, Throttled, "EnOS throttles and asked for a pause", "Try again later, or set enos:maxRequestsPerSecond."),
+        (503, ServerError, "EnOS asked for a pause", "Try again later."),
+    ],
+)
+def test_a_pause_that_is_too_long_is_an_error_that_names_it_and_nothing_is_sent_during_it(
+    connect: Connect, clock: FakeClock, *, status: int, kind: type[ApiError], cause: str, advice: str
+) -> None:
+    limit = "; enos-ota gives up after 120 s without a successful request."
+    with ScriptedServer([http(status, retry_after="299")]) as server:
         client = connect(server)
-        with pytest.raises(Throttled):
+        with pytest.raises(kind) as first:
             client.get_job("j")
-        with pytest.raises(Throttled, match=r"pause that has 301 s to go; get \(job j\) was not sent") as caught:
-            client.get_job("j")
+        clock.advance(9)
+        with pytest.raises(kind) as second:
+            client.cancel_tasks("j", ["a"])
 
-    assert (caught.value.retry_after, clock.sleeps) == (301, [])
+    assert clock.sleeps == []
+    assert str(first.value).endswith(f" {cause}, 299 s left{limit}")
+    assert str(second.value) == f"cancelTask (1 device of job j) was not sent. {cause}, 290 s left{limit} {advice}"
+    assert (second.value.retry_after, second.value.may_have_been_processed) == (290, False)
+
+
+def test_a_pause_that_would_end_too_late_is_not_waited_for(connect: Connect, clock: FakeClock) -> None:
+    with (
+        ScriptedServer([http(503, retry_after="70"), http(503, retry_after="70")]) as server,
+        pytest.raises(ServerError, match="EnOS asked for a pause, 70 s left; enos-ota gives up after 120 s"),
+    ):
+        connect(server).get_job("j")
+
+    assert clock.sleeps == [70]
+
+
+@pytest.mark.parametrize("step", [http(503), DROP, http(200, "<html>")], ids=["503", "no answer", "no envelope"])
+def test_no_attempt_begins_when_no_request_succeeded_for_two_minutes(
+    connect: Connect, clock: FakeClock, step: Step
+) -> None:
+    def late(request: Request) -> Any:
+        clock.advance(50)
+        return step(request) if callable(step) else step
+
+    with ScriptedServer([late, late, late]) as server, pytest.raises(EnosError) as caught:
+        connect(server, timeout=Timeout(connect=5, read=60)).get_job("j")
+
+    assert str(caught.value).endswith(" No request succeeded for 152 s. Tried 3 times.")
+
+
+def test_a_request_of_another_thread_that_succeeds_ends_a_standstill(connect: Connect, clock: FakeClock) -> None:
+    def late(_: Request) -> bytes:
+        clock.advance(50)
+        return http(503)
+
+    with ScriptedServer([late, late, JOB, late, JOB]) as server:
+        client = connect(server, timeout=Timeout(connect=5, read=60), retry=RetryPolicy(attempts=2))
+        with pytest.raises(ServerError):
+            client.get_job("j")
+        client.get_job("j")
+        client.get_job("j")
+
+    assert server.names.count("get") == 5
 
 
 def test_the_timestamp_is_taken_after_the_wait(connect: Connect, clock: FakeClock) -> None:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota.enos import EnosClient, RetryPolicy
-from tests.support.scripted_server import DROP, ScriptedServer, Step, http, ok, refusal, rejection, token
+from enos_ota.enos import AnswerLost, EnosClient, RetryPolicy, Timeout
+from tests.support.scripted_server import DROP, ScriptedServer, Step, drip, http, ok, refusal, rejection, token
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.support.clock import FakeClock
     from tests.unit.enos.conftest import Connect
 
@@ -104,6 +106,29 @@ def test_a_wait_for_a_token_that_is_ended_keeps_nobody_else_from_one(connect: Co
     assert server.names == ["token/get", "token/get", "get"]
 
 
+@pytest.mark.parametrize(
+    ("call", "limit"),
+    [
+        pytest.param(lambda client: client.get_job("j"), 12, id="read"),
+        pytest.param(lambda client: client.cancel_tasks("j", ["a"]), 15, id="write, with three seconds more"),
+    ],
+)
+def test_no_attempt_of_a_view_takes_longer_than_is_left(
+    connect: Connect, clock: FakeClock, call: Callable[[EnosClient], object], limit: int
+) -> None:
+    with ScriptedServer([drip(clock, b"HTTP/1.1 200 OK\r\nX-A: ", b"a")]) as server:
+        client = connect(server, timeout=Timeout(connect=5, read=30), retry=RetryPolicy(attempts=1))
+        with pytest.raises(AnswerLost, match=rf" within {limit} s\."):
+            call(client.waiting_by(clock.sleep, lambda: 12.0, grace=3.0))
+
+
+def test_a_view_without_time_left_sends_nothing_and_ends_with_the_next_wait(connect: Connect, clock: FakeClock) -> None:
+    with ScriptedServer() as server, pytest.raises(EnoughError):
+        connect(server).waiting_by(Patience(clock, 0).sleep, lambda: 0.0).get_job("j")
+
+    assert server.requests == []
+
+
 def test_a_view_shares_token_connection_and_timestamps(connect: Connect, clock: FakeClock) -> None:
     with ScriptedServer([JOB, JOB]) as server:
         client = connect(server)
@@ -121,7 +146,7 @@ def test_a_view_shares_pauses_and_the_retry_budget(connect: Connect, clock: Fake
         with pytest.raises(Exception, match="503"):
             client.waiting_by(patience.sleep).get_job("j")
 
-    assert (patience.asked, client.pause_left()) == ([7], 0)
+    assert (patience.asked, client.pause().seconds) == ([7], 0)
 
 
 def test_a_pause_is_told(connect: Connect) -> None:
@@ -130,7 +155,7 @@ def test_a_pause_is_told(connect: Connect) -> None:
         with pytest.raises(Exception, match="503"):
             client.get_job("j")
 
-    assert client.pause_left() == 60
+    assert client.pause().seconds == 60
 
 
 def test_closing_a_view_closes_nothing(connect: Connect, clock: FakeClock) -> None:

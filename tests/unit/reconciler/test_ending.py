@@ -6,8 +6,11 @@ import threading
 
 import pytest
 
+from enos_ota.enos import AnswerLost, Credentials, EnosClient, RetryPolicy
+from enos_ota.reconciler import Limits, Reconciler, Record, plan
 from enos_ota.reconciler.ending import EarlyEnd, Ending, Stop, StoppableClock
 from tests.support.clock import FakeClock
+from tests.support.scripted_server import ScriptedServer, drip, ok
 
 
 def test_a_wait_does_not_go_beyond_the_deadline_and_ends_the_change_there() -> None:
@@ -64,3 +67,37 @@ def test_a_change_without_a_deadline_has_all_the_time_there_is() -> None:
     clock.advance(1e9)
     ending.check()
     assert ending.left == float("inf")
+
+
+@pytest.mark.parametrize(("call", "seconds"), [("get_job", 10), ("stop_job", 13)])
+def test_an_attempt_of_a_limited_client_ends_with_the_change_and_a_write_three_seconds_later(
+    call: str, seconds: int
+) -> None:
+    clock = FakeClock()
+    with ScriptedServer([drip(clock, b"HTTP/1.1 200 OK\r\nX-A: ", b"a")]) as server:
+        once = RetryPolicy(attempts=1)
+        client = EnosClient(server.url, "o1", Credentials("key", "secret"), clock=clock, retry=once)
+        with client, pytest.raises(AnswerLost, match=rf" within {seconds} s\."):
+            getattr(Ending(clock, Stop(), 10).limit(client), call)("j")
+
+
+def test_a_limited_client_makes_no_attempt_after_the_end() -> None:
+    clock = FakeClock()
+    steps = [drip(clock, b"HTTP/1.1 200 OK\r\nX-A: ", b"a")]
+    with ScriptedServer(steps) as server:
+        client = EnosClient(
+            server.url, "o1", Credentials("key", "secret"), clock=clock, retry=RetryPolicy(standstill=1e9)
+        )
+        with client, pytest.raises(EarlyEnd, match="the deadline of 10 s for one set is over"):
+            Ending(clock, Stop(), 10).limit(client).get_job("j")
+
+
+def test_a_change_ends_at_its_deadline_however_slowly_enos_answers() -> None:
+    clock = FakeClock()
+    job = ok({"jobId": "j", "status": "started"})
+    with ScriptedServer([job, drip(clock, b"HTTP/1.1 100 Continue\r\n", b"X-A: b\r\n")]) as server:
+        once = RetryPolicy(standstill=1e9)
+        with EnosClient(server.url, "o1", Credentials("key", "secret"), clock=clock, retry=once) as client:
+            reconciler = Reconciler(client, limits=Limits(deadline=10), clock=clock)
+            record = reconciler.apply("j", plan({"dk-01"}, Record()))
+    assert record.problem.startswith("the deadline of 10 s for one set is over")

@@ -13,7 +13,7 @@ from enos_ota.reconciler.verdict import UNREAD
 from enos_ota.review.model import Change, Outcome
 from enos_ota.review.reviewing import review
 from tests.support.clock import FakeClock
-from tests.support.scripted_server import DROP, ScriptedServer, ok, refusal, rejection
+from tests.support.scripted_server import DROP, ScriptedServer, envelope, ok, refusal, rejection
 from tests.support.stack_project import Project
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ ATTEMPTS = 5
 SETS = "\n".join(f'- {{name: pump-{at}, jobId: "{at}", deviceKeys: [dk-01]}}' for at in range(3))
 
 
+NOT_ALLOWED = envelope({"message": "Your IP address is not allowed"}, 403)
 A_JOB = ok({"jobId": "0", "orgId": "o1", "status": "started"})
 
 
@@ -80,6 +81,18 @@ def test_where_enos_answers_nobody_it_is_asked_once_and_nothing_is_refreshed(
         assert server.names == ["token/get"] * len(tokens)
     assert (report.outcome, engine.calls) == (Outcome.UNDETERMINED, [False])
     assert report.reasons[0].startswith(told)
+
+
+@pytest.mark.parametrize(("script", "tokens"), [([NOT_ALLOWED], None), ([], [NOT_ALLOWED])], ids=["call", "token"])
+def test_a_gateway_that_refuses_is_asked_once_and_its_words_are_told(
+    tmp_path: Path, script: list[bytes], tokens: list[bytes] | None
+) -> None:
+    engine = Engine(tmp_path, FINE)
+    with ScriptedServer(script, tokens=tokens) as server:
+        report = reviewed(tmp_path, server)
+    assert (report.outcome, engine.calls) == (Outcome.UNDETERMINED, [False])
+    assert report.reasons[0].startswith(f"{NO_ANSWER}EnOS's gateway refused ")
+    assert "HTTP 403 'Your IP address is not allowed'" in report.reasons[0]
 
 
 def test_where_enos_fails_for_what_an_up_asks_nothing_is_refreshed_either(tmp_path: Path) -> None:
