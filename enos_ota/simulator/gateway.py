@@ -1,7 +1,7 @@
 """One request in, one answer out: token service, signature check, organisation, permission, and then the call.
 
 Envelopes are documented [D]. The form of a rejection at the gateway and the HTTP status of a refusal are not [U]: they
-follow the switches `gateway_http` and `business_http`.
+follow the switches `gateway_http`, `gateway_form` and `business_http`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from enos_ota.simulator.codes import Code, RefusedError, TokenCode, TurnedAwayError, invalid
+from enos_ota.simulator.codes import GATEWAY_ERRORS, Code, RefusedError, TokenCode, TurnedAwayError, invalid
 from enos_ota.simulator.jobs import Answer, PartlyDoneError, device_keys
 from enos_ota.simulator.journal import WRITES, Journal
 
@@ -38,6 +38,7 @@ _ACTIONS: Final = {
 }
 _WITH_BODY: Final = frozenset({"search", "searchTask", "cancelTask", "retryTask"})
 _METHODS: Final = frozenset({"GET", "POST"})
+_UNAUTHORIZED: Final = 401
 _NOT_FOUND: Final = 404
 
 
@@ -188,6 +189,8 @@ class Gateway:
                 changes=changes,
                 fault=fault,
             )
+        if http == _UNAUTHORIZED and self._switches().gateway_form == "message":
+            return Reply(http, gateway_message(http))
         return Reply(http, envelope)
 
     def _call(self, app: App, action: str, request: Request) -> Answer:
@@ -236,6 +239,11 @@ def operation_of(request: Request) -> str:
         return request.path.partition("/v2.0/")[2]
     action = request.parameter("action")
     return action if request.path == OTA_JOBS and action in _ACTIONS else "unknown"
+
+
+def gateway_message(http: int) -> dict[str, Any]:
+    """What the gateway says of itself with this HTTP status: the text [D] in the form of Kong, whose text it is [I]."""
+    return {"message": GATEWAY_ERRORS[http]}
 
 
 def addressed(request: Request) -> dict[str, Any]:

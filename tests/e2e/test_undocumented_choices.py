@@ -33,6 +33,7 @@ ALTERNATIVES: dict[str, Any] = {
     "same_key_two_products": "on",  # dk-01, which the set leaves alone
     "business_http": 400,
     "gateway_http": 401,
+    "gateway_form": "envelope",
     "throttle": 10,
     "throttle_retry_after": 1,
     "clock_skew": 60,

@@ -148,6 +148,22 @@ def test_the_token_service_takes_no_body_larger_than_max_body(caller: Caller) ->
     assert caller.simulator.answer(Request("POST", TOKEN_GET, (), JSON_HEADER, b" " * 11)).http == 413
 
 
+@pytest.mark.parametrize(
+    ("form", "body"),
+    [
+        ("message", {"message": "Request size limit exceeded"}),
+        ("envelope", {"code": 413, "msg": "Request size limit exceeded", "data": None}),
+    ],
+)
+def test_a_body_that_is_too_large_is_answered_in_the_form_of_the_gateway(form: str, body: dict[str, object]) -> None:
+    caller = make_caller(SMALL_FLEET, gateway_form=form)
+    caller.token()
+    caller.simulator.change_switches({"max_body": 100})
+    reply = cancel_in_a_body_of(caller, 101).body
+    reply.pop("requestId", None)
+    assert reply == body
+
+
 def test_an_answer_that_a_body_is_too_large_can_be_lost(caller: Caller) -> None:
     caller.token()
     caller.simulator.change_switches({"max_body": 100})
