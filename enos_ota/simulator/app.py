@@ -44,7 +44,8 @@ def create_app(simulator: Simulator, sleep: Callable[[float], Awaitable[object]]
             request = await _read(HttpRequest(scope, receive), largest)
         except ClientDisconnect:
             return
-        reply = control.answer(simulator, request) if is_control else simulator.answer(request)
+        # `server`: the address at which the request arrived, whatever host it was sent to.
+        reply = control.answer(simulator, request, scope["server"][0]) if is_control else simulator.answer(request)
         if reply.delay:
             try:
                 await sleep(reply.delay)

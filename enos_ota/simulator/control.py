@@ -1,13 +1,18 @@
 """The control API under `/_simulator/`: look at tasks, set them, read the journal, turn switches. JSON in and out.
 
-It has no authentication and is meant for loopback. docs/simulator.md lists the calls. An error is JSON too:
-`{"error": "…"}` with HTTP 400, 404, 409 or 413.
+It has no authentication and is meant for loopback. So that no web page can use it through a browser on the same
+machine, it refuses requests to a host name (a page can point its own at this address), requests that a page of another
+origin sends, and bodies that are not declared as JSON, which is all that a page can send without asking first.
+
+docs/simulator.md lists the calls. An error is JSON too: `{"error": "…"}` with an HTTP status from 400 on.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from enos_ota import __version__
 from enos_ota.simulator.codes import RefusedError
@@ -30,7 +35,7 @@ PREFIX: Final = "/_simulator/"
 LARGEST_BODY: Final = 16 * 1024 * 1024
 """Bytes of a body that are read."""
 
-_WRONG, _MISSING, _CONFLICT, _TOO_LARGE, _INTERNAL = 400, 404, 409, 413, 500
+_WRONG, _FORBIDDEN, _MISSING, _CONFLICT, _TOO_LARGE, _NO_JSON, _INTERNAL = 400, 403, 404, 409, 413, 415, 500
 
 
 class _NotPossibleError(Exception):
@@ -41,10 +46,11 @@ class _NotPossibleError(Exception):
         self.http = http
 
 
-def answer(simulator: Simulator, request: Request) -> Reply:
-    """Answer one request to the control API; nothing is raised."""
+def answer(simulator: Simulator, request: Request, address: str) -> Reply:
+    """Answer one request to the control API, which arrived at this address; nothing is raised."""
     body: dict[str, Any]
     try:
+        _check_sender(request, address)
         body = _call(simulator, request)
         simulator.save()
         return Reply(200, body)
@@ -61,6 +67,30 @@ def answer(simulator: Simulator, request: Request) -> Reply:
     except Exception as error:  # noqa: BLE001 - a caller gets JSON, whatever went wrong in here
         http, body = _INTERNAL, {"error": f"internal error of the simulator: {type(error).__name__}: {error}"}
     return Reply(http, body)
+
+
+def _check_sender(request: Request, address: str) -> None:
+    """Refuse what a web page in a browser can send without the user's knowledge."""
+    host = request.headers.get("host", "")
+    if not _is_address(host, address):
+        text = f"the control API answers requests to localhost, a loopback address or {address}, not to {host!r}"
+        raise _NotPossibleError(text, _FORBIDDEN)
+    origin = request.headers.get("origin")
+    if origin not in {None, f"http://{host}"}:
+        raise _NotPossibleError(f"the control API does not answer web pages of {origin}", _FORBIDDEN)
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.body and content_type != "application/json":
+        text = f"a body needs the header 'content-type: application/json', not {content_type!r}"
+        raise _NotPossibleError(text, _NO_JSON)
+
+
+def _is_address(host: str, address: str) -> bool:
+    """Whether a Host header names this machine without a name that somebody else can give to an address."""
+    try:
+        name = urlsplit(f"//{host}").hostname
+        return name in {"localhost", address} or ipaddress.ip_address(name or "").is_loopback
+    except ValueError:
+        return False
 
 
 def _call(simulator: Simulator, request: Request) -> dict[str, Any]:
