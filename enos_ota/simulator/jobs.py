@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 _EQUAL_IN: Final = frozenset({"=", "in"})
 _EQUAL: Final = frozenset({"="})
 _LIKE: Final = frozenset({"like"})
-_LOCALES: Final = ("defaultValue", "zh_CN", "en_US")
+_DEFAULT: Final = ("defaultValue", "default")
+_LOCALES: Final = ("zh_CN", "en_US", "ja_JP", "es_ES")
 
 TASK_FIELDS: Final = dict.fromkeys(("jobId", "deviceKey", "fromVersion", "toVersion", "status", "desc"), _EQUAL_IN)
 """Fields of searchTask and their operators [D]."""
@@ -42,9 +43,13 @@ _TASK_ATTRIBUTES: Final = {
 JOB_FIELDS: Final = {
     **dict.fromkeys(("productKey", "firmwareId", "firmwareVersion"), _EQUAL_IN),
     **dict.fromkeys(("type", "status"), _EQUAL),
-    **{name: _LIKE for base in ("name", "firmwareName") for name in (base, *(f"{base}.{key}" for key in _LOCALES))},
+    **{
+        name: _LIKE
+        for base in ("name", "firmwareName")
+        for name in (base, *(f"{base}.{key}" for key in (*_DEFAULT, *_LOCALES)))
+    },
 }
-"""Fields of search and their operators [D]."""
+"""Fields of search and their operators [D]; `.default`, `.ja_JP` and `.es_ES` are seen in official samples [S]."""
 
 _BY_INDEX: Final = frozenset({"jobId", "status"})
 _FIRST_PAGE: Final = 10
@@ -325,12 +330,16 @@ def _selected(condition: Condition, held: JobTasks, tasks: list[Task]) -> list[T
 
 
 def _texts_of(job: Job, name: str) -> tuple[str, ...]:
-    """The texts that a field of a job stands for; a name without a locale stands for all its locales [U]."""
+    """The texts that a field of a job stands for.
+
+    A name without a locale stands for all its texts [U]; one with a locale for the text in it, or for the default one
+    if it has none [U].
+    """
     if name == "status":
         return (job.status,)
     base, _, locale = name.partition(".")
     value = job.info.get(base)
     if not isinstance(value, dict):
         return () if value is None else (str(value),)
-    texts = {"defaultValue": value.get("defaultValue"), **(value.get("i18nValue") or {})}
-    return tuple(str(text) for key, text in texts.items() if text is not None and locale in {"", key})
+    default, by_locale = value["defaultValue"], value["i18nValue"]
+    return (by_locale.get(locale) or default,) if locale else (default, *by_locale.values())

@@ -270,8 +270,16 @@ NAMED: dict[str, Any] = {
         ("name like '水'", ["old"]),
         ("name.zh_CN like '水'", ["old"]),
         ("name.defaultValue like '水'", []),
-        ("name.en_US like 'P'", []),
+        ("name.default like 'Pump'", ["old"]),
+        ("name.default like '水'", []),
+        ("name.zh_CN like 'Pump'", []),
+        ("name.en_US like 'Pump'", ["old"]),
+        ("name.ja_JP like 'Pump'", ["old"]),
+        ("name.es_ES like 'e'", ["new", "mid"]),
         ("firmwareName like 'valve'", ["new"]),
+        ("firmwareName.default like 'valve'", ["new"]),
+        ("firmwareName.ja_JP like 'valve'", ["new"]),
+        ("firmwareName.es_ES like 'pump'", []),
         ("firmwareName.defaultValue like 'valve' or status = 'stopped'", ["new", "old"]),
     ],
 )
@@ -283,6 +291,19 @@ def test_jobs_are_found_the_newest_first(expression: str | None, expected: list[
 @pytest.mark.parametrize("expression", ["status in ('started')", "name = 'Pumps'", "jobId = 'old'", "name.fr like 'a'"])
 def test_a_job_search_knows_only_its_own_fields_and_operators(expression: str) -> None:
     assert make_caller(NAMED).call("search", {"expression": expression})["code"] == 99400
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, {"type": "total"}),
+        ({"upgradeScope": {"type": "partial", "deviceKeys": ["a"]}}, {"type": "partial", "deviceKeys": ["a"]}),
+    ],
+)
+def test_a_selector_of_the_scope_that_is_not_used_is_null(given: dict[str, Any], told: dict[str, Any]) -> None:
+    caller = make_caller({"jobs": [{"jobId": "j", **given}]})
+    unused = dict.fromkeys(("versionNumbers", "deviceKeys", "attributes", "tags", "assetTrees"))
+    assert caller.call("get", jobId="j")["data"]["upgradeScope"] == unused | told
 
 
 def test_jobs_come_in_pages() -> None:
