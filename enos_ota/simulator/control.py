@@ -1,8 +1,8 @@
 """The control API under `/_simulator/`: look at tasks, set them, read the journal, turn switches. JSON in and out.
 
 It has no authentication and is meant for loopback. So that no web page can use it through a browser on the same
-machine, it refuses requests to a host name (a page can point its own at this address), requests that a page of another
-origin sends, and bodies that are not declared as JSON, which is all that a page can send without asking first.
+machine, it refuses three kinds of request: to a host name, because a page can point its own name at this address; from
+a page of another origin; and with a body that is not declared as JSON, because browsers send only those without asking.
 
 docs/simulator.md lists the calls. An error is JSON too: `{"error": "…"}` with an HTTP status from 400 on.
 """

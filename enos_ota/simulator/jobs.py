@@ -200,7 +200,7 @@ class OtaJobs:
         page_no, size = (_whole(pagination, name) for name in ("pageNo", "pageSize"))
         if size > largest:
             raise invalid("pagination", f"pageSize must not be greater than {largest}")
-        # As Elasticsearch does it: by where the page ends, however many rows there are [I].
+        # Decided by where the page ends, however many rows there are: so does Elasticsearch [U].
         if window and page_no * size > window:
             raise invalid("pagination", f"pageNo x pageSize must not be greater than {window}")
         return page_no, size
