@@ -192,7 +192,10 @@ class _Story:
             " it. The simulator's control API does the same by the same rules:"
         )
         body = f'{{"deviceKeys": ["{key}"]}}'
-        screen.command(f"curl -d '{body}' \\\n    $ENOS_API_GATEWAY/_simulator/jobs/{enos.job_id}/retry")
+        screen.command(
+            f"curl -H 'content-type: application/json' -d '{body}' \\\n"
+            f"    $ENOS_API_GATEWAY/_simulator/jobs/{enos.job_id}/retry"
+        )
         enos.retry(key)
         tasks = enos.tasks()
         checks.is_waiting(tasks, key)

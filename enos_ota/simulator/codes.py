@@ -7,6 +7,7 @@ and is said where it is made.
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 
 
 class Code(IntEnum):
@@ -37,6 +38,18 @@ class TokenCode(IntEnum):
     EMPTY_PARAMETER = 1202
     TOKEN_EXPIRED = 1203
     REFRESH_FAILED = 1204
+
+
+GATEWAY_ERRORS: Final = {
+    400: "Cannot process request body",
+    401: "Invalid authentication credentials",
+    403: "Your IP address is not allowed",
+    413: "Request size limit exceeded",
+    429: "API rate limit exceeded",
+    500: "An unexpected error occurred",
+    503: "Service unavailable",
+}
+"""What the gateway in front of the service says of itself, by HTTP status [D]. The texts are those of Kong."""
 
 
 class RefusedError(Exception):

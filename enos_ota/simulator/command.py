@@ -11,7 +11,7 @@ import random
 import shlex
 import signal
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
     from enos_ota.simulator.fleet import Fleet
     from enos_ota.simulator.server import Server
+
+
+_SHOWN: Final = 20
+"""Problems of a fleet that are listed."""
 
 
 class WrongSetupError(click.ClickException):
@@ -124,7 +128,8 @@ def _make_simulator(
             _override(simulator, faults=faults, movement=moving, switches=switches)
     except FleetError as error:
         more = f" ({len(error.problems)} problems)" if len(error.problems) > 1 else ""
-        raise WrongSetupError(f"the fleet cannot be used{more}:\n" + "\n".join(error.problems)) from None
+        first = error.problems[:_SHOWN] + ["…"] * (len(error.problems) > _SHOWN)
+        raise WrongSetupError(f"the fleet cannot be used{more}:\n" + "\n".join(first)) from None
     except SwitchError as error:
         raise WrongSetupError("; ".join(error.problems)) from None
     except MovementError as error:

@@ -1,13 +1,18 @@
 """The control API under `/_simulator/`: look at tasks, set them, read the journal, turn switches. JSON in and out.
 
-It has no authentication and is meant for loopback. docs/simulator.md lists the calls. An error is JSON too:
-`{"error": "…"}` with HTTP 400, 404 or 409.
+It has no authentication and is meant for loopback. So that no web page can use it through a browser on the same
+machine, it refuses three kinds of request: to a host name, because a page can point its own name at this address; from
+a page of another origin; and with a body that is not declared as JSON, because browsers send only those without asking.
+
+docs/simulator.md lists the calls. An error is JSON too: `{"error": "…"}` with an HTTP status from 400 on.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from enos_ota import __version__
 from enos_ota.simulator.codes import RefusedError
@@ -27,7 +32,10 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "/_simulator/"
 
-_WRONG, _MISSING, _CONFLICT, _INTERNAL = 400, 404, 409, 500
+LARGEST_BODY: Final = 16 * 1024 * 1024
+"""Bytes of a body that are read."""
+
+_WRONG, _FORBIDDEN, _MISSING, _CONFLICT, _TOO_LARGE, _NO_JSON, _INTERNAL = 400, 403, 404, 409, 413, 415, 500
 
 
 class _NotPossibleError(Exception):
@@ -38,10 +46,11 @@ class _NotPossibleError(Exception):
         self.http = http
 
 
-def answer(simulator: Simulator, request: Request) -> Reply:
-    """Answer one request to the control API; nothing is raised."""
+def answer(simulator: Simulator, request: Request, address: str) -> Reply:
+    """Answer one request to the control API, which arrived at this address; nothing is raised."""
     body: dict[str, Any]
     try:
+        _check_sender(request, address)
         body = _call(simulator, request)
         simulator.save()
         return Reply(200, body)
@@ -58,6 +67,30 @@ def answer(simulator: Simulator, request: Request) -> Reply:
     except Exception as error:  # noqa: BLE001 - a caller gets JSON, whatever went wrong in here
         http, body = _INTERNAL, {"error": f"internal error of the simulator: {type(error).__name__}: {error}"}
     return Reply(http, body)
+
+
+def _check_sender(request: Request, address: str) -> None:
+    """Refuse what a web page in a browser can send without the user's knowledge."""
+    host = request.headers.get("host", "")
+    if not _is_address(host, address):
+        text = f"the control API answers requests to localhost, a loopback address or {address}, not to {host!r}"
+        raise _NotPossibleError(text, _FORBIDDEN)
+    origin = request.headers.get("origin")
+    if origin not in {None, f"http://{host}"}:
+        raise _NotPossibleError(f"the control API does not answer web pages of {origin}", _FORBIDDEN)
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.body and content_type != "application/json":
+        text = f"a body needs the header 'content-type: application/json', not {content_type!r}"
+        raise _NotPossibleError(text, _NO_JSON)
+
+
+def _is_address(host: str, address: str) -> bool:
+    """Whether a Host header names this machine without a name that somebody else can give to an address."""
+    try:
+        name = urlsplit(f"//{host}").hostname
+        return name in {"localhost", address} or ipaddress.ip_address(name or "").is_loopback
+    except ValueError:
+        return False
 
 
 def _call(simulator: Simulator, request: Request) -> dict[str, Any]:
@@ -210,8 +243,10 @@ def _job(held: JobTasks) -> dict[str, Any]:
 
 
 def _body(request: Request) -> dict[str, Any]:
+    if len(request.body) > LARGEST_BODY:
+        raise _NotPossibleError(f"the body is larger than {LARGEST_BODY} bytes", _TOO_LARGE)
     try:
-        body = json.loads((request.body or b"").decode())
+        body = json.loads(request.body.decode())
     except (ValueError, RecursionError):
         raise _NotPossibleError("the body is no JSON text") from None
     if not isinstance(body, dict):

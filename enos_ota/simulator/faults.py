@@ -7,8 +7,10 @@ line has: what goes wrong, the operations it concerns (none: any), and settings.
     latency seconds=0.1-2 probability=0.2
     throttle search searchTask retryAfter=2 times=5
     {what: error, operations: [get], status: 503, envelope: false}
+    gateway cancelTask status=403
 
-Which faults EnOS really shows, and in what form, is unknown [U]; these are the ones a client has to survive.
+The errors of the gateway are documented [D], their form is inferred [I]. Which other faults EnOS shows is unknown [U];
+these are the ones a client has to survive.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
+from enos_ota.simulator.codes import GATEWAY_ERRORS
 from enos_ota.simulator.settings import Seconds, from_words, problems_of
 
 if TYPE_CHECKING:
@@ -28,16 +31,17 @@ if TYPE_CHECKING:
 Operation = Literal[
     "token/get", "token/refresh", "get", "search", "searchTask", "cancelTask", "retryTask", "start", "stop", "any"
 ]
-What = Literal["latency", "throttle", "error", "html", "close-before", "close-after", "truncate", "cut"]
+What = Literal["latency", "throttle", "gateway", "error", "html", "close-before", "close-after", "truncate", "cut"]
 
 _OWN_SETTINGS: Final[dict[str, frozenset[str]]] = {
     "latency": frozenset({"seconds"}),
-    "throttle": frozenset({"retryAfter", "envelope"}),
+    "throttle": frozenset({"retryAfter"}),
+    "gateway": frozenset({"status"}),
     "error": frozenset({"status", "envelope", "code", "processed"}),
     "html": frozenset({"status", "processed"}),
 }
 _SHARED_SETTINGS: Final = frozenset({"what", "operations", "probability", "nth", "times"})
-_USUAL_STATUS: Final = {"throttle": 429, "error": 500, "html": 502}
+_USUAL_STATUS: Final = {"throttle": 429, "gateway": 403, "error": 500, "html": 502}
 _ALWAYS_PROCESSED: Final = frozenset({"latency", "close-after", "truncate", "cut"})
 
 
@@ -60,8 +64,8 @@ class Fault(BaseModel):
         times: How often at most; with `nth` once if unset, else without end.
         seconds: How long a `latency` lasts. The request is processed as it comes; its answer is late.
         retry_after: Seconds in the header Retry-After of a `throttle`; unset: no such header.
-        status: HTTP status of `error` (500) and `html` (502).
-        envelope: Whether `throttle` and `error` answer with EnOS's envelope, or with a bare text.
+        status: HTTP status of `gateway` (403), `error` (500) and `html` (502).
+        envelope: Whether an `error` answers with EnOS's envelope, or with a bare text.
         code: Code in the envelope of an `error`.
         processed: Whether the request was processed before an `error` or `html` was answered.
     """
@@ -99,6 +103,8 @@ class Fault(BaseModel):
             raise ValueError("takes probability or nth, not both")
         if self.what == "error" and self.status is not None and self.status < 500:  # noqa: PLR2004 - HTTP's own
             raise ValueError(f"an error has a status from 500, not {self.status}")
+        if self.what == "gateway" and self.http not in GATEWAY_ERRORS:
+            raise ValueError(f"gateway takes status {', '.join(map(str, GATEWAY_ERRORS))}, not {self.status}")
         return self
 
     @property

@@ -25,13 +25,16 @@
             fromVersion: ["2.2.0", "2.1.4"]                     # in turn
 
 A status is one of the five of EnOS, or `cancelled`: what a cancelled task looks like under the switches of the moment.
-Everything has a default; an empty file is a fleet with one organisation, one application and no job.
+Everything has a default; an empty file is a fleet with one organisation, one application and no job. Whatever a fleet
+says, it takes a bounded amount of memory: file, texts, numbers and tasks have limits.
 """
 
 from __future__ import annotations
 
-import string
+import re
+import reprlib
 from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import yaml
@@ -59,6 +62,19 @@ DEFAULT_APP_KEY: Final = "11112222-3333-4444-5555-666677778888"
 DEFAULT_APP_SECRET: Final = "aaaabbbb-cccc-4ddd-8eee-ffff00001111"  # noqa: S105 - for show, opens nothing
 
 
+MOST_TASKS: Final = 2_000_000
+"""Tasks that a simulator holds at most: about 750 MB."""
+
+_LARGEST_FILE: Final = 16 * 1024 * 1024
+_MOST_VALUES: Final = 10_000_000
+"""Values of a file at most, when its YAML aliases are written out."""
+
+_LONGEST_TEXT: Final = 10_000
+_LARGEST_NUMBER: Final = 2**63 - 1
+_NUMBERED: Final = re.compile(r"(?:[^{}]|{{|}})*{(?::0?\d{0,2}[dxX]?)?}(?:[^{}]|{{|}})*")
+"""Text with one place for a number, as `str.format` reads it. The width is bounded: it takes that much memory."""
+
+
 class FleetError(ValueError):
     """A fleet that cannot be used; `problems` has one line each, with where in the file it is."""
 
@@ -67,8 +83,9 @@ class FleetError(ValueError):
         self.problems = problems
 
 
-Text = Annotated[str, StringConstraints(strict=True, min_length=1)]
-FreeText = Annotated[str, StringConstraints(strict=True)]
+Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=_LONGEST_TEXT)]
+FreeText = Annotated[str, StringConstraints(strict=True, max_length=_LONGEST_TEXT)]
+Whole = Annotated[int, Field(ge=-_LARGEST_NUMBER, le=_LARGEST_NUMBER)]
 Status = Literal["init", "published", "upgrading", "succeeded", "failed", "canceled", "cancelled"]
 
 
@@ -84,7 +101,7 @@ class I18nText(_Part):
     """A text in several languages, StringI18n of EnOS. A plain text is its default value."""
 
     default_value: Text
-    i18n_value: Annotated[dict[str, str], Field(alias="i18nValue")] = {}
+    i18n_value: Annotated[dict[str, FreeText], Field(alias="i18nValue")] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -108,16 +125,16 @@ class TaskSpec(_Part):
     product_key: Text | None = None
     status: Status = "init"
     desc: FreeText | None = None
-    progress: int | None = None
+    progress: Whole | None = None
     from_version: Text | None = None
 
 
 class DevicesSpec(_Part):
     """Many tasks alike."""
 
-    count: Annotated[int, Field(ge=1, le=5_000_000)]
-    key: Text
-    first: Annotated[int, Field(ge=0)] = 1
+    count: Annotated[int, Field(ge=1, le=MOST_TASKS)]
+    key: Annotated[Text, StringConstraints(max_length=100)]
+    first: Annotated[Whole, Field(ge=0)] = 1
     product_key: Text | None = None
     states: dict[Status, Annotated[int, Field(ge=0)]] = {}
     from_version: Annotated[list[Text], BeforeValidator(_as_list), Field(min_length=1)] | None = None
@@ -125,13 +142,9 @@ class DevicesSpec(_Part):
     @field_validator("key")
     @classmethod
     def _numbered(cls, key: str) -> str:
-        try:
-            fields = [name for _, name, _, _ in string.Formatter().parse(key) if name is not None]
-            if fields == [""] and key.format(1) != key.format(2):
-                return key
-        except (ValueError, LookupError, TypeError):
-            pass
-        raise ValueError('needs one place for the number, as in "pump-{:05d}"')
+        if not _NUMBERED.fullmatch(key):
+            raise ValueError('needs one place for the number, as in "pump-{:05d}", with at most 99 digits')
+        return key
 
     @model_validator(mode="after")
     def _adds_up(self) -> DevicesSpec:
@@ -154,16 +167,21 @@ class JobSpec(_Part):
     enable_upgrade_request: bool = False
     upgrade_policy: Literal["snapshot", "incremental"] = "snapshot"
     upgrade_scope: dict[str, Any] | None = None
-    upgrade_timeout: int = 7200
+    upgrade_timeout: Whole = 7200
     retry_policy: dict[str, Any] | None = None
     schedule_policy: dict[str, Any] | None = None
-    maximum_concurrency: int = 300
+    maximum_concurrency: Whole = 300
     status: Literal["started", "stopped"] | None = None
-    create_time: int | None = None
-    start_schedule: int = 0
-    end_schedule: int = 86399
+    create_time: Whole | None = None
+    start_schedule: Whole = 0
+    end_schedule: Whole = 86399
     tasks: list[TaskSpec] = []
     devices: Annotated[list[DevicesSpec], BeforeValidator(_as_list)] = []
+
+    @property
+    def size(self) -> int:
+        """How many tasks the job has."""
+        return len(self.tasks) + sum(devices.count for devices in self.devices)
 
     @model_validator(mode="after")
     def _each_device_once(self) -> JobSpec:
@@ -178,7 +196,7 @@ class JobSpec(_Part):
 class Fleet(_Part):
     """All that a simulator starts with."""
 
-    token_seconds: Annotated[int, Field(ge=1)] = 7200
+    token_seconds: Annotated[Whole, Field(ge=1)] = 7200
     switches: dict[str, Any] = {}
     faults: Annotated[list[dict[str, Any] | str], BeforeValidator(_as_list)] = []
     movement: bool | str | dict[str, Any] = False
@@ -221,7 +239,7 @@ class Fleet(_Part):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Fleet:
-        problems = []
+        problems = too_many_tasks(sum(job.size for job in self.jobs))
         for kind, ids in (
             ("appKey", [app.app_key for app in self.apps]),
             ("jobId", [job.job_id for job in self.jobs]),
@@ -238,6 +256,11 @@ class Fleet(_Part):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+
+def too_many_tasks(count: int) -> list[str]:
+    """The problem that a simulator would hold so many tasks, if it is one."""
+    return [f"{count} tasks in all; at most {MOST_TASKS} are possible"] if count > MOST_TASKS else []
 
 
 def parse_fleet(data: object) -> Fleet:
@@ -271,14 +294,36 @@ def read_fleet(path: Path) -> Fleet:
         FleetError: The file cannot be read, is no YAML, or holds something else; each line begins with the path.
     """
     try:
-        data = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - the safe loader, in C where built
-        return parse_fleet(data)
+        with path.open("rb") as file:
+            return parse_fleet(_load(file.read(_LARGEST_FILE + 1)))
     except FleetError as error:
         raise FleetError([f"{path}: {problem}" for problem in error.problems]) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise FleetError([f"{path}: no valid YAML: {' '.join(str(error).split())}"]) from None
+    except RecursionError:
+        raise FleetError([f"{path}: nested too deeply"]) from None
     except OSError as error:
         raise FleetError([f"{path}: {error.strerror or error}"]) from None
+
+
+def _load(content: bytes) -> object:
+    if len(content) > _LARGEST_FILE:
+        raise FleetError([f"larger than {_LARGEST_FILE} bytes"])
+    data: object = yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - the safe loader, in C where built
+    if _values(data, {}) > _MOST_VALUES:
+        raise FleetError([f"more than {_MOST_VALUES} values when its aliases are written out"])
+    return data
+
+
+def _values(node: object, known: dict[int, int]) -> int:
+    """How many values there are in a node of YAML, each alias counted like what it stands for."""
+    if not isinstance(node, dict | list):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = _MOST_VALUES  # an alias of a node that it is in has no end
+        parts = chain(node, node.values()) if isinstance(node, dict) else node
+        known[id(node)] = 1 + sum(_values(part, known) for part in parts)
+    return known[id(node)]
 
 
 def _problems(error: ValidationError) -> list[str]:
@@ -289,6 +334,6 @@ def _problems(error: ValidationError) -> list[str]:
             path += f"[{step}]" if isinstance(step, int) else f"{'.' if path else ''}{step}"
         message = one["msg"].removeprefix("Value error, ")
         if one["type"] == "string_type":
-            message = f"must be a text: put it in quotes (YAML reads it as {one['input']!r})"
+            message = f"must be a text: put it in quotes (YAML reads it as {reprlib.repr(one['input'])})"
         found.append(f"{path or 'fleet'}: {message}")
     return found

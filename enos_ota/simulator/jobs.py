@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 _EQUAL_IN: Final = frozenset({"=", "in"})
 _EQUAL: Final = frozenset({"="})
 _LIKE: Final = frozenset({"like"})
-_LOCALES: Final = ("defaultValue", "zh_CN", "en_US")
+_DEFAULT: Final = ("defaultValue", "default")
+_LOCALES: Final = ("zh_CN", "en_US", "ja_JP", "es_ES")
 
 TASK_FIELDS: Final = dict.fromkeys(("jobId", "deviceKey", "fromVersion", "toVersion", "status", "desc"), _EQUAL_IN)
 """Fields of searchTask and their operators [D]."""
@@ -42,9 +43,13 @@ _TASK_ATTRIBUTES: Final = {
 JOB_FIELDS: Final = {
     **dict.fromkeys(("productKey", "firmwareId", "firmwareVersion"), _EQUAL_IN),
     **dict.fromkeys(("type", "status"), _EQUAL),
-    **{name: _LIKE for base in ("name", "firmwareName") for name in (base, *(f"{base}.{key}" for key in _LOCALES))},
+    **{
+        name: _LIKE
+        for base in ("name", "firmwareName")
+        for name in (base, *(f"{base}.{key}" for key in (*_DEFAULT, *_LOCALES)))
+    },
 }
-"""Fields of search and their operators [D]."""
+"""Fields of search and their operators [D]; `.default`, `.ja_JP` and `.es_ES` are seen in official samples [S]."""
 
 _BY_INDEX: Final = frozenset({"jobId", "status"})
 _FIRST_PAGE: Final = 10
@@ -92,14 +97,15 @@ class OtaJobs:
             found = [job for job in found if expression.holds(condition, partial(_texts_of, job))]
         found.sort(key=lambda job: (-job.create_time, job.job_id))
         start = (page_no - 1) * size
-        return Answer([job.as_json() for job in found[start : start + size]], _pagination(page_no, size, len(found)))
+        rows = [job.as_json() for job in found[start : start + size]]
+        return Answer(rows, self._pagination(page_no, size, len(found)))
 
     def search_task(self, org_id: str, body: Mapping[str, Any]) -> Answer:
         """TaskInfo of the tasks that match."""
         condition = _condition(body, TASK_FIELDS)
         page_no, size = self._page(body)
         total, rows = self._tasks(org_id, condition, (page_no - 1) * size, size)
-        return Answer([held.as_json(task) for held, task in rows], _pagination(page_no, size, total))
+        return Answer([held.as_json(task) for held, task in rows], self._pagination(page_no, size, total))
 
     def start(self, org_id: str, job_id: str) -> Answer:
         """Stopped → started, else 24615. Tasks stay as they are."""
@@ -185,16 +191,23 @@ class OtaJobs:
 
     def _page(self, body: Mapping[str, Any]) -> tuple[int, int]:
         """Number and size of the page that is asked for; without pagination page 1 of 10 [D]."""
-        largest = self._switches().max_page
+        largest, window = self._switches().max_page, self._switches().max_window
         pagination = body.get("pagination")
         if pagination is None:
-            return 1, min(_FIRST_PAGE, largest)
+            pagination = {"pageNo": 1, "pageSize": min(_FIRST_PAGE, largest)}
         if not isinstance(pagination, dict):
             raise invalid("pagination", "pagination must be an object")
         page_no, size = (_whole(pagination, name) for name in ("pageNo", "pageSize"))
         if size > largest:
             raise invalid("pagination", f"pageSize must not be greater than {largest}")
+        # Decided by where the page ends, however many rows there are: so does Elasticsearch [U].
+        if window and page_no * size > window:
+            raise invalid("pagination", f"pageNo x pageSize must not be greater than {window}")
         return page_no, size
+
+    def _pagination(self, page_no: int, size: int, total: int) -> dict[str, Any]:
+        cap = self._switches().total_cap
+        return {"sortedBy": None, "pageNo": page_no, "pageSize": size, "totalSize": min(total, cap) if cap else total}
 
     def _tasks(
         self, org_id: str, condition: Condition | None, start: int, size: int
@@ -268,10 +281,6 @@ def _whole(pagination: Mapping[str, Any], name: str) -> int:
     return value
 
 
-def _pagination(page_no: int, size: int, total: int) -> dict[str, Any]:
-    return {"sortedBy": None, "pageNo": page_no, "pageSize": size, "totalSize": total}
-
-
 def _page_by_index(
     jobs: list[JobTasks], statuses: frozenset[str] | None, start: int, size: int
 ) -> tuple[int, list[tuple[JobTasks, Task]]]:
@@ -321,12 +330,16 @@ def _selected(condition: Condition, held: JobTasks, tasks: list[Task]) -> list[T
 
 
 def _texts_of(job: Job, name: str) -> tuple[str, ...]:
-    """The texts that a field of a job stands for; a name without a locale stands for all its locales [U]."""
+    """The texts that a field of a job stands for.
+
+    A name without a locale stands for all its texts [U]; one with a locale for the text in it, or for the default one
+    if it has none [U].
+    """
     if name == "status":
         return (job.status,)
     base, _, locale = name.partition(".")
     value = job.info.get(base)
     if not isinstance(value, dict):
         return () if value is None else (str(value),)
-    texts = {"defaultValue": value.get("defaultValue"), **(value.get("i18nValue") or {})}
-    return tuple(str(text) for key, text in texts.items() if text is not None and locale in {"", key})
+    default, by_locale = value["defaultValue"], value["i18nValue"]
+    return (by_locale.get(locale) or default,) if locale else (default, *by_locale.values())

@@ -49,7 +49,8 @@ def make_job(spec: JobSpec, org_id: str, status: str, switches: Switches) -> tup
     Raises:
         FleetError: A device key stands twice under the same product.
     """
-    scope = {"type": "total", "versionNumbers": None, "deviceKeys": None, "attributes": None, "tags": None}
+    # A selector that is not used is null, as in the documented sample [D].
+    scope = {"type": "total", **dict.fromkeys(("versionNumbers", "deviceKeys", "attributes", "tags", "assetTrees"))}
     name = _i18n(spec.name) or {"defaultValue": f"Upgrade to {spec.firmware_version}", "i18nValue": {}}
     info = {
         "productKey": spec.product_key,
@@ -60,7 +61,7 @@ def make_job(spec: JobSpec, org_id: str, status: str, switches: Switches) -> tup
         "type": spec.type,
         "enableUpgradeRequest": spec.enable_upgrade_request,
         "upgradePolicy": spec.upgrade_policy,
-        "upgradeScope": {**scope, "assetTrees": None} if spec.upgrade_scope is None else spec.upgrade_scope,
+        "upgradeScope": scope | (spec.upgrade_scope or {}),
         "upgradeTimeout": spec.upgrade_timeout,
         "retryPolicy": spec.retry_policy,
         "schedulePolicy": spec.schedule_policy,

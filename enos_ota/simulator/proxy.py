@@ -8,8 +8,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, Final
 
-from enos_ota.simulator.gateway import OTA_JOBS, Reply, addressed, operation_of
+from enos_ota.simulator.codes import GATEWAY_ERRORS, TokenCode
+from enos_ota.simulator.gateway import OTA_JOBS, Reply, addressed, gateway_message, operation_of
 from enos_ota.simulator.journal import WRITES
+from enos_ota.simulator.switches import parse_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
     from enos_ota.simulator.journal import Journal
     from enos_ota.simulator.switches import Switches
 
+_TOO_LARGE: Final = 413
 _THROTTLED: Final = 429
-_TOKEN_INTERNAL: Final = 1005
 _HTML: Final = b"<html><head><title>Bad Gateway</title></head><body><h1>Bad Gateway</h1><hr>proxy</body></html>\n"
 
 
@@ -59,23 +61,30 @@ class Proxy:
         operation = operation_of(request)
         strike = self._faults.strike(operation)
         fault = strike.fault
-        for name in _names(strike):
+        names = _names(strike)
+        for name in names:
             self._journal.faults[f"{operation} {name}"] += 1
-        if fault is None and request.path == OTA_JOBS and self._too_many():
-            reply = self._throttled(operation, self._switches().throttle_retry_after or None, envelope=True)
-            self._keep(request, operation, reply, "throttle")
-        elif fault is None or fault.reaches_enos:
-            reply = self._gateway.answer(request, " ".join(_names(strike)))
-            if fault is not None:
-                reply = self._spoiled(operation, fault, reply)
-        else:
+        processed = False
+        if fault is not None and not fault.reaches_enos:
             reply = self._made_up(operation, fault)
-            self._keep(request, operation, reply, " ".join(_names(strike)))
+        elif len(request.body) > self._switches().max_body:
+            names.append("max-body")
+            reply = self._gateway_error(operation, _TOO_LARGE)
+        elif fault is None and request.path == OTA_JOBS and self._too_many():
+            names.append("throttle")
+            reply = self._gateway_error(operation, _THROTTLED, self._switches().throttle_retry_after or None)
+        else:
+            processed = True
+            reply = self._gateway.answer(request, " ".join(names))
+        if not processed:
+            self._keep(request, operation, reply, " ".join(names))
+        if fault is not None and fault.reaches_enos:
+            reply = self._spoiled(operation, fault, reply)
         return dataclasses.replace(reply, delay=strike.delay) if strike.delay else reply
 
     def _too_many(self) -> bool:
         rate = self._switches().throttle
-        return isinstance(rate, float) and not self._flow.lets_through(self._clock(), rate)
+        return rate != "off" and not self._flow.lets_through(self._clock(), *parse_rate(rate))
 
     def _keep(self, request: Request, operation: str, reply: Reply, fault: str) -> None:
         """Count and record what does not reach the gateway."""
@@ -87,7 +96,7 @@ class Proxy:
                 by="",
                 **addressed(request),
                 code=reply.body.get("code"),
-                msg=reply.body.get("msg", ""),
+                msg=reply.body.get("msg") or reply.body.get("message", ""),
                 request_id=reply.body.get("requestId", ""),
                 processed=False,
                 fault=fault,
@@ -107,49 +116,45 @@ class Proxy:
 
     def _made_up(self, operation: str, fault: Fault) -> Reply:
         match fault.what:
-            case "throttle":
-                return self._throttled(operation, fault.retry_after, envelope=fault.envelope)
+            case "throttle" | "gateway":
+                return self._gateway_error(operation, fault.http, fault.retry_after)
             case "html":
                 return Reply(fault.http, {}, "raw", content_type="text/html", raw=_HTML)
             case "error" if fault.envelope:
                 return Reply(fault.http, self._envelope(operation, fault.code, "Internal Server Error"))
             case "error":
-                return _bare(fault.http, "Internal Server Error")
+                return Reply(fault.http, {}, "raw", content_type="text/plain", raw=b"Internal Server Error")
             case _:
                 return Reply(0, {}, "closed")
 
-    def _throttled(self, operation: str, retry_after: int | None, *, envelope: bool) -> Reply:
-        """HTTP 429; that it is this, with this body and header, is our choice [U]."""
+    def _gateway_error(self, operation: str, http: int, retry_after: int | None = None) -> Reply:
+        """What the gateway itself answers: text documented [D], form inferred [I], Retry-After unknown [U]."""
         headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-        told = "Too Many Requests"
-        if not envelope:
-            return dataclasses.replace(_bare(_THROTTLED, told), headers=headers)
-        return Reply(_THROTTLED, self._envelope(operation, _THROTTLED, told), headers=headers)
+        if self._switches().gateway_form == "message":
+            return Reply(http, gateway_message(http), headers=headers)
+        return Reply(http, self._envelope(operation, http, GATEWAY_ERRORS[http]), headers=headers)
 
     def _envelope(self, operation: str, code: int, msg: str) -> dict[str, Any]:
         if operation.startswith("token/"):
-            status = code if code == _THROTTLED else _TOKEN_INTERNAL
+            status = code if code in GATEWAY_ERRORS else TokenCode.INTERNAL
             return {"status": status, "msg": msg, "business": "apim-token-service", "data": None}
         return {"code": code, "msg": msg, "requestId": self._new_id(), "data": None}
 
 
 class _Flow:
-    """A bucket that fills at some requests a second, up to one second's worth. `now`: Unix ms."""
+    """A bucket that holds `count` requests and fills by so many in `seconds`. `now`: Unix ms."""
 
     def __init__(self, now: int) -> None:
         self._then = now
         self._left: float | None = None
 
-    def lets_through(self, now: int, rate: float) -> bool:
-        most = max(1.0, rate)
-        left = most if self._left is None else min(most, self._left + max(0, now - self._then) * rate / 1000)
+    def lets_through(self, now: int, count: float, seconds: int) -> bool:
+        most = max(1.0, count)
+        since = max(0, now - self._then) / 1000
+        left = most if self._left is None else min(most, self._left + since * count / seconds)
         through = left >= 1
         self._then, self._left = now, left - through
         return through
-
-
-def _bare(http: int, text: str) -> Reply:
-    return Reply(http, {}, "raw", content_type="text/plain", raw=text.encode())
 
 
 def _names(strike: Strike) -> list[str]:

@@ -15,7 +15,7 @@ from enos_ota.simulator import jobs as ota
 from enos_ota.simulator.codes import RefusedError
 from enos_ota.simulator.devices import Devices
 from enos_ota.simulator.faults import Faults, parse_fault
-from enos_ota.simulator.fleet import FleetError, parse_job
+from enos_ota.simulator.fleet import FleetError, parse_job, too_many_tasks
 from enos_ota.simulator.gateway import Gateway
 from enos_ota.simulator.journal import Journal
 from enos_ota.simulator.movement import Movement
@@ -214,6 +214,8 @@ class Simulator:
             raise FleetError([f"jobId: job {spec.job_id} exists"])
         if spec.org_id is not None and spec.org_id not in self.fleet.orgs:
             raise FleetError([f"orgId: no organisation {spec.org_id}"])
+        if problems := too_many_tasks(self.info()["tasks"] + spec.size):
+            raise FleetError(problems)
         self._devices.catch_up()
         return self._add(spec, self.switches.job_initial)
 

@@ -32,8 +32,8 @@ def _number(default: float, *, unit: str, says: str) -> Any:
     return field(default=default, metadata={"number": type(default), "unit": unit, "says": says})
 
 
-def _rate(*, unit: str, says: str) -> Any:
-    return field(default="off", metadata={"rate": True, "unit": f"off|{unit}", "says": says})
+def _rate(*, says: str) -> Any:
+    return field(default="off", metadata={"rate": True, "unit": "off|n/s|n/min|n/h", "says": says})
 
 
 def _text(default: str, *, says: str) -> Any:
@@ -70,6 +70,9 @@ class Switches:
     index_delay: float = _number(0.0, unit="seconds", says="searches lag behind changes by this long")
     max_keys: int = _number(0, unit="keys", says="device keys that one call may carry; 0: any number")
     max_page: int = _number(200, unit="rows", says="largest pageSize")
+    max_window: int = _number(0, unit="rows", says="rows that a search can reach, whatever its pages; 0: all of them")
+    total_cap: int = _number(0, unit="rows", says="largest totalSize; a search with more rows gives this; 0: no cap")
+    max_body: int = _number(16 * 1024 * 1024, unit="bytes", says="requests with a larger body get HTTP 413")
     task_order: Literal["taskId", "updateTime", "random"] = _one_of(
         "taskId", "updateTime", "random", says="order of the rows of searchTask"
     )
@@ -81,9 +84,10 @@ class Switches:
     )
     business_http: Literal[200, 400] = _one_of(200, 400, says="HTTP status of a refused call")
     gateway_http: Literal[200, 401] = _one_of(200, 401, says="HTTP status when the gateway turns a call away")
-    throttle: Literal["off"] | float = _rate(
-        unit="requests/s", says="more OTA calls than this are answered with HTTP 429"
+    gateway_form: Literal["message", "envelope"] = _one_of(
+        "message", "envelope", says='HTTP errors of the gateway itself: {"message": "…"}, or an envelope with a code'
     )
+    throttle: str = _rate(says="more OTA calls than this are answered with HTTP 429")
     throttle_retry_after: int = _number(0, unit="seconds", says="Retry-After in such an answer; 0: no such header")
     clock_skew: float = _number(300.0, unit="seconds", says="how far a timestamp may be off")
     old_token: Literal["lives", "dies"] = _one_of("lives", "dies", says="the old token after a refresh")
@@ -118,6 +122,19 @@ class Switches:
         return {camel(known.name): getattr(self, known.name) for known in dataclasses.fields(self)}
 
 
+def parse_rate(text: str) -> tuple[float, int]:
+    """A rate `n/s`, `n/min` or `n/h` as a number of requests and the seconds that they are for; `n` alone is `n/s`.
+
+    Raises:
+        ValueError: The text is none of these, or the number is not greater than 0.
+    """
+    number, slash, unit = text.partition("/")
+    count = float(number)
+    if (slash and unit not in _UNITS) or not 0 < count < math.inf:
+        raise ValueError(text)
+    return count, _UNITS.get(unit, 1)
+
+
 def camel(name: str) -> str:
     """`cancel_mode` → `cancelMode`."""
     first, *rest = name.split("_")
@@ -147,16 +164,14 @@ def _read(known: dataclasses.Field[Any], value: object) -> object:
     return value
 
 
-def _rate_of(value: object) -> float | str:
+def _rate_of(value: object) -> str:
     if value == "off":
         return "off"
     try:
-        rate = float(_number_of(float, value))
+        parse_rate(str(value))
     except ValueError:
-        rate = 0.0
-    if not rate:
-        raise ValueError(f"takes off or a number greater than 0, not {value!r}")
-    return rate
+        raise ValueError(f"takes off, or a number greater than 0 with /s, /min or /h, not {value!r}") from None
+    return str(value) if "/" in str(value) else f"{value}/s"
 
 
 def _number_of(kind: type[int | float], value: object) -> int | float:
@@ -176,6 +191,7 @@ def _unknown(name: str) -> str:
     return f"{name}: there is no such switch{hint}"
 
 
+_UNITS: Final = {"s": 1, "min": 60, "h": 3600}
 _CAMEL: Final = [camel(known.name) for known in dataclasses.fields(Switches)]
 _BY_SPELLING: Final = {
     spelling: known

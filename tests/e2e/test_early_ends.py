@@ -58,11 +58,12 @@ def test_the_deadline_of_a_change_leaves_the_rest_pending(stack: Stack, simulato
 def test_a_run_that_is_throttled_out_says_so_and_what_to_do(stack: Stack, simulator: RunningSimulator) -> None:
     """EnOS asks for a longer pause than a run is worth."""
     stack.declare(a_set("dk-01", "dk-02"))
+    simulator.switch(gateway_form="envelope")
     simulator.fault("throttle", "cancelTask", retryAfter=3600)
     ended = stack.up(code=1)
     (told,) = about_pumps(ended, "error")
     assert told.startswith("EnOS kept throttling: EnOS refused cancelTask (2 devices of job ")
-    assert "429 Too Many Requests (requestId " in told
+    assert "429 API rate limit exceeded (requestId " in told
     assert "It was not processed. Try again later, or set enos:maxRequestsPerSecond." in told
     assert told.endswith(
         "(0 cancelled, 2 pending (dk-01 init, dk-02 init); `pulumi up` sends just these as soon as it can)"

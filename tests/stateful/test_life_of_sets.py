@@ -62,6 +62,7 @@ SWITCHES: dict[str, list[Any]] = {
     "task_order": ["taskId", "updateTime", "random"],
     "business_http": [200, 400],
     "gateway_http": [200, 401],
+    "gateway_form": ["message", "envelope"],
     "old_token": ["lives", "dies"],
     "strict_method": ["off", "on"],
 }
@@ -100,7 +101,7 @@ FAULTS = st.builds(
         [
             {"what": "throttle"},
             {"what": "throttle", "retryAfter": 1},
-            {"what": "throttle", "envelope": False},
+            {"what": "gateway", "status": 503},
             {"what": "error"},
             {"what": "error", "status": 503, "envelope": False},
             {"what": "error", "processed": True},

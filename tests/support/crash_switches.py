@@ -30,11 +30,14 @@ _VALUES: Final[dict[str, tuple[object, ...]]] = {
     "index_delay": (2.0,),
     "max_keys": (1, 2),
     "max_page": (3, 100),
-    "throttle": (5.0,),
+    "max_window": (10_000,),
+    "total_cap": (10_000,),
+    "max_body": (65_536,),
+    "throttle": ("5/s",),
     "throttle_retry_after": (2,),  # does nothing without the one before; see `WITH`
     "clock_skew": (1.0,),
 }
-_WITH: Final[dict[str, dict[str, object]]] = {"throttle_retry_after": {"throttle": 5.0}}
+_WITH: Final[dict[str, dict[str, object]]] = {"throttle_retry_after": {"throttle": "5/s"}}
 NOT_OURS: Final = {("auth", "legacy")}
 """Values with which the client has nothing to say: it knows the documented scheme alone."""
 

@@ -130,7 +130,7 @@ class RunningSimulator:
     def fault(self, what: str, *operations: str, **settings: object) -> int:
         """Set a fault and give its id: `fault("close-after", "cancelTask", nth=3)`; without operations it is any.
 
-        `what`: latency (`seconds`: a number or a pair), throttle (`retryAfter`, `envelope`), error (`status`,
+        `what`: latency (`seconds`: a number or a pair), throttle (`retryAfter`), gateway (`status`), error (`status`,
         `envelope`, `code`, `processed`), html (`status`, `processed`), close-before, close-after, truncate, cut.
         When: `nth` counted from now, or `probability`, else each; at most `times`. docs/simulator.md has it all.
         """

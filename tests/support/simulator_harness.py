@@ -53,10 +53,14 @@ class Caller:
         encryption = signing.encryption(self.app_key, str(timestamp), self.app_secret)
         return {"appKey": self.app_key, "timestamp": timestamp, "encryption": encryption, **changed}
 
-    def token_service(self, body: object, *, refresh: bool = False) -> dict[str, Any]:
+    def ask_for_token(self, body: object, *, refresh: bool = False) -> Reply:
         """A request to the token service, as it is."""
         path = TOKEN_REFRESH if refresh else TOKEN_GET
-        return self.simulator.answer(Request("POST", path, (), JSON_HEADER, json.dumps(body).encode())).body
+        return self.simulator.answer(Request("POST", path, (), JSON_HEADER, json.dumps(body).encode()))
+
+    def token_service(self, body: object, *, refresh: bool = False) -> dict[str, Any]:
+        """The body of the answer to `ask_for_token`."""
+        return self.ask_for_token(body, refresh=refresh).body
 
     def token(self) -> str:
         """This caller's token, got on first use."""

@@ -149,12 +149,13 @@ def test_a_service_that_throttles_everything_is_given_up_by_all_threads_after_tw
 
 def test_the_errors_of_a_standstill_say_how_long_it_lasted_and_what_was_not_sent() -> None:
     world = World()
+    world.simulator.change_switches({"gateway_form": "envelope"})
     world.simulator.add_fault("throttle any")
 
     sent, *unsent = sorted((str(failure) for failure in world.run(1)), key=len, reverse=True)
 
     assert re.fullmatch(
-        rf"EnOS refused get \(job {JOB}\): 429 Too Many Requests \(requestId \S+\)\. It was not processed\."
+        rf"EnOS refused get \(job {JOB}\): 429 API rate limit exceeded \(requestId \S+\)\. It was not processed\."
         r" Try again later, or set enos:maxRequestsPerSecond\. No request succeeded for 1\d\d s\. Tried \d+ times\.",
         sent,
     )

@@ -164,6 +164,14 @@ def test_wrong_usage_is_told_and_exits_2(arguments: list[str], error: str) -> No
     assert (done.returncode, done.stdout, done.stderr) == (2, "", error)
 
 
+def test_of_many_problems_of_a_fleet_the_first_20_are_told_and_their_number(tmp_path: Path) -> None:
+    fleet = tmp_path / "fleet.yaml"
+    fleet.write_text(f"orgs: [{', '.join(['1'] * 25)}]\n")
+    first, *problems = run("--fleet", str(fleet)).stderr.splitlines()
+    assert first == "Error: the fleet cannot be used (25 problems):"
+    assert (len(problems), problems[-1]) == (21, "…")
+
+
 @pytest.mark.parametrize("option", ["--latency", "--cancel-published=x", "--cancel-mode=x", "--port=99999"])
 def test_an_option_that_is_not_built_or_out_of_range_is_refused(option: str) -> None:
     assert run(option, "1").returncode == 2

@@ -8,7 +8,11 @@ import pytest
 import requests
 
 from enos_ota import __version__
-from tests.support.simulator import JOB, RunningSimulator, running_simulator
+from enos_ota.simulator import control
+from enos_ota.simulator.fleet import parse_fleet
+from enos_ota.simulator.gateway import Request
+from enos_ota.simulator.simulator import Simulator
+from tests.support.simulator import JOB, SMALL_FLEET, RunningSimulator, running_simulator
 from tests.support.simulator_harness import Clock
 
 if TYPE_CHECKING:
@@ -218,6 +222,88 @@ def test_what_cannot_be_done_is_told_in_json_and_changes_nothing(
     assert (simulator.states(JOB), simulator.control("GET", "switches")) == before
 
 
+def stop(simulator: RunningSimulator, **headers: str) -> requests.Response:
+    """Stop the job; headers by their Python names."""
+    sent = {"content-type": "application/json"} | {name.replace("_", "-"): value for name, value in headers.items()}
+    url = f"{simulator.url}/_simulator/jobs/{JOB}"
+    return requests.post(url, data=b'{"status": "stopped"}', headers=sent, timeout=9)
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:{port}", "LOCALHOST", "127.0.0.1:{port}", "127.9.8.7", "[::1]:{port}", "[::1]"]
+)
+def test_a_request_to_a_loopback_name_is_answered(simulator: RunningSimulator, host: str) -> None:
+    port = simulator.url.rpartition(":")[2]
+    assert stop(simulator, host=host.format(port=port)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example.com",
+        "localhost.evil.example.com",
+        "127.0.0.1.evil.example.com",
+        "10.0.0.1",
+        "0.0.0.0",  # noqa: S104 - not bound, but sent by a page: to many systems it is this machine
+        "",
+        "[",
+        "%",
+    ],
+)
+def test_a_request_to_any_other_host_is_refused(simulator: RunningSimulator, host: str) -> None:
+    answer = stop(simulator, host=host)
+    error = f"the control API answers requests to localhost, a loopback address or 127.0.0.1, not to {host!r}"
+    assert (answer.status_code, answer.json()) == (403, {"error": error})
+    assert simulator.control("GET", f"jobs/{JOB}")["status"] == "started"
+
+
+def test_reading_needs_a_loopback_name_too(simulator: RunningSimulator) -> None:
+    headers = {"host": "evil.example.com"}
+    assert requests.get(f"{simulator.url}/_simulator/jobs", headers=headers, timeout=9).status_code == 403
+
+
+def test_the_address_at_which_a_request_arrives_is_answered_though_it_is_not_loopback() -> None:
+    app = Simulator(parse_fleet(SMALL_FLEET))
+    codes = {
+        host: control.answer(app, Request("GET", "/_simulator/jobs", (), {"host": host}, b""), "192.0.2.7").http
+        for host in ("192.0.2.7:8480", "192.0.2.8", "localhost", "build.example.com")
+    }
+    assert codes == {"192.0.2.7:8480": 200, "192.0.2.8": 403, "localhost": 200, "build.example.com": 403}
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example.com", "null", "http://localhost:1", "https://127.0.0.1"])
+def test_a_request_of_a_foreign_web_page_is_refused(simulator: RunningSimulator, origin: str) -> None:
+    answer = stop(simulator, origin=origin)
+    error = f"the control API does not answer web pages of {origin}"
+    assert (answer.status_code, answer.json()) == (403, {"error": error})
+    assert simulator.control("GET", f"jobs/{JOB}")["status"] == "started"
+
+
+def test_a_call_without_a_body_is_refused_to_a_foreign_web_page_too(simulator: RunningSimulator) -> None:
+    headers = {"origin": "http://evil.example.com"}
+    assert requests.post(f"{simulator.url}/_simulator/reset", headers=headers, timeout=9).status_code == 403
+
+
+def test_a_request_of_its_own_origin_is_answered(simulator: RunningSimulator) -> None:
+    assert stop(simulator, origin=simulator.url).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
+)
+def test_a_body_that_is_not_declared_as_json_is_refused(simulator: RunningSimulator, content_type: str) -> None:
+    answer = stop(simulator, content_type=content_type)
+    told = content_type.partition(";")[0]
+    error = f"a body needs the header 'content-type: application/json', not {told!r}"
+    assert (answer.status_code, answer.json()) == (415, {"error": error})
+    assert simulator.control("GET", f"jobs/{JOB}")["status"] == "started"
+
+
+def test_a_charset_beside_the_content_type_is_fine(simulator: RunningSimulator) -> None:
+    assert stop(simulator, content_type="Application/JSON; charset=utf-8").status_code == 200
+
+
 def test_a_body_that_is_no_json_is_told(simulator: RunningSimulator) -> None:
-    answer = requests.post(f"{simulator.url}/_simulator/switches", data=b"{", timeout=9)
+    headers = {"content-type": "application/json"}
+    answer = requests.post(f"{simulator.url}/_simulator/switches", data=b"{", headers=headers, timeout=9)
     assert (answer.status_code, answer.json()) == (400, {"error": "the body is no JSON text"})

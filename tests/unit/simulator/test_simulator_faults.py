@@ -14,7 +14,7 @@ from tests.support.simulator_harness import Caller, make_caller
 if TYPE_CHECKING:
     from enos_ota.simulator.gateway import Reply
 
-NOT_PROCESSED = ["throttle", "error", "html", "close-before"]
+NOT_PROCESSED = ["throttle", "gateway", "error", "html", "close-before"]
 PROCESSED = ["latency", "close-after", "truncate", "cut", "error processed=yes", "html processed=yes"]
 
 
@@ -75,6 +75,8 @@ def test_without_a_fault_the_journal_says_processed(caller: Caller) -> None:
     [
         ("throttle", 429, 429, {}),
         ("throttle retryAfter=2", 429, 429, {"Retry-After": "2"}),
+        ("gateway", 403, 403, {}),
+        ("gateway status=413", 413, 413, {}),
         ("error", 500, 99500, {}),
         ("error status=503 code=24500", 503, 24500, {}),
         ("error status=504 processed=yes", 504, 99500, {}),
@@ -83,6 +85,7 @@ def test_without_a_fault_the_journal_says_processed(caller: Caller) -> None:
 def test_an_envelope_carries_the_code(
     caller: Caller, fault: str, http: int, code: int, headers: dict[str, str]
 ) -> None:
+    caller.simulator.change_switches({"gateway_form": "envelope"})
     caller.simulator.add_fault(fault)
     reply = cancel(caller)
     assert (reply.kind, reply.http, reply.body["code"], reply.headers) == ("answer", http, code, headers)
@@ -90,9 +93,40 @@ def test_an_envelope_carries_the_code(
 
 
 @pytest.mark.parametrize(
+    ("fault", "http", "text"),
+    [
+        ("throttle", 429, "API rate limit exceeded"),
+        ("gateway", 403, "Your IP address is not allowed"),
+        ("gateway status=400", 400, "Cannot process request body"),
+        ("gateway status=401", 401, "Invalid authentication credentials"),
+        ("gateway status=403", 403, "Your IP address is not allowed"),
+        ("gateway status=413", 413, "Request size limit exceeded"),
+        ("gateway status=429", 429, "API rate limit exceeded"),
+        ("gateway status=500", 500, "An unexpected error occurred"),
+        ("gateway status=503", 503, "Service unavailable"),
+    ],
+)
+@pytest.mark.parametrize("operation", ["cancelTask", "token/get"])
+def test_the_gateway_says_the_documented_text_as_a_message(operation: str, fault: str, http: int, text: str) -> None:
+    caller = make_caller(SMALL_FLEET)
+    if operation == "cancelTask":
+        caller.token()
+    what, _, settings = fault.partition(" ")
+    caller.simulator.add_fault(f"{what} {operation} {settings}")
+    reply = cancel(caller) if operation == "cancelTask" else caller.ask_for_token(caller.encryption_body())
+    assert (reply.http, reply.content_type, reply.body) == (http, "application/json", {"message": text})
+
+
+def test_the_journal_holds_the_gateways_text_and_no_code(caller: Caller) -> None:
+    caller.simulator.add_fault("gateway cancelTask")
+    cancel(caller)
+    (entry,) = caller.simulator.journal.entries
+    assert (entry.processed, entry.code, entry.msg) == (False, None, "Your IP address is not allowed")
+
+
+@pytest.mark.parametrize(
     ("fault", "http", "content_type"),
     [
-        ("throttle envelope=no", 429, "text/plain"),
         ("error envelope=no status=503", 503, "text/plain"),
         ("html", 502, "text/html"),
         ("html status=200", 200, "text/html"),
@@ -122,13 +156,20 @@ def test_of_a_closed_connection_nothing_is_sent(caller: Caller, fault: str) -> N
     assert (reply.kind, reply.sent()) == ("closed", b"")
 
 
-@pytest.mark.parametrize(("fault", "status"), [("throttle", 429), ("error", 1005)])
-def test_the_token_service_answers_in_its_own_form(fault: str, status: int) -> None:
-    caller = make_caller(SMALL_FLEET)
+@pytest.mark.parametrize(
+    ("fault", "status", "text"),
+    [
+        ("throttle", 429, "API rate limit exceeded"),
+        ("gateway", 403, "Your IP address is not allowed"),
+        ("error", 1005, "Internal Server Error"),
+    ],
+)
+def test_an_envelope_of_the_token_service_has_its_own_form(fault: str, status: int, text: str) -> None:
+    caller = make_caller(SMALL_FLEET, gateway_form="envelope")
     caller.simulator.add_fault(f"{fault} token/get")
     assert caller.token_service(caller.encryption_body()) == {
         "status": status,
-        "msg": "Too Many Requests" if fault == "throttle" else "Internal Server Error",
+        "msg": text,
         "business": "apim-token-service",
         "data": None,
     }
@@ -261,6 +302,9 @@ def test_a_reset_sets_the_faults_of_the_fleet_anew(caller: Caller) -> None:
         ("latency seconds=2-1", "seconds: the first number must not be greater than the second"),
         ("latency seconds=nan", "seconds.0: Input should be a finite number"),
         ("error status=404", "fault: an error has a status from 500, not 404"),
+        ("gateway status=404", "fault: gateway takes status 400, 401, 403, 413, 429, 500, 503, not 404"),
+        ("gateway processed=yes", "fault: gateway takes no processed"),
+        ("throttle envelope=no", "fault: throttle takes no envelope"),
         ("error code=24404", "code: Input should be 99500 or 24500"),
         ("error every=2", "every: Extra inputs are not permitted"),
         ("throttle times=1 times=2", "fault: times stands twice"),
@@ -290,10 +334,10 @@ def test_a_text_and_a_mapping_say_the_same() -> None:
     assert parse_fault("latency seconds=0.5-2") == parse_fault({"what": "latency", "seconds": [0.5, 2]})
 
 
-def throttled(caller: Caller, seconds: float) -> int:
-    """How many of 20 requests are throttled that come so many seconds apart."""
+def throttled(caller: Caller, seconds: float, requests: int = 20) -> int:
+    """How many of these requests are throttled that come so many seconds apart."""
     count = 0
-    for _ in range(20):
+    for _ in range(requests):
         count += get(caller).http == 429
         caller.clock.forward(seconds)
     return count
@@ -307,14 +351,47 @@ def test_more_requests_than_the_switch_allows_are_throttled(apart: float, expect
     assert abs(throttled(caller, apart) - expected) <= 1
 
 
+@pytest.mark.parametrize(
+    ("rate", "apart", "requests", "expected"),
+    [
+        ("30/min", 0, 40, 10),
+        ("30/min", 1, 80, 10),
+        ("30/min", 2, 80, 0),
+        ("30/h", 0, 40, 10),
+        ("30/h", 60, 80, 10),
+        ("30/h", 120, 80, 0),
+    ],
+)
+def test_a_limit_can_be_one_of_a_minute_or_an_hour(rate: str, apart: float, requests: int, expected: int) -> None:
+    caller = make_caller(SMALL_FLEET | {"tokenSeconds": 100_000}, throttle=rate)
+    caller.token()
+    # A unit's worth at once, then one each 2 s or 2 min.
+    assert abs(throttled(caller, apart, requests) - expected) <= 1
+
+
 @pytest.mark.parametrize(("seconds", "headers"), [(0, {}), (3, {"Retry-After": "3"})])
 def test_a_throttled_request_may_be_told_when_to_come_again(seconds: int, headers: dict[str, str]) -> None:
     caller = make_caller(SMALL_FLEET, throttle=1, throttle_retry_after=seconds)
     get(caller)
     reply = cancel(caller)
-    assert (reply.http, reply.body["code"], reply.headers) == (429, 429, headers)
+    assert (reply.http, reply.headers) == (429, headers)
     (entry,) = caller.simulator.journal.entries
-    assert (entry.processed, entry.fault, entry.code, entry.keys) == (False, "throttle", 429, ("dk-01",))
+    assert (entry.processed, entry.fault, entry.keys) == (False, "throttle", ("dk-01",))
+
+
+@pytest.mark.parametrize(
+    ("form", "body"),
+    [
+        ("message", {"message": "API rate limit exceeded"}),
+        ("envelope", {"code": 429, "msg": "API rate limit exceeded", "data": None}),
+    ],
+)
+def test_a_throttled_request_is_answered_in_the_form_of_the_gateway(form: str, body: dict[str, object]) -> None:
+    caller = make_caller(SMALL_FLEET, throttle=1, gateway_form=form)
+    get(caller)
+    reply = get(caller).body
+    reply.pop("requestId", None)
+    assert reply == body
 
 
 def test_the_token_service_is_not_throttled() -> None:

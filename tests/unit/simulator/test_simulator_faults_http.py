@@ -87,7 +87,8 @@ def test_a_connection_that_is_broken_off_is_an_error_and_the_simulator_goes_on(
     ("what", "settings", "told"),
     [
         ("throttle", {}, (429, "application/json", None)),
-        ("throttle", {"retryAfter": 7, "envelope": False}, (429, "text/plain", "7")),
+        ("throttle", {"retryAfter": 7}, (429, "application/json", "7")),
+        ("gateway", {"status": 503}, (503, "application/json", None)),
         ("error", {"status": 503}, (503, "application/json", None)),
         ("error", {"status": 503, "envelope": False}, (503, "text/plain", None)),
         ("html", {}, (502, "text/html", None)),

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+BOMB = b"a: &a [x, x, x, x, x, x, x, x, x, x]\n" + b"".join(
+    b"%c: &%c [%s]\n" % (letter, letter, b", ".join([b"*%c" % (letter - 1)] * 10)) for letter in b"bcdefghi"
+)
+"""A few hundred bytes of YAML that stand for a thousand million values."""
+
+
 def tasks_of(job: dict[str, Any]) -> list[tuple[str, str, str, int, str]]:
     held = Simulator(parse_fleet({"jobs": [{"jobId": "j"} | job]})).job("j")
     return [(task.device_key, task.status, task.desc, task.progress, task.from_version) for task in held.tasks()]
@@ -106,6 +112,47 @@ def test_cancelled_follows_the_switches() -> None:
             {"jobs": [{"jobId": "j", "devices": {"count": 1, "key": "{:zz}"}}]},
             "jobs[0].devices[0].key: needs one place",
         ),
+        *(
+            ({"jobs": [{"jobId": "j", "devices": {"count": 1, "key": key}}]}, f"jobs[0].devices[0].key: {why}")
+            for key, why in [
+                ("{:>999999999}", "needs one place"),
+                ("{:0999999999d}", "needs one place"),
+                ("{:100}", "needs one place"),
+                ("{:.999999999f}", "needs one place"),
+                ("{!r:99}", "needs one place"),
+                ("x" * 99 + "{}", "String should have at most 100 characters"),
+            ]
+        ),
+        (
+            {"jobs": [{"jobId": "j", "devices": {"count": 2_000_001, "key": "a{}"}}]},
+            "jobs[0].devices[0].count: Input should be less than or equal to 2000000",
+        ),
+        (
+            {"jobs": [{"jobId": "j", "devices": [{"count": 1_500_000, "key": key} for key in ("a{}", "b{}")]}]},
+            "fleet: 3000000 tasks in all; at most 2000000 are possible",
+        ),
+        (
+            {"jobs": [{"jobId": job, "devices": {"count": 1_000_001, "key": "a{}"}} for job in "ij"]},
+            "fleet: 2000002 tasks in all; at most 2000000 are possible",
+        ),
+        (
+            {"jobs": [{"jobId": "j", "devices": {"count": 1, "key": "a{}", "first": 10**20}}]},
+            "jobs[0].devices[0].first: Input should be less than or equal to",
+        ),
+        ({"jobs": [{"jobId": "j", "createTime": 2**63}]}, "jobs[0].createTime: Input should be less than or equal to"),
+        (
+            {"jobs": [{"jobId": "j", "tasks": [{"deviceKey": "a", "progress": -(2**63) - 1}]}]},
+            "jobs[0].tasks[0].progress: Input should be greater than or equal to",
+        ),
+        (
+            {"jobs": [{"jobId": "j" * 10_001}]},
+            "jobs[0].jobId: String should have at most 10000 characters",
+        ),
+        (
+            {"jobs": [{"jobId": "j", "tasks": [{"deviceKey": ["a"] * 1000}]}]},
+            "jobs[0].tasks[0].deviceKey: must be a text: put it in quotes"
+            " (YAML reads it as ['a', 'a', 'a', 'a', 'a', 'a', ...])",
+        ),
         (
             {"jobs": [{"jobId": "j", "devices": {"count": 3, "key": "a{}", "states": {"init": 2}}}]},
             "jobs[0].devices[0]: states add up to 2, count is 3",
@@ -128,6 +175,12 @@ def test_a_problem_is_told_with_its_place(data: object, problem: str) -> None:
     assert told.startswith(problem)
 
 
+def test_a_job_that_is_added_counts_with_those_that_are_there() -> None:
+    simulator = Simulator(parse_fleet({"jobs": [{"jobId": "j", "tasks": [{"deviceKey": "a"}]}]}))
+    with pytest.raises(FleetError, match="2000001 tasks in all; at most 2000000 are possible"):
+        simulator.add_job({"jobId": "more", "devices": {"count": 2_000_000, "key": "b{}"}})
+
+
 def test_all_problems_are_told_at_once() -> None:
     data = {"orgs": 3, "jobs": [{"jobId": 1, "status": "x"}], "switches": {"a": 1}}
     assert [problem.split(": ")[0] for problem in problems_of(data)] == [
@@ -145,7 +198,12 @@ def test_all_problems_are_told_at_once() -> None:
         (b"\xff\xfe\x00", "no valid YAML: "),
         (b"a: !!python/object:os.system x", "no valid YAML: could not determine a constructor"),
         (b"jobs: 3", "jobs: "),
+        (b"#" * (16 * 1024 * 1024 + 1), "larger than 16777216 bytes"),
+        (b"[" * 2000 + b"]" * 2000, "nested too deeply"),
+        (BOMB, "more than 10000000 values when its aliases are written out"),
+        (b"switches: &a [*a]", "more than 10000000 values when its aliases are written out"),
     ],
+    ids=["cut", "not-utf8", "python", "no-list", "large", "deep", "bomb", "endless"],
 )
 def test_a_problem_with_a_file_begins_with_its_path(tmp_path: Path, content: bytes, why: str) -> None:
     path = tmp_path / "fleet.yaml"
@@ -153,6 +211,16 @@ def test_a_problem_with_a_file_begins_with_its_path(tmp_path: Path, content: byt
     with pytest.raises(FleetError) as caught:
         read_fleet(path)
     assert caught.value.problems[0].startswith(f"{path}: {why}")
+
+
+def test_a_file_may_use_aliases(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.yaml"
+    path.write_text("jobs: [{jobId: i, tasks: &tasks [{deviceKey: a}]}, {jobId: j, tasks: *tasks}]\n")
+    assert [len(job.tasks) for job in read_fleet(path).jobs] == [1, 1]
+
+
+def test_a_pattern_can_make_wide_keys() -> None:
+    assert [key for key, *_ in tasks_of({"devices": {"count": 1, "key": "p-{:099d}"}})] == ["p-" + "1".rjust(99, "0")]
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

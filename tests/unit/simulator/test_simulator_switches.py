@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from enos_ota.simulator.switches import SwitchError, Switches, camel, kebab
+from enos_ota.simulator.switches import SwitchError, Switches, camel, kebab, parse_rate
 
 # Section 9 of the API reference and the numbers that go with it; the first value is the default.
 DOCUMENTED: dict[str, list[str | int]] = {
@@ -22,12 +22,16 @@ DOCUMENTED: dict[str, list[str | int]] = {
     "index-delay": [0, 2],
     "max-keys": [0, 20],
     "max-page": [200, 50],
+    "max-window": [0, 10_000],
+    "total-cap": [0, 10_000],
+    "max-body": [16_777_216, 65_536],
     "task-order": ["taskId", "updateTime", "random"],
     "job-initial": ["stopped", "started"],
     "same-key-two-products": ["off", "on"],
     "business-http": [200, 400],
     "gateway-http": [200, 401],
-    "throttle": ["off", 5],
+    "gateway-form": ["message", "envelope"],
+    "throttle": ["off", "5/s", "60/min", "1000/h", "1.5/s"],
     "throttle-retry-after": [0, 2],
     "clock-skew": [300, 10],
     "old-token": ["lives", "dies"],
@@ -72,9 +76,22 @@ def test_each_value_is_taken_under_each_spelling(name: str, value: object, spell
         ("max_keys", True, "max_keys takes a whole number that is not negative, not True"),
         ("cancelledMarker", " ", "cancelledMarker takes a text that is not empty, not ' '"),
         ("cancelledMarker", 5, "cancelledMarker takes a text that is not empty, not 5"),
-        ("throttle", 0, "throttle takes off or a number greater than 0, not 0"),
-        ("throttle", "fast", "throttle takes off or a number greater than 0, not 'fast'"),
-        ("throttle", True, "throttle takes off or a number greater than 0, not 'on'"),
+        *(
+            ("throttle", value, f"throttle takes off, or a number greater than 0 with /s, /min or /h, not {told}")
+            for value, told in [
+                (0, "0"),
+                (-1, "-1"),
+                ("fast", "'fast'"),
+                (True, "'on'"),
+                (None, "None"),
+                ("5/day", "'5/day'"),
+                ("5/", "'5/'"),
+                ("0/min", "'0/min'"),
+                ("nan/s", "'nan/s'"),
+                ("inf/h", "'inf/h'"),
+                (10**400, f"{10**400}"),
+            ]
+        ),
         ("canselMode", "atomic", "canselMode: there is no such switch; did you mean cancelMode?"),
         ("cansel-mode", "atomic", "cansel-mode: there is no such switch; did you mean cancelMode?"),
     ],
@@ -89,6 +106,11 @@ def test_all_wrong_switches_are_named_at_once_and_nothing_is_changed() -> None:
     with pytest.raises(SwitchError) as caught:
         Switches().changed({"cancelMode": 1, "retryTo": "published", "zzz": 1})
     assert [problem.split()[0] for problem in caught.value.problems] == ["cancelMode", "zzz:"]
+
+
+@pytest.mark.parametrize("value", [5, 5.0, "5"])
+def test_a_plain_number_to_throttle_is_requests_a_second(value: object) -> None:
+    assert parse_rate(Switches().changed({"throttle": value}).throttle) == (5, 1)
 
 
 @pytest.mark.parametrize("name", ["latency", "create-mode"])

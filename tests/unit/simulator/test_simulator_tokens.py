@@ -176,10 +176,22 @@ def test_the_accepted_skew_goes_by_its_switch() -> None:
     assert caller.call("get", jobId=JOB)["status"] == 1004
 
 
-def test_with_gateway_http_401_the_same_body_comes_with_401() -> None:
+def test_with_gateway_http_401_a_call_that_is_turned_away_gets_the_gateways_text() -> None:
     caller = make_caller(SMALL_FLEET, gateway_http=401)
+    reply = caller.send({"action": "stop", "orgId": caller.org_id, "jobId": JOB}, headers={"apim-signature": "0"})
+    assert (reply.http, reply.body) == (401, {"message": "Invalid authentication credentials"})
+    assert caller.simulator.journal.entries[0].code == 1003
+
+
+def test_with_gateway_http_401_and_envelopes_the_same_body_comes_with_401() -> None:
+    caller = make_caller(SMALL_FLEET, gateway_http=401, gateway_form="envelope")
     reply = caller.send({"action": "get", "orgId": caller.org_id, "jobId": JOB}, headers={"apim-signature": "0"})
     assert (reply.http, reply.body["status"]) == (401, 1003)
+
+
+def test_with_gateway_http_401_the_token_service_answers_as_before() -> None:
+    caller = make_caller(SMALL_FLEET, gateway_http=401)
+    assert caller.token_service(caller.encryption_body(appKey="nobody"))["status"] == 1002
 
 
 def test_tokens_can_be_ended_from_outside(caller: Caller) -> None:
