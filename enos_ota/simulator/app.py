@@ -11,7 +11,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from enos_ota.simulator import control
-from enos_ota.simulator.gateway import LARGEST_BODY, Request
+from enos_ota.simulator.gateway import Request
 
 if TYPE_CHECKING:
     from asyncio import Transport
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 CONNECTION: Final = "connection"
 """Name in the state of a request's scope under which the server hands over the transport, for faults to end it."""
 
-_DRAINED: Final = 4 * LARGEST_BODY
+_DRAINED: Final = 64 * 1024 * 1024
+"""Bytes that are read even of a body that is too large: a caller that is still sending would miss the answer."""
 
 
 def create_app(simulator: Simulator, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> ASGIApp:
@@ -37,14 +38,13 @@ def create_app(simulator: Simulator, sleep: Callable[[float], Awaitable[object]]
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        is_control = scope["path"].startswith(control.PREFIX)
         try:
-            request = await _read(HttpRequest(scope, receive))
+            largest = control.LARGEST_BODY if is_control else simulator.switches.max_body
+            request = await _read(HttpRequest(scope, receive), largest)
         except ClientDisconnect:
             return
-        if request.path.startswith(control.PREFIX):
-            reply = control.answer(simulator, request)
-        else:
-            reply = simulator.answer(request)
+        reply = control.answer(simulator, request) if is_control else simulator.answer(request)
         if reply.delay:
             try:
                 await sleep(reply.delay)
@@ -76,22 +76,19 @@ async def _break_off(reply: Reply, scope: Scope, receive: Receive, send: Send) -
         pass
 
 
-async def _read(http: HttpRequest) -> Request:
-    chunks: list[bytes] | None = []
+async def _read(http: HttpRequest, largest: int) -> Request:
+    """Read a request. Of a body larger than `largest` bytes, keep one byte more than that."""
+    body = bytearray()
     size = 0
     async for chunk in http.stream():
         size += len(chunk)
-        if size > LARGEST_BODY:
-            # Read on for a while and keep nothing: a caller that is still sending would miss the answer.
-            chunks = None
-            if size > _DRAINED:
-                break
-        if chunks is not None:
-            chunks.append(chunk)
+        body += chunk[: largest + 1 - len(body)]
+        if size > max(largest, _DRAINED):
+            break
     return Request(
         method=http.method,
         path=http.scope["path"],
         query=tuple(parse_qsl(http.scope["query_string"].decode("latin-1"), keep_blank_values=True)),
         headers=dict(http.headers),
-        body=None if chunks is None else b"".join(chunks),
+        body=bytes(body),
     )

@@ -1,7 +1,7 @@
 """The control API under `/_simulator/`: look at tasks, set them, read the journal, turn switches. JSON in and out.
 
 It has no authentication and is meant for loopback. docs/simulator.md lists the calls. An error is JSON too:
-`{"error": "…"}` with HTTP 400, 404 or 409.
+`{"error": "…"}` with HTTP 400, 404, 409 or 413.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "/_simulator/"
 
-_WRONG, _MISSING, _CONFLICT, _INTERNAL = 400, 404, 409, 500
+LARGEST_BODY: Final = 16 * 1024 * 1024
+"""Bytes of a body that are read."""
+
+_WRONG, _MISSING, _CONFLICT, _TOO_LARGE, _INTERNAL = 400, 404, 409, 413, 500
 
 
 class _NotPossibleError(Exception):
@@ -210,8 +213,10 @@ def _job(held: JobTasks) -> dict[str, Any]:
 
 
 def _body(request: Request) -> dict[str, Any]:
+    if len(request.body) > LARGEST_BODY:
+        raise _NotPossibleError(f"the body is larger than {LARGEST_BODY} bytes", _TOO_LARGE)
     try:
-        body = json.loads((request.body or b"").decode())
+        body = json.loads(request.body.decode())
     except (ValueError, RecursionError):
         raise _NotPossibleError("the body is no JSON text") from None
     if not isinstance(body, dict):

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 OTA_JOBS: Final = "/connect-service/v2.1/ota-jobs"
 TOKEN_GET: Final = "/apim-token-service/v2.0/token/get"  # noqa: S105 - a path
 TOKEN_REFRESH: Final = "/apim-token-service/v2.0/token/refresh"  # noqa: S105 - a path
-LARGEST_BODY: Final = 16 * 1024 * 1024
-"""Bytes of a body that are read; a limit is not documented [U]."""
 
 # Documented method, and the permission it takes [D].
 _ACTIONS: Final = {
@@ -41,18 +39,20 @@ _ACTIONS: Final = {
 _WITH_BODY: Final = frozenset({"search", "searchTask", "cancelTask", "retryTask"})
 _METHODS: Final = frozenset({"GET", "POST"})
 _NOT_FOUND: Final = 404
-_TOO_LARGE: Final = 413
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP request. `query`: decoded pairs; `headers`: names in lower case; `body`: None if it was too large."""
+    """An HTTP request. `query`: decoded pairs; `headers`: names in lower case.
+
+    `body`: of a body that is too large, at least one byte more than is allowed.
+    """
 
     method: str
     path: str
     query: tuple[tuple[str, str], ...]
     headers: Mapping[str, str]
-    body: bytes | None
+    body: bytes
 
     def parameter(self, name: str) -> str:
         """The first value of a query parameter; empty if there is none."""
@@ -161,8 +161,6 @@ class Gateway:
         http, by = 200, ""
         changes: tuple[Change, ...] = ()
         try:
-            if request.body is None:
-                raise _too_large()  # noqa: TRY301 - the same ways out as for any other refusal
             app = self._tokens.check(request.headers, request.query, request.body)
             by = app.app_key
             done = self._call(app, action, request)
@@ -175,8 +173,6 @@ class Gateway:
                 changes = refusal.changes
         except Exception:  # noqa: BLE001 - whatever went wrong in here, a caller gets the documented answer
             http, envelope = 500, self._envelope(Code.INTERNAL, "Internal Server Error")
-        if request.body is None:
-            http = _TOO_LARGE
         code: int = envelope["code"] if "code" in envelope else envelope["status"]
         operation = operation_of(request)
         self._journal.count(operation, code)
@@ -262,8 +258,6 @@ def _token_body(request: Request) -> dict[str, Any]:
 
 
 def _json_object(request: Request) -> dict[str, Any]:
-    if request.body is None:
-        raise _too_large()
     if not request.body:
         raise invalid("body", "body is missing")
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -273,10 +267,6 @@ def _json_object(request: Request) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise invalid("body", "body is not a JSON object")
     return body
-
-
-def _too_large() -> RefusedError:
-    return invalid("body", f"body is larger than {LARGEST_BODY} bytes")
 
 
 def _loads(body: bytes) -> object:

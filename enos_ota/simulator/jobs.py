@@ -92,14 +92,15 @@ class OtaJobs:
             found = [job for job in found if expression.holds(condition, partial(_texts_of, job))]
         found.sort(key=lambda job: (-job.create_time, job.job_id))
         start = (page_no - 1) * size
-        return Answer([job.as_json() for job in found[start : start + size]], _pagination(page_no, size, len(found)))
+        rows = [job.as_json() for job in found[start : start + size]]
+        return Answer(rows, self._pagination(page_no, size, len(found)))
 
     def search_task(self, org_id: str, body: Mapping[str, Any]) -> Answer:
         """TaskInfo of the tasks that match."""
         condition = _condition(body, TASK_FIELDS)
         page_no, size = self._page(body)
         total, rows = self._tasks(org_id, condition, (page_no - 1) * size, size)
-        return Answer([held.as_json(task) for held, task in rows], _pagination(page_no, size, total))
+        return Answer([held.as_json(task) for held, task in rows], self._pagination(page_no, size, total))
 
     def start(self, org_id: str, job_id: str) -> Answer:
         """Stopped → started, else 24615. Tasks stay as they are."""
@@ -185,16 +186,23 @@ class OtaJobs:
 
     def _page(self, body: Mapping[str, Any]) -> tuple[int, int]:
         """Number and size of the page that is asked for; without pagination page 1 of 10 [D]."""
-        largest = self._switches().max_page
+        largest, window = self._switches().max_page, self._switches().max_window
         pagination = body.get("pagination")
         if pagination is None:
-            return 1, min(_FIRST_PAGE, largest)
+            pagination = {"pageNo": 1, "pageSize": min(_FIRST_PAGE, largest)}
         if not isinstance(pagination, dict):
             raise invalid("pagination", "pagination must be an object")
         page_no, size = (_whole(pagination, name) for name in ("pageNo", "pageSize"))
         if size > largest:
             raise invalid("pagination", f"pageSize must not be greater than {largest}")
+        # As Elasticsearch does it: by where the page ends, however many rows there are [I].
+        if window and page_no * size > window:
+            raise invalid("pagination", f"pageNo x pageSize must not be greater than {window}")
         return page_no, size
+
+    def _pagination(self, page_no: int, size: int, total: int) -> dict[str, Any]:
+        cap = self._switches().total_cap
+        return {"sortedBy": None, "pageNo": page_no, "pageSize": size, "totalSize": min(total, cap) if cap else total}
 
     def _tasks(
         self, org_id: str, condition: Condition | None, start: int, size: int
@@ -266,10 +274,6 @@ def _whole(pagination: Mapping[str, Any], name: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise invalid("pagination", f"{name} must be a whole number from 1")
     return value
-
-
-def _pagination(page_no: int, size: int, total: int) -> dict[str, Any]:
-    return {"sortedBy": None, "pageNo": page_no, "pageSize": size, "totalSize": total}
 
 
 def _page_by_index(

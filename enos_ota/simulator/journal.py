@@ -49,8 +49,8 @@ class Entry:
         msg: The text of the answer.
         request_id: That of the answer; empty if the gateway turned the request away.
         changes: Every task that this request changed.
-        processed: Whether it was looked at at all, be it that it was refused then. False if a fault or the switch
-            `throttle` kept it from EnOS: then it changed nothing.
+        processed: Whether it was looked at at all, be it that it was refused then. False if a fault or a
+            switch (`throttle`, `max_body`) kept it from EnOS: then it changed nothing.
         fault: What befell the request or its answer, by the name of the fault; empty if nothing did.
     """
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, Final
 
+from enos_ota.simulator.codes import Code, TokenCode
 from enos_ota.simulator.gateway import OTA_JOBS, Reply, addressed, operation_of
 from enos_ota.simulator.journal import WRITES
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from enos_ota.simulator.journal import Journal
     from enos_ota.simulator.switches import Switches
 
+_TOO_LARGE: Final = 413
 _THROTTLED: Final = 429
-_TOKEN_INTERNAL: Final = 1005
 _HTML: Final = b"<html><head><title>Bad Gateway</title></head><body><h1>Bad Gateway</h1><hr>proxy</body></html>\n"
 
 
@@ -61,7 +62,13 @@ class Proxy:
         fault = strike.fault
         for name in _names(strike):
             self._journal.faults[f"{operation} {name}"] += 1
-        if fault is None and request.path == OTA_JOBS and self._too_many():
+        largest = self._switches().max_body
+        if len(request.body) > largest and (fault is None or fault.reaches_enos):
+            reply = self._too_large(operation, largest)
+            self._keep(request, operation, reply, " ".join([*_names(strike), "max-body"]))
+            if fault is not None:
+                reply = self._spoiled(operation, fault, reply)
+        elif fault is None and request.path == OTA_JOBS and self._too_many():
             reply = self._throttled(operation, self._switches().throttle_retry_after or None, envelope=True)
             self._keep(request, operation, reply, "throttle")
         elif fault is None or fault.reaches_enos:
@@ -118,6 +125,11 @@ class Proxy:
             case _:
                 return Reply(0, {}, "closed")
 
+    def _too_large(self, operation: str, largest: int) -> Reply:
+        """HTTP 413; its body is our choice [U]."""
+        msg = f"Invalid Argument body:body is larger than {largest} bytes"
+        return Reply(_TOO_LARGE, self._envelope(operation, Code.INVALID_ARGUMENT, msg))
+
     def _throttled(self, operation: str, retry_after: int | None, *, envelope: bool) -> Reply:
         """HTTP 429; that it is this, with this body and header, is our choice [U]."""
         headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
@@ -128,7 +140,8 @@ class Proxy:
 
     def _envelope(self, operation: str, code: int, msg: str) -> dict[str, Any]:
         if operation.startswith("token/"):
-            status = code if code == _THROTTLED else _TOKEN_INTERNAL
+            own = {_THROTTLED: _THROTTLED, Code.INVALID_ARGUMENT: TokenCode.BAD_PARAMETER}
+            status = own.get(code, TokenCode.INTERNAL)
             return {"status": status, "msg": msg, "business": "apim-token-service", "data": None}
         return {"code": code, "msg": msg, "requestId": self._new_id(), "data": None}
 

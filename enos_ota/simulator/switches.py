@@ -70,6 +70,9 @@ class Switches:
     index_delay: float = _number(0.0, unit="seconds", says="searches lag behind changes by this long")
     max_keys: int = _number(0, unit="keys", says="device keys that one call may carry; 0: any number")
     max_page: int = _number(200, unit="rows", says="largest pageSize")
+    max_window: int = _number(0, unit="rows", says="rows that a search can reach, whatever its pages; 0: all of them")
+    total_cap: int = _number(0, unit="rows", says="largest totalSize; a search with more rows gives this; 0: no cap")
+    max_body: int = _number(16 * 1024 * 1024, unit="bytes", says="requests with a larger body get HTTP 413")
     task_order: Literal["taskId", "updateTime", "random"] = _one_of(
         "taskId", "updateTime", "random", says="order of the rows of searchTask"
     )

@@ -26,6 +26,9 @@ ALTERNATIVES: dict[str, Any] = {
     "index_delay": 2,
     "max_keys": 2,
     "max_page": 3,
+    "max_window": 10_000,
+    "total_cap": 10_000,
+    "max_body": 65_536,
     "task_order": "random",
     "same_key_two_products": "on",  # dk-01, which the set leaves alone
     "business_http": 400,

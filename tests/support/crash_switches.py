@@ -30,6 +30,9 @@ _VALUES: Final[dict[str, tuple[object, ...]]] = {
     "index_delay": (2.0,),
     "max_keys": (1, 2),
     "max_page": (3, 100),
+    "max_window": (10_000,),
+    "total_cap": (10_000,),
+    "max_body": (65_536,),
     "throttle": (5.0,),
     "throttle_retry_after": (2,),  # does nothing without the one before; see `WITH`
     "clock_skew": (1.0,),

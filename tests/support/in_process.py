@@ -21,7 +21,7 @@ import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPResponse
 
-from enos_ota.simulator.gateway import LARGEST_BODY, Request
+from enos_ota.simulator.gateway import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,5 +124,5 @@ def _as_seen_by_the_simulator(request: requests.PreparedRequest) -> Request:
         path=unquote(url.path),
         query=tuple(parse_qsl(url.query, keep_blank_values=True)),
         headers={name.lower(): str(value) for name, value in request.headers.items()},
-        body=None if len(content) > LARGEST_BODY else content,
+        body=content,
     )

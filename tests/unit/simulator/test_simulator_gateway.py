@@ -14,6 +14,8 @@ from tests.support.simulator_harness import JSON_HEADER, Caller, make_caller
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from enos_ota.simulator.gateway import Reply
+
 
 @pytest.fixture
 def caller() -> Caller:
@@ -119,10 +121,39 @@ def test_an_unknown_path_gets_an_envelope(caller: Caller, path: str) -> None:
     assert (reply.http, reply.body["code"], set(reply.body)) == (404, 99404, {"code", "msg", "requestId", "data"})
 
 
-def test_a_body_that_is_too_large_gets_an_envelope(caller: Caller) -> None:
-    query = (("action", "cancelTask"), ("orgId", caller.org_id), ("jobId", JOB))
-    reply = caller.simulator.answer(Request("POST", OTA_JOBS, query, JSON_HEADER, None))
-    assert (reply.http, reply.body["code"]) == (413, 99400)
+def cancel_in_a_body_of(caller: Caller, size: int) -> Reply:
+    """A cancelTask for dk-01, its body filled up with blanks."""
+    query = {"action": "cancelTask", "orgId": caller.org_id, "jobId": JOB}
+    return caller.send(query, b'{"deviceKeys":["dk-01"]}'.ljust(size))
+
+
+@pytest.mark.parametrize(("size", "http"), [(100, 200), (101, 413)])
+def test_a_body_larger_than_max_body_gets_http_413(caller: Caller, size: int, http: int) -> None:
+    caller.token()
+    caller.simulator.change_switches({"max_body": 100})
+    assert cancel_in_a_body_of(caller, size).http == http
+
+
+def test_a_body_that_is_too_large_is_not_processed_and_is_in_the_journal(caller: Caller) -> None:
+    caller.token()
+    caller.simulator.change_switches({"max_body": 100})
+    cancel_in_a_body_of(caller, 101)
+    (entry,) = caller.simulator.journal.entries
+    assert (entry.processed, entry.fault, entry.keys) == (False, "max-body", ("dk-01",))
+    assert caller.states(JOB)["dk-01"] == ("init", "")
+
+
+def test_the_token_service_takes_no_body_larger_than_max_body(caller: Caller) -> None:
+    caller.simulator.change_switches({"max_body": 10})
+    assert caller.simulator.answer(Request("POST", TOKEN_GET, (), JSON_HEADER, b" " * 11)).http == 413
+
+
+def test_an_answer_that_a_body_is_too_large_can_be_lost(caller: Caller) -> None:
+    caller.token()
+    caller.simulator.change_switches({"max_body": 100})
+    caller.simulator.add_fault("close-after cancelTask")
+    assert cancel_in_a_body_of(caller, 101).kind == "closed"
+    assert caller.simulator.journal.entries[0].fault == "close-after max-body"
 
 
 def broken(*_: object, **__: object) -> None:

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from enos_ota.simulator import signing
-from enos_ota.simulator.gateway import LARGEST_BODY, OTA_JOBS, TOKEN_GET
+from enos_ota.simulator.gateway import OTA_JOBS, TOKEN_GET
 from enos_ota.simulator.server import url_of
 from tests.support.simulator import JOB, RunningSimulator, running_simulator
 
@@ -85,8 +85,17 @@ def test_a_query_value_is_signed_decoded(simulator: RunningSimulator) -> None:
 
 def test_a_body_that_is_too_large_is_answered(simulator: RunningSimulator) -> None:
     query = {"action": "cancelTask", "orgId": simulator.org_id, "jobId": JOB}
-    answer = post(simulator, token(simulator), query, b" " * (LARGEST_BODY + 1))
-    assert (answer.status_code, answer.json()["code"]) == (413, 99400)
+    assert post(simulator, token(simulator), query, b" " * (16 * 1024 * 1024 + 1)).status_code == 413
+
+
+def test_the_control_api_reads_a_body_that_is_larger_than_max_body(simulator: RunningSimulator) -> None:
+    simulator.switch(max_body=1)
+    simulator.switch(max_body=16 * 1024 * 1024)
+
+
+def test_the_control_api_refuses_a_body_over_16_mib(simulator: RunningSimulator) -> None:
+    answer = requests.post(f"{simulator.url}/_simulator/jobs", data=b" " * (16 * 1024 * 1024 + 1), timeout=9)
+    assert (answer.status_code, answer.json()) == (413, {"error": "the body is larger than 16777216 bytes"})
 
 
 def test_a_body_in_chunks_without_a_length_is_read(simulator: RunningSimulator) -> None:

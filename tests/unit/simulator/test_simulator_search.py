@@ -97,6 +97,39 @@ def test_the_largest_page_goes_by_its_switch() -> None:
     assert len(caller.find("jobId = 'j1'", size=50)[0]) == 50
 
 
+@pytest.mark.parametrize(("page", "code"), [(1, 0), (2, 0), (3, 99400), (7, 99400), (1_000, 99400)])
+@pytest.mark.parametrize("expression", ["jobId = 'j1'", "deviceKey = 'a-0001'"])
+@pytest.mark.parametrize("operation", ["searchTask", "search"])
+def test_a_page_that_ends_beyond_the_window_is_refused_however_many_rows_there_are(
+    operation: str, expression: str, page: int, code: int
+) -> None:
+    caller = make_caller(LARGE, max_window=450)
+    known = {"expression": expression} if operation == "searchTask" else {}
+    body = known | {"pagination": {"pageNo": page, "pageSize": 200}}
+    assert caller.call(operation, body)["code"] == code
+
+
+def test_a_page_that_ends_with_the_window_is_whole() -> None:
+    caller = make_caller(LARGE, max_window=400)
+    assert len(caller.find("jobId = 'j1'", page=2)[0]) == 200
+
+
+def test_the_window_leaves_the_total_as_it_is() -> None:
+    assert make_caller(LARGE, max_window=400).find("jobId = 'j1'")[1] == 1300
+
+
+@pytest.mark.parametrize(("cap", "total"), [(1299, 1299), (1300, 1300), (1301, 1300), (0, 1300)])
+def test_a_total_is_no_greater_than_the_cap_and_all_pages_can_be_read(cap: int, total: int) -> None:
+    caller = make_caller(LARGE, total_cap=cap)
+    pages = [caller.find("jobId = 'j1'", page) for page in range(1, 9)]
+    assert {told for _, told in pages} == {total}
+    assert [len(rows) for rows, _ in pages] == [200] * 6 + [100, 0]
+
+
+def test_the_cap_holds_for_the_number_of_jobs_too() -> None:
+    assert make_caller(LARGE, total_cap=1).call("search", {})["pagination"]["totalSize"] == 1
+
+
 @pytest.mark.parametrize(
     "expression", [3, ["a"], "jobId", "jobId like 'j'", "jobId != 'j1'", "taskId = '1'", "progress = '0'"]
 )
