@@ -9,6 +9,7 @@ from enos_ota.enos import (
     ApiError,
     EnosClient,
     EnosError,
+    IncompleteList,
     InvalidArgument,
     JobNotFound,
     JobNotRunning,
@@ -17,7 +18,7 @@ from enos_ota.enos import (
 )
 from enos_ota.reconciler.classify import is_cancellable
 from enos_ota.reconciler.ending import EarlyEnd
-from enos_ota.reconciler.reading import Unread, chunks, is_published
+from enos_ota.reconciler.reading import chunks, is_published
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -166,7 +167,7 @@ class Batch:
         """Read these keys; which of them can still be cancelled."""
         reading = self._line.reader.of_keys_surely(keys)
         self.ledger.note(reading.tasks)
-        if not isinstance(reading.failure, Unread):
+        if not isinstance(reading.failure, IncompleteList):
             reading.complete()
         return self.ledger.cancellable(keys)
 
