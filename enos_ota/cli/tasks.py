@@ -10,7 +10,8 @@ from enos_ota import keys, keytext
 from enos_ota.cli import options
 from enos_ota.cli.connected import connected
 from enos_ota.cli.examples import WithExamples
-from enos_ota.cli.failures import Refused
+from enos_ota.cli.failures import Refused, Undetermined
+from enos_ota.cli.plain import plain
 from enos_ota.cli.rows import Column, is_formula, write_csv, write_json, write_table, write_text
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class _Search:
         self._wanted = frozenset(wanted)
         self._markers = fold(markers)
         self._is_cancelled = is_cancelled
+        self._unknown = TaskStatus.UNKNOWN
         named = {TaskStatus(status) for status in wanted if status != _CANCELLED}
         if _CANCELLED in self._wanted:
             named |= {TaskStatus.FAILED, TaskStatus.CANCELED}
@@ -116,10 +118,19 @@ class _Search:
 
     def rows(self) -> Iterator[Task]:
         """The tasks, in EnOS's order, read page by page."""
+        unknown: list[str] = []
         for task in self._client.search_tasks(self.job.job_id, statuses=self._statuses):
             wanted = task.status.value in self._wanted or (_CANCELLED in self._wanted and self.cancelled(task))
             if wanted or not self._wanted:
                 yield task
+            elif task.status is self._unknown:
+                unknown.append(task.device_key)
+        if unknown:
+            raise Undetermined(
+                f"EnOS gave {_count(len(unknown))} of job {plain(self.job.job_id)} a status that it does not document"
+                f" ({_few(unknown)}), so it is unknown whether they belong in this list. Without --status every task is"
+                " listed, with its status."
+            )
 
     def cancelled(self, task: Task) -> bool:
         """Whether a task reads as cancelled."""
