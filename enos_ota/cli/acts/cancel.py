@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
@@ -25,8 +26,9 @@ from enos_ota.cli.acts.stages import Stages
 from enos_ota.cli.acts.station import counted, interruptible, opened, say, say_aside
 from enos_ota.cli.failures import Refused, Undetermined
 from enos_ota.cli.plain import plain
+from enos_ota.enos import InvalidArgument, SearchWindow, TaskStatus
 from enos_ota.enos import JobStatus as EnosJobStatus
-from enos_ota.enos import TaskStatus
+from enos_ota.enos.paging import LARGEST_PAGE, is_full
 from enos_ota.reconciler import JobStatus, Pool, Rules
 from enos_ota.reconciler.classify import facts_of
 from enos_ota.reconciler.forecast import Conditions, Forecast, report
@@ -36,7 +38,7 @@ from enos_ota.reconciler.survey import survey
 from enos_ota.setnames import suggested_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from enos_ota.cli.acts.bounds import Bounds
     from enos_ota.cli.acts.order import Order
@@ -59,10 +61,9 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
     with opened(stack, edits=True, aside=order.aside, advice=WAY_OUT) as here:
         tell = say_aside if output == "json" else say
         there = sets_there(here)
-        crowd = 0 if order.keys else _crowd(here, order, there)
-        keys = _keys(here, order) if not crowd else frozenset()
-        number = crowd or len(keys)
-        if order.expect is not None and order.expect != number:
+        scope = _scope(here, order, there, tell)
+        crowd, keys, number = scope.crowd, scope.keys, scope.number
+        if order.expect is not None and not scope.is_expected(order.expect):
             raise Refused(plain(f"{_not_as_expected(here, order, number)}. Nothing was sent or written."))
         if not number:
             _job(here, order)
@@ -77,10 +78,11 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
             # A script gets on without a look: what a look would refuse the reconciler refuses before anything is sent.
             stages = Stages(here, order, there, learn=lambda job: tell(_to_cancel(number, order, job)))
         else:
-            forecast = _counts(here, order, crowd) if crowd else _look(here, order, keys)
+            forecast = _counts(here, order, crowd) if crowd else _look(here, order, scope)
             may_send = not forecast.is_held and (forecast.will_cancel > 0 or not forecast.looked)
             has_told = _show_plan(here, order, forecast, bounds, tell)
             stages = Stages(here, order, there, job=forecast.job, is_override_told=has_told, may_send=may_send)
+        stages.window = scope.window
         declaration = stages.declare(keys)
         for line in written.already(declaration):
             tell(line)
@@ -99,6 +101,46 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
         raise click.exceptions.Exit(tell_end(here, order, stages, output))
 
 
+class _Scope(NamedTuple):
+    """What to cancel.
+
+    Attributes:
+        crowd: The number of tasks that wait, if they are so many that the most urgent ones go first; else 0.
+        keys: The device keys; none of a crowd.
+        window: EnOS's refusal to list all that waits; None where it listed all.
+    """
+
+    crowd: int = 0
+    keys: frozenset[str] = frozenset()
+    window: SearchWindow | None = None
+
+    @property
+    def number(self) -> int:
+        """How many devices these are."""
+        return self.crowd or len(self.keys)
+
+    def is_expected(self, number: int) -> bool:
+        """Whether these are as many as expected; of a list that EnOS cuts off, no more than expected."""
+        return self.number <= number if self.window else self.number == number
+
+
+def _scope(here: Station, order: Order, there: Sequence[SetSettings], tell: Callable[[str], None]) -> _Scope:
+    if order.keys:
+        return _Scope(keys=keylist.read(order.keys))
+    if crowd := _crowd(here, order, there):
+        return _Scope(crowd)
+    found: list[str] = []
+    try:
+        for task in here.tasks(order.job_id, WAITING):
+            found.append(task.device_key)  # noqa: PERF401 - what was read before a refusal counts
+    except SearchWindow as window:
+        # The devices that were notified are the most urgent: all of them are among those that are cancelled first.
+        found += (task.device_key for task in here.tasks(order.job_id, [TaskStatus.PUBLISHED]))
+        tell(f"warning: {window} This run cancels what EnOS lists; run the same command again for the rest.")
+        return _Scope(keys=_to_declare(found), window=window)
+    return _Scope(keys=_to_declare(found))
+
+
 def _crowd(here: Station, order: Order, there: Sequence[SetSettings]) -> int:
     """How many tasks wait, if they are so many that the most urgent ones go first; else 0.
 
@@ -107,16 +149,30 @@ def _crowd(here: Station, order: Order, there: Sequence[SetSettings]) -> int:
     if has_guard(here, order, there) and not break_glass(here.environ):
         return 0
     waiting = here.client.count_tasks(order.job_id, statuses=WAITING)
-    return waiting if waiting is not None and waiting > _LOOKED_AT else 0
+    if waiting is None or waiting <= _LOOKED_AT:
+        return 0
+    return waiting if _ends_after(waiting, here, order) else 0
 
 
-def _keys(here: Station, order: Order) -> frozenset[str]:
-    return keylist.read(order.keys) if order.keys else _waiting(here, order, WAITING)
+def _ends_after(number: int, here: Station, order: Order) -> bool:
+    """Whether the list of what waits ends after so many: a total may be capped, and rows far on be refused [U]."""
+    size = LARGEST_PAGE
+    page_no = number // size + 1
+    try:
+        page = here.client.search_tasks_page(order.job_id, statuses=WAITING, page_no=page_no, page_size=size)
+    except InvalidArgument:
+        return False
+    return not is_full(page, size)
 
 
 def _waiting(here: Station, order: Order, statuses: Collection[TaskStatus]) -> frozenset[str]:
     """The keys of all tasks in these states, in as many requests as they have pages."""
-    found = {task.device_key for task in here.tasks(order.job_id, statuses)}
+    return _to_declare(task.device_key for task in here.tasks(order.job_id, statuses))
+
+
+def _to_declare(keys: Iterable[str]) -> frozenset[str]:
+    """The keys that a set can hold; the others are told."""
+    found = set(keys)
     if bad := sorted(key for key in found if device_keys.problem(key)):
         some = listed([shown(key) for key in bad])
         say_aside(f"{counted(len(bad), 'device key')} that no set can hold left out ({some}): see to these by hand")
@@ -206,15 +262,16 @@ def _interrupted_twice(stages: Stages) -> str:
 # Asking
 
 
-def _look(here: Station, order: Order, keys: frozenset[str]) -> Forecast:
-    return survey(
+def _look(here: Station, order: Order, scope: _Scope) -> Forecast:
+    forecast = survey(
         here.client,
         order.job_id,
-        keys,
+        scope.keys,
         markers=here.connection.cancelled_markers,
         max_keys=_LOOKED_AT,
         workers=Pool(here.connection.max_concurrency),
     )
+    return replace(forecast, waiting=None) if scope.window else forecast  # where lists are cut off totals may be capped
 
 
 def _counts(here: Station, order: Order, number: int) -> Forecast:

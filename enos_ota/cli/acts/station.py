@@ -97,19 +97,17 @@ class Station:
         """Ends when the run is interrupted."""
         return Ending(self.clock, self.stop)
 
-    def tasks(self, job_id: str, statuses: Collection[TaskStatus]) -> list[Task]:
-        """The tasks of a job that are in one of these states.
+    def tasks(self, job_id: str, statuses: Collection[TaskStatus]) -> Iterator[Task]:
+        """The tasks of a job that are in one of these states, read as they are needed.
 
         Raises:
-            EnosError: They could not be read.
+            EnosError: They could not be read, or not all of them.
             EarlyEnd: The run was interrupted.
         """
         ending = self.ending()
-        found: list[Task] = []
         for task in self.client.search_tasks(job_id, statuses=statuses):
             ending.check()
-            found.append(task)
-        return found
+            yield task
 
     def watch(
         self,
