@@ -62,11 +62,14 @@ class Forecast:
 
     @property
     def still_waiting(self) -> int | None:
-        """Tasks that wait and are not among the keys. Searches may lag, so that they never add up to less than 0."""
+        """Tasks that wait and are not among the keys; None where that is unknown.
+
+        A total that is smaller than the keys that wait lags behind, or is capped [U]: then it says nothing of others.
+        """
         if self.waiting is None or not self.looked:
             return None
         here = self.will_cancel + len(self.others.get(Category.HELD, ())) + self.ambiguous_waiting
-        return max(0, self.waiting - here)
+        return self.waiting - here if self.waiting >= here else None
 
 
 @dataclass(frozen=True, slots=True)
