@@ -114,7 +114,6 @@ def _incomplete(what: str, why: str, rows: int, total: int | None, *, permanent:
         f"The list of {what} is not complete: {why}.{advice}",
         rows=rows,
         total=total,
-        operation="",
         permanent=permanent,
     )
 
@@ -123,7 +122,7 @@ def _window(what: str, refusal: InvalidArgument, rows: int, total: int | None) -
     total = max(rows, total or 0)
     return SearchWindow(
         f"The list of {what} is not complete: EnOS refused rows beyond row {rows} of at least {total}. {refusal} "
-        "Search for fewer rows, for example of one status.",
+        "Ask for fewer rows, for example of one status, or have the limit of this EnOS raised.",
         rows=rows,
         total=total,
         operation=refusal.operation,

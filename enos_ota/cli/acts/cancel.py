@@ -136,7 +136,7 @@ def _scope(here: Station, order: Order, there: Sequence[SetSettings], tell: Call
     except SearchWindow as window:
         # The devices that were notified are the most urgent: all of them are among those that are cancelled first.
         found += (task.device_key for task in here.tasks(order.job_id, [TaskStatus.PUBLISHED]))
-        tell(f"warning: {window} This run cancels what EnOS lists; run the same command again for the rest.")
+        tell(f"warning: {window} This run cancels what EnOS lists. Run the same command again for the rest.")
         return _Scope(keys=_to_declare(found), window=window)
     return _Scope(keys=_to_declare(found))
 
@@ -156,13 +156,13 @@ def _crowd(here: Station, order: Order, there: Sequence[SetSettings]) -> int:
 
 def _ends_after(number: int, here: Station, order: Order) -> bool:
     """Whether the list of what waits ends after so many: a total may be capped, and rows far on be refused [U]."""
-    size = LARGEST_PAGE
+    size = next(each for each in range(LARGEST_PAGE, 0, -1) if number % each)  # so that the last page has rows
     page_no = number // size + 1
     try:
         page = here.client.search_tasks_page(order.job_id, statuses=WAITING, page_no=page_no, page_size=size)
     except InvalidArgument:
         return False
-    return not is_full(page, size)
+    return bool(page.items) and not is_full(page, size)
 
 
 def _waiting(here: Station, order: Order, statuses: Collection[TaskStatus]) -> frozenset[str]:

@@ -50,7 +50,7 @@ def test_what_enos_lists_is_cancelled_and_the_rest_by_the_same_command_again(
         )
     assert [(ended.exit_code, waiting) for ended, waiting in (first, second)] == [(3, 2 * WINDOW), (3, WINDOW)]
     assert "EnOS refused rows beyond row 1000 of at least" in first[0].stdout
-    assert "run the same command again for the rest.\n" in first[0].stdout
+    assert "Run the same command again for the rest.\n" in first[0].stdout
     assert (
         f"Error: 1000 of at least {at_least} waiting tasks of job {JOB} were cancelled: run the same command again for"
         " the rest\n"
@@ -115,10 +115,11 @@ def test_where_only_the_total_is_capped_everything_that_waits_is_cancelled(
         assert (ended.exit_code, still_waiting(simulator)) == (0, 0)
 
 
-def test_of_a_list_that_does_not_add_up_nothing_is_cancelled(run: Run) -> None:
+@pytest.mark.parametrize(("total", "pages"), [(1_000, 4), (10**9, 5)])
+def test_of_a_list_that_does_not_add_up_nothing_is_cancelled(run: Run, total: int, pages: int) -> None:
     tasks = ({"deviceKey": f"k{at}", "taskId": f"t{at}", "jobId": JOB, "status": "init"} for at in range(200))
-    page = rows(*tasks, total=1000)
-    with ScriptedServer([rows(total=1000), *[page] * 4]) as server:
+    page = rows(*tasks, total=total)
+    with ScriptedServer([rows(total=total), *[page] * pages]) as server:
         ended = run(
             *CANCEL,
             "--yes",
@@ -129,7 +130,7 @@ def test_of_a_list_that_does_not_add_up_nothing_is_cancelled(run: Run) -> None:
             ENOS_APP_KEY="key",
             ENOS_APP_SECRET="secret",
         )
-        assert [call.name for call in server.calls] == ["searchTask"] * 5
+        assert [call.name for call in server.calls] == ["searchTask"] * (1 + pages)
     assert ended.exit_code == 3
     assert "is not complete: page 2 repeats rows of the pages before it" in ended.stderr
 

@@ -83,7 +83,9 @@ def test_tasks_beyond_a_search_window_are_an_error_that_says_what_to_do(
     assert result.exit_code == 3
     assert f"is not complete: EnOS refused rows beyond row 200 of at least {at_least}. " in result.stderr
     assert "99400" in result.stderr
-    assert result.stderr.endswith("Search for fewer rows, for example of one status.\n")
+    assert result.stderr.endswith(
+        "Ask for fewer rows, for example of one status, or have the limit of this EnOS raised.\n"
+    )
     if output in KEY_FILES:
         assert result.stdout == ""
 
