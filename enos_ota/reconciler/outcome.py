@@ -55,6 +55,11 @@ class Finding:
         """Whether its task was read, with a status that EnOS does not document: no cancel is sent for it."""
         return self.category is Category.PENDING and self.status.strip().lower() not in _OF_PENDING
 
+    @property
+    def can_be_sent(self) -> bool:
+        """Whether it is pending and a cancel may be sent for it, now or once its job is started."""
+        return self.category is Category.PENDING and not self.has_unknown_status
+
 
 NO_STATUS: Final = "no status"
 """Stands for the status of a task that EnOS gives none."""

@@ -149,8 +149,7 @@ class Reconciler:
             if now is None:
                 findings[key] = AFTER_PUSH if was_told(before) else None
             else:
-                is_held = now.category is Category.PENDING and not now.has_unknown_status
-                findings[key] = replace(now, category=Category.HELD) if is_held else now
+                findings[key] = replace(now, category=Category.HELD) if now.can_be_sent else now
         return findings
 
     def refresh(self, job_id: str, previous: Record) -> Record:

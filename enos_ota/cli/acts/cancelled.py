@@ -125,10 +125,7 @@ class _Ending:
             message = f"{self._order.reason} ({self._declaration.set_name})"
             say(written.commit_hint(self._declaration, message, left=left, is_read=not self._unread_by))
         self._tell_what_is_to_add(say)
-        if pending := sum(
-            finding.category is Category.PENDING and not finding.has_unknown_status
-            for finding in record.findings.values()
-        ):
+        if pending := sum(finding.can_be_sent for finding in record.findings.values()):
             count = f", with --expect {pending}" if self._order.yes and not self._order.keys else ""
             say(f"To go on: the same line once more{count}; it sends nothing twice.")
         if record.cancelled_count:
