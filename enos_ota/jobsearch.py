@@ -1,11 +1,10 @@
-"""The OTA jobs of an organization, whatever the firmware's version is called and however few rows a page may have."""
+"""The OTA jobs of an organization, whatever the firmware's version is called."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from enos_ota.enos import UnquotableValue
-from enos_ota.pagesize import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,15 +23,8 @@ def find_jobs(client: EnosClient, *, firmware_version: str | None, status: JobSt
     Raises:
         EnosError: They could not be read.
     """
-
-    def search(size: int) -> Iterator[Job]:
-        return client.search_jobs(firmware_version=firmware_version, status=status, page_size=size)
-
-    def search_all(size: int) -> Iterator[Job]:
-        return client.search_jobs(status=status, page_size=size)
-
     try:
-        yield from rows_of(search)
+        yield from client.search_jobs(firmware_version=firmware_version, status=status)
     except UnquotableValue:
         # No search can name it; raised before the first row.
-        yield from (job for job in rows_of(search_all) if job.firmware_version == firmware_version)
+        yield from (job for job in client.search_jobs(status=status) if job.firmware_version == firmware_version)

@@ -28,6 +28,7 @@ from enos_ota.enos import (
     AuthenticationError,
     ConfigurationError,
     EnosError,
+    IncompleteList,
     JobNotFound,
     TransportError,
 )
@@ -209,6 +210,8 @@ class _Lens:
         except EarlyEnd:
             self._blind = TransportError(f"EnOS gave no usable answer within {_PATIENCE:g} s.")
             raise self._blind from None
+        except IncompleteList:
+            raise  # says nothing about another job
         except (AuthenticationError, ConfigurationError, TransportError) as error:
             self._blind = error
             raise

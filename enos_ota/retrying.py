@@ -196,11 +196,12 @@ class Retrial:
         for attempt in range(ROUNDS):
             if (refusal := self._send(keys)) is None:
                 return
-            if attempt:
+            is_answered = isinstance(refusal, (InvalidArgument, TasksNotRetryable))
+            if attempt and is_answered:
                 self._ending.sleep(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
             left = self._still(keys)
-            if not attempt and not isinstance(refusal, (InvalidArgument, TasksNotRetryable)):
+            if not is_answered:
                 # Perhaps it was processed, and searches lag behind by about 2 s [D].
                 for lag in LAG:
                     if left:

@@ -10,7 +10,8 @@ from enos_ota import keys, keytext
 from enos_ota.cli import options
 from enos_ota.cli.connected import connected
 from enos_ota.cli.examples import WithExamples
-from enos_ota.cli.failures import Refused
+from enos_ota.cli.failures import Refused, Undetermined
+from enos_ota.cli.plain import plain
 from enos_ota.cli.rows import Column, is_formula, write_csv, write_json, write_table, write_text
 from enos_ota.visible import excerpt
 
@@ -96,6 +97,7 @@ class _Search:
         self._wanted = frozenset(wanted)
         self._markers = fold(markers)
         self._is_cancelled = is_cancelled
+        self._unknown = TaskStatus.UNKNOWN
         named = {TaskStatus(status) for status in wanted if status != _CANCELLED}
         if _CANCELLED in self._wanted:
             named |= {TaskStatus.FAILED, TaskStatus.CANCELED}
@@ -117,28 +119,23 @@ class _Search:
 
     def rows(self) -> Iterator[Task]:
         """The tasks, in EnOS's order, read page by page."""
-        from enos_ota.pagesize import rows_of  # noqa: PLC0415 - slow to import, and help needs none of it
-
-        def search(size: int) -> Iterator[Task]:
-            return self._client.search_tasks(self.job.job_id, statuses=self._statuses, page_size=size)
-
-        for task in rows_of(search):
+        unknown: list[str] = []
+        for task in self._client.search_tasks(self.job.job_id, statuses=self._statuses):
             wanted = task.status.value in self._wanted or (_CANCELLED in self._wanted and self.cancelled(task))
             if wanted or not self._wanted:
                 yield task
+            elif task.status is self._unknown:
+                unknown.append(task.device_key)
+        if unknown:
+            raise Undetermined(
+                f"EnOS gave {_count(len(unknown))} of job {plain(self.job.job_id)} a status that it does not document"
+                f" ({_few(unknown)}), so it is unknown whether they belong in this list. Without --status every task is"
+                " listed, with its status."
+            )
 
     def cancelled(self, task: Task) -> bool:
         """Whether a task reads as cancelled."""
         return self._is_cancelled(task, self._markers)
-
-    @property
-    def complete(self) -> bool:
-        """Whether EnOS's own search finds just these rows, so that its count can be compared."""
-        return _CANCELLED not in self._wanted
-
-    def counted(self) -> int | None:
-        """How many tasks EnOS counts for the search it was asked."""
-        return self._client.count_tasks(self.job.job_id, statuses=self._statuses)
 
     def as_json(self, task: Task) -> dict[str, Any]:
         """A task under EnOS's own names, and whether it reads as cancelled; times are Unix ms."""
@@ -205,7 +202,12 @@ def _write_keys(search: _Search, gateway: str, *, as_yaml: bool) -> None:
     _refuse_what_does_not_fit(found, about, as_yaml=as_yaml)
     comments = (f"{search.something}, on {gateway}; by `enos-ota tasks`",)
     write_text((keytext.to_yaml if as_yaml else keytext.to_txt)(found, comments))
-    _tell_doubts(search, len(found), twice)
+    if twice:
+        text = (
+            f"{_count(len(twice))} of this job with several products ({_few(sorted(twice))}). A cancel cannot tell them"
+            " apart: `pulumi up` will call this ambiguous and not send it."
+        )
+        click.echo(text, err=True)
 
 
 def _no_keys_of(invalid: Sequence[Task], about: str) -> str:
@@ -224,20 +226,6 @@ def _refuse_what_does_not_fit(found: Collection[str], about: str, *, as_yaml: bo
             f"{_count(len(bad))} of {about} cannot stand in a .txt key file ({_few(bad)}: # at the beginning makes a"
             " comment, white space at the ends is cut off). Nothing was written. Write a .yaml one: --format yaml."
         )
-
-
-def _tell_doubts(search: _Search, read: int, twice: Collection[str]) -> None:
-    """What makes a set of these keys less, or less plain, than it seems."""
-    if twice:
-        text = (
-            f"{_count(len(twice))} of this job with several products ({_few(sorted(twice))}). A cancel cannot tell them"
-            " apart: `pulumi up` will call this ambiguous and not send it."
-        )
-        click.echo(text, err=True)
-    # Rows may shift from page to page while tasks change [I], and one may be missed.
-    if search.complete and not twice and (counted := search.counted()) is not None and counted != read:
-        text = f"Tasks changed while they were read: {read} were found, EnOS now counts {counted}. Run it once more."
-        click.echo(text, err=True)
 
 
 def _count(number: int) -> str:

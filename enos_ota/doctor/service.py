@@ -13,11 +13,10 @@ from enos_ota.connect import ORGANIZATION
 from enos_ota.doctor.findings import Cause, Finding, State
 from enos_ota.doctor.reach import SKEW, skew_in_words
 from enos_ota.enos import JobStatus, TaskStatus
-from enos_ota.pagesize import rows_of
 from enos_ota.reconciler.classify import fold, is_cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable
 
     from enos_ota.enos import EnosClient, EnosError, Job, Task
 
@@ -130,11 +129,7 @@ class _Texts:
 
 def _texts(client: EnosClient, job_id: str, markers: Collection[str]) -> _Texts:
     texts, folded = _Texts(), fold(markers)
-
-    def search(size: int) -> Iterator[Task]:
-        return client.search_tasks(job_id, statuses=(TaskStatus.FAILED, TaskStatus.CANCELED), page_size=size)
-
-    for task in rows_of(search):
+    for task in client.search_tasks(job_id, statuses=(TaskStatus.FAILED, TaskStatus.CANCELED)):
         if texts.looked_at == MOST_TASKS:
             texts.all_of_them = False
             break

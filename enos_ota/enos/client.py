@@ -6,6 +6,7 @@ import copy
 import random as _random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from enos_ota.enos.answers import invalid
@@ -27,7 +28,7 @@ from enos_ota.enos.operations import (
     Call,
     Operation,
 )
-from enos_ota.enos.paging import all_rows
+from enos_ota.enos.paging import LARGEST_PAGE, all_rows
 from enos_ota.enos.retry import RetryPolicy, throttle_pause
 from enos_ota.enos.transport import Transport, json_body
 
@@ -165,11 +166,17 @@ class EnosClient:
         return job
 
     def search_jobs(
-        self, *, firmware_version: str | None = None, status: JobStatus | None = None, page_size: int = 200
+        self, *, firmware_version: str | None = None, status: JobStatus | None = None, page_size: int = LARGEST_PAGE
     ) -> Iterator[Job]:
-        """Jobs, newest first; pages are read as they are needed.
+        """Jobs, newest first; pages are read as they are needed, and no job comes twice.
+
+        Args:
+            firmware_version: only jobs that push this version; None for any.
+            status: only jobs in this state; None for any.
+            page_size: rows a page at most; halved while EnOS refuses the first page [U].
 
         Raises:
+            IncompleteList: the pages are not the whole list; jobs that were read have been given by then.
             UnquotableValue: the version cannot be searched for.
             ValueError: UNKNOWN is no status to search for.
         """
@@ -180,11 +187,11 @@ class EnosClient:
             conditions.append(equals("status", _searchable(status)))
         expression = all_of(*conditions)
 
-        def page(page_no: int) -> Page[Job]:
-            call = self._search(SEARCH_JOBS, "", expression, page_no, page_size)
-            return self._page(call, Job.from_json, page_no, page_size)
+        def page(page_no: int, size: int) -> Page[Job]:
+            call = self._search(SEARCH_JOBS, "", expression, page_no, size)
+            return self._page(call, Job.from_json, page_no, size)
 
-        return all_rows(page, lambda job: job.job_id)
+        return all_rows(page, lambda job: job.job_id, what="jobs", size=page_size)
 
     def search_tasks(
         self,
@@ -192,9 +199,9 @@ class EnosClient:
         *,
         device_keys: Collection[str] | None = None,
         statuses: Collection[TaskStatus] | None = None,
-        page_size: int = 200,
+        page_size: int = LARGEST_PAGE,
     ) -> Iterator[Task]:
-        """Tasks of a job, in EnOS's order; pages are read as they are needed, no task comes twice.
+        """Tasks of a job, in EnOS's order; pages are read as they are needed, and no task comes twice.
 
         While tasks change, pages may shift and a task may be missed [I]: what does not show here should be asked for
         by its key before it is called missing.
@@ -203,18 +210,19 @@ class EnosClient:
             job_id: the job.
             device_keys: only tasks of these; None for all. One call is one expression: give some 200 at most.
             statuses: only tasks in one of these; None for all.
-            page_size: rows a page; EnOS allows 200 [D].
+            page_size: rows a page at most; halved while EnOS refuses the first page [U].
 
         Raises:
+            IncompleteList: the pages are not the whole list; tasks that were read have been given by then.
             UnquotableValue: a key cannot be searched for; page through the job instead.
             ValueError: UNKNOWN is no status to search for.
         """
         expression = _task_expression(job_id, device_keys, statuses)
 
-        def page(page_no: int) -> Page[Task]:
-            return self._task_page(job_id, expression, page_no, page_size)
+        def page(page_no: int, size: int) -> Page[Task]:
+            return self._task_page(job_id, expression, page_no, size)
 
-        return all_rows(page, lambda task: task.task_id or (task.product_key, task.asset_id, task.device_key))
+        return all_rows(page, attrgetter("identity"), what=f"tasks of job {job_id}", size=page_size)
 
     def search_tasks_page(
         self,

@@ -6,7 +6,9 @@
     ├── TransportError            no usable answer
     │   ├── ConnectError          surely not processed: name, refusal, TLS handshake, connect time-out
     │   ├── AnswerLost            sent, but no whole answer: read time-out, closed, truncated
-    │   └── InvalidAnswer         an answer that is not EnOS's: HTML, a redirect, no JSON, too large
+    │   ├── InvalidAnswer         an answer that is not EnOS's: HTML, a redirect, no JSON, too large
+    │   └── IncompleteList        pages that do not add up to a whole list
+    │       └── SearchWindow      EnOS refuses rows beyond a certain one
     ├── AuthenticationError       the token service or the gateway says no
     ├── GatewayRefusal            HTTP 400 or 403 of the gateway itself: EnOS has not seen the request
     │   └── RequestTooLarge       HTTP 413
@@ -111,6 +113,32 @@ class InvalidAnswer(TransportError):
             message, operation=operation, may_have_been_processed=may_have_been_processed, permanent=permanent
         )
         self.http_status = http_status
+
+
+class IncompleteList(TransportError):
+    """The pages of a search were answered, but they are not the whole list.
+
+    Attributes:
+        rows: how many different rows were read.
+        total: how many there are, as EnOS counts, or None; a total may be capped, so there may be more [U].
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        rows: int = 0,
+        total: int | None = None,
+        operation: str = "",
+        permanent: bool = False,
+    ) -> None:
+        super().__init__(message, operation=operation, permanent=permanent)
+        self.rows = rows
+        self.total = total
+
+
+class SearchWindow(IncompleteList):
+    """EnOS refused a page of a search after it had answered the pages before it: `rows` rows can be read [U]."""
 
 
 class _Refusal(EnosError):

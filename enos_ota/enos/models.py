@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, TypeVar
@@ -106,6 +106,11 @@ class Task:
     """0 to 100; negative: the failed step."""
     update_time: int | None = None
     """Last change, Unix milliseconds."""
+
+    @property
+    def identity(self) -> Hashable:
+        """What tells a task from the others of its job."""
+        return self.task_id or (self.product_key, self.asset_id, self.device_key)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Task:

@@ -1,10 +1,14 @@
-"""From pages to rows."""
+"""From pages to whole lists: the one place that decides where a list ends.
+
+A list ends with a page that is not full, never because a total says so: a total may be capped [U]. What was read has to
+add up, so that nothing takes a part of a list for all of it.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from enos_ota.enos.errors import InvalidAnswer
+from enos_ota.enos.errors import IncompleteList, InvalidArgument, SearchWindow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -13,35 +17,114 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LARGEST_PAGE: Final = 200
+"""Rows a page at most, as documented [D]."""
 
-def all_rows(page: Callable[[int], Page[T]], identity: Callable[[T], Hashable]) -> Iterator[T]:
-    """The rows of all pages, read one page after the other as they are needed, each row once.
+MOST_ROWS: Final = 1_000_000
+"""Rows of one list at most: ten times the devices that an organization may have by default [D]."""
 
-    Rows may shift from page to page while they change: a row that comes again is passed over, and a page that is
-    shorter than the total leads one to expect is no end.
+
+def all_rows(
+    search: Callable[[int, int], Page[T]], identity: Callable[[T], Hashable], *, what: str, size: int = LARGEST_PAGE
+) -> Iterator[T]:
+    """Yield each row of a search once; pages are read as they are needed.
+
+    Rows move from page to page while they change, so a list that does not add up is read once more from its start.
 
     Args:
-        page: reads the page of this number, from 1.
+        search: reads the page of this number, from 1, with this many rows.
         identity: what tells a row from the others.
+        what: what the rows are, for the error.
+        size: rows a page at most; see `first_page`.
 
     Raises:
-        InvalidAnswer: the service does not say how many rows there are and repeats itself, so there is no end to see.
+        IncompleteList: pages repeat, there are fewer rows than the total, or more than `MOST_ROWS`.
+        SearchWindow: the service refuses further pages.
+        InvalidArgument: the service refuses the search.
     """
-    seen: set[Hashable] = set()
-    page_no = 0
-    more = True
-    while more:
-        page_no += 1
-        one = page(page_no)
-        fresh = []
-        for row in one.items:
-            if (key := identity(row)) not in seen:
-                seen.add(key)
-                fresh.append(row)
-        yield from fresh
-        if one.total_size is not None:
-            more = bool(one.items) and page_no * one.page_size < one.total_size
-        elif fresh or not one.items:
-            more = len(one.items) >= one.page_size
+    given: set[Hashable] = set()
+    for is_last_try in (False, True):
+        try:
+            for row in _read_through(search, identity, what=what, size=size):
+                if (key := identity(row)) not in given:
+                    given.add(key)
+                    yield row
+        except IncompleteList as error:
+            if is_last_try or error.permanent:
+                raise
         else:
-            raise InvalidAnswer(f"The search has no end: page {page_no} repeats what came before.")
+            return
+
+
+def first_page(search: Callable[[int, int], Page[T]], size: int) -> tuple[Page[T], int]:
+    """Read the first page of a search; a page size that is refused is halved [U].
+
+    Returns:
+        The page, and the rows a page that the service took.
+
+    Raises:
+        InvalidArgument: the search is refused with any size; this is the first refusal.
+    """
+    refusal: InvalidArgument | None = None
+    while True:
+        try:
+            return search(1, size), size
+        except InvalidArgument as error:
+            refusal = refusal or error
+            if size == 1:
+                raise refusal from None
+        size //= 2
+
+
+def is_full(page: Page[T], size: int) -> bool:
+    """Whether a page that was asked for with this size has as many rows as it may have, so that more may follow."""
+    return len(page.items) >= min(size, page.page_size)
+
+
+def _read_through(
+    search: Callable[[int, int], Page[T]], identity: Callable[[T], Hashable], *, what: str, size: int
+) -> Iterator[T]:
+    seen: set[Hashable] = set()
+    page, size = first_page(search, size)
+    page_no, total = 1, page.total_size
+    while True:
+        before = len(seen)
+        yield from page.items
+        seen.update(map(identity, page.items))
+        if not is_full(page, size):
+            break
+        if len(seen) == before:
+            raise _incomplete(what, f"page {page_no} repeats rows of the pages before it", len(seen), total)
+        if page_no * size >= MOST_ROWS:
+            why = f"it has more than {MOST_ROWS} rows, which enos-ota does not read"
+            raise _incomplete(what, why, len(seen), total, permanent=True)
+        page_no += 1
+        try:
+            page = search(page_no, size)
+        except InvalidArgument as refusal:
+            raise _window(what, refusal, len(seen), total) from None
+        total = total if page.total_size is None else page.total_size
+    if total is not None and len(seen) < total:
+        raise _incomplete(what, f"EnOS counts {total}, but its pages hold {len(seen)}", len(seen), total)
+
+
+def _incomplete(what: str, why: str, rows: int, total: int | None, *, permanent: bool = False) -> IncompleteList:
+    advice = "" if permanent else " It was read twice, in case rows had moved. Try again later."
+    return IncompleteList(
+        f"The list of {what} is not complete: {why}.{advice}",
+        rows=rows,
+        total=total,
+        permanent=permanent,
+    )
+
+
+def _window(what: str, refusal: InvalidArgument, rows: int, total: int | None) -> SearchWindow:
+    total = max(rows, total or 0)
+    return SearchWindow(
+        f"The list of {what} is not complete: EnOS refused rows beyond row {rows} of at least {total}. {refusal} "
+        "Ask for fewer rows, for example of one status, or have the limit of this EnOS raised.",
+        rows=rows,
+        total=total,
+        operation=refusal.operation,
+        permanent=True,
+    )

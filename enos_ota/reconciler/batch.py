@@ -9,6 +9,7 @@ from enos_ota.enos import (
     ApiError,
     EnosClient,
     EnosError,
+    IncompleteList,
     InvalidArgument,
     JobNotFound,
     JobNotRunning,
@@ -18,7 +19,7 @@ from enos_ota.enos import (
 )
 from enos_ota.reconciler.classify import is_cancellable
 from enos_ota.reconciler.ending import EarlyEnd
-from enos_ota.reconciler.reading import Unread, chunks, is_published
+from enos_ota.reconciler.reading import chunks, is_published
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,7 +33,7 @@ ROUNDS: Final = 6
 FIRST_WAIT: Final = 0.2
 LONGEST_WAIT: Final = 2.0
 LAG: Final = (0.2, 0.4, 0.8, 1.6)
-"""Waits, in seconds, before a batch whose answer was lost is sent again."""
+"""Waits, in seconds, before a batch is sent again, each time that its answer was lost."""
 STUCK: Final = 3
 """Batches in a row that cannot be brought through before a set is given up."""
 
@@ -152,11 +153,12 @@ class Batch:
             if isinstance(refusal, RequestTooLarge):
                 self._line.learned.allow_batch((len(keys) + 1) // 2)
                 return self._send_parts(keys, self._line.learned.batch)
-            if attempt:
+            is_answered = isinstance(refusal, (InvalidArgument, TasksNotCancellable))
+            if attempt and is_answered:
                 self._line.ending.sleep(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
             left = self._look(keys)
-            if not attempt and not isinstance(refusal, (InvalidArgument, TasksNotCancellable)):
+            if not is_answered:
                 left = self._wait_for(left)
             if isinstance(refusal, InvalidArgument) and len(left) == len(keys) > 1:
                 self._send_halves(keys)
@@ -167,12 +169,12 @@ class Batch:
         return False
 
     def _look(self, keys: Sequence[str]) -> list[str]:
-        """Read these keys; which of them can still be cancelled."""
+        """Read these keys; those that were read just now and can still be cancelled."""
         reading = self._line.reader.of_keys_surely(keys)
         self.ledger.note(reading.tasks)
-        if not isinstance(reading.failure, Unread):
+        if not isinstance(reading.failure, IncompleteList):
             reading.complete()
-        return self.ledger.cancellable(keys)
+        return [key for key in keys if is_cancellable(reading.tasks.get(key, ()))]
 
     def _wait_for(self, keys: list[str]) -> list[str]:
         """Give what was perhaps processed the time that searches may lag behind, documented as about 2 s [D]."""

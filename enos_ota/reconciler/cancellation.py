@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from enos_ota.enos import ApiError, EnosClient, EnosError, JobNotFound
+from enos_ota.enos import ApiError, EnosClient, EnosError, IncompleteList, JobNotFound
 from enos_ota.reconciler.batch import FIRST_WAIT, LONGEST_WAIT, STUCK, Batch, Ledger, Line
 from enos_ota.reconciler.classify import Past, ambiguous, classify, past_of, remembering, was_told
 from enos_ota.reconciler.ending import EarlyEnd, Ending, InTime
 from enos_ota.reconciler.outcome import AFTER_PUSH, Category, Finding
 from enos_ota.reconciler.progress import Progress
-from enos_ota.reconciler.reading import PAGE_SIZE, TaskReader, Unread, chunks
+from enos_ota.reconciler.reading import PAGE_SIZE, TaskReader, chunks
 from enos_ota.reconciler.workers import ask
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ class Cancellation:
         """
         reading = self._reader.of_keys_surely(keys, note)
         self._ledger.note(reading.tasks)
-        if isinstance(reading.failure, Unread):
+        if isinstance(reading.failure, IncompleteList):
             self._problem = self._problem or str(reading.failure)
         else:
             reading.complete()

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 
 from enos_ota.enos import Job, Task, TaskStatus
 from enos_ota.enos import JobStatus as EnosJobStatus
-from enos_ota.reconciler.outcome import UNKNOWN_TEXT, Category, Finding, JobFacts, JobStatus
+from enos_ota.reconciler.guard import one_line
+from enos_ota.reconciler.outcome import NO_STATUS, UNKNOWN_TEXT, Category, Finding, JobFacts, JobStatus
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 _CANCELLABLE = frozenset({TaskStatus.INIT, TaskStatus.PUBLISHED})
+_NOT_CANCELLABLE = frozenset({TaskStatus.UPGRADING, TaskStatus.SUCCEEDED, TaskStatus.FAILED})
+_LONGEST = 40
+"""Characters of a status that are recorded."""
 
 
 class Past(Enum):
@@ -80,11 +84,18 @@ def facts_of(job: Job) -> JobFacts:
 
 def ambiguous(tasks: Sequence[Task], past: Past) -> Finding:
     """The finding for a key with several tasks: the statuses they have between them."""
-    return remembering(Finding(Category.AMBIGUOUS, ",".join(sorted({task.raw_status for task in tasks}))), past)
+    return remembering(Finding(Category.AMBIGUOUS, ",".join(sorted(set(map(_status_text, tasks))))), past)
+
+
+def _status_text(task: Task) -> str:
+    text = one_line(task.raw_status)
+    return (f"{text[:_LONGEST]}…" if len(text) > _LONGEST else text) or NO_STATUS
 
 
 def classify(tasks: Sequence[Task], markers: frozenset[str], past: Past) -> Finding | None:
     """Where a key stands; None when it is plainly cancelled.
+
+    A status that EnOS does not document is pending, see `Finding.has_unknown_status`: it is never called too late.
 
     Args:
         tasks: The key's tasks in the job, as just read; several only if several products share the key.
@@ -98,8 +109,9 @@ def classify(tasks: Sequence[Task], markers: frozenset[str], past: Past) -> Find
     if len(tasks) > 1:
         return ambiguous(tasks, past)
     (task,) = tasks
-    if task.status in _CANCELLABLE:
-        return remembering(Finding(Category.PENDING, task.raw_status), past)
     if task.status is TaskStatus.FAILED and past is Past.ACCEPTED:
         return UNKNOWN_TEXT
-    return Finding(Category.TOO_LATE if past is Past.NOTHING else Category.ESCAPED, task.raw_status)
+    if task.status in _NOT_CANCELLABLE:
+        return Finding(Category.TOO_LATE if past is Past.NOTHING else Category.ESCAPED, task.raw_status)
+    # It can be cancelled; or EnOS does not document its status, and then nothing follows from it.
+    return remembering(Finding(Category.PENDING, _status_text(task)), past)

@@ -11,7 +11,7 @@ from enos_ota.reconciler.naming import listed, shown
 from enos_ota.reconciler.outcome import Category, JobFacts, JobStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from enos_ota.reconciler.verdict import Rules
 
@@ -30,7 +30,8 @@ class Forecast:
         will_cancel: Keys whose task can be cancelled.
         published: Those of them whose device has been told already.
         cancelled: Keys whose task is cancelled already.
-        others: The other keys and their task's status, by what they are: too late, missing, ambiguous, held.
+        others: The other keys and their task's status, by what they are: too late, missing, ambiguous, held, pending
+            (which have a status that EnOS does not document).
         ambiguous_waiting: Tasks of ambiguous keys that are `init` or `published`.
         total: Tasks of the job; None when EnOS does not say.
         waiting: Tasks of the job that are `init` or `published`; None when EnOS does not say.
@@ -61,11 +62,14 @@ class Forecast:
 
     @property
     def still_waiting(self) -> int | None:
-        """Tasks that wait and are not among the keys. Searches may lag, so that they never add up to less than 0."""
+        """Tasks that wait and are not among the keys; None where that is unknown.
+
+        A total that is smaller than the keys that wait lags behind, or is capped [U]: then it says nothing of others.
+        """
         if self.waiting is None or not self.looked:
             return None
         here = self.will_cancel + len(self.others.get(Category.HELD, ())) + self.ambiguous_waiting
-        return max(0, self.waiting - here)
+        return self.waiting - here if self.waiting >= here else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +134,7 @@ def report(forecast: Forecast, rules: Rules, conditions: Conditions, *, alone: b
             f"{_count(len(missing), 'key')} without a task in this job ({_some(missing)}), for which `pulumi up` will "
             "fail: check the key and the job, or take it out of the set (or say onMissing: report)"
         )
-    if (late := forecast.others.get(Category.TOO_LATE)) and rules.on_too_late == "fail":
-        warnings.append(
-            f"{_count(len(late), 'key')} too late to cancel ({_some(late)}), for which `pulumi up` will fail: "
-            "take it out of the set (or say onTooLate: report)"
-        )
-    if ambiguous := forecast.others.get(Category.AMBIGUOUS):
-        warnings.append(
-            f"{_count(len(ambiguous), 'key')} with tasks in several products ({_some(ambiguous)}), for which "
-            "`pulumi up` will fail: a cancel cannot tell them apart, so none will be sent"
-        )
+    warnings.extend(_not_to_cancel(forecast, rules))
     if forecast.is_held:
         warnings.append("the job is stopped: nothing is pushed, and nothing can be cancelled until it is started again")
     if forecast.job.automatic_retry and (forecast.will_cancel or not forecast.looked):
@@ -153,6 +148,25 @@ def report(forecast: Forecast, rules: Rules, conditions: Conditions, *, alone: b
         failures=tuple(f"{rules.subject}: {text}" for text in failures),
         overridden=overridden,
     )
+
+
+def _not_to_cancel(forecast: Forecast, rules: Rules) -> Iterator[str]:
+    """Keys for which `pulumi up` will fail, as their tasks are there and no cancel can be sent for them."""
+    if (late := forecast.others.get(Category.TOO_LATE)) and rules.on_too_late == "fail":
+        yield (
+            f"{_count(len(late), 'key')} too late to cancel ({_some(late)}), for which `pulumi up` will fail: "
+            "take it out of the set (or say onTooLate: report)"
+        )
+    if ambiguous := forecast.others.get(Category.AMBIGUOUS):
+        yield (
+            f"{_count(len(ambiguous), 'key')} with tasks in several products ({_some(ambiguous)}), for which "
+            "`pulumi up` will fail: a cancel cannot tell them apart, so none will be sent"
+        )
+    if unknown := forecast.others.get(Category.PENDING):
+        yield (
+            f"{_count(len(unknown), 'key')} whose task has a status that EnOS does not document ({_some(unknown)}), "
+            "for which `pulumi up` will fail: no cancel is sent for it; look in the EnOS console"
+        )
 
 
 def _wrong_job(forecast: Forecast, conditions: Conditions) -> str:

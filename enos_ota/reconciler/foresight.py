@@ -58,7 +58,7 @@ def foresee(change: Plan, job: Job | None, tasks: Mapping[str, Sequence[Task]], 
         now = classify(rows, markers, past_of(before))
         if now is None:
             findings[key] = AFTER_PUSH if was_told(before) else None
-        elif now.category is not Category.PENDING:
+        elif not now.can_be_sent:
             findings[key] = now
         elif facts.status is JobStatus.STOPPED:
             findings[key] = replace(now, category=Category.HELD)

@@ -7,6 +7,8 @@ from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from enos_ota.reconciler.naming import listed, shown
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
@@ -27,7 +29,7 @@ class Category(str, Enum):
     HELD = "held"
     """Could be cancelled, but the job is stopped: nothing is pushed and nothing can be cancelled."""
     PENDING = "pending"
-    """Not done yet: its task can still be cancelled, or nobody could look."""
+    """Not done yet: its task can still be cancelled, could not be read, or has a status that EnOS does not document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,22 @@ class Finding:
     was_cancelled: bool = False
     was_accepted: bool = False
 
+    @property
+    def has_unknown_status(self) -> bool:
+        """Whether its task was read, with a status that EnOS does not document: no cancel is sent for it."""
+        return self.category is Category.PENDING and self.status.strip().lower() not in _OF_PENDING
+
+    @property
+    def can_be_sent(self) -> bool:
+        """Whether it is pending and a cancel may be sent for it, now or once its job is started."""
+        return self.category is Category.PENDING and not self.has_unknown_status
+
+
+NO_STATUS: Final = "no status"
+"""Stands for the status of a task that EnOS gives none."""
+
+_OF_PENDING: Final = frozenset({"", "init", "published"})
+"""Statuses of a pending key that are known; empty where its task was not read."""
 
 AFTER_PUSH: Final = Finding(Category.CANCELLED, "published")
 """Cancelled after the device had been told: it may go on with what it knows [U]."""
@@ -130,11 +148,12 @@ class Record:
 
 def settle(findings: Mapping[str, Finding | None], job: JobFacts, problem: str = "") -> Record:
     """The record of keys just looked at; pending ones are left out of `keys`, so that they show as work to do."""
+    others = {key: finding for key, finding in findings.items() if finding is not None}
     return Record(
         keys=frozenset(key for key, finding in findings.items() if not _is_pending(finding)),
-        findings={key: finding for key, finding in findings.items() if finding is not None},
+        findings=others,
         job=job,
-        problem=problem,
+        problem=problem or status_problem(others),
     )
 
 
@@ -156,6 +175,18 @@ def rest(record: Record, keys: Iterable[str], job: JobFacts) -> Record:
         findings={**dict.fromkeys(open_keys, Finding(Category.PENDING)), **record.findings},
         job=job,
         problem="",
+    )
+
+
+def status_problem(findings: Mapping[str, Finding]) -> str:
+    """What is wrong where tasks have a status that EnOS does not document; empty where none has."""
+    unknown = [f"{shown(key)} {each.status}" for key, each in sorted(findings.items()) if each.has_unknown_status]
+    if not unknown:
+        return ""
+    tasks = "1 task has" if len(unknown) == 1 else f"{len(unknown)} tasks have"
+    return (
+        f"{tasks} a status that EnOS does not document ({listed(unknown)}): it is unknown whether the upgrade goes on, "
+        "and no cancel is sent while the status stays so; look in the EnOS console"
     )
 
 

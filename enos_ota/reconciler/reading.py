@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from enos_ota.enos import (
-    EnosClient,
-    EnosError,
-    InvalidArgument,
-    Page,
-    RequestTooLarge,
-    Task,
-    TaskStatus,
-    is_quotable,
-)
+from enos_ota.enos import EnosClient, EnosError, IncompleteList, Page, RequestTooLarge, Task, TaskStatus, is_quotable
+from enos_ota.enos.paging import LARGEST_PAGE, all_rows, first_page, is_full
 from enos_ota.reconciler.ending import EarlyEnd
 from enos_ota.reconciler.workers import InTurn
 
@@ -28,10 +22,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-PAGE_SIZE: Final = 200
+PAGE_SIZE: Final = LARGEST_PAGE
 """Keys asked for in one search: the largest documented page, so that one request answers them all [D]."""
-_WHOLE_JOB_TRIES: Final = 3
-"""How often a whole job is paged through while its rows keep shifting."""
 
 
 class Learned:
@@ -55,17 +47,13 @@ class Learned:
             self.page = min(self.page, rows)
 
 
-class Unread(EnosError):  # noqa: N818 - says what happened, as its relatives do
-    """The rows of a job kept moving from page to page, so that keys were not found that may be there."""
-
-
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What came of looking at some keys.
 
     Attributes:
         tasks: The tasks of each key that was looked at; none for a key that the job does not know.
-        failure: Why others were not; None where the time for it was over.
+        failure: Why others were not; an `IncompleteList` concerns no key that was looked at.
     """
 
     tasks: Mapping[str, tuple[Task, ...]]
@@ -81,11 +69,6 @@ class Reading:
         if self.failure:
             raise self.failure
         return self.tasks
-
-
-class _Accepted(NamedTuple):
-    page: Page[Task]
-    size: int
 
 
 def _nothing(_: int) -> None: ...
@@ -133,6 +116,7 @@ class TaskReader:
         quotable = sorted(key for key in wanted if is_quotable(key))
         others = wanted.difference(quotable)
         failures: list[EnosError | EarlyEnd] = []
+        incomplete: list[EnosError | EarlyEnd] = []
         found: dict[str, tuple[Task, ...]] = {}
 
         def guarded(read: Callable[[], dict[str, tuple[Task, ...]]]) -> Callable[[], dict[str, tuple[Task, ...]]]:
@@ -141,6 +125,9 @@ class TaskReader:
                     return {}  # the others would hardly fare better
                 try:
                     rows = read()
+                except IncompleteList as error:
+                    incomplete.append(error)
+                    return {}
                 except (EnosError, EarlyEnd) as error:
                     failures.append(error)
                     return {}
@@ -154,12 +141,7 @@ class TaskReader:
             calls.append(guarded(lambda: self._look_for(others)))
         for part in self._workers.run(calls, self._carry_on):
             found.update(part or {})
-        unread = len(wanted) - len(found)
-        if unread and not failures and self._may_go_on():
-            failures.append(
-                Unread(f"{unread} keys that no search can name were not found while the rows of the job kept moving")
-            )
-        return Reading(found, failures[0] if failures else None)
+        return Reading(found, next(iter([*failures, *incomplete]), None))
 
     def of_keys_surely(self, keys: Iterable[str], note: Callable[[int], None] = _nothing) -> Reading:
         """Like `of_keys`, but a key without a task was asked for twice: rows can shift while they are read."""
@@ -181,10 +163,16 @@ class TaskReader:
             EnosError: They could not be read.
             EarlyEnd: The time for it was over.
         """
-        found = self._workers.run([lambda: self._all(statuses=[TaskStatus.PUBLISHED])], self._carry_on)[0]
+        found: list[Task] = []
+
+        def read() -> None:
+            with contextlib.suppress(IncompleteList):  # this decides which keys go first, and nothing else
+                found.extend(self._rows(statuses=[TaskStatus.PUBLISHED]))
+
+        self._workers.run([read], self._carry_on)
         if self._ending:
             self._ending.check()
-        return _by_key(found or ())
+        return _by_key(found)
 
     def _carry_on(self) -> bool:
         self._tick()
@@ -197,70 +185,52 @@ class TaskReader:
         """The tasks of some keys, from answers of one page each: over several pages rows could shift unseen."""
         middle = (len(keys) + 1) // 2
         try:
-            page, size = self._first_page(device_keys=keys)
+            page, size = first_page(self._search(device_keys=keys), self._learned.page)
         except RequestTooLarge:
             if len(keys) == 1:
                 raise
             self._learned.allow_page(middle)
             return self._ask_for(keys[:middle]) | self._ask_for(keys[middle:])
-        if _is_whole(page):
-            rows: Iterable[Task] = page.items
-        elif len(keys) > 1:
-            return self._ask_for(keys[:middle]) | self._ask_for(keys[middle:])
+        self._learned.allow_page(size)
+        tasks = _by_key(page.items)
+        number = len(page.items)
+        if is_full(page, size):
+            is_whole = page.total_size == number and tasks.keys() == set(keys)  # a row for each, and no more
+            if not is_whole and len(keys) > 1:
+                return self._ask_for(keys[:middle]) | self._ask_for(keys[middle:])
         else:
-            rows = list(self._client.search_tasks(self._job_id, device_keys=keys, page_size=size))
-            if len(rows) < (page.total_size or 0):
-                return {}  # there are more, and of which product nobody can tell
-        tasks = _by_key(rows)
+            is_whole = page.total_size is None or page.total_size <= number
+        if not is_whole:
+            tasks = _by_key(self._rows(device_keys=keys))
         return {key: tasks.get(key, ()) for key in keys}
 
     def _look_for(self, keys: set[str]) -> dict[str, tuple[Task, ...]]:
         """The tasks of some keys, by going through the whole job.
 
-        Unless every row of the job was seen, a key without a task is left out, and so is one with a single task: there
-        may be another one under another product.
+        Raises:
+            IncompleteList: Not every row of the job was seen, so any of the keys may have another task.
         """
-        rows: dict[Hashable, Task] = {}
-        for _ in range(_WHOLE_JOB_TRIES):
-            seen: set[Hashable] = set()
-            total: int | None = None
-            for page in self._pages():
-                seen.update(map(_identity, page.items))
-                rows.update({_identity(task): task for task in page.items if task.device_key in keys})
-                total = page.total_size
-            if not self._may_go_on():
-                break
-            if total is None or len(seen) >= total:
-                found = _by_key(rows.values())
-                return {key: found.get(key, ()) for key in keys}
-        return {key: tasks for key, tasks in _by_key(rows.values()).items() if len(tasks) > 1}
+        try:
+            tasks = _by_key(task for task in self._rows() if task.device_key in keys)
+        except IncompleteList as error:
+            number = "1 key" if len(keys) == 1 else f"{len(keys)} keys"
+            raise IncompleteList(f"{number} that no search can name could not be looked up: {error}") from None
+        return {key: tasks.get(key, ()) for key in keys}
 
-    def _all(self, **search: Any) -> list[Task]:
-        return [task for page in self._pages(**search) for task in page.items]
+    def _rows(self, **search: Any) -> Iterator[Task]:
+        rows = all_rows(
+            self._search(**search), attrgetter("identity"), what=f"tasks of job {self._job_id}", size=self._learned.page
+        )
+        for task in rows:
+            if self._ending:
+                self._ending.check()
+            yield task
 
-    def _pages(self, **search: Any) -> Iterator[Page[Task]]:
-        page, size = self._first_page(**search)
-        yield page
-        while not _is_last(page) and self._may_go_on():
-            page = self._client.search_tasks_page(self._job_id, page_no=page.page_no + 1, page_size=size, **search)
-            yield page
+    def _search(self, **search: Any) -> Callable[[int, int], Page[Task]]:
+        def page(page_no: int, size: int) -> Page[Task]:
+            return self._client.search_tasks_page(self._job_id, page_no=page_no, page_size=size, **search)
 
-    def _first_page(self, **search: Any) -> _Accepted:
-        """A page that the service refuses is halved until it is small enough."""
-        size = self._learned.page
-        refusal: InvalidArgument | None = None
-        while True:
-            try:
-                page = self._client.search_tasks_page(self._job_id, page_no=1, page_size=size, **search)
-            except InvalidArgument as error:
-                refusal = refusal or error
-                if size == 1:
-                    # Not the page: whatever it is, the first answer says it best.
-                    raise refusal from None
-                size = (size + 1) // 2
-            else:
-                self._learned.allow_page(size)
-                return _Accepted(page, size)
+        return page
 
 
 def chunks(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
@@ -273,28 +243,11 @@ def is_published(tasks: Mapping[str, Sequence[Task]]) -> set[str]:
     return {key for key, rows in tasks.items() if any(task.status is TaskStatus.PUBLISHED for task in rows)}
 
 
-def _is_whole(page: Page[Task]) -> bool:
-    """Whether the first page of a search holds all its rows."""
-    return len(page.items) < page.page_size if page.total_size is None else page.total_size <= len(page.items)
-
-
-def _is_last(page: Page[Task]) -> bool:
-    if not page.items:
-        return True
-    if page.total_size is None:
-        return len(page.items) < page.page_size
-    return page.page_no * page.page_size >= page.total_size
-
-
-def _identity(task: Task) -> Hashable:
-    return task.task_id or (task.product_key, task.asset_id, task.device_key)
-
-
 def _by_key(tasks: Iterable[Task]) -> dict[str, tuple[Task, ...]]:
     """Tasks by device key; a row that comes twice counts once."""
     found: dict[str, dict[Hashable, Task]] = defaultdict(dict)
     for task in tasks:
-        found[task.device_key][_identity(task)] = task
+        found[task.device_key][task.identity] = task
     return {key: tuple(rows.values()) for key, rows in found.items()}
 
 

@@ -10,7 +10,18 @@ from enos_ota.reconciler.cancellation import Cancellation
 from enos_ota.reconciler.classify import classify, facts_of, fold, past_of, was_told
 from enos_ota.reconciler.ending import EarlyEnd, Ending, Stop
 from enos_ota.reconciler.guard import expectation_objection
-from enos_ota.reconciler.outcome import AFTER_PUSH, Category, Finding, JobFacts, JobStatus, Record, merged, rest, settle
+from enos_ota.reconciler.outcome import (
+    AFTER_PUSH,
+    Category,
+    Finding,
+    JobFacts,
+    JobStatus,
+    Record,
+    merged,
+    rest,
+    settle,
+    status_problem,
+)
 from enos_ota.reconciler.reading import Learned, TaskReader
 from enos_ota.reconciler.terms import Limits, Terms, Tools
 from enos_ota.reconciler.workers import InTurn, Workers, ask
@@ -138,8 +149,7 @@ class Reconciler:
             if now is None:
                 findings[key] = AFTER_PUSH if was_told(before) else None
             else:
-                is_held = now.category is Category.PENDING
-                findings[key] = replace(now, category=Category.HELD) if is_held else now
+                findings[key] = replace(now, category=Category.HELD) if now.can_be_sent else now
         return findings
 
     def refresh(self, job_id: str, previous: Record) -> Record:
@@ -167,7 +177,9 @@ class Reconciler:
             before = previous.findings.get(key)
             now = classify(rows, self._tools.markers, past_of(before))
             findings[key] = AFTER_PUSH if now is None and was_told(before) else now
-        record = settle(findings, facts, previous.problem)
+        # A status that was unknown may be known by now.
+        problem = "" if previous.problem == status_problem(previous.findings) else previous.problem
+        record = settle(findings, facts, problem)
         return record if record.of(Category.PENDING) else replace(record, problem="")
 
     def _get_job(self, job_id: str, ending: Ending) -> Job:

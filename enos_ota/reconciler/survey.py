@@ -63,7 +63,7 @@ def survey(
         finding = classify(rows, known, Past.NOTHING)
         if finding is None:
             cancelled += 1
-        elif finding.category is Category.PENDING:
+        elif finding.can_be_sent:
             cancellable[key] = finding.status
             published += rows[0].status is TaskStatus.PUBLISHED
         else:

@@ -161,7 +161,9 @@ def _undone(record: Record) -> list[str]:
     if not pending:
         return [f"{record.problem} ({cancelled})"]
     undone = f"{len(pending)} pending ({_some(pending)}){_accepted(record)}"
-    then = f"{cancelled}, {undone}; `pulumi up` sends just these as soon as it can"
+    then = f"{cancelled}, {undone}"
+    if not any(finding.has_unknown_status for finding in record.findings.values()):
+        then += "; `pulumi up` sends just these as soon as it can"
     return [f"{record.problem} ({then})" if record.problem else then]
 
 

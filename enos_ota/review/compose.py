@@ -247,8 +247,8 @@ def _seen_job(
             "total": live.total,
             "waiting": live.waiting,
             "will_cancel": cancels,
-            # Searches may lag, so that they never add up to less than nothing.
-            "exposed": None if live.waiting is None else max(0, live.waiting - len(ours)),
+            # A total that is smaller than our own tasks lags behind, or is capped [U]: it says nothing of others.
+            "exposed": None if live.waiting is None or live.waiting < len(ours) else live.waiting - len(ours),
             "by_status": tuple(
                 StatusCount(status=status.value, tasks=number)
                 for status, number in live.by_status.items()

@@ -193,7 +193,7 @@ def _changed_meanwhile(change: Plan, seen: Seen | None, markers: frozenset[str])
     for key, rows in seen.tasks.items():
         before = change.kept.findings.get(key)
         now = classify(rows, markers, past_of(before))
-        if now and now.category is Category.PENDING:
+        if now and now.can_be_sent:
             now = replace(now, category=Category.HELD)
         if key not in change.todo and _category(now) is not _category(before):
             changed[key] = now

@@ -49,7 +49,7 @@ class Effect(str, Enum):
     HELD = "held"
     """Its task waits, but the job is stopped: nothing is pushed, nothing can be cancelled."""
     PENDING = "pending"
-    """Not done, and nothing is planned for it (the job is deleted, or the set has expired)."""
+    """Not done, and nothing is planned for it (the job is deleted, the set has expired, or the status is unknown)."""
     UNREAD = "not looked at"
     """An `up` would work on it; where its task stands was not read."""
     RELEASED = "no longer declared"

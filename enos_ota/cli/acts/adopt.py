@@ -101,7 +101,7 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
 def _cancelled(here: Station, job: Job) -> tuple[frozenset[str], dict[str, str]]:
     """The keys whose tasks read as cancelled; and by name those that do but cannot be in a set, with why."""
     markers = fold(here.connection.cancelled_markers)
-    rows = here.tasks(job.job_id, [TaskStatus.FAILED])
+    rows = list(here.tasks(job.job_id, [TaskStatus.FAILED]))
     with contextlib.suppress(InvalidArgument):
         # EnOS documents no such status: whether it may be searched for is unknown [U].
         rows += here.tasks(job.job_id, [TaskStatus.CANCELED])

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
@@ -25,8 +26,9 @@ from enos_ota.cli.acts.stages import Stages
 from enos_ota.cli.acts.station import counted, interruptible, opened, say, say_aside
 from enos_ota.cli.failures import Refused, Undetermined
 from enos_ota.cli.plain import plain
+from enos_ota.enos import InvalidArgument, SearchWindow, TaskStatus
 from enos_ota.enos import JobStatus as EnosJobStatus
-from enos_ota.enos import TaskStatus
+from enos_ota.enos.paging import LARGEST_PAGE, is_full
 from enos_ota.reconciler import JobStatus, Pool, Rules
 from enos_ota.reconciler.classify import facts_of
 from enos_ota.reconciler.forecast import Conditions, Forecast, report
@@ -36,12 +38,12 @@ from enos_ota.reconciler.survey import survey
 from enos_ota.setnames import suggested_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from enos_ota.cli.acts.bounds import Bounds
     from enos_ota.cli.acts.order import Order
     from enos_ota.cli.acts.station import Station
-    from enos_ota.enos import Job
+    from enos_ota.enos import Job, Task
     from enos_ota.reconciler import JobFacts
     from enos_ota.settings import SetSettings
 
@@ -59,10 +61,9 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
     with opened(stack, edits=True, aside=order.aside, advice=WAY_OUT) as here:
         tell = say_aside if output == "json" else say
         there = sets_there(here)
-        crowd = 0 if order.keys else _crowd(here, order, there)
-        keys = _keys(here, order) if not crowd else frozenset()
-        number = crowd or len(keys)
-        if order.expect is not None and order.expect != number:
+        scope = _scope(here, order, there, tell)
+        crowd, keys, number = scope.crowd, scope.keys, scope.number
+        if order.expect is not None and not scope.is_expected(order.expect):
             raise Refused(plain(f"{_not_as_expected(here, order, number)}. Nothing was sent or written."))
         if not number:
             _job(here, order)
@@ -77,10 +78,11 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
             # A script gets on without a look: what a look would refuse the reconciler refuses before anything is sent.
             stages = Stages(here, order, there, learn=lambda job: tell(_to_cancel(number, order, job)))
         else:
-            forecast = _counts(here, order, crowd) if crowd else _look(here, order, keys)
+            forecast = _counts(here, order, crowd) if crowd else _look(here, order, scope)
             may_send = not forecast.is_held and (forecast.will_cancel > 0 or not forecast.looked)
             has_told = _show_plan(here, order, forecast, bounds, tell)
             stages = Stages(here, order, there, job=forecast.job, is_override_told=has_told, may_send=may_send)
+        stages.window, stages.skipped = scope.window, scope.skipped
         declaration = stages.declare(keys)
         for line in written.already(declaration):
             tell(line)
@@ -99,6 +101,52 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
         raise click.exceptions.Exit(tell_end(here, order, stages, output))
 
 
+class _Scope(NamedTuple):
+    """What to cancel.
+
+    Attributes:
+        crowd: The number of tasks that wait, if they are so many that the most urgent ones go first; else 0.
+        keys: The device keys; none of a crowd.
+        skipped: How many tasks wait that no set can hold.
+        window: EnOS's refusal to list all that waits; None where it listed all.
+    """
+
+    crowd: int = 0
+    keys: frozenset[str] = frozenset()
+    skipped: int = 0
+    window: SearchWindow | None = None
+
+    @property
+    def number(self) -> int:
+        """How many devices these are."""
+        return self.crowd or len(self.keys)
+
+    def is_expected(self, number: int) -> bool:
+        """Whether these are as many as expected; of a list that EnOS cuts off, no more than expected."""
+        return self.number <= number if self.window else self.number == number
+
+
+def _scope(here: Station, order: Order, there: Sequence[SetSettings], tell: Callable[[str], None]) -> _Scope:
+    if order.keys:
+        return _Scope(keys=keylist.read(order.keys))
+    if crowd := _crowd(here, order, there):
+        return _Scope(crowd)
+    found: list[Task] = []
+    cut_off: SearchWindow | None = None
+    try:
+        for task in here.tasks(order.job_id, WAITING):
+            found.append(task)  # noqa: PERF402 - what was read before a refusal counts
+    except SearchWindow as window:
+        # The devices that were notified are the most urgent: all of them are among those that are cancelled first.
+        found += here.tasks(order.job_id, [TaskStatus.PUBLISHED])
+        tell(f"warning: {window} This run cancels what EnOS lists. Run the same command again for the rest.")
+        cut_off = window
+    waiting = _to_declare(found)
+    if waiting.skipped and not waiting.keys:
+        raise Refused(plain(f"no other task of job {order.job_id} waits. Nothing was sent or written."))
+    return _Scope(keys=waiting.keys, skipped=waiting.skipped, window=cut_off)
+
+
 def _crowd(here: Station, order: Order, there: Sequence[SetSettings]) -> int:
     """How many tasks wait, if they are so many that the most urgent ones go first; else 0.
 
@@ -107,46 +155,67 @@ def _crowd(here: Station, order: Order, there: Sequence[SetSettings]) -> int:
     if has_guard(here, order, there) and not break_glass(here.environ):
         return 0
     waiting = here.client.count_tasks(order.job_id, statuses=WAITING)
-    return waiting if waiting is not None and waiting > _LOOKED_AT else 0
+    if waiting is None or waiting <= _LOOKED_AT:
+        return 0
+    return waiting if _ends_after(waiting, here, order) else 0
 
 
-def _keys(here: Station, order: Order) -> frozenset[str]:
-    """The keys that are named, or those of all tasks that wait.
+def _ends_after(number: int, here: Station, order: Order) -> bool:
+    """Whether the list of what waits ends after so many: a total may be capped, and rows far on be refused [U]."""
+    size = next(each for each in range(LARGEST_PAGE, 0, -1) if number % each)  # so that the last page has rows
+    page_no = number // size + 1
+    try:
+        page = here.client.search_tasks_page(order.job_id, statuses=WAITING, page_no=page_no, page_size=size)
+    except InvalidArgument:
+        return False
+    return bool(page.items) and not is_full(page, size)
 
-    Raises:
-        KeyFileError: The key file cannot be used.
-        Refused: Tasks wait, but none that a set can hold.
+
+class _Waiting(NamedTuple):
+    """Tasks that wait.
+
+    Attributes:
+        keys: The device keys that a set can hold.
+        skipped: How many tasks have another key, or none.
     """
-    if order.keys:
-        return keylist.read(order.keys)
-    waiting, skipped = _waiting(here, order, WAITING)
-    if skipped and not waiting:
-        raise Refused(plain(f"no other task of job {order.job_id} waits. Nothing was sent or written."))
-    return waiting
+
+    keys: frozenset[str]
+    skipped: int
 
 
-def _waiting(here: Station, order: Order, statuses: Collection[TaskStatus]) -> tuple[frozenset[str], int]:
-    """The keys of all tasks in these states, in as many requests as they have pages; and how many tasks are skipped."""
-    tasks = here.tasks(order.job_id, statuses)
-    skipped = [task for task in tasks if device_keys.problem(task.device_key)]
+def _waiting(here: Station, order: Order, statuses: Collection[TaskStatus]) -> _Waiting:
+    """All tasks in these states, in as many requests as they have pages."""
+    return _to_declare(here.tasks(order.job_id, statuses))
+
+
+def _to_declare(tasks: Iterable[Task]) -> _Waiting:
+    """Sort out the tasks that no set can hold, and name them."""
+    valid: set[str] = set()
+    skipped: set[str] = set()
+    for task in tasks:
+        if device_keys.problem(task.device_key):
+            skipped.add(name_of(task))
+        else:
+            valid.add(task.device_key)
     if skipped:
-        some = listed(sorted(map(name_of, skipped)))
         say_aside(
-            f"Skipped {counted(len(skipped), 'task')} with an invalid device key ({some})."
+            f"Skipped {counted(len(skipped), 'task')} with an invalid device key ({listed(sorted(skipped))})."
             f" Cancel {'it' if len(skipped) == 1 else 'them'} in the EnOS console."
         )
-    return frozenset(task.device_key for task in tasks).difference(task.device_key for task in skipped), len(skipped)
+    return _Waiting(frozenset(valid), len(skipped))
 
 
 def cancel_crowd(here: Station, order: Order, stages: Stages, number: int) -> None:
     """Cancel everything that waits, what is published first. Never more devices than were counted."""
-    urgent, _ = _waiting(here, order, [TaskStatus.PUBLISHED])
+    urgent = _waiting(here, order, [TaskStatus.PUBLISHED]).keys
     if urgent and len(urgent) <= number:
         stages.cancel(urgent, stages.declare(urgent))
 
     def the_rest() -> None:
         say_aside(f"listing what waits, {number} at first, with a request for 200")
-        rest = _waiting(here, order, WAITING)[0] - urgent
+        waiting = _waiting(here, order, WAITING)
+        stages.skipped = waiting.skipped
+        rest = waiting.keys - urgent
         if len(urgent) + len(rest) > number:
             more = f"{len(urgent) + len(rest)} wait by now or were cancelled"
             stages.fail(f"{number} were to be cancelled, but {more}, so nothing more was sent", is_refused=True)
@@ -221,15 +290,16 @@ def _interrupted_twice(stages: Stages) -> str:
 # Asking
 
 
-def _look(here: Station, order: Order, keys: frozenset[str]) -> Forecast:
-    return survey(
+def _look(here: Station, order: Order, scope: _Scope) -> Forecast:
+    forecast = survey(
         here.client,
         order.job_id,
-        keys,
+        scope.keys,
         markers=here.connection.cancelled_markers,
         max_keys=_LOOKED_AT,
         workers=Pool(here.connection.max_concurrency),
     )
+    return replace(forecast, waiting=None) if scope.window else forecast  # where lists are cut off totals may be capped
 
 
 def _counts(here: Station, order: Order, number: int) -> Forecast:

@@ -48,14 +48,15 @@ class _Ending:
     def told(self, output: str) -> int:
         number, is_written = len(self._stages.keys), self._stages.is_written
         places = written.places(self._declaration) if is_written else []
-        waiting = self._still_waiting() if self._stages.has_sent else None
-        code = self._exit_code()
+        waiting = self._still_waiting() if self._stages.has_sent or not self._order.keys else None
+        unfinished = self._unfinished(waiting)
+        code = self._exit_code() or (_NOT_DONE if unfinished else 0)
         if output == "json":
-            self._tell_machine(number, places, waiting, code)
+            self._tell_machine(number, places, waiting, unfinished, code)
             if is_written:
                 self._tell_what_is_to_add(say_aside)
         elif is_written:
-            self._tell(number, waiting)
+            self._tell(number, waiting, unfinished)
         if not is_written:
             problem = self._record.problem.removesuffix("; nothing was sent")
             say_aside(f"Error: {problem}. Nothing was sent and nothing was written.")
@@ -65,7 +66,8 @@ class _Ending:
         problem = self._record.problem
         if not problem:
             # For an `up` held keys are fine, as it comes back to them. Who cancels by hand wants to know: not done.
-            return _NO if self._verdict.errors or self._record.of(Category.HELD) else 0
+            is_left = self._record.of(Category.HELD) or self._stages.skipped
+            return _NO if self._verdict.errors or is_left else 0
         expected = self._stages.firmware_version
         is_no = (
             self._stages.is_refused
@@ -79,13 +81,28 @@ class _Ending:
         if self._record.problem:
             return None  # EnOS may be down, or have asked for a long pause: that this ends comes first
         try:
-            waiting = self._here.client.count_tasks(self._order.job_id, statuses=WAITING)
+            page = self._here.client.search_tasks_page(self._order.job_id, statuses=WAITING, page_no=1, page_size=1)
         except (EnosError, EarlyEnd):
             return None
+        # That something waits its row says; how many the total, as far as EnOS counts.
+        waiting = max(len(page.items), page.total_size or 0)
         ours = sum(finding.category in {Category.PENDING, Category.HELD} for finding in self._record.findings.values())
-        return None if waiting is None else max(0, waiting - ours)
+        return max(0, waiting - ours)
 
-    def _tell(self, number: int, waiting: int | None) -> None:
+    def _unfinished(self, waiting: int | None) -> str:
+        """Why not everything that waits is cancelled, where that was asked for; empty where it is."""
+        job_id, window = self._order.job_id, self._stages.window
+        if self._order.keys or self._record.problem or waiting == 0:
+            return ""
+        if window:
+            number = f"{self._record.cancelled_count} of at least {window.total} waiting tasks"
+            return f"{number} of job {job_id} were cancelled: run the same command again for the rest"
+        if waiting is None:
+            return f"it is unknown whether other tasks of job {job_id} wait: run the same command again"
+        count = f", with --expect {waiting}" if self._order.yes else ""
+        return f"{counted(waiting, 'other task')} of job {job_id} still waiting: run the same command again{count}"
+
+    def _tell(self, number: int, waiting: int | None, unfinished: str) -> None:
         record = self._record
         say(f"{record.cancelled_count} of {counted(number, 'device')} read as cancelled (job {self._order.job_id})")
         if held := len(record.of(Category.HELD)):
@@ -98,7 +115,9 @@ class _Ending:
             say(f"warning: {text}")
         for text in self._verdict.errors:
             say_aside(f"Error: {text}")
-        if waiting:
+        if unfinished:
+            say_aside(f"Error: {unfinished}")
+        elif waiting:
             say(f"Still waiting: {counted(waiting, 'other task')} of the job; --waiting cancels what waits by then.")
         left = len(record.of(Category.PENDING)) + held
         if self._declaration.changes and self._here.aside and self._here.config.file:
@@ -107,7 +126,7 @@ class _Ending:
             message = f"{self._order.reason} ({self._declaration.set_name})"
             say(written.commit_hint(self._declaration, message, left=left, is_read=not self._unread_by))
         self._tell_what_is_to_add(say)
-        if pending := len(record.of(Category.PENDING)):
+        if pending := sum(finding.can_be_sent for finding in record.findings.values()):
             count = f", with --expect {pending}" if self._order.yes and not self._order.keys else ""
             say(f"To go on: the same line once more{count}; it sends nothing twice.")
         if record.cancelled_count:
@@ -152,7 +171,7 @@ class _Ending:
             return ""
         return guard.exceeded(number, total)
 
-    def _tell_machine(self, number: int, places: list[str], waiting: int | None, code: int) -> None:
+    def _tell_machine(self, number: int, places: list[str], waiting: int | None, unfinished: str, code: int) -> None:
         record = self._record
         told = {
             "stack": self._here.config.stack,
@@ -168,7 +187,7 @@ class _Ending:
                 {"deviceKey": key, "category": category, "status": status} for key, category, status in rows(record)
             ],
             "problem": record.problem,
-            "errors": list(self._verdict.errors),
+            "errors": [*self._verdict.errors, *filter(None, [unfinished])],
             "warnings": list(self._verdict.warnings),
             "stillWaiting": waiting,
             "set": (self._declaration.set_name or None) if places else None,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from enos_ota.cli.acts.bounds import Bounds
     from enos_ota.cli.acts.order import Order
     from enos_ota.cli.acts.station import Station
-    from enos_ota.enos import WriteWatch
+    from enos_ota.enos import SearchWindow, WriteWatch
     from enos_ota.settings import SetSettings
 
 
@@ -52,6 +52,8 @@ class Stages:
         is_written: Whether anything was written into the project.
         has_sent: Whether a request that writes was sent, or about to be.
         is_refused: Whether the problem is a no, and not a failure.
+        window: EnOS's refusal to list all that waits; None where it was not asked to, or did.
+        skipped: How many tasks that wait have a device key that no set can hold.
     """
 
     def __init__(
@@ -73,6 +75,8 @@ class Stages:
         self.is_written = False
         self.has_sent = False
         self.is_refused = False
+        self.window: SearchWindow | None = None
+        self.skipped = 0
         self._here = here
         self._order = order
         self._job = job

@@ -21,7 +21,6 @@ from enos_ota.cli.failures import Misconfigured, Refused, Undetermined, told
 from enos_ota.cli.plain import plain
 from enos_ota.connect import audit_log_of, client_of
 from enos_ota.keyfiles import KeyFileError
-from enos_ota.pagesize import rows_of
 from enos_ota.reconciler import EarlyEnd, Stop, StoppableClock
 from enos_ota.reconciler.ending import Ending
 from enos_ota.reconciler.guard import BREAK_GLASS, break_glass
@@ -98,19 +97,17 @@ class Station:
         """Ends when the run is interrupted."""
         return Ending(self.clock, self.stop)
 
-    def tasks(self, job_id: str, statuses: Collection[TaskStatus]) -> list[Task]:
-        """The tasks of a job that are in one of these states, in pages as large as EnOS allows [U].
+    def tasks(self, job_id: str, statuses: Collection[TaskStatus]) -> Iterator[Task]:
+        """The tasks of a job that are in one of these states, read as they are needed.
 
         Raises:
-            EnosError: They could not be read.
+            EnosError: They could not be read, or not all of them.
             EarlyEnd: The run was interrupted.
         """
         ending = self.ending()
-        found: list[Task] = []
-        for task in rows_of(lambda size: self.client.search_tasks(job_id, statuses=statuses, page_size=size)):
+        for task in self.client.search_tasks(job_id, statuses=statuses):
             ending.check()
-            found.append(task)
-        return found
+            yield task
 
     def watch(
         self,

@@ -164,18 +164,6 @@ def test_one_key_of_two_products_is_written_once_and_said(reach: Reach, run: Run
     )
 
 
-def test_tasks_that_changed_while_they_were_read_are_said(run: Run) -> None:
-    script = [
-        ok({"jobId": JOB}),
-        rows({"deviceKey": "dk-01", "jobId": JOB, "taskId": "t", "status": "init"}, total=1),
-        rows(total=3),
-    ]
-    with ScriptedServer(script) as server:
-        result = run("tasks", "-j", JOB, "--status", "init", "--format", "keys", **reaching(server))
-    assert (result.exit_code, keys_of(result.stdout)) == (0, ["dk-01"])
-    assert result.stderr == ("Tasks changed while they were read: 1 were found, EnOS now counts 3. Run it once more.\n")
-
-
 # Tables for machines.
 
 

@@ -42,7 +42,7 @@ def test_what_was_cancelled_and_can_be_again_remembers_that_it_was(status: str) 
     assert classify([task(status)], MARKERS, Past.CANCELLED) == Finding(Category.PENDING, status, was_cancelled=True)
 
 
-@pytest.mark.parametrize("status", ["upgrading", "succeeded", "failed", "verifying"])
+@pytest.mark.parametrize("status", ["upgrading", "succeeded", "failed"])
 def test_what_was_never_cancelled_and_cannot_be_is_too_late(status: str) -> None:
     assert classify([task(status)], MARKERS, Past.NOTHING) == Finding(Category.TOO_LATE, status)
 
@@ -50,6 +50,37 @@ def test_what_was_never_cancelled_and_cannot_be_is_too_late(status: str) -> None
 @pytest.mark.parametrize("status", ["upgrading", "succeeded", "failed"])
 def test_what_was_cancelled_and_cannot_be_again_has_escaped(status: str) -> None:
     assert classify([task(status)], MARKERS, Past.CANCELLED) == Finding(Category.ESCAPED, status)
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        ("exploded", "exploded"),
+        ("", "no status"),
+        ("7", "7"),
+        ("a\tb" * 30, f"{'a ba ba ba ba ba ba ba ba ba ba ba ba ba b'[:40]}…"),
+    ],
+)
+@pytest.mark.parametrize("past", Past)
+def test_a_status_that_enos_does_not_document_is_pending_and_forgets_nothing(
+    past: Past, status: str, text: str
+) -> None:
+    finding = classify([task(status)], MARKERS, past)
+    assert finding is not None
+    assert (finding.category, finding.status, finding.has_unknown_status) == (Category.PENDING, text, True)
+    assert past_of(finding) is past
+    assert not is_cancellable([task(status)])
+
+
+@pytest.mark.parametrize("status", ["init", "published", "INIT", " Published "])
+def test_a_pending_key_that_waits_has_no_unknown_status(status: str) -> None:
+    assert not Finding(Category.PENDING, status).has_unknown_status
+
+
+def test_every_documented_status_has_its_category_by_name() -> None:
+    """None is left to a last line: a status that a later EnOS documents has to be given one."""
+    known = {each: classify([task(each.value)], MARKERS, Past.NOTHING) for each in TaskStatus}
+    assert {each for each, finding in known.items() if finding and finding.has_unknown_status} == {TaskStatus.UNKNOWN}
 
 
 def test_a_failure_after_an_accepted_cancel_is_a_cancellation_with_a_text_nobody_knows() -> None:

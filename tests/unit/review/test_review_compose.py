@@ -66,6 +66,14 @@ def test_two_sets_of_one_job_share_its_report() -> None:
     assert (job.will_cancel, job.exposed) == (2, 82)
 
 
+def test_a_total_that_is_smaller_than_the_tasks_that_were_read_leaves_exposure_open() -> None:
+    """As where totals are capped: it says nothing of the tasks that nobody declared."""
+    seen = looked("k1", "k2")
+    capped = replace(seen, job=replace(seen.job, by_status=dict.fromkeys(STATUSES, 0)))
+    (job,) = verdict(replace(FINE, seen={"a": capped})).jobs
+    assert job.exposed is None
+
+
 def test_a_service_that_does_not_count_leaves_exposure_open() -> None:
     seen = looked("k1", "k2")
     blind = replace(seen, job=replace(seen.job, total=None, by_status=dict.fromkeys(STATUSES)))
