@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -57,7 +58,8 @@ class _Commands(click.Group):
             return self._run(ctx)
         except click.ClickException as error:
             if _is_json(ctx.meta.get(_TYPED, ())) and not has_begun(ctx):
-                click.echo(json.dumps(as_json(error)))
+                with contextlib.suppress(OSError):
+                    click.echo(json.dumps(as_json(error)))
             raise
 
     def _run(self, ctx: click.Context) -> object:
@@ -66,7 +68,9 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise Undetermined("interrupted") from None
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+        except BrokenPipeError:
+            raise click.exceptions.Exit(0) from None
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
             if os.environ.get(DEBUG):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import threading
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos import SYSTEM_CLOCK, EnosError
@@ -21,22 +22,25 @@ class Stop:
     """Tells everyone in a process that the run is interrupted. Once set it stays so."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        # A signal handler sets it, perhaps in the midst of a wait of the same thread. A threading.Event would deadlock.
+        self._wakers: SimpleQueue[None] = SimpleQueue()
         self._reason = ""
 
     def set(self, reason: str) -> None:
-        """Interrupt the run; the first reason counts."""
+        """Interrupt the run; the first reason counts. To be called from a signal handler too."""
         self._reason = self._reason or reason
-        self._event.set()
+        self._wakers.put(None)
 
     @property
     def reason(self) -> str:
         """Why the run is interrupted; empty while it is not."""
-        return self._reason if self._event.is_set() else ""
+        return self._reason
 
     def wait(self, seconds: float) -> None:
         """Return after this long, or as soon as the run is interrupted."""
-        self._event.wait(seconds)
+        with suppress(Empty):
+            self._wakers.get(timeout=max(0.0, seconds))
+            self._wakers.put(None)  # for whoever else waits
 
 
 class StoppableClock:
@@ -65,13 +69,19 @@ class Ending:
         clock: What it goes by. Its `sleep` should return early once the run is interrupted.
         stop: Interrupts the run.
         seconds: From now on; the text of the `EarlyEnd` names it.
+        what: What the seconds are for; the text names it too.
     """
 
-    def __init__(self, clock: Clock, stop: Stop, seconds: float = FOREVER) -> None:
+    def __init__(self, clock: Clock, stop: Stop, seconds: float = FOREVER, what: str = "one set") -> None:
         self._clock = clock
         self._stop = stop
         self._seconds = seconds
-        self._ends = clock.monotonic() + seconds
+        self._what = what
+        self.restart()
+
+    def restart(self) -> None:
+        """Count the seconds from now on."""
+        self._ends = self._clock.monotonic() + self._seconds
 
     @property
     def interrupted(self) -> bool:
@@ -97,7 +107,7 @@ class Ending:
         if reason := self._stop.reason:
             raise EarlyEnd(reason)
         if self._clock.monotonic() >= self._ends:
-            raise EarlyEnd(f"the deadline of {self._seconds:g} s for one set is over")
+            raise EarlyEnd(f"the deadline of {self._seconds:g} s for {self._what} is over")
 
     def sleep(self, seconds: float) -> None:
         """Wait, but not beyond the end.

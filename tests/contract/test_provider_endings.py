@@ -94,15 +94,22 @@ def test_an_interrupt_ends_every_change_however_many_there_are_and_each_is_recor
     ]
 
 
-def test_an_interrupt_does_not_wait_for_a_request_that_hangs(simulator: RunningSimulator) -> None:
+def test_an_interrupt_does_not_wait_for_a_request_that_hangs_and_logs_that_it_may_have_been_processed(
+    simulator: RunningSimulator, tmp_path: Path
+) -> None:
+    path = tmp_path / "prod.jsonl"
     simulator.fault("latency", "cancelTask", seconds=600)
-    with Servicer(config(simulator)) as provider:
+    with Servicer(config(simulator, auditLog=str(path))) as provider:
         wait = provider.create_later(inputs(simulator, "dk-01"))
         arrived(simulator, "cancelTask", 1)
         provider.cancel()
         outputs = wait()
         assert outputs["exceptions"] == "dk-01\tpending\tinit\n"
         assert "interrupted" in outputs["problem"]
+    assert [(line["event"], line.get("mayHaveBeenProcessed")) for line in audit(path)] == [
+        ("before", None),
+        ("after", True),
+    ]
 
 
 def test_an_interrupted_refresh_is_a_doubt_never_a_change(simulator: RunningSimulator) -> None:

@@ -6,13 +6,11 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Final
 
-import click
-
 from enos_ota.cli.acts import written
 from enos_ota.cli.acts.order import WAITING
-from enos_ota.cli.acts.station import counted, say, say_aside, shown_path
-from enos_ota.enos import EnosError
-from enos_ota.reconciler import Category, EarlyEnd, Rules, judge
+from enos_ota.cli.acts.station import counted, shown_path
+from enos_ota.cli.output import say, say_aside, write_outcome
+from enos_ota.reconciler import Category, Rules, judge
 from enos_ota.reconciler.guard import BREAK_GLASS, WAYS_OUT, expectation_objection
 from enos_ota.reconciler.naming import shown
 from enos_ota.reconciler.outcome import AFTER_PUSH
@@ -48,7 +46,7 @@ class _Ending:
     def told(self, output: str) -> int:
         number, is_written = len(self._stages.keys), self._stages.is_written
         places = written.places(self._declaration) if is_written else []
-        waiting = self._still_waiting() if self._stages.has_sent else None
+        waiting = self._still_waiting() if self._here.requests else None
         code = self._exit_code()
         if output == "json":
             self._tell_machine(number, places, waiting, code)
@@ -78,10 +76,8 @@ class _Ending:
         """Tasks of the job that wait and were not asked for; None if nobody knows."""
         if self._record.problem:
             return None  # EnOS may be down, or have asked for a long pause: that this ends comes first
-        try:
-            waiting = self._here.client.count_tasks(self._order.job_id, statuses=WAITING)
-        except (EnosError, EarlyEnd):
-            return None
+        client, job_id = self._here.client, self._order.job_id
+        waiting = self._here.read_if_possible(lambda: client.count_tasks(job_id, statuses=WAITING))
         ours = sum(finding.category in {Category.PENDING, Category.HELD} for finding in self._record.findings.values())
         return None if waiting is None else max(0, waiting - ours)
 
@@ -146,9 +142,12 @@ class _Ending:
         guard = self._here.guard
         if self._here.is_blind or not guard.is_set:
             return ""
-        try:
-            total = None if guard.max_share is None else self._here.client.count_tasks(self._order.job_id)
-        except (EnosError, EarlyEnd):
+        client, job_id = self._here.client, self._order.job_id
+        total = None
+        if (
+            guard.max_share is not None
+            and (total := self._here.read_if_possible(lambda: client.count_tasks(job_id))) is None
+        ):
             return ""
         return guard.exceeded(number, total)
 
@@ -178,4 +177,4 @@ class _Ending:
             "programReadsSets": self._program.reads_sets if self._program else None,
             "exitCode": code,
         }
-        click.echo(json.dumps(told))
+        write_outcome(json.dumps(told))
