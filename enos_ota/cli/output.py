@@ -21,6 +21,7 @@ from enos_ota.cli.failures import Undetermined
 from enos_ota.cli.plain import plain
 
 _BEGINNING: Final = "enos_ota.beginning"
+_STDOUT: Final = 1
 _STDERR: Final = 2
 
 
@@ -55,14 +56,16 @@ def write_answer(text: str | bytes, *, nl: bool = True, color: bool | None = Non
         BrokenPipeError: Nobody reads it any more.
         Undetermined: It cannot be written. If stdout is a file, it has nothing of the answer then.
     """
-    beginning = click.get_current_context().meta.setdefault(_BEGINNING, _place())
+    meta = click.get_current_context().meta
+    if _BEGINNING not in meta:
+        meta[_BEGINNING] = _place()
     try:
         _echo(text, nl=nl, color=color)
     except BrokenPipeError:
         _write_nowhere()
         raise
     except OSError as error:
-        _cut_back(beginning)
+        _cut_back(meta[_BEGINNING])
         _write_nowhere()
         raise Undetermined(f"stdout cannot be written ({error.strerror}), so there is no answer") from None
 
@@ -73,6 +76,11 @@ def write_verdict(text: str, *, nl: bool = True, color: bool | None = None) -> N
         write_answer(text, nl=nl, color=color)
 
 
+def stdout_is_terminal() -> bool:
+    """Whether a person looks at stdout."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
 def prepare_streams() -> None:
     """Have stdout and stderr take every character, and stderr never fail. For a process of its own."""
     # A stream that was closed must not lend its number to a file or a connection.
@@ -81,11 +89,9 @@ def prepare_streams() -> None:
     os.close(spare)
     if sys.stdin is None:
         sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
-    encoding = sys.stderr.encoding if sys.stderr else "utf-8"
-    raw = io.BufferedWriter(_Unfailing(_STDERR, "w", closefd=False))
-    sys.stderr = io.TextIOWrapper(raw, encoding, "backslashreplace", line_buffering=True)
+    if sys.stdout is not None:
+        sys.stdout = _stream(io.FileIO(_STDOUT, "w", closefd=False), sys.stdout.encoding)
+    sys.stderr = _stream(_Unfailing(_STDERR, "w", closefd=False), sys.stderr.encoding if sys.stderr else "utf-8")
 
 
 def end_process(code: int) -> NoReturn:
@@ -105,6 +111,11 @@ class _Unfailing(io.FileIO):
             return super().write(data)
         except OSError:
             return len(memoryview(data).cast("B"))
+
+
+def _stream(file: io.FileIO, encoding: str) -> io.TextIOWrapper:
+    # Always with a buffer, which writes everything or fails: without (PYTHONUNBUFFERED) half of a text may be lost.
+    return io.TextIOWrapper(io.BufferedWriter(file), encoding, "backslashreplace", line_buffering=True)
 
 
 def _echo(text: str | bytes, **how: Any) -> None:
