@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from datetime import date
+from io import TextIOWrapper
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
@@ -87,6 +88,9 @@ class CancelledTaskSetProvider(ResourceProvider):
         # SDKs from 3.260 on answer with the whole traceback; this leaves the message. Here, in the provider's process,
         # and not at import: that hangs programs.
         sys.tracebacklimit = 0
+        if isinstance(sys.stdout, TextIOWrapper):
+            # A name that the output cannot hold is escaped; it must not end a change half-way.
+            sys.stdout.reconfigure(errors="backslashreplace")
         stop = Stop()
         servicer.hear_interrupts(lambda: stop.set("the run was interrupted, so nothing more was sent"))
         liveness.when_engine_is_gone(sys.argv, lambda: _end(stop))
