@@ -93,7 +93,12 @@ def _is_json(typed: Sequence[str]) -> bool:
 def main() -> None:
     """Call back a firmware rollout on Envision EnOS as safely as a code change.
 
-    Exit codes: 0 fine, 1 the answer is no, 2 wrong usage or configuration, 3 it could not be done or determined.
+    Exit codes: 0 fine, 1 the answer is no, 2 wrong usage or configuration, 3 it could not be done or determined, also
+    when it was interrupted (Ctrl-C, SIGTERM) or its deadline is over (enos-ota:deadline).
+
+    If stdout cannot be written, a command that changes something prints its outcome on stderr and keeps its exit code.
+    A command that only reads ends with 3, and takes back what it wrote if stdout is a file. When the reader of a pipe
+    leaves (| head), jobs and tasks end quietly with 0; doctor, validate and review keep their exit code.
 
     With --format json there is one JSON document on stdout, whatever happens. Of a command that fails it is an object
     with exitCode and error, and in error the message that stands on stderr, and where EnOS said no, its code and

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from enos_ota.enos import Clock, WriteWatch
 
 FOREVER: Final = float("inf")
+SET_IS_OVER: Final = "the deadline of {:g} s for one set is over"
+COMMAND_IS_OVER: Final = "the deadline of {:g} s for one command is over"
 
 
 class EarlyEnd(Exception):  # noqa: N818 - an ending, not an error: what was done by then is kept
@@ -68,15 +70,15 @@ class Ending:
     Args:
         clock: What it goes by. Its `sleep` should return early once the run is interrupted.
         stop: Interrupts the run.
-        seconds: From now on; the text of the `EarlyEnd` names it.
-        what: What the seconds are for; the text names it too.
+        seconds: From now on.
+        over: The text of the `EarlyEnd` that comes then.
     """
 
-    def __init__(self, clock: Clock, stop: Stop, seconds: float = FOREVER, what: str = "one set") -> None:
+    def __init__(self, clock: Clock, stop: Stop, seconds: float = FOREVER, over: str = SET_IS_OVER) -> None:
         self._clock = clock
         self._stop = stop
         self._seconds = seconds
-        self._what = what
+        self._over = over.format(seconds)
         self.restart()
 
     def restart(self) -> None:
@@ -107,7 +109,7 @@ class Ending:
         if reason := self._stop.reason:
             raise EarlyEnd(reason)
         if self._clock.monotonic() >= self._ends:
-            raise EarlyEnd(f"the deadline of {self._seconds:g} s for {self._what} is over")
+            raise EarlyEnd(self._over)
 
     def sleep(self, seconds: float) -> None:
         """Wait, but not beyond the end.

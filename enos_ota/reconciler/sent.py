@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from enos_ota.enos import AnswerLost, EnosError
+from enos_ota.enos import AnswerLost, ApiError, AuthenticationError, EnosError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -49,6 +49,8 @@ class SentRequests:
         self._open: dict[SentRequestWatch, SentRequest] = {}
         self._accepted: list[SentRequest] = []
         self._lost: list[SentRequest] = []
+        self.refused: list[SentRequest] = []
+        """Requests that EnOS refused, so that they changed nothing."""
 
     @property
     def accepted(self) -> list[SentRequest]:
@@ -89,6 +91,8 @@ class SentRequests:
                 self._accepted.append(request)
             elif outcome.may_have_been_processed:
                 self._lost.append(request)
+            elif isinstance(outcome, (ApiError, AuthenticationError)):
+                self.refused.append(request)
             del self._open[watch]  # last: an interrupt in between must not make it forgotten
             return True
 

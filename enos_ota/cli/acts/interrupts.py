@@ -61,6 +61,8 @@ def interruptible(stop: Stop, requests: SentRequests) -> Iterator[None]:
 
 def describe_sent(requests: SentRequests) -> str:
     """What is known of the requests that change something, for a command that ends before it could look."""
+    if not requests and requests.refused:
+        return f"EnOS refused {_counted(requests.refused)}, so nothing was changed."
     if not requests:
         return "No request that changes anything in EnOS was sent."
     accepted, unknown = requests.accepted, requests.unknown

@@ -23,7 +23,7 @@ from enos_ota.enos import EnosError
 from enos_ota.keyfiles import KeyFileError
 from enos_ota.pagesize import rows_of
 from enos_ota.reconciler import EarlyEnd, Stop, StoppableClock
-from enos_ota.reconciler.ending import Ending
+from enos_ota.reconciler.ending import COMMAND_IS_OVER, Ending
 from enos_ota.reconciler.guard import BREAK_GLASS, break_glass
 from enos_ota.reconciler.sent import SentRequests
 from enos_ota.salvage import nothing_decrypted, salvage, without_file
@@ -176,7 +176,7 @@ def opened(stack: str | None, *, edits: bool, aside: Path | None = None, advice:
         stoppable = StoppableClock(stop)
         with client_of(connection, clock=stoppable) as client:
             clock = AloudClock(stoppable, client.pause_left, say_aside)
-            ending = Ending(clock, stop, connection.deadline, "one command")
+            ending = Ending(clock, stop, connection.deadline, COMMAND_IS_OVER)
             yield Station(
                 config=config,
                 connection=connection,
