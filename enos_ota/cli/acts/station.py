@@ -100,6 +100,11 @@ class Station:
         """What the project's program says about sets; None where nobody can tell."""
         return program_of(self.config.project)
 
+    @property
+    def nothing_done(self) -> str:
+        """The last sentence of a refusal, which may come after something was sent for other keys."""
+        return "Nothing more was sent." if self.requests else "Nothing was sent and nothing was written."
+
     def read_if_possible(self, read: Callable[[], _T]) -> _T | None:
         """What a read gives; None if it fails or the run is interrupted, as what was done is reported in any case."""
         if self.ending.is_over:
@@ -209,7 +214,8 @@ def _other_ends(requests: SentRequests) -> Iterator[None]:
     try:
         yield
     except KeyFileError as error:
-        raise Misconfigured("\n".join(map(plain, f"{error}\nNothing was sent.".split("\n")))) from None
+        sent = describe_sent(requests) if requests else "Nothing was sent."
+        raise Misconfigured("\n".join(map(plain, f"{error}\n{sent}".split("\n")))) from None
     except EarlyEnd as end:
         raise Undetermined(plain(f"{end}. {describe_sent(requests)}")) from None
     except KeyboardInterrupt:

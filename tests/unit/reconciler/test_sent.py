@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from enos_ota.enos import AnswerLost, ConnectError, EnosError
+from enos_ota.enos import AnswerLost, ConnectError, EnosError, PermissionDenied
 from enos_ota.reconciler.ending import NotSent
 from enos_ota.reconciler.sent import SentRequest, SentRequests
 
@@ -58,6 +58,14 @@ def test_what_surely_was_not_processed_does_not_count(outcome: EnosError) -> Non
     watch.before()
     watch.after(outcome)
     assert not requests
+
+
+def test_what_enos_refused_is_no_change_but_was_sent() -> None:
+    requests = SentRequests()
+    watch = requests.watch("cancelTask", "j", ["a", "b"])
+    watch.before()
+    watch.after(PermissionDenied("99403", code=99403))
+    assert (bool(requests), requests.refused) == (False, [REQUEST])
 
 
 def test_what_the_log_refuses_is_not_sent() -> None:
