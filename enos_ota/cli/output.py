@@ -53,7 +53,7 @@ def write_answer(text: str | bytes, *, nl: bool = True, color: bool | None = Non
     """Print a part of what a command that only reads found, on stdout.
 
     Raises:
-        BrokenPipeError: Nobody reads it any more.
+        click.exceptions.Exit: Nobody reads it any more, which is fine.
         Undetermined: It cannot be written. If stdout is a file, it has nothing of the answer then.
     """
     meta = click.get_current_context().meta
@@ -63,7 +63,7 @@ def write_answer(text: str | bytes, *, nl: bool = True, color: bool | None = Non
         _echo(text, nl=nl, color=color)
     except BrokenPipeError:
         _write_nowhere()
-        raise
+        raise click.exceptions.Exit(0) from None
     except OSError as error:
         _cut_back(meta[_BEGINNING])
         _write_nowhere()
@@ -72,7 +72,7 @@ def write_answer(text: str | bytes, *, nl: bool = True, color: bool | None = Non
 
 def write_verdict(text: str, *, nl: bool = True, color: bool | None = None) -> None:
     """Like `write_answer`, where the exit code answers too: it counts even if nobody reads the text."""
-    with contextlib.suppress(BrokenPipeError):
+    with contextlib.suppress(click.exceptions.Exit):
         write_answer(text, nl=nl, color=color)
 
 

@@ -6,20 +6,18 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from enos_ota.enos import AnswerLost, ApiError, AuthenticationError, EnosError
+from enos_ota.enos import AnswerLost, ApiError, AuthenticationError, EnosError, WriteWatch
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
 
-class WriteLog(Protocol):
-    """A watch that writes a log, see `enos_ota.enos.WriteWatch` and `enos_ota.audit.Watch`."""
+class WriteLog(WriteWatch, Protocol):
+    """A watch that writes a log."""
 
-    def try_out(self) -> None: ...  # noqa: D102 - see `enos_ota.audit.Watch`
-
-    def before(self) -> None: ...  # noqa: D102 - the same
-
-    def after(self, outcome: str | EnosError, /) -> None: ...  # noqa: D102 - the same
+    def try_out(self) -> None:
+        """See that the log can be written, see `enos_ota.audit.Watch`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

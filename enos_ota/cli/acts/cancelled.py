@@ -142,14 +142,11 @@ class _Ending:
         guard = self._here.guard
         if self._here.is_blind or not guard.is_set:
             return ""
+        if guard.max_share is None:
+            return guard.exceeded(number, None)
         client, job_id = self._here.client, self._order.job_id
-        total = None
-        if (
-            guard.max_share is not None
-            and (total := self._here.read_if_possible(lambda: client.count_tasks(job_id))) is None
-        ):
-            return ""
-        return guard.exceeded(number, total)
+        total = self._here.read_if_possible(lambda: client.count_tasks(job_id))
+        return "" if total is None else guard.exceeded(number, total)
 
     def _tell_machine(self, number: int, places: list[str], waiting: int | None, code: int) -> None:
         record = self._record
