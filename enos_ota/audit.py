@@ -5,11 +5,11 @@ A process that dies in between leaves the first line: what it announces may have
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import getpass
 import json
 import os
+import stat
 import threading
 import uuid
 from dataclasses import dataclass
@@ -17,15 +17,23 @@ from datetime import datetime, timezone
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
+from enos_ota import files
 from enos_ota.enos import EnosError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
+    from enos_ota.enos import Clock
+
 _ACTORS: Final = ("ENOS_OTA_ACTOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_REQUESTEDFOR", "USER", "LOGNAME")
 COMMIT: Final = "ENOS_OTA_COMMIT"
 """The environment variable that says on what commit somebody acts, whatever else does."""
+
+LOCK_PATIENCE: Final = 2.0
+"""Seconds that a log waits for the lock of its file, once."""
+_LOCK_TICK: Final = 0.01
+"""Seconds between two attempts to lock the file."""
 
 _COMMITS: Final = (COMMIT, "GITHUB_SHA", "CI_COMMIT_SHA", "BUILD_SOURCEVERSION", "GIT_COMMIT")
 
@@ -82,12 +90,15 @@ def digest(keys: Collection[str]) -> str:
 class AuditLog:
     """Appends to a file, from any number of threads and processes.
 
+    Each line is written under the file's lock. After `LOCK_PATIENCE` the log goes on without it: a process that holds
+    the lock and hangs must not keep anyone from a stop or a cancel.
+
     Args:
         path: The file; it and its directory are made when they are not there.
         actor: Who is acting.
         commit: What is acted on.
-        clock: Unix time in seconds.
-        complain: Told when the line after a request could not be written: what that request did is not lost for it.
+        clock: Dates the lines, and waits for the lock.
+        complain: Called with a warning: the lock was not free, or the line after a request could not be written.
         new_id: A text that is never given twice.
     """
 
@@ -97,7 +108,7 @@ class AuditLog:
         *,
         actor: str,
         commit: str,
-        clock: Callable[[], float],
+        clock: Clock,
         complain: Callable[[str], None],
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
@@ -108,6 +119,7 @@ class AuditLog:
         self._complain = complain
         self._new_id = new_id
         self._lock = threading.Lock()
+        self._waits_for_lock = True
 
     def watch(self, operation: str, subject: Subject, keys: Collection[str], *, break_glass: str = "") -> Watch:
         """What writes the two lines of each attempt of a call, see `enos_ota.enos.WriteWatch`."""
@@ -139,7 +151,7 @@ class AuditLog:
         Raises:
             AuditError: That did not come about.
         """
-        moment = datetime.fromtimestamp(self._clock(), timezone.utc).isoformat(timespec="milliseconds")
+        moment = datetime.fromtimestamp(self._clock.time(), timezone.utc).isoformat(timespec="milliseconds")
         text = json.dumps({"time": moment.replace("+00:00", "Z"), "event": event, **line}, ensure_ascii=True)
         self._append(f"{text}\n".encode())
 
@@ -159,24 +171,36 @@ class AuditLog:
         is_new = not self.path.exists()
         if is_new:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-        if is_new:
-            try:
-                _sync_directory(self.path.parent)
-            except OSError:
-                os.close(file)
-                raise
+        # Without O_NONBLOCK, opening a named pipe or a device may never return.
+        file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o644)
+        try:
+            if is_new:
+                files.sync_directory(self.path.parent)
+            _refuse_special(file)
+        except OSError:
+            os.close(file)
+            raise
         return file
+
+    def _lock_file(self, file: int) -> None:
+        until = self._clock.monotonic() + LOCK_PATIENCE
+        while not _try_lock(file) and self._waits_for_lock:
+            if self._clock.monotonic() >= until:
+                self._waits_for_lock = False
+                self._complain(
+                    f"the audit log {self.path} was locked for {LOCK_PATIENCE:g} s by another process (another "
+                    "enos-ota, a log shipper, or a lock that NFS lost), so enos-ota writes to it without the lock"
+                )
+            self._clock.sleep(_LOCK_TICK)
 
     def _append(self, data: bytes) -> None:
         try:
             with self._lock:
                 file = self._open()
                 try:
-                    # A log is opened anew for each set, and by other processes. Where a file system has no locks, a
-                    # line of theirs that is not whole yet is taken for a broken one: an empty line more, nothing lost.
-                    with contextlib.suppress(OSError):
-                        fcntl.flock(file, fcntl.LOCK_EX)
+                    # Other sets and other processes open the log too. Without the lock, a line of theirs that is not
+                    # whole yet is taken for a broken one: the file gets an empty line, and no line is lost.
+                    self._lock_file(file)
                     if (size := os.fstat(file).st_size) and os.pread(file, 1, size - 1) != b"\n":
                         data = b"\n" + data  # half a line, from when the disk was full, must not spoil this one
                     # One write a line: lines of several processes do not mix.
@@ -237,9 +261,17 @@ def _first(environ: Mapping[str, str], names: Collection[str]) -> str:
     return next((value for name in names if (value := environ.get(name))), "")
 
 
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
+def _refuse_special(file: int) -> None:
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        raise OSError("it is not a regular file")
+
+
+def _try_lock(file: int) -> bool:
+    """False while another process holds the lock. Where a file system has no locks there is none to wait for."""
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True

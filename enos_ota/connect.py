@@ -96,6 +96,6 @@ def audit_log_of(
         project / connection.audit_log,
         actor=actor_of(environ) or account(),
         commit=commit_of(environ),
-        clock=SYSTEM_CLOCK.time,
+        clock=SYSTEM_CLOCK,
         complain=complain,
     )

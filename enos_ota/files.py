@@ -12,11 +12,15 @@ from pathlib import Path
 def replace(path: Path, data: bytes) -> None:
     """Write a file so that a reader, or a machine that loses its power, finds the old one or the new one.
 
-    Directories are made where they are missing. A file that is there keeps its mode; a link stays one.
+    Directories are made where they are missing. A file that is there keeps its mode; a link stays one. A pipe or a
+    device cannot be replaced: it is written to.
 
     Raises:
         OSError: It could not be written; the old file is as it was.
     """
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:50]}.")

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import replace
 from datetime import date
+from io import TextIOWrapper
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from pulumi.dynamic import (
     CheckFailure,
@@ -47,13 +47,16 @@ from enos_ota.reconciler import (
     plan,
 )
 from enos_ota.reconciler.guard import break_glass, limit_problems
+from enos_ota.reconciler.sent import SentRequests
 from enos_ota.reconciler.verdict import UNREAD
 from enos_ota.settings import Connection, SettingsError, load_connection, project_around
 from enos_ota.state import IDENTITY, METADATA, Declared, declared_of, inputs_of, outputs_of, record_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from enos_ota.audit import AuditLog
+    from enos_ota.enos import WriteWatch
 
 _TEXTS: Final = ("setName", "reason", "onTooLate", "onMissing", "expectFirmwareVersion", "expires")
 
@@ -85,6 +88,9 @@ class CancelledTaskSetProvider(ResourceProvider):
         # SDKs from 3.260 on answer with the whole traceback; this leaves the message. Here, in the provider's process,
         # and not at import: that hangs programs.
         sys.tracebacklimit = 0
+        if isinstance(sys.stdout, TextIOWrapper):
+            # A name that the output cannot hold is escaped; it must not end a change half-way.
+            sys.stdout.reconfigure(errors="backslashreplace")
         stop = Stop()
         servicer.hear_interrupts(lambda: stop.set("the run was interrupted, so nothing more was sent"))
         liveness.when_engine_is_gone(sys.argv, lambda: _end(stop))
@@ -153,12 +159,16 @@ class CancelledTaskSetProvider(ResourceProvider):
         change = plan(declared.device_keys, previous, expired=rules.expired)
         if not change.todo:
             return change.kept  # needs neither network nor credentials
+        requests = SentRequests()
         try:
             reconciler = self._session.reconciler_for(declared)
-            terms = self._session.terms_of(declared, servicer.stack_of_call())
+            terms = self._session.terms_of(declared, servicer.stack_of_call(), requests)
             record = reconciler.apply(declared.job_id, change, terms)
         except (EnosError, SettingsError) as error:
-            _fail(f"{rules.subject}: nothing was sent", error)
+            sent = "what was sent may be cancelled; the next `pulumi up` reads it" if requests else "nothing was sent"
+            _fail(f"{rules.subject}: {sent}", error)
+        finally:
+            requests.give_up("the run ended before EnOS answered")
         if self._session.was_interrupted and record.problem:
             # The engine ends the program, so that nobody else says it.
             accepted = f", {record.accepted_count} of them accepted by EnOS" if record.accepted_count else ""
@@ -194,7 +204,7 @@ class Session:
         self._stop = stop or Stop()
         self._connect = connect or _connect
         self._lock = Lock()
-        self._reconcilers: dict[str, tuple[Connection, Reconciler]] = {}  # by organization; nearly always one
+        self._opened: dict[str, _Opened] = {}  # by organization; nearly always one
         self._read: dict[tuple[object, str], Record] = {}  # by job and set
 
     @property
@@ -217,26 +227,21 @@ class Session:
             SettingsError: The configuration is incomplete or wrong.
             ConfigurationError: It is for another gateway or organization.
         """
-        return self._connected(declared)[1]
+        return self._connected(declared).reconciler
 
-    def terms_of(self, declared: Declared, stack: str) -> Terms:
+    def terms_of(self, declared: Declared, stack: str, requests: SentRequests) -> Terms:
         """What a set asks of a change.
+
+        Args:
+            declared: The set.
+            stack: The stack's name, or empty.
+            requests: Is told of each request that cancels.
 
         Raises:
             SettingsError: See `reconciler_for`.
             ConfigurationError: See `reconciler_for`.
         """
-        connection, _ = self._connected(declared)
-        terms = Terms(
-            guard=declared.guard,
-            expect_firmware_version=declared.expect_firmware_version,
-            break_glass=break_glass(self._environ),
-            say=lambda text: _say(declared, text),
-        )
-        project = project_around(Path.cwd())
-        log = audit_log_of(connection, project, self._environ, lambda text: _say(declared, text))
-        if not log:
-            return terms
+        connection, _, log = self._connected(declared)
         subject = Subject(
             stack=stack or self._environ.get("PULUMI_STACK", ""),
             gateway=connection.gateway,
@@ -245,19 +250,36 @@ class Session:
             job_id=declared.job_id,
             reason=declared.reason,
         )
-        return replace(
-            terms,
-            watch=lambda keys, override: log.watch("cancelTask", subject, keys, break_glass=override),
+
+        def watch(keys: Sequence[str], override: str) -> WriteWatch:
+            lines = log.watch("cancelTask", subject, keys, break_glass=override) if log else None
+            return requests.watch("cancelTask", declared.job_id, keys, lines)
+
+        return Terms(
+            guard=declared.guard,
+            expect_firmware_version=declared.expect_firmware_version,
+            break_glass=break_glass(self._environ),
+            watch=watch,
+            say=lambda text: _say(declared, text),
         )
 
-    def _connected(self, declared: Declared) -> tuple[Connection, Reconciler]:
+    def _connected(self, declared: Declared) -> _Opened:
         with self._lock:
-            if declared.org_id not in self._reconcilers:
+            if declared.org_id not in self._opened:
                 connection = load_connection(self._get, self._environ, org_id=declared.org_id)
-                self._reconcilers[declared.org_id] = connection, self._connect(connection, self._stop)
-            connection, reconciler = self._reconcilers[declared.org_id]
-        _same_place(connection, declared)
-        return connection, reconciler
+                log = audit_log_of(connection, project_around(Path.cwd()), self._environ, _print)
+                self._opened[declared.org_id] = _Opened(connection, self._connect(connection, self._stop), log)
+            opened = self._opened[declared.org_id]
+        _same_place(opened.connection, declared)
+        return opened
+
+
+class _Opened(NamedTuple):
+    """What the sets of one organization share. One log: a lock that stays taken is waited for once."""
+
+    connection: Connection
+    reconciler: Reconciler
+    audit_log: AuditLog | None
 
 
 def _connect(connection: Connection, stop: Stop) -> Reconciler:
@@ -321,9 +343,13 @@ def _stays(count: int) -> str:
 
 
 def _say(declared: Declared, text: str) -> None:
+    _print(f"{declared.rules(date.min).subject}: {text}")
+
+
+def _print(text: str) -> None:
     # What a provider prints the engine shows: there is no other way to say what a removal means. A line and its end are
     # one write: those of several sets would mix.
-    print(f"{declared.rules(date.min).subject}: {text}\n", end="", flush=True)  # noqa: T201 - see above
+    print(f"{text}\n", end="", flush=True)  # noqa: T201 - see above
 
 
 def _fail(text: str, error: EnosError | SettingsError | EarlyEnd, advice: str = "") -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -57,7 +58,8 @@ class _Commands(click.Group):
             return self._run(ctx)
         except click.ClickException as error:
             if _is_json(ctx.meta.get(_TYPED, ())) and not has_begun(ctx):
-                click.echo(json.dumps(as_json(error)))
+                with contextlib.suppress(OSError):
+                    click.echo(json.dumps(as_json(error)))
             raise
 
     def _run(self, ctx: click.Context) -> object:
@@ -89,7 +91,12 @@ def _is_json(typed: Sequence[str]) -> bool:
 def main() -> None:
     """Call back a firmware rollout on Envision EnOS as safely as a code change.
 
-    Exit codes: 0 fine, 1 the answer is no, 2 wrong usage or configuration, 3 it could not be done or determined.
+    Exit codes: 0 fine, 1 the answer is no, 2 wrong usage or configuration, 3 it could not be done or determined, also
+    when it was interrupted (Ctrl-C, SIGTERM) or its deadline is over (enos-ota:deadline).
+
+    If stdout cannot be written, a command that changes something prints its outcome on stderr and keeps its exit code.
+    A command that only reads ends with 3, and takes back what it wrote if stdout is a file. When the reader of a pipe
+    leaves (| head), jobs and tasks end quietly with 0; doctor, validate and review keep their exit code.
 
     With --format json there is one JSON document on stdout, whatever happens. Of a command that fails it is an object
     with exitCode and error, and in error the message that stands on stderr, and where EnOS said no, its code and

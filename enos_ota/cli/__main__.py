@@ -1,7 +1,19 @@
-"""`python -m enos_ota.cli`."""
+"""`enos-ota` and `python -m enos_ota.cli`: a command in a process of its own."""
 
 from __future__ import annotations
 
 from enos_ota.cli import main
+from enos_ota.cli.output import end_process, prepare_streams
 
-main(prog_name="enos-ota")
+
+def run() -> None:
+    """Run a command and end the process."""
+    prepare_streams()
+    try:
+        main(prog_name="enos-ota")
+    except SystemExit as end:
+        end_process(end.code if isinstance(end.code, int) else 0)
+
+
+if __name__ == "__main__":
+    run()

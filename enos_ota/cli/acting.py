@@ -7,13 +7,14 @@ from typing import Final
 import click
 
 from enos_ota import keys
+from enos_ota.cli.options import as_typed
 
 _LONGEST: Final = 500
 """Characters of a reason, as in a stack file."""
 
 
 def _one_line(_: click.Context, __: click.Parameter, text: str) -> str:
-    stripped = text.strip()
+    stripped = as_typed(text).strip()
     if text and not stripped:
         raise click.BadParameter("it is empty")
     if any(map(keys.is_control, stripped)):

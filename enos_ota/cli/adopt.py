@@ -32,6 +32,9 @@ def adopt(
     Writes a set into the stack file and its device keys into a file beside it. The stack file's other values and its
     comments stay, and in the usual block style every other byte. Nothing is sent: `pulumi up` takes the set over, and
     keeps it cancelled from then on. Keys that a set of the stack declares already are left there.
+
+    Exit codes: 0 written, or nothing to write; 1 no task reads as cancelled; 3 EnOS could not be asked, or it was
+    interrupted.
     """
     from enos_ota.cli.acts.adopt import Order, run  # noqa: PLC0415 - slow to import, and help needs none of it
 

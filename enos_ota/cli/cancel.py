@@ -63,11 +63,11 @@ def cancel(
     outside of its sets nothing is used: address and credentials come from the environment then, and as nobody knows the
     guard, ENOS_OTA_BREAK_GLASS has to give a reason. A file that legibly names another EnOS is refused all the same.
 
-    Ctrl-C: nothing new is sent after the requests in flight; what was done is said, and the next `pulumi up`, or the
-    same command, does the rest.
+    Ctrl-C: nothing new is sent, and cancel waits up to 5 s for the answers to what was sent; Ctrl-C again ends it at
+    once. It prints what was sent. The next `pulumi up`, or the same command, does the rest.
 
     Exit codes: 0 all is as asked, or is too late; 1 refused, or a key could not be dealt with; 3 it could not be done,
-    wholly or in part.
+    wholly or in part, or was interrupted.
     """
     if bool(keys) == waiting:
         raise click.UsageError("Which devices? Give either --keys FILE or --waiting.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from enos_ota.cli.failures import told
+from enos_ota.cli.failures import Undetermined, told
 from enos_ota.cli.plain import plain
 
 if TYPE_CHECKING:
@@ -24,12 +24,16 @@ if TYPE_CHECKING:
 def connected(stack: str | None) -> Iterator[tuple[EnosClient, Connection]]:
     """A client of the EnOS that stack file and environment name, closed at the end; failures as `told` puts them.
 
+    Its waits end at the deadline of the stack, see `enos-ota:deadline`.
+
     A stack file that is broken keeps nobody from looking, if the environment says where EnOS is.
 
     Args:
         stack: the stack that was asked for, if any. Without one the environment alone may say all.
     """
     from enos_ota.connect import client_of  # noqa: PLC0415 - slow to import, and help needs none of it
+    from enos_ota.enos import SYSTEM_CLOCK  # noqa: PLC0415 - the same
+    from enos_ota.reconciler.ending import COMMAND_IS_OVER, EarlyEnd, Ending, Stop  # noqa: PLC0415 - the same
     from enos_ota.settings import SettingsError, load_connection  # noqa: PLC0415 - the same
     from enos_ota.stackconfig import read_stack  # noqa: PLC0415 - the same
 
@@ -42,7 +46,11 @@ def connected(stack: str | None) -> Iterator[tuple[EnosClient, Connection]]:
                 read_stack(Path.cwd(), stack, os.environ, needed=True)  # says which there are
             raise
         with client_of(connection) as client:
-            yield client, connection
+            ending = Ending(SYSTEM_CLOCK, Stop(), connection.deadline, COMMAND_IS_OVER)
+            try:
+                yield ending.limit(client), connection
+            except EarlyEnd as end:
+                raise Undetermined(f"{end}") from None
 
 
 def _legible(stack: str | None) -> StackConfig:

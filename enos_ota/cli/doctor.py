@@ -11,6 +11,7 @@ import click
 
 from enos_ota.cli import options
 from enos_ota.cli.examples import WithExamples
+from enos_ota.cli.output import write_verdict
 from enos_ota.cli.plain import plain
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def doctor(ctx: click.Context, *, stack: str | None, job_id: str | None, output:
     code = exit_code(findings)
     if output == "json":
         checks = [_as_json(finding) for finding in findings]
-        click.echo(json.dumps({"verdict": _VERDICTS[code], "exitCode": code, "checks": checks}, indent=2))
+        write_verdict(json.dumps({"verdict": _VERDICTS[code], "exitCode": code, "checks": checks}, indent=2))
     ctx.exit(code)
 
 
@@ -76,9 +77,9 @@ def _as_json(finding: Finding) -> dict[str, Any]:
 
 def _tell(finding: Finding) -> None:
     state = click.style(finding.state.value.ljust(_STATE_WIDTH), fg=_COLOURS[finding.state.value])
-    click.echo(f"{state}{finding.check.ljust(_CHECK_WIDTH)}{plain(finding.text)}")
+    write_verdict(f"{state}{finding.check.ljust(_CHECK_WIDTH)}{plain(finding.text)}")
     margin = " " * (_STATE_WIDTH + _CHECK_WIDTH)
     for detail in finding.details:
-        click.echo(f"{margin}{plain(detail)}")
+        write_verdict(f"{margin}{plain(detail)}")
     if finding.advice:
-        click.echo(f"{margin}-> {plain(finding.advice)}")
+        write_verdict(f"{margin}-> {plain(finding.advice)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
 import click
@@ -26,11 +27,21 @@ table_or_json: Final = click.option(
 )
 
 
+def as_typed(text: str) -> str:
+    """The text of an option as it was typed: in a locale such as C, Python may have left it undecoded."""
+    try:
+        return os.fsencode(text).decode("utf-8")
+    except UnicodeError:
+        raise click.BadParameter("it is not UTF-8") from None
+
+
 def not_empty(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
     """Refuse what an unset variable makes of an option: EnOS's own words for it would say less."""
-    if text is not None and not text.strip():
+    if text is None:
+        return None
+    if not text.strip():
         raise click.BadParameter("it is empty")
-    return text
+    return as_typed(text)
 
 
 job: Final = click.option("-j", "--job", "job_id", metavar="ID", required=True, callback=not_empty, help="the OTA job")

@@ -40,7 +40,7 @@ def retry(
     it cannot see.) Every request is in the audit log.
 
     Exit codes: 0 retried, or on their way by themselves; 1 refused, not a single one was retried, or some could not be;
-    3 it could not be done, wholly or in part.
+    3 it could not be done, wholly or in part, or was interrupted. Ctrl-C works as in cancel.
     """
     from enos_ota.cli.acts.retry import Order, run  # noqa: PLC0415 - slow to import, and help needs none of it
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from enos_ota import files
 from enos_ota.cli import options
-from enos_ota.cli.failures import Misconfigured
+from enos_ota.cli.failures import Misconfigured, Undetermined
+from enos_ota.cli.output import stdout_is_terminal, write_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,9 +107,10 @@ def review(
     if out is not None and str(out) != "-":
         _write(out, _renderer(output)(report))
     elif output == "terminal":
-        click.echo(_renderer(output)(report, width=_width(), color=sys.stdout.isatty()), nl=False, color=True)
+        text = _renderer(output)(report, width=_width(), color=stdout_is_terminal())
+        write_verdict(text, nl=False, color=True)
     else:
-        click.echo(_renderer(output)(report), nl=False)
+        write_verdict(_renderer(output)(report), nl=False)
     raise SystemExit(report.exit_code)
 
 
@@ -123,7 +126,7 @@ def _width() -> int:
 
 def _write(file: Path, text: str) -> None:
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        files.replace(file, text.encode())
     except OSError as error:
-        raise Misconfigured(f"{file} cannot be written: {error.strerror}") from None
+        kind = Undetermined if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO} else Misconfigured
+        raise kind(f"{file} cannot be written: {error.strerror}") from None

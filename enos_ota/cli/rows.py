@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sys
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import click
 
+from enos_ota.cli.output import stdout_is_terminal, write_answer
 from enos_ota.cli.plain import plain
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def write_table(rows: Iterable[T], columns: Sequence[Column[T]]) -> int:
     chunks = _chunks([plain(column.cell(row)) for column in columns] for row in rows)
     if not (first := next(chunks, [])):
         return 0
-    write = _on_terminal(columns, first) if sys.stdout.isatty() else _piped(columns, first)
+    write = _on_terminal(columns, first) if stdout_is_terminal() else _piped(columns, first)
     write(first)
     number = len(first)
     for chunk in chunks:
@@ -57,11 +57,11 @@ def write_json(rows: Iterable[Mapping[str, Any]]) -> None:
     before = "["  # written with the first row: what fails before that writes nothing
     context = click.get_current_context(silent=True)
     for row in rows:
-        click.echo(f"{before}\n{json.dumps(row)}", nl=False)
+        write_answer(f"{before}\n{json.dumps(row)}", nl=False)
         before = ","
         if context:
             context.meta[_BEGUN] = True
-    click.echo("[]" if before == "[" else "\n]")
+    write_answer("[]" if before == "[" else "\n]")
 
 
 def has_begun(context: click.Context) -> bool:
@@ -85,7 +85,7 @@ def is_formula(text: str) -> bool:
 
 def write_text(text: str) -> None:
     """A text on stdout, in UTF-8 whatever the terminal's own: it is to become a file."""
-    click.echo(text.encode("utf-8"), nl=False)
+    write_answer(text.encode("utf-8"), nl=False)
 
 
 def _csv_cell(value: object) -> str:
@@ -123,8 +123,8 @@ def _piped(columns: Sequence[Column[T]], first: Sequence[Sequence[str]]) -> Call
         padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True))
         return _GAP.join(padded).rstrip()
 
-    click.echo(line(titles))
-    return lambda chunk: click.echo("\n".join(map(line, chunk)))
+    write_answer(line(titles))
+    return lambda chunk: write_answer("\n".join(map(line, chunk)))
 
 
 def _on_terminal(columns: Sequence[Column[T]], first: Sequence[Sequence[str]]) -> Callable[[list[list[str]]], None]:
@@ -145,7 +145,9 @@ def _on_terminal(columns: Sequence[Column[T]], first: Sequence[Sequence[str]]) -
             table.add_column(column.title, overflow="fold", min_width=least)
         for row in chunk:
             table.add_row(*map(Text, row))
-        console.print(table)
+        with console.capture() as printed:
+            console.print(table)
+        write_answer(printed.get(), nl=False)
         shown = True
 
     return write

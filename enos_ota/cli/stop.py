@@ -22,6 +22,9 @@ def stop(*, stack: str | None, job_id: str, reason: str, firmware_version: str, 
 
     A stack file that is broken does not keep from it if ENOS_API_GATEWAY, ENOS_ORG_ID, ENOS_APP_KEY and ENOS_APP_SECRET
     say how EnOS is reached. Where the audit log is may not be known then: it says so.
+
+    Exit codes: 0 the job is stopped; 1 refused: no such job, or other firmware; 3 it could not be done, or whether EnOS
+    did it is unknown. Ctrl-C works as in cancel: if the request was sent, it says so.
     """
     from enos_ota.cli.acts.stop import run  # noqa: PLC0415 - slow to import, and help needs none of it
 

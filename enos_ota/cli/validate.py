@@ -10,6 +10,7 @@ import click
 
 from enos_ota.cli import completion, options
 from enos_ota.cli.examples import WithExamples
+from enos_ota.cli.output import write_verdict
 from enos_ota.cli.plain import plain
 
 if TYPE_CHECKING:
@@ -62,10 +63,10 @@ def validate(ctx: click.Context, *, names: tuple[str, ...], output: str) -> None
         told = [
             {"severity": p.severity, "file": p.file, "line": p.line, "path": p.path, "text": p.text} for p in problems
         ]
-        click.echo(json.dumps(told, indent=2))
+        write_verdict(json.dumps(told, indent=2))
     else:
         for problem in problems:
-            click.echo(plain(str(problem)))
+            write_verdict(plain(str(problem)))
         for other in meant.others:
             click.echo(f"{plain(other)} is no file of an enos-ota project: nothing to check.", err=True)
         read = [_count(len(meant.files), "stack file")]

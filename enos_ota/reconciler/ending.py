@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import threading
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos import SYSTEM_CLOCK, EnosError
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from enos_ota.enos import Clock, EnosClient, WriteWatch
 
 FOREVER: Final = float("inf")
+SET_IS_OVER: Final = "the deadline of {:g} s for one set is over"
+COMMAND_IS_OVER: Final = "the deadline of {:g} s for one command is over"
 
 
 class EarlyEnd(Exception):  # noqa: N818 - an ending, not an error: what was done by then is kept
@@ -22,22 +25,25 @@ class Stop:
     """Tells everyone in a process that the run is interrupted. Once set it stays so."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        # A signal handler sets it, perhaps in the midst of a wait of the same thread. A threading.Event would deadlock.
+        self._wakers: SimpleQueue[None] = SimpleQueue()
         self._reason = ""
 
     def set(self, reason: str) -> None:
-        """Interrupt the run; the first reason counts."""
+        """Interrupt the run; the first reason counts. To be called from a signal handler too."""
         self._reason = self._reason or reason
-        self._event.set()
+        self._wakers.put(None)
 
     @property
     def reason(self) -> str:
         """Why the run is interrupted; empty while it is not."""
-        return self._reason if self._event.is_set() else ""
+        return self._reason
 
     def wait(self, seconds: float) -> None:
         """Return after this long, or as soon as the run is interrupted."""
-        self._event.wait(seconds)
+        with suppress(Empty):
+            self._wakers.get(timeout=max(0.0, seconds))
+            self._wakers.put(None)  # for whoever else waits
 
 
 class StoppableClock:
@@ -65,14 +71,20 @@ class Ending:
     Args:
         clock: What it goes by. Its `sleep` should return early once the run is interrupted.
         stop: Interrupts the run.
-        seconds: From now on; the text of the `EarlyEnd` names it.
+        seconds: From now on.
+        over: The text of the `EarlyEnd` that comes then.
     """
 
-    def __init__(self, clock: Clock, stop: Stop, seconds: float = FOREVER) -> None:
+    def __init__(self, clock: Clock, stop: Stop, seconds: float = FOREVER, over: str = SET_IS_OVER) -> None:
         self._clock = clock
         self._stop = stop
         self._seconds = seconds
-        self._ends = clock.monotonic() + seconds
+        self._over = over.format(seconds)
+        self.restart()
+
+    def restart(self) -> None:
+        """Count the seconds from now on."""
+        self._ends = self._clock.monotonic() + self._seconds
 
     @property
     def interrupted(self) -> bool:
@@ -98,7 +110,7 @@ class Ending:
         if reason := self._stop.reason:
             raise EarlyEnd(reason)
         if self._clock.monotonic() >= self._ends:
-            raise EarlyEnd(f"the deadline of {self._seconds:g} s for one set is over")
+            raise EarlyEnd(self._over)
 
     def sleep(self, seconds: float) -> None:
         """Wait, but not beyond the end.

@@ -293,7 +293,11 @@ class EnosOtaKeys(Keys):
         description="Whether a preview reads the tasks it would cancel: where there are credentials, always, or never.",
     )
     deadline: Annotated[float, BeforeValidator(_number)] = Field(
-        default=1800.0, gt=0, le=604_800, allow_inf_nan=False, description="Seconds for one set's change."
+        default=1800.0,
+        gt=0,
+        le=604_800,
+        allow_inf_nan=False,
+        description="Seconds for one set's change, and for one command.",
     )
     audit_log: LogFile | None = Field(
         default=None,

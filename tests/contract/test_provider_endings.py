@@ -94,15 +94,22 @@ def test_an_interrupt_ends_every_change_however_many_there_are_and_each_is_recor
     ]
 
 
-def test_an_interrupt_does_not_wait_for_a_request_that_hangs(simulator: RunningSimulator) -> None:
+def test_an_interrupt_does_not_wait_for_a_request_that_hangs_and_logs_that_it_may_have_been_processed(
+    simulator: RunningSimulator, tmp_path: Path
+) -> None:
+    path = tmp_path / "prod.jsonl"
     simulator.fault("latency", "cancelTask", seconds=600)
-    with Servicer(config(simulator)) as provider:
+    with Servicer(config(simulator, auditLog=str(path))) as provider:
         wait = provider.create_later(inputs(simulator, "dk-01"))
         arrived(simulator, "cancelTask", 1)
         provider.cancel()
         outputs = wait()
         assert outputs["exceptions"] == "dk-01\tpending\tinit\n"
         assert "interrupted" in outputs["problem"]
+    assert [(line["event"], line.get("mayHaveBeenProcessed")) for line in audit(path)] == [
+        ("before", None),
+        ("after", True),
+    ]
 
 
 def test_an_interrupted_refresh_is_a_doubt_never_a_change(simulator: RunningSimulator) -> None:
@@ -144,6 +151,14 @@ def test_break_glass_overrides_the_guard_and_is_said(simulator: RunningSimulator
         _, outputs = provider.create(inputs(simulator, "dk-01", maxDevices=0))
     assert outputs["cancelledCount"] == 1
     assert "set 'pump' (job 65a1b2c3d4e5f60718293a4b): the guard is overridden (INC-9)" in provider.said
+
+
+def test_what_is_said_of_a_set_is_escaped_where_the_output_cannot_hold_it(simulator: RunningSimulator) -> None:
+    environ = {"ENOS_OTA_BREAK_GLASS": "鍵", "PYTHONIOENCODING": "latin-1"}
+    with Servicer(config(simulator), environ=environ) as provider:
+        _, outputs = provider.create(inputs(simulator, "dk-01", maxDevices=0))
+    assert (outputs["cancelledCount"], outputs["problem"]) == (1, "")
+    assert r"the guard is overridden (\u9375)" in provider.said
 
 
 def test_a_broken_expectation_sends_nothing(simulator: RunningSimulator) -> None:

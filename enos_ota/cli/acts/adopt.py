@@ -7,13 +7,12 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import click
-
 from enos_ota import keys as device_keys
 from enos_ota.cli.acts import written
 from enos_ota.cli.acts.bounds import is_over, sets_there
-from enos_ota.cli.acts.station import counted, opened, say, say_aside
+from enos_ota.cli.acts.station import counted, opened
 from enos_ota.cli.failures import Refused
+from enos_ota.cli.output import say, say_aside, write_outcome
 from enos_ota.cli.plain import plain
 from enos_ota.declaration import Wish, declare, to_expect
 from enos_ota.enos import InvalidArgument, TaskStatus
@@ -159,4 +158,4 @@ def _tell_machine(here: Station, order: Order, found: frozenset[str], declaratio
         "programReadsSets": here.program.reads_sets if here.program else None,
         "exitCode": 0,
     }
-    click.echo(json.dumps(told))
+    write_outcome(json.dumps(told))

@@ -106,7 +106,7 @@ def bounds_of(here: Station, order: Order, sets: Iterable[SetSettings], keys: fr
     for each in concerned:
         _refuse_expired(here, order, each, keys)
     guards = (here.guard, *(each.guard for each in concerned))
-    return Bounds(strictest(guards), _expected(order, concerned), concerned)
+    return Bounds(strictest(guards), _expected(here, order, concerned), concerned)
 
 
 def _refuse_expired(here: Station, order: Order, found: SetSettings, keys: frozenset[str]) -> None:
@@ -119,10 +119,10 @@ def _refuse_expired(here: Station, order: Order, found: SetSettings, keys: froze
         what = f"and declares {counted(common, 'device key')} of these, for which nothing may be sent any more"
         otherwise = "take the keys out of it"
     text = f"set {shown(found.name)!r} expired on {found.expires}, {what}: {otherwise}, or set a later day"
-    raise Refused(plain(f"{text}. Nothing was sent and nothing was written."))
+    raise Refused(plain(f"{text}. {here.nothing_done}"))
 
 
-def _expected(order: Order, concerned: Iterable[SetSettings]) -> str:
+def _expected(here: Station, order: Order, concerned: Iterable[SetSettings]) -> str:
     """The one firmware that all expect."""
     who = {order.firmware_version: "--expect-firmware"} if order.firmware_version else {}
     for each in concerned:
@@ -131,7 +131,7 @@ def _expected(order: Order, concerned: Iterable[SetSettings]) -> str:
     if len(who) > 1:
         said = " and ".join(f"{one_line(version)} ({source})" for version, source in who.items())
         text = f"different firmware is expected, {said}, and no job is about both: check --job and `expect`"
-        raise Refused(plain(f"{text}. Nothing was sent and nothing was written."))
+        raise Refused(plain(f"{text}. {here.nothing_done}"))
     return next(iter(who), "")
 
 

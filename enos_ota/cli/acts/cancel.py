@@ -23,8 +23,9 @@ from enos_ota.cli.acts.bounds import bounds_of, has_guard, see_that_days_stay, s
 from enos_ota.cli.acts.cancelled import tell_end
 from enos_ota.cli.acts.order import WAITING, WAY_OUT
 from enos_ota.cli.acts.stages import Stages
-from enos_ota.cli.acts.station import counted, interruptible, opened, say, say_aside
-from enos_ota.cli.failures import Refused, Undetermined
+from enos_ota.cli.acts.station import counted, opened
+from enos_ota.cli.failures import Refused
+from enos_ota.cli.output import say, say_aside, write_outcome
 from enos_ota.cli.plain import plain
 from enos_ota.enos import InvalidArgument, SearchWindow, TaskStatus
 from enos_ota.enos import JobStatus as EnosJobStatus
@@ -70,7 +71,7 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
             say_aside(f"no task of job {order.job_id} waits: there is nothing to cancel")
             if output == "json":
                 about = {"stack": here.config.stack, "job": order.job_id, "reason": order.reason}
-                click.echo(json.dumps(about | {"keys": 0, "cancelled": 0, "files": [], "exitCode": 0}))
+                write_outcome(json.dumps(about | {"keys": 0, "cancelled": 0, "files": [], "exitCode": 0}))
             raise click.exceptions.Exit(0)
         bounds = _bounds(here, order, there, keys, tell)
         may_send = True
@@ -87,16 +88,12 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
         for line in written.already(declaration):
             tell(line)
         if may_send and not order.yes:
-            _ask(number)
-        try:
-            with interruptible(here.stop):
-                if crowd:
-                    cancel_crowd(here, order, stages, crowd)
-                else:
-                    stages.cancel(keys, declaration)
-        except KeyboardInterrupt:
-            raise Undetermined(_interrupted_twice(stages)) from None
-        if stages.record.problem and not stages.has_sent and stages.record.job.status is JobStatus.UNKNOWN:
+            _ask(here, number)
+        if crowd:
+            cancel_crowd(here, order, stages, crowd)
+        else:
+            stages.cancel(keys, declaration)
+        if stages.record.problem and not here.requests and stages.record.job.status is JobStatus.UNKNOWN:
             _say_what_is_wrong_with_the_job(here, order)
         raise click.exceptions.Exit(tell_end(here, order, stages, output))
 
@@ -281,12 +278,6 @@ def _job(here: Station, order: Order) -> Job:
     return job
 
 
-def _interrupted_twice(stages: Stages) -> str:
-    if stages.is_written:
-        return "interrupted twice: this command once more, or `pulumi up`, sees what was done and does the rest"
-    return "interrupted twice: nothing was sent and nothing was written"
-
-
 # Asking
 
 
@@ -333,22 +324,26 @@ def _to_cancel(number: int, order: Order, job: JobFacts) -> str:
     return f"to cancel: {counted(number, 'device')} of job {order.job_id} ({about})"
 
 
-def _ask(count: int) -> None:
-    """Have the operator type the count.
+def _ask(here: Station, count: int) -> None:
+    """Have the operator type the count. The time that takes is not counted by the command's deadline.
 
     Raises:
         Refused: It is another one, or none.
+        KeyboardInterrupt: The run was interrupted.
     """
     nothing = "Nothing was sent or written."
     try:
         question = f"To cancel, type the number of devices ({count})"
         typed = click.prompt(question, default="", show_default=False, err=True).strip()
     except click.Abort:  # Ctrl-C, or the end of what is typed
-        click.echo(err=True)  # the question's line is still open
+        say_aside("")  # the question's line is still open
+        if here.stop.reason:
+            raise KeyboardInterrupt from None
         in_scripts = "" if sys.stdin.isatty() else " In scripts: --yes --expect N."
         raise Refused(f"not confirmed. {nothing}{in_scripts}") from None
+    here.ending.restart()
     if not sys.stdin.isatty():
-        click.echo(err=True)
+        say_aside("")
     if typed != str(count):
         said = f"{shown(typed)!r} was typed" if typed else "nothing was typed"
         raise Refused(plain(f"{said}, but these are {counted(count, 'device key')}. {nothing}"))

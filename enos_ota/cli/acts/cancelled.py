@@ -6,13 +6,11 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Final
 
-import click
-
 from enos_ota.cli.acts import written
 from enos_ota.cli.acts.order import WAITING
-from enos_ota.cli.acts.station import counted, say, say_aside, shown_path
-from enos_ota.enos import EnosError
-from enos_ota.reconciler import Category, EarlyEnd, Rules, judge
+from enos_ota.cli.acts.station import counted, shown_path
+from enos_ota.cli.output import say, say_aside, write_outcome
+from enos_ota.reconciler import Category, Rules, judge
 from enos_ota.reconciler.guard import BREAK_GLASS, WAYS_OUT, expectation_objection
 from enos_ota.reconciler.naming import shown
 from enos_ota.reconciler.outcome import AFTER_PUSH
@@ -48,7 +46,7 @@ class _Ending:
     def told(self, output: str) -> int:
         number, is_written = len(self._stages.keys), self._stages.is_written
         places = written.places(self._declaration) if is_written else []
-        waiting = self._still_waiting() if self._stages.has_sent or not self._order.keys else None
+        waiting = self._still_waiting() if self._here.requests or not self._order.keys else None
         unfinished = self._unfinished(waiting)
         code = self._exit_code() or (_NOT_DONE if unfinished else 0)
         if output == "json":
@@ -80,9 +78,11 @@ class _Ending:
         """Tasks of the job that wait and were not asked for; None if nobody knows."""
         if self._record.problem:
             return None  # EnOS may be down, or have asked for a long pause: that this ends comes first
-        try:
-            page = self._here.client.search_tasks_page(self._order.job_id, statuses=WAITING, page_no=1, page_size=1)
-        except (EnosError, EarlyEnd):
+        client, job_id = self._here.client, self._order.job_id
+        page = self._here.read_if_possible(
+            lambda: client.search_tasks_page(job_id, statuses=WAITING, page_no=1, page_size=1)
+        )
+        if page is None:
             return None
         # That something waits its row says; how many the total, as far as EnOS counts.
         waiting = max(len(page.items), page.total_size or 0)
@@ -165,11 +165,11 @@ class _Ending:
         guard = self._here.guard
         if self._here.is_blind or not guard.is_set:
             return ""
-        try:
-            total = None if guard.max_share is None else self._here.client.count_tasks(self._order.job_id)
-        except (EnosError, EarlyEnd):
-            return ""
-        return guard.exceeded(number, total)
+        if guard.max_share is None:
+            return guard.exceeded(number, None)
+        client, job_id = self._here.client, self._order.job_id
+        total = self._here.read_if_possible(lambda: client.count_tasks(job_id))
+        return "" if total is None else guard.exceeded(number, total)
 
     def _tell_machine(self, number: int, places: list[str], waiting: int | None, unfinished: str, code: int) -> None:
         record = self._record
@@ -197,4 +197,4 @@ class _Ending:
             "programReadsSets": self._program.reads_sets if self._program else None,
             "exitCode": code,
         }
-        click.echo(json.dumps(told))
+        write_outcome(json.dumps(told))

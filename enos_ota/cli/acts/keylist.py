@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from enos_ota import keyfiles
-from enos_ota.cli.acts.station import say_aside
+from enos_ota.cli.output import say_aside
 
 STDIN: Final = "-"
 

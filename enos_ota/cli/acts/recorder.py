@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from enos_ota.enos import EnosError
 from enos_ota.settings import SettingsError
@@ -13,16 +13,7 @@ if TYPE_CHECKING:
 
     from enos_ota.declaration import Declaration
     from enos_ota.enos import WriteWatch
-
-
-class Logging(Protocol):
-    """A watch that writes a log, see `enos_ota.enos.WriteWatch`."""
-
-    def try_out(self) -> None: ...  # noqa: D102 - see `enos_ota.audit.Watch`
-
-    def before(self) -> None: ...  # noqa: D102 - the same
-
-    def after(self, outcome: str | EnosError) -> None: ...  # noqa: D102 - the same
+    from enos_ota.reconciler.sent import WriteLog
 
 
 class NotRecorded(EnosError):  # noqa: N818 - says what happened, as its relatives do
@@ -45,8 +36,6 @@ class Recorder:
         self._advice = advice
         self._lock = threading.Lock()
         self.is_written = False
-        self.has_sent = False
-        """Whether a request was about to be sent."""
 
     def write(self) -> None:
         """Write it if that was not done yet.
@@ -63,28 +52,25 @@ class Recorder:
                 self.is_written = True
                 self._tell()
 
-    def watch(self, inner: Logging | None) -> WriteWatch:
+    def watch(self, inner: WriteLog) -> WriteWatch:
         """A watch that writes the declaration before the request; what cannot be logged is not even declared."""
         return _Watch(self, inner)
 
 
 class _Watch:
-    def __init__(self, recorder: Recorder, inner: Logging | None) -> None:
+    def __init__(self, recorder: Recorder, inner: WriteLog) -> None:
         self._recorder = recorder
         self._inner = inner
 
     def before(self) -> None:
-        if self._inner and not self._recorder.is_written:
+        if not self._recorder.is_written:
             self._inner.try_out()
         try:
             self._recorder.write()
         except SettingsError as error:
             text = f"{'; '.join(error.problems)}. What cannot be declared is not sent. {error.advice}"
             raise NotRecorded(text.rstrip()) from None
-        if self._inner:
-            self._inner.before()
-        self._recorder.has_sent = True
+        self._inner.before()
 
     def after(self, outcome: str | EnosError) -> None:
-        if self._inner:
-            self._inner.after(outcome)
+        self._inner.after(outcome)

@@ -10,8 +10,9 @@ import click
 
 from enos_ota.cli.acts import keylist
 from enos_ota.cli.acts.order import WAITING
-from enos_ota.cli.acts.station import counted, interruptible, opened, say, say_aside, shown_path
-from enos_ota.cli.failures import Refused, Undetermined
+from enos_ota.cli.acts.station import counted, opened, shown_path
+from enos_ota.cli.failures import Refused
+from enos_ota.cli.output import say, say_aside, write_outcome
 from enos_ota.cli.plain import plain
 from enos_ota.enos import JobStatus
 from enos_ota.reconciler import Pool
@@ -75,8 +76,7 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
         if job.status is JobStatus.STOPPED:
             text = f"job {order.job_id} is stopped: start it first, in the EnOS console. Nothing was sent."
             raise Refused(plain(text))
-        with interruptible(here.stop):
-            look, outcome = _retry(here, order, keys)
+        look, outcome = _retry(here, order, keys)
         told = _Ending(order, look, outcome, keys)
         told.tell_machine(here) if output == "json" else told.tell()
         raise click.exceptions.Exit(told.code)
@@ -120,7 +120,7 @@ def _say_what_only_the_program_knows(here: Station) -> None:
 def _retry(here: Station, order: Order, keys: frozenset[str]) -> tuple[Look, Outcome]:
     override = ""
 
-    def watch(batch: Sequence[str]) -> WriteWatch | None:
+    def watch(batch: Sequence[str]) -> WriteWatch:
         return here.watch("retryTask", batch, job_id=order.job_id, reason=order.reason, break_glass=override)
 
     retrial = Retrial(
@@ -139,11 +139,7 @@ def _retry(here: Station, order: Order, keys: frozenset[str]) -> tuple[Look, Out
     override = _ask_the_guard(here, order, len(todo))
     if not todo:
         return look, Outcome()
-    try:
-        return look, retrial.run(look, todo)
-    except KeyboardInterrupt:
-        text = "interrupted twice, so nobody looked at what was sent: `enos-ota tasks` shows it, and the audit log"
-        raise Undetermined(text) from None
+    return look, retrial.run(look, todo)
 
 
 def _sent(order: Order) -> tuple[Standing, ...]:
@@ -235,7 +231,7 @@ class _Ending:
             "problem": outcome.problem,
             "exitCode": self.code,
         }
-        click.echo(json.dumps(told))
+        write_outcome(json.dumps(told))
 
     def _statuses(self, keys: Sequence[str]) -> Mapping[str, str]:
         return {key: ",".join(sorted({task.raw_status for task in self._look.tasks[key]})) for key in keys}

@@ -10,8 +10,8 @@ from enos_ota.cli.acts import written
 from enos_ota.cli.acts.bounds import bounds_of
 from enos_ota.cli.acts.order import WAY_OUT
 from enos_ota.cli.acts.recorder import Recorder
-from enos_ota.cli.acts.station import say_aside
 from enos_ota.cli.failures import Refused
+from enos_ota.cli.output import say_aside
 from enos_ota.connect import reconciler_of
 from enos_ota.declaration import Declaration, Wish, declare, to_expect
 from enos_ota.enos import EnosError
@@ -50,7 +50,6 @@ class Stages:
         wish: What it comes from; of several stages the last one.
         record: What came of it.
         is_written: Whether anything was written into the project.
-        has_sent: Whether a request that writes was sent, or about to be.
         is_refused: Whether the problem is a no, and not a failure.
         window: EnOS's refusal to list all that waits; None where it was not asked to, or did.
         skipped: How many tasks that wait have a device key that no set can hold.
@@ -73,7 +72,6 @@ class Stages:
         self.wish = Wish(order.job_id, frozenset())
         self.record = Record()
         self.is_written = False
-        self.has_sent = False
         self.is_refused = False
         self.window: SearchWindow | None = None
         self.skipped = 0
@@ -133,7 +131,6 @@ class Stages:
             if not record.problem:
                 recorder.write()  # where nothing had to be sent: all were cancelled already, or are held
         finally:
-            self.has_sent = self.has_sent or recorder.has_sent
             if recorder.is_written:
                 self.is_written = True
                 self.declaration = self.declaration.and_then(recorder.declaration)
@@ -197,7 +194,7 @@ class Stages:
         try:
             return self._reconciler.apply(order.job_id, plan(keys, Record()), terms)
         except EnosError as error:
-            if recorder.is_written and not recorder.has_sent:
+            if recorder.is_written and not here.requests:
                 say_aside("The set was written into the project, but nothing was sent:")
             elif isinstance(error, AuditError) and not self.is_written:
                 say_aside("Nothing was sent and nothing was written:")

@@ -5,25 +5,26 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import signal
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-import click
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from enos_ota import days
 from enos_ota.audit import COMMIT, Subject, commit_of
 from enos_ota.cli.acts.checkout import head_of
+from enos_ota.cli.acts.interrupts import describe_sent, interruptible
 from enos_ota.cli.acts.ownprogram import program_of
 from enos_ota.cli.acts.waits import AloudClock
 from enos_ota.cli.failures import Misconfigured, Refused, Undetermined, told
+from enos_ota.cli.output import say_aside
 from enos_ota.cli.plain import plain
 from enos_ota.connect import audit_log_of, client_of
+from enos_ota.enos import EnosError
 from enos_ota.keyfiles import KeyFileError
 from enos_ota.reconciler import EarlyEnd, Stop, StoppableClock
-from enos_ota.reconciler.ending import Ending
+from enos_ota.reconciler.ending import COMMAND_IS_OVER, Ending
 from enos_ota.reconciler.guard import BREAK_GLASS, break_glass
+from enos_ota.reconciler.sent import SentRequests
 from enos_ota.salvage import nothing_decrypted, salvage, without_file
 from enos_ota.settings import Problem, SettingsError, load_checks, load_connection
 from enos_ota.settings import document as documents
@@ -33,13 +34,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from datetime import date
 
-    from enos_ota.audit import Watch
+    from enos_ota.audit import AuditLog
     from enos_ota.cli.acts.ownprogram import Program
     from enos_ota.enos import EnosClient, Task, TaskStatus
     from enos_ota.reconciler import Guard
+    from enos_ota.reconciler.sent import SentRequestWatch
     from enos_ota.settings import Connection
 
-INTERRUPTED: Final = "the run was interrupted, so nothing more was sent"
+_T = TypeVar("_T")
 
 _UNKNOWN: Final = {"enos-ota:guard": {"maxDevices": 0}, "enos-ota:auditLog": "audit.jsonl"}
 """What stands for a stack file that cannot be read: a guard that nobody knows allows nothing."""
@@ -53,15 +55,17 @@ class Station:
         config: The stack's configuration.
         connection: How EnOS is reached.
         guard: The stack's limits.
-        client: The EnOS client; its waits are told, and over once the run is interrupted.
+        client: The EnOS client; it says what it waits for, and its waits keep to `ending`.
         clock: How it waits.
         stop: Interrupts the run.
+        ending: The deadline of the command; also the end when it is interrupted.
+        requests: Account of the requests that change something.
         environ: The environment.
         today: The day, by which sets expire.
         aside: The directory in which everything is written that would be written into the project, if there is one.
         is_blind: Whether nothing of the stack file is used, as it is broken.
-        commit: Tells what is acted on: what the environment names, else where the project's checkout is when it is
-            first asked.
+        audit_log: Gives the audit log if there is one. It names the commit that is acted on: the one in the
+            environment, else that of the project's checkout when it is first asked.
     """
 
     config: StackConfig
@@ -70,11 +74,13 @@ class Station:
     client: EnosClient
     clock: AloudClock
     stop: Stop
+    ending: Ending
+    requests: SentRequests
     environ: Mapping[str, str]
     today: date
+    audit_log: Callable[[], AuditLog | None]
     aside: Path | None = None
     is_blind: bool = False
-    commit: Callable[[], str] = str
 
     @property
     def stack_file(self) -> Path:
@@ -93,20 +99,29 @@ class Station:
         """What the project's program says about sets; None where nobody can tell."""
         return program_of(self.config.project)
 
-    def ending(self) -> Ending:
-        """Ends when the run is interrupted."""
-        return Ending(self.clock, self.stop)
+    @property
+    def nothing_done(self) -> str:
+        """The last sentence of a refusal, which may come after something was sent for other keys."""
+        return "Nothing more was sent." if self.requests else "Nothing was sent and nothing was written."
+
+    def read_if_possible(self, read: Callable[[], _T]) -> _T | None:
+        """What a read gives; None if it fails or the run is interrupted, as what was done is reported in any case."""
+        if self.ending.is_over:
+            return None
+        try:
+            return read()
+        except (EnosError, EarlyEnd, KeyboardInterrupt):
+            return None
 
     def tasks(self, job_id: str, statuses: Collection[TaskStatus]) -> Iterator[Task]:
         """The tasks of a job that are in one of these states, read as they are needed.
 
         Raises:
             EnosError: They could not be read, or not all of them.
-            EarlyEnd: The run was interrupted.
+            EarlyEnd: The run was interrupted, or its deadline is over.
         """
-        ending = self.ending()
         for task in self.client.search_tasks(job_id, statuses=statuses):
-            ending.check()
+            self.ending.check()
             yield task
 
     def watch(
@@ -118,23 +133,20 @@ class Station:
         reason: str,
         set_name: str = "",
         break_glass: str = "",
-    ) -> Watch | None:
-        """What writes the audit log's lines about one call; None if there is no log."""
-        if not self.connection.audit_log:
-            return None
-        root = self.aside or (self.config.project.root if self.config.project else Path.cwd())
-        log = audit_log_of(self.connection, root, {**self.environ, COMMIT: self.commit()}, say_aside)
-        if log is None:
-            return None
-        subject = Subject(
-            stack=self.config.stack,
-            gateway=self.connection.gateway,
-            org_id=self.connection.org_id,
-            set_name=set_name,
-            job_id=job_id,
-            reason=reason,
-        )
-        return log.watch(operation, subject, keys, break_glass=break_glass)
+    ) -> SentRequestWatch:
+        """The watch of one call: it keeps the account, and writes the audit log if there is one."""
+        log = None
+        if audit_log := self.audit_log():
+            subject = Subject(
+                stack=self.config.stack,
+                gateway=self.connection.gateway,
+                org_id=self.connection.org_id,
+                set_name=set_name,
+                job_id=job_id,
+                reason=reason,
+            )
+            log = audit_log.watch(operation, subject, keys, break_glass=break_glass)
+        return self.requests.watch(operation, job_id, keys, log)
 
 
 @contextlib.contextmanager
@@ -148,57 +160,40 @@ def opened(stack: str | None, *, edits: bool, aside: Path | None = None, advice:
         advice: What to do about a stack file that is broken.
     """
     environ = os.environ
-    with told(), _other_ends():
+    stop, requests = Stop(), SentRequests()
+    with told(), _other_ends(requests), interruptible(stop, requests):
         site = _stack_to_edit(stack, environ, aside, advice) if edits else _stack_if_any(stack, environ)
         config = site.config
         connection = load_connection(config.get, environ)
         guard = load_checks(config.get).guard
         root = config.project.root if config.project else Path.cwd()
-        commit = functools.cache(lambda: commit_of(environ) or head_of(root, environ))
-        stop = Stop()
+
+        @functools.cache
+        def audit_log() -> AuditLog | None:
+            if not connection.audit_log:
+                return None
+            commit = commit_of(environ) or head_of(root, environ)
+            return audit_log_of(connection, aside or root, {**environ, COMMIT: commit}, say_aside)
+
         stoppable = StoppableClock(stop)
         with client_of(connection, clock=stoppable) as client:
             clock = AloudClock(stoppable, client.pause, say_aside)
+            ending = Ending(clock, stop, connection.deadline, COMMAND_IS_OVER)
             yield Station(
-                config,
-                connection,
-                guard,
-                Ending(clock, stop).limit(client),
-                clock,
-                stop,
-                environ,
-                days.today(),
-                aside,
-                site.is_blind,
-                commit,
+                config=config,
+                connection=connection,
+                guard=guard,
+                client=ending.limit(client),
+                clock=clock,
+                stop=stop,
+                ending=ending,
+                requests=requests,
+                environ=environ,
+                today=days.today(),
+                audit_log=audit_log,
+                aside=aside,
+                is_blind=site.is_blind,
             )
-
-
-@contextlib.contextmanager
-def interruptible(stop: Stop) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end a run in order, nothing new is sent; a second one ends it at once."""
-
-    def hear(number: int, _: object) -> None:
-        stop.set(INTERRUPTED)
-        signal.signal(number, before[signal.Signals(number)])
-        say_aside("interrupted: nothing new is sent; waiting for the requests in flight")
-
-    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def say(text: str) -> None:
-    """Tell the operator, on stdout; nothing in it is obeyed by a terminal."""
-    click.echo("\n".join(map(plain, text.split("\n"))))
-
-
-def say_aside(text: str) -> None:
-    """The same on stderr: what no machine reads."""
-    click.echo("\n".join(map(plain, text.split("\n"))), err=True)
 
 
 def counted(number: int, noun: str) -> str:
@@ -212,15 +207,18 @@ def shown_path(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _other_ends() -> Iterator[None]:
+def _other_ends(requests: SentRequests) -> Iterator[None]:
     try:
         yield
     except KeyFileError as error:
-        raise Misconfigured("\n".join(map(plain, f"{error}\nNothing was sent.".split("\n")))) from None
+        sent = describe_sent(requests) if requests else "Nothing was sent."
+        raise Misconfigured("\n".join(map(plain, f"{error}\n{sent}".split("\n")))) from None
     except EarlyEnd as end:
-        raise Undetermined(plain(f"{end}.")) from None
+        raise Undetermined(plain(f"{end}. {describe_sent(requests)}")) from None
     except KeyboardInterrupt:
-        raise Refused("interrupted: nothing was sent and nothing was written") from None
+        raise Undetermined(plain(f"interrupted. {describe_sent(requests)}")) from None
+    finally:
+        requests.give_up("enos-ota ended before EnOS answered")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,17 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import click
-
-from enos_ota.cli.acts.station import counted, interruptible, opened, say, say_aside
+from enos_ota.cli.acts.station import counted, opened
 from enos_ota.cli.failures import Refused, Undetermined
+from enos_ota.cli.output import say, say_aside, write_outcome
 from enos_ota.cli.plain import plain
 from enos_ota.enos import EnosError, JobHasStopped, JobStatus, TaskStatus
-from enos_ota.reconciler import EarlyEnd
+from enos_ota.reconciler.ending import InTime
 from enos_ota.reconciler.guard import expectation_objection, one_line
 
 if TYPE_CHECKING:
     from enos_ota.cli.acts.station import Station
     from enos_ota.enos import EnosClient, Job
-    from enos_ota.reconciler.ending import Ending
 
 _WAITS: Final = (0.2, 0.4, 0.8, 1.6)
 """Seconds between two looks at whether the job reads as stopped: answers may lag behind by about 2 s [D]."""
@@ -39,37 +37,38 @@ def run(*, stack: str | None, job_id: str, reason: str, firmware_version: str, o
     Raises:
         click.ClickException: It did not come to its end.
     """
-    with opened(stack, edits=False) as here, interruptible(here.stop):
-        ending = here.ending()
+    with opened(stack, edits=False) as here:
         client = here.client
         job = client.get_job(job_id)
         if objection := expectation_objection(firmware_version, job.firmware_version, by_option=True):
             raise Refused(plain(f"job {job_id} was not stopped: {objection}"))
-        was_stopped = job.status is JobStatus.STOPPED
+        was_stopped = was_seen_stopped = job.status is JobStatus.STOPPED
         if not was_stopped:
-            was_stopped = _stop(here, client, ending, job_id, reason)
             if here.is_blind and not here.connection.audit_log:
-                say_aside("WARNING: NOTHING WAS LOGGED, as nobody can tell where the audit log is. Note it by hand")
-        held = _Held(
-            _count(client, job_id, TaskStatus.INIT, TaskStatus.PUBLISHED), _count(client, job_id, TaskStatus.UPGRADING)
+                say_aside("WARNING: NOTHING IS LOGGED, as the audit log's place is unknown. Take a note of this stop")
+            was_stopped = _stop(here, client, job_id, reason)
+        waiting = here.read_if_possible(
+            lambda: client.count_tasks(job_id, statuses=(TaskStatus.INIT, TaskStatus.PUBLISHED))
         )
+        upgrading = here.read_if_possible(lambda: client.count_tasks(job_id, statuses=(TaskStatus.UPGRADING,)))
+        held = _Held(waiting, upgrading)
         if output == "json":
             _tell_machine(here, job, held, was_stopped=was_stopped)
         else:
-            _tell(job, held, was_stopped=was_stopped)
+            _tell(job, held, was_stopped=was_stopped, sent=not was_seen_stopped)
 
 
-def _stop(here: Station, client: EnosClient, ending: Ending, job_id: str, reason: str) -> bool:
+def _stop(here: Station, client: EnosClient, job_id: str, reason: str) -> bool:
     """Send the stop and see it done; whether somebody else was quicker.
 
     Raises:
         EnosError: It was not done, or nobody knows.
         Undetermined: It cannot be seen to be done.
+        EarlyEnd: The run was interrupted, or its deadline is over.
     """
-    ending.check()
     lost: EnosError | None = None
     try:
-        client.stop_job(job_id, watch=here.watch("stopJob", (), job_id=job_id, reason=reason))
+        client.stop_job(job_id, watch=InTime(here.ending, here.watch("stopJob", (), job_id=job_id, reason=reason)))
     except JobHasStopped:
         return True
     except EnosError as error:
@@ -81,7 +80,7 @@ def _stop(here: Station, client: EnosClient, ending: Ending, job_id: str, reason
         if _reads_as_stopped(client, job_id):
             return False
         if wait:
-            ending.sleep(wait)
+            here.ending.sleep(wait)
     sent = str(lost) if lost else "EnOS accepted the stop."
     raise Undetermined(plain(f"job {job_id} still reads as started. {sent} Look again, and run this command again."))
 
@@ -94,17 +93,10 @@ def _reads_as_stopped(client: EnosClient, job_id: str) -> bool:
         raise Undetermined(plain(text)) from None
 
 
-def _count(client: EnosClient, job_id: str, *statuses: TaskStatus) -> int | None:
-    """How many; what is done is done, so that a failure here fails nothing."""
-    try:
-        return client.count_tasks(job_id, statuses=statuses)
-    except (EnosError, EarlyEnd):
-        return None
-
-
-def _tell(job: Job, held: _Held, *, was_stopped: bool) -> None:
+def _tell(job: Job, held: _Held, *, was_stopped: bool, sent: bool) -> None:
     about = f" ({', '.join(filter(None, (one_line(job.name), one_line(job.firmware_version))))})" if job.name else ""
-    say(f"job {job.job_id}{about} " + ("was stopped already: nothing was sent" if was_stopped else "is stopped"))
+    already = "was stopped already" + ("" if sent else ": nothing was sent")
+    say(f"job {job.job_id}{about} " + (already if was_stopped else "is stopped"))
     waiting = "what waits" if held.waiting is None else f"{counted(held.waiting, 'task')} that wait"
     upgrading = "What is upgrading goes" if held.upgrading is None else f"{held.upgrading} that are upgrading go"
     say(f"Held, not cancelled: {waiting}. {upgrading} on, as far as is known.")
@@ -129,4 +121,4 @@ def _tell_machine(here: Station, job: Job, held: _Held, *, was_stopped: bool) ->
         "upgrading": held.upgrading,
         "exitCode": 0,
     }
-    click.echo(json.dumps(told))
+    write_outcome(json.dumps(told))

@@ -201,3 +201,5 @@ def test_of_a_crowd_what_a_set_that_expired_declares_is_not_cancelled_and_what_w
         assert (ended.exit_code, [sorted(keys) for keys in sent(simulator)]) == (1, [numbered(10)])
     assert "10 of 10 devices read as cancelled" in ended.stdout
     assert "set 'mine' expired on 2020-01-31" in ended.stderr
+    assert "Nothing more was sent." in ended.output
+    assert "Nothing was sent" not in ended.output, "10 devices were cancelled before"

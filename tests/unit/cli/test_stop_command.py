@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from enos_ota import audit as audit_log
+from enos_ota.enos import EnosClient
 from enos_ota.reconciler import Stop
 from tests.support.simulator import JOB, running_simulator
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
+    from enos_ota.enos import WriteWatch
     from tests.support.simulator import RunningSimulator
     from tests.support.stack_project import Project
 
@@ -61,6 +65,34 @@ def test_a_job_that_is_stopped_already_is_fine_and_nothing_is_sent(run: Run, sim
     ended = run(*STOP)
     assert (ended.exit_code, writes(simulator)) == (0, [])
     assert "was stopped already: nothing was sent" in ended.stdout
+
+
+def test_a_job_that_was_stopped_meanwhile_is_fine_and_the_request_is_not_denied(
+    run: Run, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = EnosClient.stop_job
+
+    def send_too_late(client: EnosClient, job_id: str, watch: WriteWatch) -> None:
+        simulator.set_job(job_id, "stopped")
+        send(client, job_id, watch=watch)
+
+    monkeypatch.setattr(EnosClient, "stop_job", send_too_late)
+    ended = run(*STOP)
+    assert (ended.exit_code, simulator.counters()["stop"]) == (0, 1), ended.output
+    assert "was stopped already" in ended.stdout
+    assert "nothing was sent" not in ended.output
+
+
+def test_a_lock_on_the_audit_log_that_is_never_released_delays_no_stop(
+    run: Run, project: Project, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_log, "LOCK_PATIENCE", 0.02)
+    with (project.root / "audit.jsonl").open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        ended = run(*STOP)
+        assert (ended.exit_code, is_stopped(simulator)) == (0, True)
+        assert [line["event"] for line in audit(project)] == ["before", "after"]
+    assert ended.stderr.count("another enos-ota, a log shipper, or a lock that NFS lost") == 1
 
 
 def test_another_firmware_keeps_it_from_being_stopped(run: Run, simulator: RunningSimulator) -> None:
@@ -177,7 +209,7 @@ def test_a_broken_stack_file_does_not_keep_it_from_braking_and_what_was_not_logg
     ended = run(*STOP)
     assert (ended.exit_code, writes(simulator), is_stopped(simulator)) == (0, ["stop"], True)
     assert "broken, so that EnOS is what the environment says" in ended.stderr
-    assert "WARNING: NOTHING WAS LOGGED" in ended.stderr
+    assert "WARNING: NOTHING IS LOGGED" in ended.stderr
 
 
 def test_a_broken_stack_file_that_says_where_the_audit_log_is_is_taken_at_its_word(
@@ -187,7 +219,7 @@ def test_a_broken_stack_file_that_says_where_the_audit_log_is_is_taken_at_its_wo
     ended = run(*STOP)
     assert (ended.exit_code, is_stopped(simulator)) == (0, True)
     assert [line["event"] for line in audit(project)] == ["before", "after"]
-    assert "NOTHING WAS LOGGED" not in ended.stderr
+    assert "NOTHING IS LOGGED" not in ended.stderr
 
 
 def test_an_audit_log_that_is_named_twice_is_not_guessed_at(
@@ -196,7 +228,7 @@ def test_an_audit_log_that_is_named_twice_is_not_guessed_at(
     project.write("enos-ota:auditLog: audit.jsonl\nenos-ota:auditLog: other.jsonl\n")
     ended = run(*STOP)
     assert (ended.exit_code, is_stopped(simulator)) == (0, True)
-    assert "NOTHING WAS LOGGED" in ended.stderr
+    assert "NOTHING IS LOGGED" in ended.stderr
     assert not list(project.root.glob("*.jsonl"))
 
 

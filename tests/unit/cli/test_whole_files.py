@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import stat
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from enos_ota import files
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_a_file_gets_its_directory_and_its_content(tmp_path: Path) -> None:
@@ -44,3 +41,9 @@ def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="directory"):
         files.replace(tmp_path / "taken", b"new")
     assert [each.name for each in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_device_is_written_to_and_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/dev/null")
+    files.replace(tmp_path / "link", b"new")
+    assert Path("/dev/null").is_char_device()

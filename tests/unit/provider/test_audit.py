@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enos_ota.audit import AuditError, AuditLog, Subject, actor_of, commit_of, digest
-from enos_ota.enos import AnswerLost, TasksNotCancellable
+from enos_ota.audit import LOCK_PATIENCE, AuditError, AuditLog, Subject, actor_of, commit_of, digest
+from enos_ota.enos import SYSTEM_CLOCK, AnswerLost, Clock, TasksNotCancellable
+from tests.support.clock import FakeClock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 SUBJECT = Subject("prod", "https://apim.example.com", "o1", "pump", "65a1", "INC-1")
@@ -32,13 +36,13 @@ LINE = {
 }
 
 
-def log_at(path: Path, complaints: list[str] | None = None) -> AuditLog:
+def log_at(path: Path, complaints: list[str] | None = None, clock: Clock | None = None) -> AuditLog:
     numbers = itertools.count(1)
     return AuditLog(
         path,
         actor="ada",
         commit="c0ffee",
-        clock=lambda: 1_700_000_000.5,
+        clock=clock or FakeClock(1_700_000_000.5),
         complain=(complaints if complaints is not None else []).append,
         new_id=lambda: f"id-{next(numbers)}",
     )
@@ -112,7 +116,7 @@ def test_lines_of_several_logs_on_one_file_never_mix_and_leave_no_gap(tmp_path: 
     long = "x" * 450  # lines that do not end where pages of a file do
 
     def write(number: int) -> None:
-        log = log_at(path)
+        log = log_at(path, clock=SYSTEM_CLOCK)
         for place in range(300):
             log.write("before", {"id": f"{number}-{place}", "reason": long})
 
@@ -126,6 +130,51 @@ def test_half_a_line_from_when_the_disk_was_full_spoils_no_other(tmp_path: Path)
     log_at(tmp_path / "log").watch("cancelTask", SUBJECT, ["a"]).before()
     half, whole = (tmp_path / "log").read_text(encoding="utf-8").splitlines()
     assert (half, json.loads(whole)["event"]) == ('{"event": "bef', "before")
+
+
+def test_a_lock_that_another_process_keeps_delays_a_log_by_2_s_in_all_and_its_lines_are_written(tmp_path: Path) -> None:
+    path, complaints, clock = tmp_path / "log", list[str](), FakeClock()
+    with path.open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        log = log_at(path, complaints, clock)
+        for number in range(3):
+            log.write("before", {"id": str(number)})
+    assert [line["id"] for line in lines(path)] == ["0", "1", "2"]
+    assert clock.monotonic() == pytest.approx(LOCK_PATIENCE, abs=0.1)
+    (complaint,) = complaints
+    assert "was locked for 2 s by another process (another enos-ota, a log shipper, or a lock that NFS" in complaint
+
+
+def test_a_lock_that_becomes_free_is_waited_for_and_taken(tmp_path: Path) -> None:
+    path, complaints = tmp_path / "log", list[str]()
+    with path.open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+
+        class Freeing(FakeClock):
+            def sleep(self, seconds: float) -> None:
+                super().sleep(seconds)
+                fcntl.flock(held, fcntl.LOCK_UN)
+
+        clock = Freeing()
+        log_at(path, complaints, clock).write("before", {"id": "0"})
+    assert (len(clock.sleeps), complaints, lines(path)[0]["id"]) == (1, [], "0")
+
+
+def named_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def link_to_a_device(path: Path) -> None:
+    path.symlink_to("/dev/null")
+
+
+@pytest.mark.parametrize("make", [named_pipe, link_to_a_device])
+def test_a_log_that_is_no_regular_file_is_refused_and_never_waited_for(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "log")
+    with pytest.raises(AuditError, match="it is not a regular file"):
+        log_at(tmp_path / "log").watch("cancelTask", SUBJECT, ["a"]).before()
 
 
 def test_a_log_that_cannot_be_written_keeps_the_request_from_being_sent(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from typing import Any
 
 import pytest
 
@@ -59,6 +61,23 @@ def test_an_interrupt_ends_a_wait_that_is_under_way() -> None:
     stop.set("interrupted")
     thread.join()
     assert raised.is_set()
+
+
+def test_a_signal_handler_can_interrupt_a_run_at_any_line_of_a_wait_of_its_own_thread() -> None:
+    stop = Stop()
+
+    def interrupt(*_: object) -> Any:
+        stop.set("interrupted")
+        return interrupt
+
+    def wait() -> None:
+        sys.settrace(interrupt)
+        stop.wait(5_000)
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive(), "it deadlocked"
 
 
 def test_a_change_without_a_deadline_has_all_the_time_there_is() -> None:

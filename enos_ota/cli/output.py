@@ -1,0 +1,148 @@
+"""What a command prints, and what becomes of it where stdout or stderr cannot be written.
+
+The exit code of a command that changes something is that of its outcome, whatever happens to the text; so the text goes
+to stderr where stdout fails. The answer of a command that only reads is whole, or the command fails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import click
+
+from enos_ota.cli.failures import Undetermined
+from enos_ota.cli.plain import plain
+
+_BEGINNING: Final = "enos_ota.beginning"
+_STDOUT: Final = 1
+_STDERR: Final = 2
+
+
+def say(text: str) -> None:
+    """Print for the operator, on stdout, a part of what a command did; nothing in it is obeyed by a terminal."""
+    write_outcome("\n".join(map(plain, text.split("\n"))))
+
+
+def say_aside(text: str) -> None:
+    """Print the same on stderr: what no machine reads."""
+    with contextlib.suppress(OSError):
+        click.echo("\n".join(map(plain, text.split("\n"))), err=True)
+
+
+def write_outcome(text: str) -> None:
+    """Print a part of what a command did on stdout; on stderr, from then on, where stdout cannot be written."""
+    place = _place()
+    try:
+        _echo(text)
+    except OSError:
+        _cut_back(place)
+        sys.stdout = sys.stderr
+        say_aside("stdout cannot be written, so what follows is on stderr:")
+        with contextlib.suppress(OSError):
+            click.echo(text, err=True)
+
+
+def write_answer(text: str | bytes, *, nl: bool = True, color: bool | None = None) -> None:
+    """Print a part of what a command that only reads found, on stdout.
+
+    Raises:
+        click.exceptions.Exit: Nobody reads it any more, which is fine.
+        Undetermined: It cannot be written. If stdout is a file, it has nothing of the answer then.
+    """
+    meta = click.get_current_context().meta
+    if _BEGINNING not in meta:
+        meta[_BEGINNING] = _place()
+    try:
+        _echo(text, nl=nl, color=color)
+    except BrokenPipeError:
+        _write_nowhere()
+        raise click.exceptions.Exit(0) from None
+    except OSError as error:
+        _cut_back(meta[_BEGINNING])
+        _write_nowhere()
+        raise Undetermined(f"stdout cannot be written ({error.strerror}), so there is no answer") from None
+
+
+def write_verdict(text: str, *, nl: bool = True, color: bool | None = None) -> None:
+    """Like `write_answer`, where the exit code answers too: it counts even if nobody reads the text."""
+    with contextlib.suppress(click.exceptions.Exit):
+        write_answer(text, nl=nl, color=color)
+
+
+def stdout_is_terminal() -> bool:
+    """Whether a person looks at stdout."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def prepare_streams() -> None:
+    """Have stdout and stderr take every character, and stderr never fail. For a process of its own."""
+    # A stream that was closed must not lend its number to a file or a connection.
+    while (spare := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        pass
+    os.close(spare)
+    if sys.stdin is None:
+        sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
+    if sys.stdout is not None:
+        sys.stdout = _stream(io.FileIO(_STDOUT, "w", closefd=False), sys.stdout.encoding)
+    sys.stderr = _stream(_Unfailing(_STDERR, "w", closefd=False), sys.stderr.encoding if sys.stderr else "utf-8")
+
+
+def end_process(code: int) -> NoReturn:
+    """End this process with an exit code, whatever its threads wait for: Python would wait for them."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            if stream is not None:
+                stream.flush()
+    os._exit(code)
+
+
+class _Unfailing(io.FileIO):
+    """A file whose failures are nobody's business: there is no other place to tell of them."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return len(memoryview(data).cast("B"))
+
+
+def _stream(file: io.FileIO, encoding: str) -> io.TextIOWrapper:
+    # Always with a buffer, which writes everything or fails: without (PYTHONUNBUFFERED) half of a text may be lost.
+    return io.TextIOWrapper(io.BufferedWriter(file), encoding, "backslashreplace", line_buffering=True)
+
+
+def _echo(text: str | bytes, **how: Any) -> None:
+    if sys.stdout is None:
+        raise OSError(None, "it is closed")
+    click.echo(text, **how)
+
+
+def _write_nowhere() -> None:
+    sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
+
+
+def _place() -> int | None:
+    """Where the next text begins, if stdout is a file that is being written at its end."""
+    try:
+        file = sys.stdout.fileno()
+        size = os.fstat(file).st_size
+        appends = bool(fcntl.fcntl(file, fcntl.F_GETFL) & os.O_APPEND)
+        at_end = stat.S_ISREG(os.fstat(file).st_mode) and (appends or os.lseek(file, 0, os.SEEK_CUR) == size)
+    except (OSError, AttributeError):  # no stdout, or one without a file
+        return None
+    return size if at_end else None
+
+
+def _cut_back(place: int | None) -> None:
+    """Take back what was written since."""
+    if place is not None:
+        with contextlib.suppress(OSError):
+            os.ftruncate(sys.stdout.fileno(), place)
+            os.lseek(sys.stdout.fileno(), place, os.SEEK_SET)

@@ -1,0 +1,125 @@
+"""Account of the requests that change something in EnOS: which were sent, and what came of each."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from enos_ota.enos import AnswerLost, ApiError, AuthenticationError, EnosError, WriteWatch
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+
+class WriteLog(WriteWatch, Protocol):
+    """A watch that writes a log."""
+
+    def try_out(self) -> None:
+        """See that the log can be written, see `enos_ota.audit.Watch`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SentRequest:
+    """A request that changes something.
+
+    Attributes:
+        operation: As in the audit log, `stopJob` for instance.
+        job_id: The job.
+        keys: The number of device keys in it.
+    """
+
+    operation: str
+    job_id: str
+    keys: int
+
+
+class SentRequests:
+    """What was sent so far. Whatever ends a run asks it before it says "nothing". Safe to share between threads.
+
+    A request counts as sent from the moment it is announced, and no longer once its outcome says that EnOS surely did
+    not process it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: dict[SentRequestWatch, SentRequest] = {}
+        self._accepted: list[SentRequest] = []
+        self._lost: list[SentRequest] = []
+        self.refused: list[SentRequest] = []
+        """Requests that EnOS refused, so that they changed nothing."""
+
+    @property
+    def accepted(self) -> list[SentRequest]:
+        """Requests that EnOS accepted."""
+        return list(self._accepted)
+
+    @property
+    def unknown(self) -> list[SentRequest]:
+        """Requests that EnOS may have processed: they are not answered yet, or the answer does not tell."""
+        return [*self._lost, *self._open.copy().values()]
+
+    def __bool__(self) -> bool:
+        # Without the lock: a signal handler asks, and the thread that it interrupts may hold the lock.
+        return bool(self._open or self._accepted or self._lost)
+
+    def watch(
+        self, operation: str, job_id: str, keys: Collection[str], log: WriteLog | None = None
+    ) -> SentRequestWatch:
+        """A watch for one call; `log` is told the same."""
+        return SentRequestWatch(self, SentRequest(operation, job_id, len(set(keys))), log)
+
+    def give_up(self, why: str) -> None:
+        """Wait for no more answers: each request without one gets its last line in the log."""
+        for watch in self._open.copy():
+            watch.after(AnswerLost(why))
+
+    def announce(self, watch: SentRequestWatch, request: SentRequest) -> None:
+        """A request is about to be sent."""
+        with self._lock:
+            self._open[watch] = request
+
+    def settle(self, watch: SentRequestWatch, outcome: str | EnosError) -> bool:
+        """A request was answered or not; False if that is known already."""
+        with self._lock:
+            if (request := self._open.get(watch)) is None:
+                return False
+            if isinstance(outcome, str):
+                self._accepted.append(request)
+            elif outcome.may_have_been_processed:
+                self._lost.append(request)
+            elif isinstance(outcome, (ApiError, AuthenticationError)):
+                self.refused.append(request)
+            del self._open[watch]  # last: an interrupt in between must not make it forgotten
+            return True
+
+
+class SentRequestWatch:
+    """Tells the account, and a log, of each attempt of one call."""
+
+    def __init__(self, account: SentRequests, request: SentRequest, log: WriteLog | None) -> None:
+        self._account = account
+        self._request = request
+        self._log = log
+
+    def try_out(self) -> None:
+        """See `enos_ota.audit.Watch.try_out`."""
+        if self._log:
+            self._log.try_out()
+
+    def before(self) -> None:
+        """The request is about to be sent."""
+        # First of all: who is interrupted from now on must not say that nothing was sent.
+        self._account.announce(self, self._request)
+        if self._log:
+            try:
+                self._log.before()
+            except EnosError as error:
+                self._account.settle(self, error)
+                raise
+
+    def after(self, outcome: str | EnosError, /) -> None:
+        """The request was answered, or was not."""
+        if self._account.settle(self, outcome) and self._log:
+            self._log.after(outcome)
