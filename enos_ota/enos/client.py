@@ -48,7 +48,7 @@ class Timeout:
 
     | what                                                                    | seconds   |
     |-------------------------------------------------------------------------|-----------|
-    | TCP connection, for each address of the host; TLS handshake, each       | `connect` |
+    | TCP connection to each address of the host, proxy, TLS handshake, each  | `connect` |
     | the whole attempt, from the connection to the last byte of the answer   | `read`    |
 
     It does not matter how slowly the parts of an answer come. Not included: the resolution of the host's name, which
@@ -82,7 +82,7 @@ class EnosClient:
     request surely was not processed, otherwise the error says `may_have_been_processed`.
 
     A call makes several attempts (`RetryPolicy.attempts`, for the time of each see `Timeout`) with a wait before each
-    (`RetryPolicy.cap`, or what EnOS asks for), and none begins once no request of this client has succeeded for
+    (`RetryPolicy.cap`, or what EnOS asks for), and none is repeated once no request of this client has succeeded for
     `RetryPolicy.standstill`. While EnOS throttles, a call goes on for as long as others get through. Who wants less
     gives a deadline to `waiting_by`.
 

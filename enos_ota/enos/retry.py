@@ -38,7 +38,7 @@ class RetryPolicy:
     budget: float = 30.0
     """How many retries all requests of a client have in hand together; see `RetryBudget`."""
     standstill: float = 120.0
-    """After so many seconds without a successful request no attempt begins, in seconds from the first that failed. A
+    """Seconds without a successful request, from the first attempt that failed, after which none is sent again. A
     request whose next attempt would begin later, for a pause that EnOS asks for as well, fails at once; so does every
     new one while that pause lasts, unsent."""
 
