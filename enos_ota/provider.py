@@ -48,7 +48,7 @@ from enos_ota.reconciler import (
 )
 from enos_ota.reconciler.guard import break_glass, limit_problems
 from enos_ota.reconciler.verdict import UNREAD
-from enos_ota.settings import Connection, SettingsError, load_connection, project_around
+from enos_ota.settings import Connection, SettingsError, load_connection, project_around, short_name
 from enos_ota.state import IDENTITY, METADATA, Declared, declared_of, inputs_of, outputs_of, record_of
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ class Session:
         if not log:
             return terms
         subject = Subject(
-            stack=stack or self._environ.get("PULUMI_STACK", ""),
+            stack=stack or short_name(self._environ.get("PULUMI_STACK", "")),
             gateway=connection.gateway,
             org_id=connection.org_id,
             set_name=declared.set_name,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
+import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from enos_ota import files
 from enos_ota.settings import Problem, SettingsError
 from enos_ota.settings import document as documents
 from enos_ota.settings.models import ENOS, ENOS_OTA
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from enos_ota.stackconfig import Project
-
-_STACK_FILE: Final = re.compile(r"Pulumi\..+\.ya?ml", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +100,8 @@ class _Search:
 
     def _take_stack(self, word: str) -> bool:
         project = self._project(self.directory)
+        if project and "/" in word and word.split("/")[1:-1] != [project.project.name]:
+            return False  # a path, and not organization/project/stack
         if project is None or (path := project.project.stack_file(word)) not in project.files:
             return False
         self._add(project, [path])
@@ -143,8 +144,9 @@ class _KnownProject:
 
     def meant_by(self, path: Path) -> list[Path]:
         """The stack files that a file of this project stands for, without those that say nothing of EnOS."""
-        files = [path] if _STACK_FILE.fullmatch(path.name) else self._naming(path) or self.files
-        return [file for file in files if self.project.name == ENOS_OTA or _speaks_of_enos(file)]
+        files = [path] if documents.STACK_FILE.fullmatch(path.name) else self._naming(path) or self.files
+        ours = self.project.name == ENOS_OTA or _speaks_of_enos(self.project.path)
+        return [file for file in files if ours or _speaks_of_enos(file)]
 
     def _naming(self, key_file: Path) -> list[Path]:
         """The stack files that name a key file; those that cannot be read may be among them."""
@@ -156,7 +158,7 @@ class _KnownProject:
     def _named_by(self, file: Path) -> Iterator[Path]:
         """The key files that a stack file names; itself if nobody can tell."""
         document = documents.read(file, self.project.name)
-        if document is None or document.flaws:
+        if document.flaws:
             yield file
             return
         for item in _items(document.values.get(SETS_KEY)):
@@ -169,9 +171,9 @@ class _KnownProject:
 
 
 def _speaks_of_enos(file: Path) -> bool:
-    """Whether a stack file of a project of another name is ours at all; another program's may hold any YAML."""
+    """Whether a stack file, or the Pulumi.yaml, of a project of another name is ours; it may hold any YAML."""
     try:
-        return ENOS.encode() in file.read_bytes().lower()
+        return ENOS.encode() in files.read(file).lower()
     except OSError:
         return True  # checking it will tell
 
@@ -186,7 +188,8 @@ def _items(sets: Any) -> list[Any]:
 
 
 def _is_file(path: Path) -> bool:
+    """Whether there is anything but a directory: why a pipe or a broken link cannot be read, checking it tells."""
     try:
-        return path.is_file()
+        return os.path.lexists(path) and not path.is_dir()
     except (OSError, ValueError):
         return False

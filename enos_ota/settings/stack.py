@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from enos_ota.reconciler.guard import Guard
 from enos_ota.settings import document as documents
 from enos_ota.settings.connection import environment_problems, find_address
+from enos_ota.settings.document import project_around
 from enos_ota.settings.models import ENOS, ENOS_OTA, NAMESPACES, SECRETS, SETS, EnosOtaKeys
 from enos_ota.settings.problems import Problem, SettingsError, in_order, label
 from enos_ota.settings.sets import SETS_KEY, KeyFilesAt, SetSettings, read_sets
@@ -60,9 +62,9 @@ def load_stack(
 ) -> StackSettings:
     """Check the configuration of a stack and give back what the program needs.
 
-    The stack file is what counts, as only there can be seen what was in quotes and what was secret. What Pulumi
-    delivered must say the same; it adds what the file does not hold (defaults of Pulumi.yaml, Pulumi ESC). Missing
-    credentials are no problem here: a preview with `--refresh=false` needs none.
+    Stack file and Pulumi.yaml are what counts, as only there can be seen what was in quotes and what was secret. What
+    Pulumi delivered must say the same; it adds what neither holds (Pulumi ESC). Missing credentials are no problem
+    here: a preview with `--refresh=false` needs none.
 
     Args:
         config: full key -> text, as Pulumi hands it to a program; None where Pulumi was not asked, and the file is all
@@ -75,7 +77,7 @@ def load_stack(
     Raises:
         SettingsError: with all problems at once. Nothing was registered or sent.
     """
-    found = _Examination(config, environ, stack_file, project)
+    found = _Examination(config, environ, documents.read(stack_file, project) if stack_file else None)
     found.run()
     if found.unreadable:
         raise SettingsError(found.problems)
@@ -97,7 +99,9 @@ def load_stack(
 
 
 def check_stack_file(stack_file: Path, *, project: str = ENOS_OTA) -> tuple[Problem, ...]:
-    """Every problem of a stack file and its key files, by file and line, without Pulumi, environment or network."""
+    """Every problem of a stack file, its key files and Pulumi.yaml, by file and line, without Pulumi or network."""
+    if not os.path.lexists(stack_file):
+        return (Problem("there is no such file", documents.shown_path(stack_file)),)
     return read_stack_file(stack_file, {}, project=project)[1]
 
 
@@ -109,36 +113,32 @@ def read_stack_file(
     text: str | None = None,
     key_files: Mapping[str, Path] | None = None,
 ) -> tuple[tuple[SetSettings, ...], tuple[Problem, ...]]:
-    """The sets of a stack file that are valid, and every problem of it, without Pulumi or network.
+    """The sets of a stack that are valid, and every problem of its configuration, without the engine or network.
 
     Args:
-        stack_file: the file.
+        stack_file: the stack file; where there is none, Pulumi.yaml alone counts.
         environ: the environment, which may name the gateway.
         project: see `load_stack`.
         text: what to read in place of the file's content, to look at an edit before it is made.
         key_files: files to read in place of key files, by how the stack file names these.
     """
     gateway = {name: value for name, value in environ.items() if name == _GATEWAY_VARIABLE}
-    found = _Examination(None, gateway, stack_file, project, proposed=key_files)
-    if text is not None:
-        found.document = documents.parse(text, stack_file, project)
-    if found.document is None:
-        return (), (Problem("there is no such file", documents.shown_path(stack_file)),)
+    document = documents.read(stack_file, project) if text is None else documents.parse(text, stack_file, project)
+    found = _Examination(None, gateway, document, proposed=key_files)
     found.run()
     _, problems = find_address(found.enos, {}, found.enos_problem)
     return found.sets, in_order([*found.problems, *problems])
 
 
-def check_all_but_sets(stack_file: Path, environ: Mapping[str, str], *, project: str = ENOS_OTA) -> tuple[Problem, ...]:
+def check_all_but_sets(document: Document, environ: Mapping[str, str]) -> tuple[Problem, ...]:
     """The same for what a command needs that works on a job: the sets are not looked at, nor are their key files.
 
     Args:
-        stack_file: the file; one that does not exist has no problem.
+        document: the configuration.
         environ: the environment, which may name the gateway.
-        project: see `load_stack`.
     """
     gateway = {name: value for name, value in environ.items() if name == _GATEWAY_VARIABLE}
-    found = _Examination(None, gateway, stack_file, project, sets=False)
+    found = _Examination(None, gateway, document, sets=False)
     found.run()
     _, problems = find_address(found.enos, {}, found.enos_problem)
     return in_order([*found.problems, *problems])
@@ -151,13 +151,12 @@ class _Examination:
         self,
         config: Mapping[str, str] | None,
         environ: Mapping[str, str],
-        stack_file: Path | None,
-        project: str,
+        document: Document | None,
         *,
         sets: bool = True,
         proposed: Mapping[str, Path] | None = None,
     ) -> None:
-        self.document: Document | None = documents.read(stack_file, project) if stack_file else None
+        self.document = document
         self.problems: list[Problem] = []
         self.enos: dict[str, Any] = {}  # what is valid under enos:
         self.present: frozenset[str] = frozenset()  # what is given there, right or wrong
@@ -168,7 +167,6 @@ class _Examination:
         self._secret_keys = _secret_keys(environ)
         self._gateway_outside = environ.get(_GATEWAY_VARIABLE)
         self._with_sets = sets
-        self._stack_file = stack_file
         self._proposed_key_files = proposed or {}
 
     def run(self) -> None:
@@ -297,20 +295,20 @@ class _Examination:
         self.problems.extend(problems)
 
     def _key_files(self) -> KeyFilesAt | str:
-        if self._stack_file is None:
-            return "that is not known here (pulumi --config-file hides it)"
         if self.document is None:
-            return f"there is none at {documents.shown_path(self._stack_file)}"
-        directory = self._stack_file.parent
+            return "that is not known here (pulumi --config-file hides it)"
+        if not self.document.exists:
+            return f"there is none at {self.document.name}"
+        directory = self.document.path.parent
         name = documents.shown_path(directory)
         name = "" if name == "." else name
         return KeyFilesAt(directory, project_around(directory), name, self._proposed_key_files)
 
     def _check_audit_log(self, named: str | None) -> None:
         """Refuse what only the file system knows to be wrong. The file need not exist, nor need its directory."""
-        if named is None or self._stack_file is None:
+        if named is None or self.document is None:
             return
-        project = project_around(self._stack_file.parent)
+        project = project_around(self.document.path.parent)
         path = project / named
         try:
             inside = Path(named).is_absolute() or path.resolve().is_relative_to(project.resolve())
@@ -327,16 +325,6 @@ class _Examination:
 def _is_known(key: str) -> bool:
     namespace, _, name = key.partition(":")
     return namespace in NAMESPACES and name in NAMESPACES[namespace].names()
-
-
-def project_around(directory: Path) -> Path:
-    """The directory of the project that a directory belongs to; without a project, itself."""
-    around = (directory.resolve(), *directory.resolve().parents)
-    return next((parent for parent in around if _is_project(parent)), directory)
-
-
-def _is_project(directory: Path) -> bool:
-    return any((directory / name).is_file() for name in ("Pulumi.yaml", "Pulumi.yml"))
 
 
 def _secret_keys(environ: Mapping[str, str]) -> frozenset[str] | None:

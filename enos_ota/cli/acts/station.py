@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,10 +25,10 @@ from enos_ota.pagesize import rows_of
 from enos_ota.reconciler import EarlyEnd, Stop, StoppableClock
 from enos_ota.reconciler.ending import Ending
 from enos_ota.reconciler.guard import BREAK_GLASS, break_glass
-from enos_ota.salvage import nothing_decrypted, salvage, without_file
+from enos_ota.salvage import salvage, without_file
 from enos_ota.settings import Problem, SettingsError, load_checks, load_connection
 from enos_ota.settings import document as documents
-from enos_ota.stackconfig import StackConfig, choose_stack, find_project, read_stack
+from enos_ota.stackconfig import StackConfig, choose_stack, config_of, find_project, nothing_decrypted, read_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -256,7 +256,7 @@ def _stack_to_edit(named: str | None, environ: Mapping[str, str], aside: Path | 
         return _Site(read_stack(Path.cwd(), named, environ, needed=True))
     stack = choose_stack(project, named, environ)
     file = project.stack_file(stack)
-    if file.exists():
+    if os.path.lexists(file):
         try:
             return _Site(read_stack(Path.cwd(), stack, environ, needed=True))
         except SettingsError as error:
@@ -277,4 +277,4 @@ def _stack_to_edit(named: str | None, environ: Mapping[str, str], aside: Path | 
         # A slip of the pen would do without the guard.
         text = f"there is no such file; the stacks here are {', '.join(others)}. `pulumi stack init` makes another"
         raise SettingsError([Problem(text, documents.shown_path(file))])
-    return _Site(StackConfig(project, stack, file, {}, nothing_decrypted))
+    return _Site(replace(config_of(project, stack, environ), file=file))
