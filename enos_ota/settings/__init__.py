@@ -4,7 +4,13 @@ from enos_ota.settings.connection import Address, Checks, Connection, load_addre
 from enos_ota.settings.document import project_around, short_name, stack_file_path
 from enos_ota.settings.problems import NoCredentials, Problem, SettingsError
 from enos_ota.settings.sets import SetSettings
-from enos_ota.settings.stack import StackSettings, check_stack_file, load_stack, read_stack_file
+from enos_ota.settings.stack import (
+    StackSettings,
+    audit_log_objection,
+    check_stack_file,
+    load_stack,
+    read_stack_file,
+)
 
 __all__ = [
     "Address",
@@ -15,6 +21,7 @@ __all__ = [
     "SetSettings",
     "SettingsError",
     "StackSettings",
+    "audit_log_objection",
     "check_stack_file",
     "load_address",
     "load_checks",

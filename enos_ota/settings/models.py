@@ -25,6 +25,9 @@ ENOS: Final = "enos"
 ENOS_OTA: Final = "enos-ota"
 SETS: Final = "cancelledTaskSets"
 
+LOG_SUFFIXES: Final = (".jsonl", ".ndjson", ".log")
+"""How the audit log's name may end: no stack file, project file or key file does."""
+
 SECRETS: Final = frozenset({"appKey", "appSecret"})
 """Keys of `enos:` that may be secret and whose values are never shown."""
 
@@ -38,7 +41,9 @@ _NO_CONTROLS: Final = r"(?!.*[\u0000-\u001f\u007f-\u009f\u2028\u2029])"
 _ONE_LINE_PATTERN: Final = rf"^{_NO_CONTROLS}\S(.*\S)?$"
 _NAME_PATTERN: Final = rf"^{_NO_CONTROLS}(?!.*::)[^\s/]+$"
 _DATE_PATTERN: Final = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
-_LOG_FILE_PATTERN: Final = rf"^{_NO_CONTROLS}(?!~|\.\.(/|$)|\.$)(\S.*)?[^\s/]$"
+_LOG_FILE_PATTERN: Final = (
+    rf"^{_NO_CONTROLS}(?!~|\.\./)(\S.*)?[^\s/]\.([jJ][sS][oO][nN][lL]|[nN][dD][jJ][sS][oO][nN]|[lL][oO][gG])$"
+)
 _KEY_PATTERN: Final = rf"^{_NO_CONTROLS}.*\S"
 _KEY_FILE_PATTERN: Final = rf"^{_NO_CONTROLS}(?![/~])(\S.*)?\.([tT][xX][tT]|[cC][sS][vV]|[yY][aA]?[mM][lL])$"
 _GATEWAY_PATTERN: Final = (
@@ -100,7 +105,14 @@ def _log_file(text: str) -> str:
         raise _fault("names a directory: name a file in it")
     if posixpath.normpath(text).startswith("../"):
         raise _fault("leads out of the project: name a file in it, or write the whole path")
+    if not ends_as_log(text):
+        raise _fault(f"{shown(text)} does not end in {', '.join(LOG_SUFFIXES)}: a log is a file of its own")
     return text
+
+
+def ends_as_log(path: str) -> bool:
+    """Whether a path ends as that of a log."""
+    return posixpath.splitext(path)[1].lower() in LOG_SUFFIXES
 
 
 def _number(value: Any) -> Any:
@@ -293,7 +305,8 @@ class EnosOtaKeys(Keys):
     )
     audit_log: LogFile | None = Field(
         default=None,
-        description="File to which every writing request is added; relative to the project, in it, or a whole path.",
+        description="File to which every writing request is added, its name ending in .jsonl, .ndjson or .log;"
+        " relative to the project, in it, or a whole path.",
     )
     cancelled_task_sets: Annotated[list[DeclaredSet], BeforeValidator(_json)] = Field(
         default=[], description="The sets of devices whose tasks are to be cancelled."

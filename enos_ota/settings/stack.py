@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
+from enos_ota import files
 from enos_ota.reconciler.guard import Guard
 from enos_ota.settings import document as documents
 from enos_ota.settings.connection import environment_problems, find_address
 from enos_ota.settings.document import project_around
-from enos_ota.settings.models import ENOS, ENOS_OTA, NAMESPACES, SECRETS, SETS, EnosOtaKeys
+from enos_ota.settings.models import ENOS, ENOS_OTA, NAMESPACES, SECRETS, SETS, EnosOtaKeys, ends_as_log
 from enos_ota.settings.problems import Problem, SettingsError, in_order, label
 from enos_ota.settings.sets import SETS_KEY, KeyFilesAt, SetSettings, read_sets
 from enos_ota.settings.wording import explain, nearest_qualified, similar_namespace
@@ -305,21 +308,40 @@ class _Examination:
         return KeyFilesAt(directory, project_around(directory), name, self._proposed_key_files)
 
     def _check_audit_log(self, named: str | None) -> None:
-        """Refuse what only the file system knows to be wrong. The file need not exist, nor need its directory."""
+        """Refuse what only the file system knows to be wrong."""
         if named is None or self.document is None:
             return
-        project = project_around(self.document.path.parent)
-        path = project / named
-        try:
-            inside = Path(named).is_absolute() or path.resolve().is_relative_to(project.resolve())
-            is_directory = path.is_dir()
-        except (OSError, RuntimeError, ValueError) as error:
-            text = f"cannot be used: {getattr(error, 'strerror', None) or 'no path that the system knows'}"
-        else:
-            if inside and not is_directory:
-                return
-            text = "is a directory: name a file in it" if inside else "leads out of the project: write the whole path"
-        self.problems.append(self.problem(AUDIT_LOG_KEY, (), f"{AUDIT_LOG_KEY} {shown(named)} {text}"))
+        if text := audit_log_objection(project_around(self.document.path.parent), named):
+            self.problems.append(self.problem(AUDIT_LOG_KEY, (), f"{AUDIT_LOG_KEY} {shown(named)} {text}"))
+
+
+def audit_log_objection(project: Path, named: str) -> str:
+    """Return why a file cannot be the audit log, as far as only the file system knows it; empty if it can.
+
+    Neither the file nor its directory need exist. A link counts as what it leads to.
+
+    Args:
+        project: the project's directory, to which the file may be relative.
+        named: the file as configured.
+    """
+    path = project / named
+    mode = stat.S_IFREG
+    try:
+        target = path.resolve()
+        inside = Path(named).is_absolute() or target.is_relative_to(project.resolve())
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # whether it can be made, writing tells
+            mode = path.stat().st_mode
+    except (OSError, RuntimeError, ValueError) as error:
+        return f"cannot be used: {getattr(error, 'strerror', None) or 'no path that the system knows'}"
+    if not inside:
+        return "leads out of the project: write the whole path"
+    if stat.S_ISDIR(mode):
+        return "is a directory: name a file in it"
+    if not stat.S_ISREG(mode):
+        return f"is {files.kind_of(mode)}, not a regular file: name a file"
+    if not ends_as_log(target.name):
+        return f"is a link to {shown(target.name)}, which is no log: name a file of its own"
+    return ""
 
 
 def _is_known(key: str) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import resource
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from click.testing import CliRunner
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
 
     from tests.support.simulator import RunningSimulator
 
+    Fill = Callable[[Path], None]
     Run = Callable[..., Result]
     Reach = Callable[..., None]
+
+
+_FULL: Final = 4 * 1024 * 1024
 
 
 @pytest.fixture
@@ -38,6 +43,19 @@ def run() -> Run:
         return CliRunner().invoke(main, [*arguments], env=environ, prog_name="enos-ota")
 
     return command
+
+
+@pytest.fixture
+def fill() -> Iterator[Fill]:
+    """Makes a log that nothing can be added to, as on a full disk; files that are smaller can still be written."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def filled(log: Path) -> None:
+        log.write_bytes(b"\n" * _FULL)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (_FULL, before[1]))
+
+    yield filled
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from tests.support.stack_project import Project
 
     Run = Callable[..., Result]
+    Fill = Callable[[Path], None]
     Reach = Callable[..., None]
 
 REASON = ("--reason", "INC-4711: 2.3.0 drains the battery")
@@ -349,9 +350,9 @@ def test_an_audit_log_that_cannot_be_written_keeps_everything_from_being_sent_an
 
 
 def test_an_audit_log_that_is_full_keeps_everything_from_being_sent(
-    project: Project, simulator: RunningSimulator
+    project: Project, simulator: RunningSimulator, fill: Fill
 ) -> None:
-    project.write("enos-ota:auditLog: /dev/full\n")
+    fill(project.root / "audit.jsonl")
     ended = now(project, "dk-01")
     assert (ended.exit_code, sent(simulator)) == (3, [])
     assert "The set was written into the project, but nothing was sent:\nError: the audit log " in ended.stderr

@@ -149,7 +149,7 @@ def test_a_stack_of_another_project_is_refused(project: Project, name: str, said
     """The same name in this project would be another stack."""
     project.write(BASE)
     named = name if source == "--stack" else None
-    (problem,) = refusal(project.root, named, **({} if named else {"PULUMI_STACK": name}))
+    (problem,) = refusal(project.root, named, PULUMI_STACK="" if named else name)
     assert problem.startswith(f"{source} {said}")
 
 
