@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enos_ota import files
@@ -17,7 +18,6 @@ from enos_ota.yamltext import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from enos_ota.stackconfig import Project
 
@@ -126,10 +126,10 @@ class _Search:
 
     def _add(self, project: _KnownProject, files: Iterable[Path]) -> None:
         for file in files:
-            self.found.setdefault(file.resolve(), StackFile(file, project.project.name))
+            self.found.setdefault(_real(file), StackFile(file, project.project.name))
 
     def _project(self, directory: Path) -> _KnownProject | None:
-        place = directory.resolve()
+        place = _real(directory)
         if place not in self._projects:
             project = find_project(place)
             self._projects[place] = _KnownProject(project, list(project.stack_files().values())) if project else None
@@ -152,7 +152,7 @@ class _KnownProject:
         """The stack files that name a key file; those that cannot be read may be among them."""
         if self._key_files is None:
             self._key_files = {file: set(self._named_by(file)) for file in self.files}
-        wanted = key_file.resolve()
+        wanted = _real(key_file)
         return [file for file, named in self._key_files.items() if wanted in named or file in named]
 
     def _named_by(self, file: Path) -> Iterator[Path]:
@@ -165,9 +165,9 @@ class _KnownProject:
             named = item.get("deviceKeysFile") if isinstance(item, dict) else None
             if isinstance(named, str):
                 try:
-                    yield (file.parent / named).resolve()
-                except (OSError, RuntimeError, ValueError):
-                    yield file  # a loop of links, or no path at all: checking it will tell
+                    yield _real(file.parent / named)
+                except (OSError, ValueError):
+                    yield file  # no path at all: checking it will tell
 
 
 def _speaks_of_enos(file: Path) -> bool:
@@ -185,6 +185,11 @@ def _items(sets: Any) -> list[Any]:
         except (ValueError, RecursionError):
             return []
     return sets if isinstance(sets, list) else []
+
+
+def _real(path: Path) -> Path:
+    """Where links lead; a loop of them to itself, which Path.resolve does not survive."""
+    return Path(os.path.realpath(path))
 
 
 def _is_file(path: Path) -> bool:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota import files, yamltext
@@ -16,7 +17,6 @@ from enos_ota.yamltext import Unquoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
 PROJECT_FILES: Final = ("Pulumi.yaml", "Pulumi.yml")
 STACK_FILE: Final = re.compile(r"Pulumi\..*\.ya?ml", re.DOTALL)
@@ -298,8 +298,8 @@ class NoProject(SettingsError):  # noqa: N818 - says what is missing
 
 def project_around(directory: Path) -> Path:
     """The directory of the project that a directory belongs to; without a project, itself."""
-    around = (directory.resolve(), *directory.resolve().parents)
-    return next((parent for parent in around if _project_file(parent)), directory)
+    real = Path(os.path.realpath(directory))  # Path.resolve would not survive a loop of links
+    return next((parent for parent in (real, *real.parents) if _project_file(parent)), directory)
 
 
 def read_project(root: Path) -> ProjectFile:
