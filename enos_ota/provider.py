@@ -27,7 +27,7 @@ from pulumi.dynamic import (
 )
 from pulumi.output import Unknown
 
-from enos_ota import days, keys, liveness, servicer
+from enos_ota import days, ids, keys, liveness, servicer
 from enos_ota.audit import Subject
 from enos_ota.connect import audit_log_of, client_of, reconciler_of
 from enos_ota.enos import (
@@ -276,6 +276,8 @@ def _problems(news: Mapping[str, Any]) -> list[str]:
     problems += [
         f"{name} is not a text" for name in (*_TEXTS, *IDENTITY) if known.get(name) and not isinstance(known[name], str)
     ]
+    if isinstance(job_id := known.get("jobId"), str) and (why := ids.problem(job_id)):
+        problems.append(f"jobId {why}")
     if isinstance(day := known.get("expires"), str) and not days.is_day(day):
         problems.append(f"expires must be a day such as 2027-03-31, not {day!r}")
     problems += limit_problems(known.get("maxDevices"), known.get("maxShare"), names=("maxDevices", "maxShare"))

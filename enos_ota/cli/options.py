@@ -26,14 +26,18 @@ table_or_json: Final = click.option(
 )
 
 
-def not_empty(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
-    """Refuse what an unset variable makes of an option: EnOS's own words for it would say less."""
+def job_id(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    """Refuse what an unset variable, or a copy from a chat, makes of a job's id: EnOS's own words would say less."""
+    from enos_ota import ids  # noqa: PLC0415 - help needs none of it
+
     if text is not None and not text.strip():
         raise click.BadParameter("it is empty")
+    if text and (why := ids.problem(text)):
+        raise click.BadParameter(f"it {why}")
     return text
 
 
-job: Final = click.option("-j", "--job", "job_id", metavar="ID", required=True, callback=not_empty, help="the OTA job")
+job: Final = click.option("-j", "--job", "job_id", metavar="ID", required=True, callback=job_id, help="the OTA job")
 
 text_or_json: Final = click.option(
     "--format",

@@ -17,7 +17,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 from typing_extensions import Self
 
-from enos_ota import days, keys
+from enos_ota import days, ids, keys
 from enos_ota.reconciler.guard import Guard
 from enos_ota.yamltext import Unquoted, shown
 
@@ -39,6 +39,8 @@ _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 # programs read them, so they hold nothing but what Python and ECMAScript understand alike.
 _NO_CONTROLS: Final = r"(?!.*[\u0000-\u001f\u007f-\u009f\u2028\u2029])"
 _ONE_LINE_PATTERN: Final = rf"^{_NO_CONTROLS}\S(.*\S)?$"
+_ODD_IN_ID: Final = r"\s\"'`\u00ab\u00ad\u00b4\u00bb\u200b-\u200f\u2018-\u201f\u2060\u2039\u203a\ufeff"
+_ID_PATTERN: Final = rf"^{_NO_CONTROLS}[^{_ODD_IN_ID}]+$"
 _NAME_PATTERN: Final = rf"^{_NO_CONTROLS}(?!.*::)[^\s/]+$"
 _DATE_PATTERN: Final = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _LOG_FILE_PATTERN: Final = (
@@ -74,6 +76,12 @@ def _one_line(text: str) -> str:
         raise _fault("has white space around it: remove it")
     if is_mangled(text):
         raise _fault(f"reads {text}, a date that lost its form on the way: put the value in quotes")
+    return text
+
+
+def _id(text: str) -> str:
+    if why := ids.problem(text):
+        raise _fault(why)
     return text
 
 
@@ -144,7 +152,11 @@ Text: TypeAlias = Annotated[
     str, Field(min_length=1, max_length=1000), AfterValidator(_one_line), _looks_like(_ONE_LINE_PATTERN)
 ]
 Id: TypeAlias = Annotated[
-    str, Field(min_length=1, max_length=256), AfterValidator(_one_line), _looks_like(_ONE_LINE_PATTERN)
+    str,
+    Field(min_length=1, max_length=256),
+    AfterValidator(_one_line),
+    AfterValidator(_id),
+    _looks_like(_ID_PATTERN),
 ]
 Name: TypeAlias = Annotated[
     str,
@@ -199,7 +211,8 @@ class EnosKeys(Keys):
     app_key: Id | None = Field(default=None, description="Access key of the application registered in EnOS.")
     app_secret: Text | None = Field(default=None, description="Its secret; kept encrypted in the stack file.")
     ca_bundle: Text | None = Field(
-        default=None, description="File with the certificates to trust, for a private authority."
+        default=None,
+        description="File with the certificates to trust, for a private authority, or a directory that `openssl rehash` made.",
     )
     max_concurrency: Annotated[int, BeforeValidator(_number)] = Field(
         default=8, ge=1, le=64, description="Requests under way at once."

@@ -7,6 +7,7 @@ import json
 import os
 import stat
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +19,7 @@ from enos_ota.settings import document as documents
 from enos_ota.settings.connection import environment_problems, find_address
 from enos_ota.settings.document import project_around
 from enos_ota.settings.models import ENOS, ENOS_OTA, NAMESPACES, SECRETS, SETS, EnosOtaKeys, ends_as_log
-from enos_ota.settings.problems import Problem, SettingsError, in_order, label
+from enos_ota.settings.problems import MOST, Problem, SettingsError, in_order, label
 from enos_ota.settings.sets import SETS_KEY, KeyFilesAt, SetSettings, read_sets
 from enos_ota.settings.wording import explain, nearest_qualified, similar_namespace
 from enos_ota.yamltext import shown
@@ -180,7 +181,7 @@ class _Examination:
                 return
             self._compare(self.document)
         values = self._values()
-        self.problems.extend(self._unknown(values))
+        self.problems.extend(islice(self._unknown(values), MOST + 2))
         for namespace in NAMESPACES:
             self._check_namespace(namespace, values)
         self.problems = _without_repetitions(self.problems)

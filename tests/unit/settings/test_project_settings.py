@@ -61,7 +61,7 @@ def test_a_line_inside_of_a_value_is_named(project: Project) -> None:
     project.share("enos-ota:guard:\n  description: limits\n  value:\n    maxDevices: 3\n    maxShare: 7")
     project.write(BASE)
     assert [str(problem) for problem in check_stack_file(project.file)] == [
-        "Pulumi.yaml:9: enos-ota:guard.maxShare must be at most 1"
+        "Pulumi.yaml:9: enos-ota:guard.maxShare must be at most 1; for 7 % write 0.07"
     ]
 
 

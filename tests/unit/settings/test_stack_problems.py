@@ -57,7 +57,7 @@ def test_an_unknown_key_names_the_nearest_right_one(project: Project, line: str,
         ("enos-ota:guard: {maxDevices: 1.5}", "enos-ota:guard.maxDevices must be a whole number"),
         ('enos-ota:guard: {maxDevices: "5"}', "enos-ota:guard.maxDevices must be a whole number"),
         ("enos-ota:guard: {maxShare: 0}", "enos-ota:guard.maxShare must be more than 0"),
-        ("enos-ota:guard: {maxShare: 25}", "enos-ota:guard.maxShare must be at most 1"),
+        ("enos-ota:guard: {maxShare: 25}", "enos-ota:guard.maxShare must be at most 1; for 25 % write 0.25"),
         ("enos-ota:guard: {maxShare: true}", "enos-ota:guard.maxShare must be a number"),
         (
             "enos-ota:guard: {maxdevices: 5}",
