@@ -23,6 +23,7 @@ STACK_FILE: Final = re.compile(r"Pulumi\..*\.ya?ml", re.DOTALL)
 """The name of a stack file; that of a stack without a name stands for Pulumi.yaml alone."""
 
 _CONFIG: Final = "config"
+_ENVIRONMENT: Final = "environment"
 _SETTING_KEYS: Final = frozenset({"type", "items", "description", "secret", "default", "value"})
 """What Pulumi allows in the long form of a setting in Pulumi.yaml."""
 
@@ -73,10 +74,20 @@ class Document:
         place = self._places.get(key) or _Place(self.name, self._tree, (_CONFIG, key))
         return place.problem(text, key, path)
 
-    def name_of(self, key: str) -> str:
-        """What messages call the file that a key comes from."""
-        place = self._places.get(key)
-        return place.file if place else self.name
+    def left_to_esc(self, *keys: str) -> Problem | None:
+        """The problem that some of these keys may be in a Pulumi ESC environment, which only Pulumi can read.
+
+        None where the stack file imports none, or the files give all of the keys.
+        """
+        top = self._tree.value
+        missing = [key for key in keys if key not in self.values]
+        if not missing or not isinstance(top, dict) or not top.get(_ENVIRONMENT):
+            return None
+        text = (
+            f"only Pulumi can read what `environment` imports, and {' and '.join(missing)} may be there: write"
+            f" {'it' if len(missing) == 1 else 'both'} under config:, here or in Pulumi.yaml"
+        )
+        return Problem(text, self.name, self._tree.line((_ENVIRONMENT,)))
 
 
 @dataclass(slots=True)

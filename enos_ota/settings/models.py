@@ -212,7 +212,7 @@ class EnosKeys(Keys):
     app_secret: Text | None = Field(default=None, description="Its secret; kept encrypted in the stack file.")
     ca_bundle: Text | None = Field(
         default=None,
-        description="File with the certificates to trust, for a private authority, or a directory that `openssl rehash` made.",
+        description="File with the certificates to trust, for a private authority, or a directory with hash links.",
     )
     max_concurrency: Annotated[int, BeforeValidator(_number)] = Field(
         default=8, ge=1, le=64, description="Requests under way at once."

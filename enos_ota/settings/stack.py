@@ -21,7 +21,7 @@ from enos_ota.settings.document import project_around
 from enos_ota.settings.models import ENOS, ENOS_OTA, NAMESPACES, SECRETS, SETS, EnosOtaKeys, ends_as_log
 from enos_ota.settings.problems import MOST, Problem, SettingsError, in_order, label
 from enos_ota.settings.sets import SETS_KEY, KeyFilesAt, SetSettings, read_sets
-from enos_ota.settings.wording import explain, nearest_qualified, similar_namespace
+from enos_ota.settings.wording import explain, unknown_key
 from enos_ota.yamltext import shown
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ SECRET_KEYS_VARIABLE: Final = "PULUMI_CONFIG_SECRET_KEYS"  # noqa: S105 - the na
 _APP_SECRET: Final = f"{ENOS}:appSecret"
 _GATEWAY_VARIABLE: Final = "ENOS_API_GATEWAY"
 AUDIT_LOG_KEY: Final = f"{ENOS_OTA}:auditLog"
+GUARD_KEY: Final = f"{ENOS_OTA}:guard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,14 +223,7 @@ class _Examination:
 
     def _unknown(self, values: Mapping[str, Any]) -> Iterator[Problem]:
         for key in values:
-            namespace, _, name = key.partition(":")
-            model = NAMESPACES.get(namespace)
-            if model and name in model.names():
-                continue
-            meant = nearest_qualified(namespace, name)
-            # Nobody else has sets of cancelled tasks: in a program of another name this key has lost its namespace.
-            if model or meant == SETS_KEY or (meant and similar_namespace(namespace)):
-                text = f"{shown(key)} is no configuration key" + (f"; did you mean {meant}?" if meant else "")
+            if text := unknown_key(key):
                 yield self.problem(key, (), text)
 
     def _check_namespace(self, namespace: str, values: Mapping[str, Any]) -> None:

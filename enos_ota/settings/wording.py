@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota.reconciler.guard import percent_hint
-from enos_ota.settings.models import NAMESPACES, PARTS, SECRETS, Keys
+from enos_ota.settings.models import ENOS_OTA, NAMESPACES, PARTS, SECRETS, SETS, Keys
 from enos_ota.settings.problems import MOST, label
 from enos_ota.yamltext import Unquoted, shown
 
@@ -78,7 +79,21 @@ def nearest(word: str, words: Iterable[str]) -> str | None:
     return plain[found[0]] if found else None
 
 
-def nearest_qualified(namespace: str, name: str) -> str | None:
+@lru_cache(maxsize=1024)
+def unknown_key(key: str) -> str:
+    """What to say about a full configuration key that is meant for us and does not exist; empty for any other."""
+    namespace, _, name = key.partition(":")
+    model = NAMESPACES.get(namespace)
+    if model and name in model.names():
+        return ""
+    hint = _nearest_qualified(namespace, name)
+    # Nobody else has sets of cancelled tasks: in a program of another name this key has lost its namespace.
+    if model or hint == f"{ENOS_OTA}:{SETS}" or (hint and _is_similar(namespace)):
+        return f"{shown(key)} is no configuration key" + (f"; did you mean {hint}?" if hint else "")
+    return ""
+
+
+def _nearest_qualified(namespace: str, name: str) -> str | None:
     """The full configuration key that was probably meant by `namespace:name`, None when nothing is near."""
     close = nearest(namespace, NAMESPACES)
     # The same name may be known in both namespaces; the one that was written goes first.
@@ -88,7 +103,7 @@ def nearest_qualified(namespace: str, name: str) -> str | None:
     return f"{names[found]}:{found}" if found else None
 
 
-def similar_namespace(namespace: str) -> bool:
+def _is_similar(namespace: str) -> bool:
     """Whether a namespace that is not ours reads as if it were meant to be."""
     return nearest(namespace, NAMESPACES) is not None
 

@@ -28,6 +28,7 @@ from enos_ota.reconciler.guard import BREAK_GLASS, break_glass
 from enos_ota.salvage import salvage, without_file
 from enos_ota.settings import Problem, SettingsError, load_checks, load_connection
 from enos_ota.settings import document as documents
+from enos_ota.settings.stack import AUDIT_LOG_KEY, GUARD_KEY
 from enos_ota.stackconfig import StackConfig, choose_stack, config_of, find_project, nothing_decrypted, read_stack
 
 if TYPE_CHECKING:
@@ -154,6 +155,10 @@ def opened(stack: str | None, *, edits: bool, aside: Path | None = None, advice:
     with told(), _other_ends():
         site = _stack_to_edit(stack, environ, aside, advice) if edits else _stack_if_any(stack, environ)
         config = site.config
+        if config.document and (left := config.document.left_to_esc(AUDIT_LOG_KEY, *((GUARD_KEY,) if edits else ()))):
+            if edits:
+                raise SettingsError([left])
+            say_aside(f"WARNING: {left}. If there is an audit log, this is not in it")
         connection = load_connection(config.get, environ)
         guard = load_checks(config.get).guard
         root = config.project.root if config.project else Path.cwd()

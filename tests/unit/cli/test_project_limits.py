@@ -139,3 +139,36 @@ def test_doctor_names_pulumi_yaml_where_a_value_comes_from_there(
 ) -> None:
     project.share(f"enos:orgId: {simulator.org_id}")
     assert "enos:orgId: ENOS_ORG_ID in the environment; Pulumi.yaml:5" in run("doctor").stdout
+
+
+ESC = "environment: [fleet]\n"
+
+
+@pytest.mark.parametrize("words", [CANCEL, RETRY, ("adopt", "--job", JOB)], ids=lambda words: words[0])
+def test_limits_that_only_pulumi_can_read_are_not_taken_for_none(
+    run: Run, project: Project, simulator: RunningSimulator, words: tuple[str, ...]
+) -> None:
+    """A Pulumi ESC environment may hold a guard that binds `pulumi up`."""
+    project.file.write_text(f"{ESC}{project.file.read_text()}")
+    ended = run(*words, *([these(project, "dk-01")] if words[0] != "adopt" else []))
+    assert (ended.exit_code, sent(simulator)) == (2, [])
+    assert "stacks/Pulumi.prod.yaml:1: only Pulumi can read what `environment` imports" in ended.stderr
+
+
+def test_limits_in_the_files_are_enough_beside_an_environment_of_pulumi(
+    run: Run, project: Project, simulator: RunningSimulator
+) -> None:
+    project.share("enos-ota:guard: {value: {maxDevices: 5}}")
+    project.write("enos-ota:auditLog: audit.jsonl\n")
+    project.file.write_text(f"{ESC}{project.file.read_text()}")
+    assert run(*CANCEL, these(project, "dk-01")).exit_code == 0
+    assert sent(simulator) == ["cancelTask"]
+
+
+def test_an_environment_of_pulumi_does_not_block_the_brake(
+    run: Run, project: Project, simulator: RunningSimulator
+) -> None:
+    project.file.write_text(f"{ESC}{project.file.read_text()}")
+    ended = run("stop", "--job", JOB, "--reason", "INC-4711")
+    assert (ended.exit_code, sent(simulator)) == (0, ["stop"])
+    assert "If there is an audit log, this is not in it" in ended.stderr

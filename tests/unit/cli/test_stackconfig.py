@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
+from enos_ota.cli import main
 from enos_ota.settings import SettingsError, load_connection
 from enos_ota.stackconfig import find_project, read_stack
+from tests.support.stack_project import ONE_SET
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,6 +137,19 @@ def test_pulumi_is_asked_for_a_secret_by_the_full_name_of_the_stack(project: Pro
     path = pulumi(tmp_path / "bin", 'echo "$@"')
     config = read_stack(project.root, "organization/enos-ota/prod", {"PATH": path})
     assert str(config.get("enos:appSecret")).endswith("--stack organization/enos-ota/prod")
+
+
+@pytest.mark.parametrize("words", [("review",), ("doctor",)], ids=["review", "doctor"])
+def test_pulumi_is_told_the_full_name_by_a_command(project: Project, tmp_path: Path, words: tuple[str, ...]) -> None:
+    """A reader finds the short one in the report."""
+    project.write(BASE, sets=ONE_SET)
+    log = tmp_path / "calls"
+    script = f'echo "$@" >> {log}; case "$*" in version*) echo v3.259.0;; *) exit 255;; esac'
+    environ = {"PATH": pulumi(tmp_path / "bin", script)}
+    (tmp_path / "bin" / "pulumi-language-python").symlink_to("pulumi")
+    ended = CliRunner().invoke(main, [*words, "--stack", "organization/enos-ota/prod"], env=environ)
+    assert re.search(r"--stack.organization/enos-ota/prod\b", log.read_text())
+    assert "there is no such file" not in ended.output
 
 
 @pytest.mark.parametrize(
