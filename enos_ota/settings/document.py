@@ -8,6 +8,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota import files, yamltext
@@ -18,7 +19,7 @@ from enos_ota.yamltext import Unquoted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-PROJECT_FILES: Final = ("Pulumi.yaml", "Pulumi.yml")
+_PROJECT_FILES: Final = ("Pulumi.yaml", "Pulumi.yml")
 STACK_FILE: Final = re.compile(r"Pulumi\..*\.ya?ml", re.DOTALL)
 """The name of a stack file; that of a stack without a name stands for Pulumi.yaml alone."""
 
@@ -125,11 +126,13 @@ class ProjectFile:
 
     def settings(self, project: str) -> _Reading:
         """The settings for every stack of the project of this name, as Pulumi reads them."""
-        found = _Reading()
-        config = self.keys.get(_CONFIG)
+        name, config = shown_path(self.path), self.keys.get(_CONFIG)
+        found = _Reading(flaws=list(_misplaced(self.keys, name, self._tree)))
+        if not isinstance(config, (dict, str, NoneType)):  # a text is the older spelling of stackConfigDir
+            found.flaws.append(Problem("must hold a mapping of keys under config:", name, self._tree.line((_CONFIG,))))
         for key, entry in config.items() if isinstance(config, dict) else ():
             full = _full_key(key, project)
-            place = _Place(shown_path(self.path), self._tree, (_CONFIG, key))
+            place = _Place(name, self._tree, (_CONFIG, key))
             if full in found.places or full in found.required:
                 found.flaws.append(place.problem(f"{yamltext.shown(key)} is given twice", full))
             elif full.partition(":")[0] in NAMESPACES:
@@ -163,7 +166,7 @@ def _read_setting(key: str, entry: Any, place: _Place, found: _Reading, *, is_ow
     text = ""
     if unknown := sorted(entry.keys() - _SETTING_KEYS - {"secure"}):
         text = f"{yamltext.shown(unknown[0])} is no part of a setting here: in Pulumi.yaml write {key}: {{value: …}}"
-    elif "secure" in entry or any(True for _ in secrets(list(given.values()))):
+    elif "secure" in entry or any(secrets(list(given.values()))):
         text = f"{key} is encrypted, and Pulumi decrypts nothing in Pulumi.yaml: move it to the stack file"
     elif len(given) > 1:
         text = f"{key} has both a value and a default: remove one"
@@ -214,11 +217,7 @@ def parse(text: str, path: Path, project: str) -> Document:
     if not isinstance(top, dict) or not (config is None or isinstance(config, dict)):
         found.flaws.append(Problem("must hold a mapping of keys under config:", name, tree.line((_CONFIG,))))
         config = None
-    found.flaws += [
-        Problem(f"{yamltext.shown(key)} has no effect outside of config: move it there", name, tree.line((key,)))
-        for key in (top if isinstance(top, dict) else ())
-        if ":" in key and key.partition(":")[0] in NAMESPACES
-    ]
+    found.flaws += _misplaced(top if isinstance(top, dict) else {}, name, tree)
     for key, value in (config or {}).items():
         full = _full_key(key, project)
         if full in found.values:
@@ -227,6 +226,14 @@ def parse(text: str, path: Path, project: str) -> Document:
         else:
             found.take(full, value, _Place(name, tree, (_CONFIG, key)))
     return _merged(path, tree, found, project, exists=True)
+
+
+def _misplaced(top: Mapping[str, Any], name: str, tree: yamltext.Tree) -> Iterator[Problem]:
+    """Settings beside `config:`, which Pulumi passes over."""
+    for key in top:
+        if ":" in key and key.partition(":")[0] in NAMESPACES:
+            text = f"{yamltext.shown(key)} has no effect outside of config: move it there"
+            yield Problem(text, name, tree.line((key,)))
 
 
 def _merged(path: Path, tree: yamltext.Tree, stack: _Reading, project: str, *, exists: bool) -> Document:
@@ -348,7 +355,7 @@ def stack_file_path(project_root: Path, stack: str) -> Path:
 
 def _project_file(directory: Path) -> Path | None:
     """Pulumi.yaml in a directory, whatever it is but a directory: a pipe or a broken link must be reported."""
-    paths = (directory / name for name in PROJECT_FILES)
+    paths = (directory / name for name in _PROJECT_FILES)
     return next((path for path in paths if os.path.lexists(path) and not path.is_dir()), None)
 
 

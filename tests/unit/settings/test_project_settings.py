@@ -57,6 +57,22 @@ def test_a_wrong_setting_in_pulumi_yaml_is_a_problem_with_its_line(project: Proj
     assert str(problem).startswith(f"Pulumi.yaml:6: {said}")
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("enos-ota:guard: {maxDevices: 3}\n", "enos-ota:guard has no effect outside of config: move it there"),
+        ("config: [enos-ota:guard]\n", "must hold a mapping of keys under config:"),
+        ("config:\n  guard: {value: {maxDevices: 3}}\n  enos-ota:guard: x\n", "enos-ota:guard is given twice"),
+    ],
+)
+def test_a_setting_in_the_wrong_place_is_a_problem(project: Project, more: str, said: str) -> None:
+    file = project.root / "Pulumi.yaml"
+    file.write_text(file.read_text() + more)
+    project.write(BASE)
+    line = 6 if "given twice" in said else 4
+    assert [str(problem) for problem in check_stack_file(project.file)] == [f"Pulumi.yaml:{line}: {said}"]
+
+
 def test_a_line_inside_of_a_value_is_named(project: Project) -> None:
     project.share("enos-ota:guard:\n  description: limits\n  value:\n    maxDevices: 3\n    maxShare: 7")
     project.write(BASE)
