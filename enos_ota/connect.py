@@ -97,7 +97,7 @@ def audit_log_of(
     if not connection.audit_log:
         return None
     if why := audit_log_objection(project, connection.audit_log):
-        raise AuditError(f"enos-ota:auditLog {connection.audit_log} {why}. Nothing more is sent.")
+        raise AuditError(f"enos-ota:auditLog {connection.audit_log} {why}; no request is sent until then")
     return AuditLog(
         project / connection.audit_log,
         actor=actor_of(environ) or account(),
