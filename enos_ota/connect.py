@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from enos_ota.audit import AuditLog, account, actor_of, commit_of
+from enos_ota.audit import AuditError, AuditLog, account, actor_of, commit_of
 from enos_ota.enos import SYSTEM_CLOCK, AuthenticationError, EnosClient, InvalidArgument, PermissionDenied, RetryPolicy
 from enos_ota.reconciler import Limits, Pool, Reconciler, StoppableClock
+from enos_ota.settings import audit_log_objection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -89,9 +90,14 @@ def audit_log_of(
         project: The project's directory, to which the file may be relative.
         environ: Says who is acting, and on what commit.
         complain: See `AuditLog`.
+
+    Raises:
+        AuditError: Another file would be written over.
     """
     if not connection.audit_log:
         return None
+    if why := audit_log_objection(project, connection.audit_log):
+        raise AuditError(f"enos-ota:auditLog {connection.audit_log} {why}; no request is sent until then")
     return AuditLog(
         project / connection.audit_log,
         actor=actor_of(environ) or account(),

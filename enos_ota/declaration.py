@@ -206,13 +206,11 @@ class _Desk:
         self._project = project
         self._wish = wish
         self._before = self._content(stack_file)
-        self._sets: tuple[SetSettings, ...] = ()
-        if self._before is not None:
-            self._sets, problems = read_stack_file(stack_file, environ, project=project)
-            if problems:
-                name = wish.name or wish.suggestion
-                key_file = _new_key_file(stem_of(name), wish.job_id, name, wish.by, wish.device_keys)
-                raise SettingsError(problems, _by_hand(self._entry(name, key_file).text()))
+        self._sets, problems = read_stack_file(stack_file, environ, project=project)
+        if problems:
+            name = wish.name or wish.suggestion
+            key_file = _new_key_file(stem_of(name), wish.job_id, name, wish.by, wish.device_keys)
+            raise SettingsError(problems, _by_hand(self._entry(name, key_file).text()))
 
     def declaration(self) -> Declaration:
         wish = self._wish
@@ -225,6 +223,7 @@ class _Desk:
         added = wish.device_keys.difference(*elsewhere.values())
         if not added:
             return Declaration(elsewhere=MappingProxyType(elsewhere))
+        self._refuse_sets_of_project()
         if existing is None:
             name, key_file = self._new_set(added)
             text = self._with_set(name, key_file)
@@ -235,6 +234,17 @@ class _Desk:
         changes = tuple(self._changes(text, key_file))
         path = self._file.parent / key_file.named
         return Declaration(name, existing is None, added, MappingProxyType(elsewhere), changes, path)
+
+    def _refuse_sets_of_project(self) -> None:
+        """Refuse to write a list of sets that would replace the one in Pulumi.yaml.
+
+        Raises:
+            SettingsError: The sets of this stack are in Pulumi.yaml.
+        """
+        document = documents.read(self._file, self._project)
+        if SETS_KEY in document.of_project:
+            text = f"{SETS_KEY} is here, and a list in {document.name} would replace it: move the list there first"
+            raise SettingsError([document.problem(SETS_KEY, (), text)])
 
     # A set of its own
 
@@ -279,8 +289,7 @@ class _Desk:
 
     def _listed(self) -> Sequence[Mapping[str, object]]:
         """The sets as the stack file has them."""
-        document = documents.read(self._file, self._project) if self._sets else None
-        items = document.values[SETS_KEY] if document else ()
+        items = documents.read(self._file, self._project).values[SETS_KEY] if self._sets else ()
         return json.loads(items) if isinstance(items, str) else items
 
     def _entry(self, name: str, key_file: _KeyFile) -> stackedit.Entry:
@@ -414,8 +423,7 @@ def _merged(text: str, added: Iterable[str]) -> str:
 
 def _read(path: Path) -> bytes | None:
     try:
-        with path.open("rb") as file:
-            return file.read(keyfiles.MAX_BYTES + 1)
+        return files.read(path)
     except FileNotFoundError:
         return None
 

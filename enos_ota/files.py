@@ -1,12 +1,56 @@
-"""Files that are written whole or not at all."""
+"""Files that are read within bounds, and written whole or not at all."""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
+
+MAX_BYTES: Final = 64 * 1024 * 1024
+"""Largest configuration or key file that is read."""
+
+
+def read(path: Path, limit: int = MAX_BYTES) -> bytes:
+    """Return the content of a regular file; never wait for a pipe or a device.
+
+    Args:
+        path: The file; a link to one is followed.
+        limit: Most bytes that are read.
+
+    Raises:
+        FileNotFoundError: There is nothing under this name.
+        OSError: It is no regular file, a link that leads nowhere, larger than `limit`, or cannot be read; `strerror`
+            says so in words for the operator.
+    """
+    try:
+        # Without O_NONBLOCK, opening a named pipe waits for a writer. The descriptor is asked what it is, and not the
+        # path, so that what was checked is what is read.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise OSError(errno.ELOOP, "it is a link to a file that does not exist") from None
+        raise
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, f"it is {kind_of(mode)}, not a regular file")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(limit + 1)
+    finally:
+        os.close(descriptor)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"it is larger than {limit // 1024 // 1024} MiB")
+    return data
+
+
+def kind_of(mode: int) -> str:
+    """Name what a file that is not regular is, by its `st_mode`."""
+    kinds = ((stat.S_ISDIR, "a directory"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"))
+    return next((name for is_kind, name in kinds if is_kind(mode)), "a device")
 
 
 def replace(path: Path, data: bytes) -> None:

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from enos_ota import keys, otherformats, yamltext
+from enos_ota import files, keys, otherformats, yamltext
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,25 +125,12 @@ class _UnreadableError(Exception):
 
 def _text(path: Path) -> str:
     try:
-        # The descriptor is asked and not the path, so that what was judged is what is read. Without O_NONBLOCK a named
-        # pipe would keep us waiting for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        try:
-            mode = os.fstat(descriptor).st_mode
-            if not stat.S_ISREG(mode):
-                what = "a directory" if stat.S_ISDIR(mode) else "no regular file"
-                raise _UnreadableError(KeyFileProblem(None, f"this is {what}, not a key file"))
-            with os.fdopen(descriptor, "rb", closefd=False) as file:
-                data = file.read(MAX_BYTES + 1)
-        finally:
-            os.close(descriptor)
+        data = files.read(path, MAX_BYTES)
     except FileNotFoundError:
         hint = "; write the path with / in place of \\" if "\\" in str(path) else ""
         raise _UnreadableError(KeyFileProblem(None, f"there is no such file{hint}")) from None
     except OSError as error:
         raise _UnreadableError(KeyFileProblem(None, f"the file cannot be read: {error.strerror}")) from None
-    if len(data) > MAX_BYTES:
-        raise _UnreadableError(KeyFileProblem(None, f"the file is larger than {MAX_BYTES // 1024 // 1024} MiB"))
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

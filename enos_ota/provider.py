@@ -27,7 +27,7 @@ from pulumi.dynamic import (
 )
 from pulumi.output import Unknown
 
-from enos_ota import days, keys, liveness, servicer
+from enos_ota import days, ids, keys, liveness, servicer
 from enos_ota.audit import Subject
 from enos_ota.connect import audit_log_of, client_of, reconciler_of
 from enos_ota.enos import (
@@ -49,7 +49,7 @@ from enos_ota.reconciler import (
 from enos_ota.reconciler.guard import break_glass, limit_problems
 from enos_ota.reconciler.sent import SentRequests
 from enos_ota.reconciler.verdict import UNREAD
-from enos_ota.settings import Connection, SettingsError, load_connection, project_around
+from enos_ota.settings import Connection, SettingsError, load_connection, project_around, short_name
 from enos_ota.state import IDENTITY, METADATA, Declared, declared_of, inputs_of, outputs_of, record_of
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ class Session:
         """
         connection, _, log = self._connected(declared)
         subject = Subject(
-            stack=stack or self._environ.get("PULUMI_STACK", ""),
+            stack=stack or short_name(self._environ.get("PULUMI_STACK", "")),
             gateway=connection.gateway,
             org_id=connection.org_id,
             set_name=declared.set_name,
@@ -316,6 +316,8 @@ def _problems(news: Mapping[str, Any]) -> list[str]:
     problems += [
         f"{name} is not a text" for name in (*_TEXTS, *IDENTITY) if known.get(name) and not isinstance(known[name], str)
     ]
+    if isinstance(job_id := known.get("jobId"), str) and (why := ids.problem(job_id)):
+        problems.append(f"jobId {why}")
     if isinstance(day := known.get("expires"), str) and not days.is_day(day):
         problems.append(f"expires must be a day such as 2027-03-31, not {day!r}")
     problems += limit_problems(known.get("maxDevices"), known.get("maxShare"), names=("maxDevices", "maxShare"))

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, cast
 
 import pulumi
 from pulumi.dynamic import Resource
+from pulumi.runtime.config import CONFIG
 
 from enos_ota import days, keys, preflight, state
 from enos_ota.provider import CancelledTaskSetProvider
 from enos_ota.reconciler import Rules, Verdict, judge, summary
 from enos_ota.reconciler.forecast import Conditions
 from enos_ota.reconciler.guard import Guard, break_glass, limit_problems
-from enos_ota.settings import Address, Checks, SettingsError, load_address, load_checks
+from enos_ota.settings import Address, Checks, Problem, SettingsError, load_address, load_checks
+from enos_ota.settings.wording import unknown_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -204,6 +206,9 @@ def _refuse(name: str, problems: Sequence[str]) -> None:
 
 
 def _settings(org_id: str | None) -> tuple[Address, Checks]:
+    # A limit that is misspelt would not hold.
+    if problems := [Problem(text) for key in CONFIG.get() if (text := unknown_key(key))]:
+        raise pulumi.RunError(str(SettingsError(problems)))
     try:
         return load_address(_config, os.environ, org_id=org_id), load_checks(_config)
     except SettingsError as error:

@@ -6,12 +6,13 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from enos_ota import files
 from enos_ota.enos import ConfigurationError, check_gateway
 from enos_ota.settings import document as documents
 from enos_ota.settings.connection import VARIABLES
 from enos_ota.settings.problems import Problem, SettingsError
 from enos_ota.settings.stack import AUDIT_LOG_KEY, check_all_but_sets
-from enos_ota.stackconfig import StackConfig, choose_stack, find_project
+from enos_ota.stackconfig import StackConfig, choose_stack, find_project, nothing_decrypted
 from enos_ota.yamltext import Unquoted
 
 if TYPE_CHECKING:
@@ -72,10 +73,6 @@ def without_file(error: SettingsError, directory: Path, named: str | None, envir
     return config
 
 
-def nothing_decrypted(_: str) -> None:
-    """Of a file that is not used nothing is decrypted."""
-
-
 def salvage(file: Path, environ: Mapping[str, str], project: str) -> dict[str, str] | None:
     """The configuration to go by of a stack file with a problem outside of its sets; None if it has none by itself.
 
@@ -85,9 +82,7 @@ def salvage(file: Path, environ: Mapping[str, str], project: str) -> dict[str, s
         SettingsError: It names another EnOS than the environment does, which is a slip, whatever else is broken.
     """
     document = documents.read(file, project)
-    if document is None:
-        return None
-    problems = document.flaws or check_all_but_sets(file, {}, project=project)
+    problems = document.flaws or check_all_but_sets(document, {})
     if not problems:
         return None  # it is the environment that does not go with it
     nouns = {"apiGateway": "gateway", "orgId": "organization"}
@@ -131,7 +126,6 @@ def _normal(name: str, text: str) -> str:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return file.read(documents.MAX_BYTES).decode("utf-8-sig", "replace")
+        return files.read(path).decode("utf-8-sig", "replace")
     except OSError:
         return ""

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota import yamltext
 from enos_ota.pulumicall import child_environment
-from enos_ota.settings import NoCredentials, Problem, SettingsError, project_around
+from enos_ota.settings import NoCredentials, Problem, SettingsError, project_around, short_name
 from enos_ota.settings import document as documents
 from enos_ota.settings.stack import check_all_but_sets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from enos_ota.settings.document import Document
 
 PULUMI_STACK: Final = "PULUMI_STACK"
 """The environment variable by which Pulumi, and these commands, are told the stack."""
@@ -34,6 +36,9 @@ _PATIENCE: Final = 60.0
 _CA_BUNDLE: Final = "enos:caBundle"
 _CREDENTIALS: Final = {"enos:appKey": "ENOS_APP_KEY", "enos:appSecret": "ENOS_APP_SECRET"}
 
+
+_MOST_PARTS: Final = 3
+"""organization/project/stack; without the project Pulumi takes that of the directory."""
 
 _NO_PROJECT: Final = "there is no Pulumi.yaml here or above: run this in the project's directory"
 
@@ -50,8 +55,13 @@ class Project:
     root: Path
     name: str
 
+    @property
+    def path(self) -> Path:
+        """Pulumi.yaml."""
+        return documents.read_project(self.root).path
+
     def stack_file(self, stack: str) -> Path:
-        """Where the configuration of a stack stands, or would."""
+        """Where the configuration of a stack is, or would be; the stack may be named in full."""
         return documents.stack_file_path(self.root, stack)
 
     def stacks(self) -> tuple[str, ...]:
@@ -74,28 +84,32 @@ def find_project(directory: Path) -> Project | None:
     """
     root = project_around(directory)
     try:
-        file = documents.project_file(root)
-    except SettingsError:
+        file = documents.read_project(root)
+    except documents.NoProject:
         return None
-    try:
-        tree = yamltext.load(file.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError):
-        raise SettingsError([Problem("cannot be read", documents.shown_path(file))]) from None
-    if tree.flaws:
-        raise SettingsError(Problem(flaw.text, documents.shown_path(file), flaw.line) for flaw in tree.flaws)
-    name = tree.value.get("name") if isinstance(tree.value, dict) else None
+    name = file.keys.get("name")
     if not isinstance(name, str) or not name:
-        raise SettingsError([Problem("must give the project a name", documents.shown_path(file))])
+        raise SettingsError([Problem("must give the project a name", documents.shown_path(file.path))])
     return Project(root, name)
 
 
 def choose_stack(project: Project, named: str | None, environ: Mapping[str, str]) -> str:
-    """The stack that is meant: the one that is named, else that of PULUMI_STACK, else the only one there is.
+    """The stack to use: the one that is named, else that of PULUMI_STACK, else the only one there is.
+
+    It is returned as it was written: Pulumi needs a name such as `organization/project/stack` in full.
 
     Raises:
-        SettingsError: There is none, or there are several.
+        SettingsError: There is none, or there are several; or the name is that of a stack of another project.
     """
     if stack := named or environ.get(PULUMI_STACK):
+        source = "--stack" if named else PULUMI_STACK
+        parts = stack.split("/")
+        if len(parts) > _MOST_PARTS or not all(parts):
+            text = f"{source} {yamltext.shown(stack)} is no stack name: write stack, or organization/project/stack"
+            raise SettingsError([Problem(text)])
+        if len(parts) == _MOST_PARTS and parts[1] != project.name:
+            text = f"{source} {yamltext.shown(stack)} is a stack of project {yamltext.shown(parts[1])}, but this is "
+            raise SettingsError([Problem(f"{text}project {yamltext.shown(project.name)}: change one or the other")])
         return stack
     stacks = project.stacks()
     if len(stacks) == 1:
@@ -114,15 +128,23 @@ class StackConfig:
 
     Attributes:
         project: The project; None outside of any, then there is no configuration but the environment.
-        stack: The stack; empty if there is none.
+        full_name: The name of the stack as it was written, in which organization and project may stand: what Pulumi
+            is told. Empty if there is no stack.
         file: Its file; None if there is none.
+        document: Its configuration as it was written; None if there is none, or it cannot be used.
     """
 
     project: Project | None
-    stack: str
+    full_name: str
     file: Path | None
     _values: Mapping[str, Any]
     _decrypt: Callable[[str], str | None]
+    document: Document | None = None
+
+    @property
+    def stack(self) -> str:
+        """The name of the stack; empty if there is none."""
+        return short_name(self.full_name)
 
     @property
     def not_named(self) -> tuple[str, ...]:
@@ -152,7 +174,7 @@ class StackConfig:
 
 
 def locate_stack(directory: Path, named: str | None, environ: Mapping[str, str]) -> tuple[Project, str, Path]:
-    """The project, the stack that is meant, and where its file is or would be.
+    """The project, the name of the stack as it was written, and where the stack file is or would be.
 
     Raises:
         SettingsError: There is no project, or no telling which stack is meant.
@@ -182,26 +204,42 @@ def read_stack(directory: Path, named: str | None, environ: Mapping[str, str], *
     if project is None:
         if needed or named:
             raise SettingsError([Problem(_NO_PROJECT)])
-        return _nothing(None)
+        return StackConfig(None, "", None, {}, nothing_decrypted)
+    stack = ""
     try:
         stack = choose_stack(project, named, environ)
     except SettingsError:
-        if needed:
+        if needed or named or environ.get(PULUMI_STACK):
             raise
-        return _nothing(project)
+        if project.stacks():
+            return StackConfig(project, "", None, {}, nothing_decrypted)
+    file = project.stack_file(stack)
+    if (needed or named) and not os.path.lexists(file):
+        raise SettingsError([Problem("there is no such file", documents.shown_path(file))])
+    return config_of(project, stack, environ)
+
+
+def config_of(project: Project, stack: str, environ: Mapping[str, str]) -> StackConfig:
+    """The configuration of a stack of a project, from its stack file, if there is one, and from Pulumi.yaml.
+
+    Args:
+        project: The project.
+        stack: The stack, as `choose_stack` returns it; empty for what Pulumi.yaml says alone.
+        environ: The environment.
+
+    Raises:
+        SettingsError: A file cannot be read, or has a problem outside of its sets.
+    """
     file = project.stack_file(stack)
     document = documents.read(file, project.name)
-    if document is None:
-        if needed or named:
-            raise SettingsError([Problem("there is no such file", documents.shown_path(file))])
-        return _nothing(project)
-    if problems := document.flaws or check_all_but_sets(file, environ, project=project.name):
+    if problems := document.flaws or check_all_but_sets(document, environ):
         raise SettingsError(problems)
-    return StackConfig(project, stack, file, document.values, _decryption(project, stack, file, environ))
+    found = file if document.exists else None
+    return StackConfig(project, stack, found, document.values, _decryption(project, stack, file, environ), document)
 
 
-def _nothing(project: Project | None) -> StackConfig:
-    return StackConfig(project, "", None, {}, lambda _: None)
+def nothing_decrypted(_: str) -> None:
+    """Of a file that is not used nothing is decrypted."""
 
 
 def _decryption(project: Project, stack: str, file: Path, environ: Mapping[str, str]) -> Callable[[str], str | None]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
+import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from enos_ota import files
 from enos_ota.settings import Problem, SettingsError
 from enos_ota.settings import document as documents
 from enos_ota.settings.models import ENOS, ENOS_OTA
@@ -16,11 +18,8 @@ from enos_ota.yamltext import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from enos_ota.stackconfig import Project
-
-_STACK_FILE: Final = re.compile(r"Pulumi\.(?P<stack>.+)\.ya?ml", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +101,8 @@ class _Search:
 
     def _take_stack(self, word: str) -> bool:
         project = self._project(self.directory)
+        if project and "/" in word and word.split("/")[1:-1] != [project.project.name]:
+            return False  # a path, and not organization/project/stack
         if project is None or (path := project.project.stack_file(word)) not in project.files:
             return False
         self._add(project, [path])
@@ -128,10 +129,10 @@ class _Search:
 
     def _add(self, project: _KnownProject, files: Iterable[Path]) -> None:
         for file in files:
-            self.found.setdefault(file.resolve(), StackFile(file, project.project))
+            self.found.setdefault(_real(file), StackFile(file, project.project))
 
     def _project(self, directory: Path) -> _KnownProject | None:
-        place = directory.resolve()
+        place = _real(directory)
         if place not in self._projects:
             project = find_project(place)
             self._projects[place] = _KnownProject(project, list(project.stack_files().values())) if project else None
@@ -146,20 +147,20 @@ class _KnownProject:
 
     def meant_by(self, path: Path) -> list[Path]:
         """The stack files that a file of this project stands for, without those that say nothing of EnOS."""
-        files = [path] if _STACK_FILE.fullmatch(path.name) else self._naming(path) or self.files
-        return [file for file in files if self.project.name == ENOS_OTA or _speaks_of_enos(file)]
+        files = [path] if documents.STACK_FILE.fullmatch(path.name) else self._naming(path) or self.files
+        ours = self.project.name == ENOS_OTA or _speaks_of_enos(self.project.path)
+        return [file for file in files if ours or _speaks_of_enos(file)]
 
     def unread_files(self) -> list[Path]:
         """Files named like a stack file of this project, but with another ending, or in another directory."""
         root = self.project.root
         places = dict.fromkeys([root, self.project.stack_file("*").parent])
         there = (path for place in places for path in sorted(place.glob("Pulumi.*")))
-        return [path for path in there if _STACK_FILE.fullmatch(path.name) and path not in self.files]
+        return [path for path in there if documents.STACK_FILE.fullmatch(path.name) and path not in self.files]
 
     def unread(self, path: Path) -> Problem:
         """The warning that a stack file is not read."""
-        found = _STACK_FILE.fullmatch(path.name)
-        stack = found["stack"] if found else ""
+        stack = path.name.removeprefix("Pulumi.").rpartition(".")[0]
         place = documents.shown_path(self.project.stack_file(stack))
         text = f"Pulumi and enos-ota do not read this file; the configuration of stack {shown(stack)} is {shown(place)}"
         return Problem(text, documents.shown_path(path), severity="warning")
@@ -168,28 +169,28 @@ class _KnownProject:
         """The stack files that name a key file; those that cannot be read may be among them."""
         if self._key_files is None:
             self._key_files = {file: set(self._named_by(file)) for file in self.files}
-        wanted = key_file.resolve()
+        wanted = _real(key_file)
         return [file for file, named in self._key_files.items() if wanted in named or file in named]
 
     def _named_by(self, file: Path) -> Iterator[Path]:
         """The key files that a stack file names; itself if nobody can tell."""
         document = documents.read(file, self.project.name)
-        if document is None or document.flaws:
+        if document.flaws:
             yield file
             return
         for item in _items(document.values.get(SETS_KEY)):
             named = item.get("deviceKeysFile") if isinstance(item, dict) else None
             if isinstance(named, str):
                 try:
-                    yield (file.parent / named).resolve()
-                except (OSError, RuntimeError, ValueError):
-                    yield file  # a loop of links, or no path at all: checking it will tell
+                    yield _real(file.parent / named)
+                except (OSError, ValueError):
+                    yield file  # no path at all: checking it will tell
 
 
 def _speaks_of_enos(file: Path) -> bool:
-    """Whether a stack file of a project of another name is ours at all; another program's may hold any YAML."""
+    """Whether a stack file, or the Pulumi.yaml, of a project of another name is ours; it may hold any YAML."""
     try:
-        return ENOS.encode() in file.read_bytes().lower()
+        return ENOS.encode() in files.read(file).lower()
     except OSError:
         return True  # checking it will tell
 
@@ -203,8 +204,14 @@ def _items(sets: Any) -> list[Any]:
     return sets if isinstance(sets, list) else []
 
 
+def _real(path: Path) -> Path:
+    """Where links lead; a loop of them to itself, which Path.resolve does not survive."""
+    return Path(os.path.realpath(path))
+
+
 def _is_file(path: Path) -> bool:
+    """Whether there is anything but a directory: why a pipe or a broken link cannot be read, checking it tells."""
     try:
-        return path.is_file()
+        return os.path.lexists(path) and not path.is_dir()
     except (OSError, ValueError):
         return False

@@ -33,7 +33,7 @@ _CHECK_WIDTH: Final = 15
     "--job",
     "job_id",
     metavar="ID",
-    callback=options.not_empty,
+    callback=options.job_id,
     help="an OTA job to look at too: its state, and what its tasks say",
 )
 @options.text_or_json

@@ -35,16 +35,21 @@ def as_typed(text: str) -> str:
         raise click.BadParameter("it is not UTF-8") from None
 
 
-def not_empty(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
-    """Refuse what an unset variable makes of an option: EnOS's own words for it would say less."""
+def job_id(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    """Refuse what an unset variable, or a copy from a chat, makes of a job's id: EnOS's own words would say less."""
+    from enos_ota import ids  # noqa: PLC0415 - help needs none of it
+
     if text is None:
         return None
     if not text.strip():
         raise click.BadParameter("it is empty")
-    return as_typed(text)
+    typed = as_typed(text)
+    if why := ids.problem(typed):
+        raise click.BadParameter(f"it {why}")
+    return typed
 
 
-job: Final = click.option("-j", "--job", "job_id", metavar="ID", required=True, callback=not_empty, help="the OTA job")
+job: Final = click.option("-j", "--job", "job_id", metavar="ID", required=True, callback=job_id, help="the OTA job")
 
 text_or_json: Final = click.option(
     "--format",

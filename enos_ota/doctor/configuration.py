@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -65,7 +66,7 @@ def check_files(directory: Path, stack: str | None, environ: Mapping[str, str]) 
         project, named, file = locate_stack(directory, stack, environ)
     except SettingsError:
         return _NO_FILE
-    if not file.exists():
+    if not os.path.lexists(file):
         return _NO_FILE
     name = documents.shown_path(file)
     _, problems = read_stack_file(file, environ, project=project.name)
@@ -80,7 +81,7 @@ def check_files(directory: Path, stack: str | None, environ: Mapping[str, str]) 
 
 def sources(config: StackConfig, environ: Mapping[str, str]) -> tuple[str, ...]:
     """Where each value comes from, a line each; never the value."""
-    document = documents.read(config.file, config.project.name) if config.file and config.project else None
+    document = config.document
     pair = all(environ.get(_SOURCES[key]) for key in _SECRET)
     lines = [f"no stack was named; there are {', '.join(config.not_named)}"] if config.not_named else []
     for key, variable in _SOURCES.items():
@@ -120,13 +121,13 @@ def _without_file(
         advice = " ".join(filter(None, (found.advice, way)))
         return replace(found, details=(*found.details, *more), advice=advice), None, None
     text = f"the environment alone: organization {connection.org_id} on {connection.gateway}"
-    details = (*found.details, text, *sources(replace(config, file=None), environ))
+    details = (*found.details, text, *sources(config, environ))
     advice = " ".join(filter(None, (found.advice, f"Meanwhile {able} go by the environment.")))
     return replace(found, details=details, advice=advice), config, connection
 
 
 def _wrong(error: SettingsError, where: tuple[str, ...], file: Path | None = None) -> Finding:
-    name = documents.shown_path(file) if file and file.exists() else None
+    name = documents.shown_path(file) if file and os.path.lexists(file) else None
     if name and all(problem.file == name for problem in error.findings):
         text = f"nothing of {name} can be used before it is mended; its problems are below"
         return Finding("configuration", State.FAILED, text, where, cause=Cause.CONFIGURATION)

@@ -14,7 +14,9 @@ import contextlib
 import functools
 import http.client
 import io
+import re
 import ssl
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from requests.adapters import BaseAdapter
 
     from enos_ota.enos.clock import Clock
+_HASHED: Final = re.compile(r"[0-9a-f]{8}\.[0-9]+")
+"""How OpenSSL names a certificate in a directory; it sees no other file there."""
 
 _Manager = TypeVar("_Manager", bound=PoolManager)
 
@@ -254,14 +258,23 @@ def check_ca_bundle(path: str) -> None:
     Raises:
         ConfigurationError: it cannot; the text says why.
     """
-    if Path(path).is_dir():
-        return
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+        problem = _bundle_problem(Path(path))
     except ssl.SSLError:
         problem = "holds no certificates in PEM form"
     except (OSError, ValueError) as error:
         problem = f"cannot be read ({getattr(error, 'strerror', None) or 'not a path'})"
-    else:
-        return
-    raise ConfigurationError(f"The CA bundle {path!a} {problem}; correct enos:caBundle or ENOS_CA_BUNDLE.")
+    if problem:
+        raise ConfigurationError(f"The CA bundle {path!a} {problem}; correct enos:caBundle or ENOS_CA_BUNDLE.")
+
+
+def _bundle_problem(path: Path) -> str:
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        if any(_HASHED.fullmatch(each.name) for each in path.iterdir()):
+            return ""
+        return "is a directory in which OpenSSL finds no certificate: run `openssl rehash` on it, or name a file"
+    if not stat.S_ISREG(mode):
+        return "is not a regular file"  # opening a named pipe would wait for ever
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    return ""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 BREAK_GLASS: Final = "ENOS_OTA_BREAK_GLASS"
 """The environment variable whose text, a reason, overrides the guard for one run."""
 
+_PERCENT: Final = range(2, 101)
+
 WAYS_OUT: Final = f"raise the guard in the stack file, split the change, or set {BREAK_GLASS}=<reason> for this run"
 
 
@@ -116,8 +118,14 @@ def limit_problems(max_devices: Any, max_share: Any, *, names: tuple[str, str]) 
     ):
         problems.append(f"{names[0]} must be a whole number from 0 on, not {max_devices!r}")
     if max_share is not None and not (_is_number(max_share) and 0 < max_share <= 1):
-        problems.append(f"{names[1]} must be more than 0 and at most 1, not {max_share!r}")
+        hint = percent_hint(max_share) if _is_number(max_share) else ""
+        problems.append(f"{names[1]} must be more than 0 and at most 1, not {max_share!r}{hint}")
     return problems
+
+
+def percent_hint(share: float) -> str:
+    """Return what to write for a share that was probably given in percent; empty if it was not."""
+    return f"; for {share:g} % write {share / 100:g}" if share in _PERCENT else ""
 
 
 def break_glass(environ: Mapping[str, str]) -> str:

@@ -101,7 +101,7 @@ class SetLines:
 
 def of_job(job: JobReport) -> Iterator[Line]:
     """What is rolled back."""
-    if job.status == "unknown" and not (job.name or job.firmware_version):
+    if _is_unknown(job):
         unseen = "an unknown job" if job.looked else "a job that was not looked at"
         yield Line("Rollback of", (say(unseen),), Tone.CAREFUL)
         return
@@ -116,6 +116,11 @@ def of_job(job: JobReport) -> Iterator[Line]:
     recorded = "" if job.looked or job.status == "unknown" else ", as last recorded"
     tone = Tone.PLAIN if job.status == "started" else Tone.CAREFUL
     yield Line("Rollback of", (about, *product, say(status + recorded)), tone)
+
+
+def _is_unknown(job: JobReport) -> bool:
+    """Whether nothing is known of a job: EnOS was not asked, or has no such job."""
+    return job.status == "unknown" and not (job.name or job.firmware_version)
 
 
 def retirement(job: JobReport, sets: Iterable[SetReport]) -> Iterator[Text]:
@@ -202,6 +207,8 @@ def cancels(job: JobReport, sets: Sequence[SetReport], *, will: str) -> Iterator
     tasks = "waiting task" if (number if waiting is None else waiting) == 1 else "waiting tasks"
     if all(each.change is Change.DELETE for each in sets):
         yield Line("To cancel", (say("nothing"),))
+    elif job.looked and _is_unknown(job):
+        yield Line("To cancel", (say("nothing: EnOS has no such job"),), Tone.CAREFUL)
     elif not job.looked and not number and not _open(sets) and _may_be_retried(sets):
         yield Line("To cancel", (say("not known, EnOS was not asked"),), Tone.CAREFUL)
     elif number or not _open(sets):
@@ -352,7 +359,7 @@ def undo(job: JobReport, sets: Iterable[SetReport]) -> Iterator[Line]:
         number = sum(each.count(Effect.CANCELLED) + _released(each) for each in sets)
         if not number:
             return
-    if job.status == "deleted":
+    if job.status == "deleted" or (job.looked and _is_unknown(job)):
         return
     retry = f"enos-ota retry --job {shlex.quote(job.job_id)} --keys FILE --expect {number or 'N'}"
     items = [say(command(retry), " pushes again")]

@@ -33,7 +33,15 @@ from enos_ota.review.live import LiveJob, look_at_job, look_at_tasks
 from enos_ota.review.model import Change
 from enos_ota.review.packs import Packs
 from enos_ota.review.preview import Preview, SetStep, UnreadablePreview, parse
-from enos_ota.settings import NoCredentials, SettingsError, check_stack_file, load_checks, load_connection, load_stack
+from enos_ota.settings import (
+    NoCredentials,
+    SettingsError,
+    check_stack_file,
+    load_checks,
+    load_connection,
+    load_stack,
+    short_name,
+)
 from enos_ota.settings.sets import SETS_KEY
 from enos_ota.stackconfig import PULUMI_STACK, find_project, locate_stack, read_stack
 from enos_ota.state import Declared
@@ -80,13 +88,13 @@ def review(
     now = datetime.fromtimestamp(clock.time(), timezone.utc)
     made_at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
     to_run = Packs(packs, pack_configs)
-    named = stack or environ.get(PULUMI_STACK, "")
+    named = short_name(stack or environ.get(PULUMI_STACK, ""))
     occasion = Occasion("", named, commit_of(environ), made_at, to_run.names, ignored_options(environ))
     try:
         if around := find_project(directory):
             occasion = replace(occasion, project=around.name)
         project, name, file = locate_stack(directory, stack, environ)
-        occasion = replace(occasion, project=project.name, stack=name)
+        occasion = replace(occasion, project=project.name, stack=short_name(name))
         if problems := check_stack_file(file, project=project.name):
             return misconfigured(occasion, [str(problem) for problem in problems])
         config = read_stack(directory, name, environ, needed=True)
@@ -205,7 +213,7 @@ class _Examination:
 
     def _preview(self, *, refresh: bool) -> _Previewed:
         root = self._config.project.root if self._config.project else Path.cwd()
-        call = pulumi.Call(root, self._config.stack, self._environ, refresh, self._packs)
+        call = pulumi.Call(root, self._config.full_name, self._environ, refresh, self._packs)
         try:
             ran = pulumi.preview(call)
             preview = parse(ran.stdout)

@@ -1,68 +1,209 @@
-"""A stack's configuration as it was written and as Pulumi delivered it, both under full key names."""
+"""A stack's configuration: its stack file and the settings of Pulumi.yaml, merged as Pulumi merges them."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
-from enos_ota import yamltext
+from enos_ota import files, yamltext
 from enos_ota.settings.models import NAMESPACES
 from enos_ota.settings.problems import Problem, SettingsError, label
 from enos_ota.yamltext import Unquoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
-MAX_BYTES: Final = 64 * 1024 * 1024
-"""Largest stack file that is read."""
+_PROJECT_FILES: Final = ("Pulumi.yaml", "Pulumi.yml")
+STACK_FILE: Final = re.compile(r"Pulumi\..*\.ya?ml", re.DOTALL)
+"""The name of a stack file; that of a stack without a name stands for Pulumi.yaml alone."""
 
 _CONFIG: Final = "config"
+_ENVIRONMENT: Final = "environment"
+_SETTING_KEYS: Final = frozenset({"type", "items", "description", "secret", "default", "value"})
+"""What Pulumi allows in the long form of a setting in Pulumi.yaml."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a value is written.
+
+    Attributes:
+        file: what messages call the file.
+        tree: the file.
+        path: the path of the value in it.
+    """
+
+    file: str
+    tree: yamltext.Tree
+    path: tuple[str, ...]
+
+    def problem(self, text: str, key: str, path: Sequence[str | int] = ()) -> Problem:
+        """A problem with what is at `path` below this value of the full key `key`."""
+        return Problem(text, self.file, self.tree.line((*self.path, *path)), label((key, *path)))
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The `config:` part of a stack file.
+    """The configuration of a stack.
 
     Attributes:
-        path: the file.
+        path: the stack file.
         name: what messages call it.
+        exists: whether it is there.
         values: full key -> value in plain Python types plus `yamltext.Unquoted`; a secret is `{"secure": …}`.
-        flaws: what is wrong with the file as such.
+        of_project: the keys among them that come from Pulumi.yaml, because the stack file does not have them.
+        flaws: what is wrong with a file as such.
     """
 
     path: Path
     name: str
+    exists: bool
     values: dict[str, Any]
+    of_project: frozenset[str]
     flaws: tuple[Problem, ...]
+    _places: Mapping[str, _Place]
     _tree: yamltext.Tree
-    _written: dict[str, str] = field(default_factory=dict)  # full key -> as written
 
     def problem(self, key: str, path: Sequence[str | int], text: str) -> Problem:
         """A problem with the value at `path` below `key`."""
-        line = self._tree.line((_CONFIG, self._written.get(key, key), *path))
-        return Problem(text, self.name, line, label((key, *path)))
+        place = self._places.get(key) or _Place(self.name, self._tree, (_CONFIG, key))
+        return place.problem(text, key, path)
+
+    def left_to_esc(self, *keys: str) -> Problem | None:
+        """The problem that some of these keys may be in a Pulumi ESC environment, which only Pulumi can read.
+
+        None where the stack file imports none, or the files give all of the keys.
+        """
+        top = self._tree.value
+        missing = [key for key in keys if key not in self.values]
+        if not missing or not isinstance(top, dict) or not top.get(_ENVIRONMENT):
+            return None
+        text = (
+            f"only Pulumi can read what `environment` imports, and {' and '.join(missing)} may be there: write"
+            f" {'it' if len(missing) == 1 else 'both'} under config:, here or in Pulumi.yaml"
+        )
+        return Problem(text, self.name, self._tree.line((_ENVIRONMENT,)))
 
 
-def read(path: Path, project: str) -> Document | None:
-    """Read a stack file; None when there is none. Keys without a namespace get the project's, as in Pulumi."""
+@dataclass(slots=True)
+class _Reading:
+    """The settings of one file, while it is read."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    places: dict[str, _Place] = field(default_factory=dict)
+    flaws: list[Problem] = field(default_factory=list)
+    required: dict[str, _Place] = field(default_factory=dict)  # keys to which every stack must give a value
+
+    def take(self, key: str, value: Any, place: _Place) -> None:
+        self.values[key], self.places[key] = value, place
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFile:
+    """Pulumi.yaml.
+
+    Attributes:
+        path: the file.
+        keys: what is in it.
+    """
+
+    path: Path
+    keys: Mapping[str, Any]
+    _tree: yamltext.Tree
+
+    def stack_file(self, stack: str) -> Path:
+        """Where Pulumi keeps the configuration of a stack, which may be named in full. The file need not exist."""
+        # `config: <text>` is the older spelling of stackConfigDir; config: {…} is another thing.
+        directory = self.keys.get("stackConfigDir", self.keys.get(_CONFIG))
+        parent = self.path.parent / directory if isinstance(directory, str) else self.path.parent
+        return parent / f"Pulumi.{short_name(stack)}{self.path.suffix}"
+
+    def settings(self, project: str) -> _Reading:
+        """The settings for every stack of the project of this name, as Pulumi reads them."""
+        name, config = shown_path(self.path), self.keys.get(_CONFIG)
+        found = _Reading(flaws=list(_misplaced(self.keys, name, self._tree)))
+        if not isinstance(config, (dict, str, NoneType)):  # a text is the older spelling of stackConfigDir
+            found.flaws.append(Problem("must hold a mapping of keys under config:", name, self._tree.line((_CONFIG,))))
+        for key, entry in config.items() if isinstance(config, dict) else ():
+            full = _full_key(key, project)
+            place = _Place(name, self._tree, (_CONFIG, key))
+            if full in found.places or full in found.required:
+                found.flaws.append(place.problem(f"{yamltext.shown(key)} is given twice", full))
+            elif full.partition(":")[0] in NAMESPACES:
+                # Pulumi itself goes by the spelling: what begins with the project's name, or has no namespace.
+                _read_setting(full, entry, place, found, is_own=":" not in key or key.startswith(f"{project}:"))
+            else:
+                found.take(full, entry, place)
+        return found
+
+
+def _read_setting(key: str, entry: Any, place: _Place, found: _Reading, *, is_own: bool) -> None:
+    """Add one setting of Pulumi.yaml, or what is wrong with its form.
+
+    Args:
+        key: the full key.
+        entry: what is written there.
+        place: where that is.
+        found: what it is added to.
+        is_own: whether the key is in the namespace of the project: only such a one may have a type, a default, or
+            nothing but a description.
+    """
+    if isinstance(entry, float) or entry is None:
+        # Pulumi's short form is for texts, whole numbers, truth values and lists.
+        what = "has no value" if entry is None else f"is {entry} without `value:`, which Pulumi does not read here"
+        found.flaws.append(place.problem(f"{key} {what}: write {key}: {{value: …}}", key))
+        return
+    if not isinstance(entry, dict):
+        found.take(key, entry, place)
+        return
+    given = {name: value for name in ("value", "default") if (value := entry.get(name)) is not None}
+    text = ""
+    if unknown := sorted(entry.keys() - _SETTING_KEYS - {"secure"}):
+        text = f"{yamltext.shown(unknown[0])} is no part of a setting here: in Pulumi.yaml write {key}: {{value: …}}"
+    elif "secure" in entry or any(secrets(list(given.values()))):
+        text = f"{key} is encrypted, and Pulumi decrypts nothing in Pulumi.yaml: move it to the stack file"
+    elif len(given) > 1:
+        text = f"{key} has both a value and a default: remove one"
+    elif not is_own and ("type" in entry or "default" in given or not given):
+        text = f"{key} has no `value`, or a type or default: this key is read from `value` alone"
+    if text:
+        found.flaws.append(place.problem(text, key))
+    elif given:
+        ((name, value),) = given.items()
+        found.take(key, value, _Place(place.file, place.tree, (*place.path, name)))
+    else:
+        found.required[key] = place
+
+
+def read(path: Path, project: str) -> Document:
+    """Read the configuration of a stack.
+
+    As in Pulumi, a key that the stack file does not have comes from Pulumi.yaml, and the value of a key in both is the
+    stack file's as a whole. Keys without a namespace get the project's.
+
+    Args:
+        path: the stack file. A file that is not named as one is read alone.
+        project: the name of the project.
+    """
     name = shown_path(path)
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        data = files.read(path)
     except FileNotFoundError:
-        return None
+        return _merged(path, yamltext.Tree(None, 1, ()), _Reading(), project, exists=False)
     except OSError as error:
-        return _unreadable(path, Problem(f"cannot be read: {error.strerror}", name))
-    if len(data) > MAX_BYTES:
-        return _unreadable(path, Problem(f"is larger than {MAX_BYTES // 1024 // 1024} MiB: use deviceKeysFile", name))
+        hint = ": use deviceKeysFile" if error.errno == errno.EFBIG else ""
+        return _unreadable(path, Problem(f"cannot be read: {error.strerror}{hint}", name), project)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        return _unreadable(path, Problem("is not UTF-8: save the file as UTF-8", name, line))
+        return _unreadable(path, Problem("is not UTF-8: save the file as UTF-8", name, line), project)
     return parse(text, path, project)
 
 
@@ -70,27 +211,59 @@ def parse(text: str, path: Path, project: str) -> Document:
     """The same for a text at hand; never raises, see `Document.flaws`."""
     name = shown_path(path)
     tree = yamltext.load(text)
-    flaws = [Problem(flaw.text, name, flaw.line) for flaw in tree.flaws]
+    found = _Reading(flaws=[Problem(flaw.text, name, flaw.line) for flaw in tree.flaws])
     top = {} if tree.value is None else tree.value
     config = top.get(_CONFIG) if isinstance(top, dict) else None
     if not isinstance(top, dict) or not (config is None or isinstance(config, dict)):
-        flaws.append(Problem("must hold a mapping of keys under config:", name, tree.line((_CONFIG,))))
+        found.flaws.append(Problem("must hold a mapping of keys under config:", name, tree.line((_CONFIG,))))
         config = None
-    flaws += [
-        Problem(f"{yamltext.shown(key)} has no effect outside of config: move it there", name, tree.line((key,)))
-        for key in (top if isinstance(top, dict) else ())
-        if ":" in key and key.partition(":")[0] in NAMESPACES
-    ]
-    values: dict[str, Any] = {}
-    written: dict[str, str] = {}
+    found.flaws += _misplaced(top if isinstance(top, dict) else {}, name, tree)
     for key, value in (config or {}).items():
         full = _full_key(key, project)
-        if full in values:
-            line = tree.line((_CONFIG, key))
-            flaws.append(Problem(f"{yamltext.shown(key)} is given twice, once as {written[full]}", name, line))
+        if full in found.values:
+            line, first = tree.line((_CONFIG, key)), found.places[full].path[-1]
+            found.flaws.append(Problem(f"{yamltext.shown(key)} is given twice, once as {first}", name, line))
         else:
-            values[full], written[full] = value, key
-    return Document(path, name, values, tuple(flaws), tree, written)
+            found.take(full, value, _Place(name, tree, (_CONFIG, key)))
+    return _merged(path, tree, found, project, exists=True)
+
+
+def _misplaced(top: Mapping[str, Any], name: str, tree: yamltext.Tree) -> Iterator[Problem]:
+    """Settings beside `config:`, which Pulumi passes over."""
+    for key in top:
+        if ":" in key and key.partition(":")[0] in NAMESPACES:
+            text = f"{yamltext.shown(key)} has no effect outside of config: move it there"
+            yield Problem(text, name, tree.line((key,)))
+
+
+def _merged(path: Path, tree: yamltext.Tree, stack: _Reading, project: str, *, exists: bool) -> Document:
+    """The settings of a stack file completed by those of Pulumi.yaml."""
+    shared = _Reading()
+    if STACK_FILE.fullmatch(path.name):
+        try:
+            shared = read_project(project_around(path.parent)).settings(project)
+        except NoProject:
+            pass  # a stack file on its own
+        except SettingsError as error:
+            shared.flaws += error.findings
+    if stack.flaws and not stack.values:
+        shared = _Reading(flaws=shared.flaws)  # a stack file that cannot be read may say otherwise
+    name = shown_path(path)
+    missing = [
+        place.problem(f"{key} has neither a value nor a default here, and {name} gives it none", key)
+        for key, place in shared.required.items()
+        if key not in stack.values
+    ]
+    return Document(
+        path,
+        name,
+        exists,
+        {**shared.values, **stack.values},
+        frozenset(shared.values.keys() - stack.values.keys()),
+        (*stack.flaws, *shared.flaws, *missing),
+        {**shared.places, **stack.places},
+        tree,
+    )
 
 
 def is_secret(value: Any) -> bool:
@@ -132,16 +305,41 @@ def shown_path(path: Path) -> str:
     return str(path) if relative.startswith("..") else relative
 
 
-def project_file(root: Path) -> Path:
-    """The Pulumi project file of a directory.
+def short_name(stack: str) -> str:
+    """Return the last part of a stack's name, `prod` of `organization/project/prod`. It names the stack file."""
+    return stack.rpartition("/")[2]
+
+
+class NoProject(SettingsError):  # noqa: N818 - says what is missing
+    """A directory is in no Pulumi project."""
+
+
+def project_around(directory: Path) -> Path:
+    """The directory of the project that a directory belongs to; without a project, itself."""
+    real = Path(os.path.realpath(directory))  # Path.resolve would not survive a loop of links
+    return next((parent for parent in (real, *real.parents) if _project_file(parent)), directory)
+
+
+def read_project(root: Path) -> ProjectFile:
+    """Read the Pulumi.yaml of a directory.
 
     Raises:
-        SettingsError: there is none.
+        NoProject: there is none.
+        SettingsError: it cannot be read.
     """
-    for name in ("Pulumi.yaml", "Pulumi.yml"):
-        if (root / name).is_file():
-            return root / name
-    raise SettingsError([Problem(f"there is no Pulumi.yaml in {shown_path(root)}")])
+    path = _project_file(root)
+    if path is None:
+        raise NoProject([Problem(f"there is no Pulumi.yaml in {shown_path(root)}")])
+    name = shown_path(path)
+    try:
+        tree = yamltext.load(files.read(path).decode("utf-8-sig"))
+    except OSError as error:
+        raise SettingsError([Problem(f"cannot be read: {error.strerror}", name)]) from None
+    except UnicodeDecodeError:
+        raise SettingsError([Problem("is not UTF-8: save the file as UTF-8", name)]) from None
+    if tree.flaws:
+        raise SettingsError(Problem(flaw.text, name, flaw.line) for flaw in tree.flaws)
+    return ProjectFile(path, tree.value if isinstance(tree.value, dict) else {}, tree)
 
 
 def stack_file_path(project_root: Path, stack: str) -> Path:
@@ -152,23 +350,17 @@ def stack_file_path(project_root: Path, stack: str) -> Path:
     Raises:
         SettingsError: there is no project file, or it cannot be read.
     """
-    project = project_file(project_root)
-    name = shown_path(project)
-    try:
-        tree = yamltext.load(project.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError):
-        raise SettingsError([Problem("cannot be read", name)]) from None
-    if tree.flaws:
-        raise SettingsError(Problem(flaw.text, name, flaw.line) for flaw in tree.flaws)
-    keys = tree.value if isinstance(tree.value, dict) else {}
-    # `config: <text>` is the older spelling of stackConfigDir; config: {…} is another thing.
-    directory = keys.get("stackConfigDir", keys.get("config"))
-    parent = project_root / directory if isinstance(directory, str) else project_root
-    return parent / f"Pulumi.{stack.replace('/', '-')}{project.suffix}"
+    return read_project(project_root).stack_file(stack)
 
 
-def _unreadable(path: Path, flaw: Problem) -> Document:
-    return Document(path, flaw.file or "", {}, (flaw,), yamltext.Tree(None, 1, ()))
+def _project_file(directory: Path) -> Path | None:
+    """Pulumi.yaml in a directory, whatever it is but a directory: a pipe or a broken link must be reported."""
+    paths = (directory / name for name in _PROJECT_FILES)
+    return next((path for path in paths if os.path.lexists(path) and not path.is_dir()), None)
+
+
+def _unreadable(path: Path, flaw: Problem, project: str) -> Document:
+    return _merged(path, yamltext.Tree(None, 1, ()), _Reading(flaws=[flaw]), project, exists=True)
 
 
 def _full_key(key: str, project: str) -> str:

@@ -17,13 +17,16 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 from typing_extensions import Self
 
-from enos_ota import days, keys
+from enos_ota import days, ids, keys
 from enos_ota.reconciler.guard import Guard
 from enos_ota.yamltext import Unquoted, shown
 
 ENOS: Final = "enos"
 ENOS_OTA: Final = "enos-ota"
 SETS: Final = "cancelledTaskSets"
+
+LOG_SUFFIXES: Final = (".jsonl", ".ndjson", ".log")
+"""How the audit log's name may end: no stack file, project file or key file does."""
 
 SECRETS: Final = frozenset({"appKey", "appSecret"})
 """Keys of `enos:` that may be secret and whose values are never shown."""
@@ -36,9 +39,13 @@ _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 # programs read them, so they hold nothing but what Python and ECMAScript understand alike.
 _NO_CONTROLS: Final = r"(?!.*[\u0000-\u001f\u007f-\u009f\u2028\u2029])"
 _ONE_LINE_PATTERN: Final = rf"^{_NO_CONTROLS}\S(.*\S)?$"
+_ODD_IN_ID: Final = r"\s\"'`\u00ab\u00ad\u00b4\u00bb\u200b-\u200f\u2018-\u201f\u2060\u2039\u203a\ufeff"
+_ID_PATTERN: Final = rf"^{_NO_CONTROLS}[^{_ODD_IN_ID}]+$"
 _NAME_PATTERN: Final = rf"^{_NO_CONTROLS}(?!.*::)[^\s/]+$"
 _DATE_PATTERN: Final = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
-_LOG_FILE_PATTERN: Final = rf"^{_NO_CONTROLS}(?!~|\.\.(/|$)|\.$)(\S.*)?[^\s/]$"
+_LOG_FILE_PATTERN: Final = (
+    rf"^{_NO_CONTROLS}(?!~|\.\./)(\S.*)?[^\s/]\.([jJ][sS][oO][nN][lL]|[nN][dD][jJ][sS][oO][nN]|[lL][oO][gG])$"
+)
 _KEY_PATTERN: Final = rf"^{_NO_CONTROLS}.*\S"
 _KEY_FILE_PATTERN: Final = rf"^{_NO_CONTROLS}(?![/~])(\S.*)?\.([tT][xX][tT]|[cC][sS][vV]|[yY][aA]?[mM][lL])$"
 _GATEWAY_PATTERN: Final = (
@@ -72,6 +79,12 @@ def _one_line(text: str) -> str:
     return text
 
 
+def _id(text: str) -> str:
+    if why := ids.problem(text):
+        raise _fault(why)
+    return text
+
+
 def _name(text: str) -> str:
     if "/" in text or "::" in text or any(character.isspace() for character in text):
         raise _fault("must be without white space, / and :: (it becomes part of the resource's id)")
@@ -100,7 +113,14 @@ def _log_file(text: str) -> str:
         raise _fault("names a directory: name a file in it")
     if posixpath.normpath(text).startswith("../"):
         raise _fault("leads out of the project: name a file in it, or write the whole path")
+    if not ends_as_log(text):
+        raise _fault(f"{shown(text)} does not end in {', '.join(LOG_SUFFIXES)}: a log is a file of its own")
     return text
+
+
+def ends_as_log(path: str) -> bool:
+    """Whether a path ends as that of a log."""
+    return posixpath.splitext(path)[1].lower() in LOG_SUFFIXES
 
 
 def _number(value: Any) -> Any:
@@ -132,7 +152,11 @@ Text: TypeAlias = Annotated[
     str, Field(min_length=1, max_length=1000), AfterValidator(_one_line), _looks_like(_ONE_LINE_PATTERN)
 ]
 Id: TypeAlias = Annotated[
-    str, Field(min_length=1, max_length=256), AfterValidator(_one_line), _looks_like(_ONE_LINE_PATTERN)
+    str,
+    Field(min_length=1, max_length=256),
+    AfterValidator(_one_line),
+    AfterValidator(_id),
+    _looks_like(_ID_PATTERN),
 ]
 Name: TypeAlias = Annotated[
     str,
@@ -187,7 +211,8 @@ class EnosKeys(Keys):
     app_key: Id | None = Field(default=None, description="Access key of the application registered in EnOS.")
     app_secret: Text | None = Field(default=None, description="Its secret; kept encrypted in the stack file.")
     ca_bundle: Text | None = Field(
-        default=None, description="File with the certificates to trust, for a private authority."
+        default=None,
+        description="File with the certificates to trust, for a private authority, or a directory with hash links.",
     )
     max_concurrency: Annotated[int, BeforeValidator(_number)] = Field(
         default=8, ge=1, le=64, description="Requests under way at once."
@@ -301,7 +326,8 @@ class EnosOtaKeys(Keys):
     )
     audit_log: LogFile | None = Field(
         default=None,
-        description="File to which every writing request is added; relative to the project, in it, or a whole path.",
+        description="File to which every writing request is added, its name ending in .jsonl, .ndjson or .log;"
+        " relative to the project, in it, or a whole path.",
     )
     cancelled_task_sets: Annotated[list[DeclaredSet], BeforeValidator(_json)] = Field(
         default=[], description="The sets of devices whose tasks are to be cancelled."

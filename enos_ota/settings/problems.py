@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 _SHOWN: Final = 100  # lines of a message; a file that is wrong all over is read from the top anyway
 
 
+MOST: Final = 1000
+"""Problems that are listed at most. Whoever has more corrects these first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that is wrong, or doubtful.
@@ -81,6 +85,13 @@ def label(path: tuple[str | int, ...]) -> str:
 
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """By file and line, each once; what has no place in a file comes first, in the order in which it was found."""
+    """By file and line, each once; what has no place in a file comes first, in the order in which it was found.
+
+    After the first `MOST` one more says that there are others.
+    """
     unique = dict.fromkeys(problems)
-    return tuple(sorted(unique, key=lambda problem: (problem.file or "", problem.line or 0)))
+    listed = sorted(unique, key=lambda problem: (problem.file or "", problem.line or 0))
+    if len(listed) > MOST + 1:
+        last = listed[MOST - 1]
+        listed[MOST:] = [Problem("and more problems, which are not listed: correct these first", last.file, last.line)]
+    return tuple(listed)

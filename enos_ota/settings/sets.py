@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from enos_ota import keyfiles, keys
 from enos_ota.reconciler.guard import Guard
 from enos_ota.settings.models import ENOS_OTA, SETS, DeclaredSet, is_mangled
-from enos_ota.settings.problems import Problem
+from enos_ota.settings.problems import MOST, Problem
 from enos_ota.settings.wording import explain, meant
 from enos_ota.visible import excerpt
 from enos_ota.yamltext import shown
@@ -136,7 +136,8 @@ def _label(position: int, item: Any) -> str:
 
 def _misspelled(item: dict[Any, Any], names: frozenset[str]) -> bool:
     """Whether a set has an unknown key that was meant to be one of these: that they are missing says nothing new."""
-    return any(meant(str(key), DeclaredSet) in names for key in item if key not in DeclaredSet.names())
+    unknown = [str(key) for key in item if key not in DeclaredSet.names()]
+    return any(meant(key, DeclaredSet) in names for key in unknown[:MOST])
 
 
 def _settings(declared: DeclaredSet, device_keys: Iterable[str]) -> SetSettings:
@@ -182,8 +183,8 @@ class _Reader:
         device_keys = frozenset(self._from_list(listed) if isinstance(listed, list) else ())
         if named is not None:
             device_keys = device_keys.union(self._from_file(named))
-        looked_for = isinstance(item, dict) and not wrong & _KEYS_COME_FROM and not _misspelled(item, _KEYS_COME_FROM)
-        if looked_for and not listed and named is None:
+        has_none = isinstance(item, dict) and not wrong & _KEYS_COME_FROM and not listed and named is None
+        if has_none and not _misspelled(item, _KEYS_COME_FROM):
             self.note(("deviceKeys",) if "deviceKeys" in given else (), keys.NO_KEYS)
         name, job_id, former = usable("name"), usable("jobId"), tuple(usable("formerNames", ()))
         return _Draft(self.position, self.label, name, job_id, former, device_keys, valid)
@@ -194,7 +195,8 @@ class _Reader:
         try:
             return DeclaredSet.model_validate(item), wrong
         except ValidationError as error:
-            for path, text in explain(error, DeclaredSet, noun="key of a set"):
+            hints = len(self.problems) < MOST
+            for path, text in explain(error, DeclaredSet, noun="key of a set", hints=hints):
                 wrong.update(path[:1])
                 # What is wrong with single device keys is said elsewhere, once for all keys of a kind.
                 if path[:1] != ("deviceKeys",) or len(path) == 1:

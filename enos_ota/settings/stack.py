@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import stat
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
+from enos_ota import files
 from enos_ota.reconciler.guard import Guard
 from enos_ota.settings import document as documents
 from enos_ota.settings.connection import environment_problems, find_address
-from enos_ota.settings.models import ENOS, ENOS_OTA, NAMESPACES, SECRETS, SETS, EnosOtaKeys
-from enos_ota.settings.problems import Problem, SettingsError, in_order, label
+from enos_ota.settings.document import project_around
+from enos_ota.settings.models import ENOS, ENOS_OTA, NAMESPACES, SECRETS, SETS, EnosOtaKeys, ends_as_log
+from enos_ota.settings.problems import MOST, Problem, SettingsError, in_order, label
 from enos_ota.settings.sets import SETS_KEY, KeyFilesAt, SetSettings, read_sets
-from enos_ota.settings.wording import explain, nearest_qualified, similar_namespace
+from enos_ota.settings.wording import explain, unknown_key
 from enos_ota.yamltext import shown
 
 if TYPE_CHECKING:
@@ -30,6 +36,7 @@ SECRET_KEYS_VARIABLE: Final = "PULUMI_CONFIG_SECRET_KEYS"  # noqa: S105 - the na
 _APP_SECRET: Final = f"{ENOS}:appSecret"
 _GATEWAY_VARIABLE: Final = "ENOS_API_GATEWAY"
 AUDIT_LOG_KEY: Final = f"{ENOS_OTA}:auditLog"
+GUARD_KEY: Final = f"{ENOS_OTA}:guard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +67,9 @@ def load_stack(
 ) -> StackSettings:
     """Check the configuration of a stack and give back what the program needs.
 
-    The stack file is what counts, as only there can be seen what was in quotes and what was secret. What Pulumi
-    delivered must say the same; it adds what the file does not hold (defaults of Pulumi.yaml, Pulumi ESC). Missing
-    credentials are no problem here: a preview with `--refresh=false` needs none.
+    Stack file and Pulumi.yaml are what counts, as only there can be seen what was in quotes and what was secret. What
+    Pulumi delivered must say the same; it adds what neither holds (Pulumi ESC). Missing credentials are no problem
+    here: a preview with `--refresh=false` needs none.
 
     Args:
         config: full key -> text, as Pulumi hands it to a program; None where Pulumi was not asked, and the file is all
@@ -75,7 +82,7 @@ def load_stack(
     Raises:
         SettingsError: with all problems at once. Nothing was registered or sent.
     """
-    found = _Examination(config, environ, stack_file, project)
+    found = _Examination(config, environ, documents.read(stack_file, project) if stack_file else None)
     found.run()
     if found.unreadable:
         raise SettingsError(found.problems)
@@ -97,8 +104,8 @@ def load_stack(
 
 
 def check_stack_file(stack_file: Path, *, project: str = ENOS_OTA) -> tuple[Problem, ...]:
-    """Every problem of a stack file and its key files, by file and line, without Pulumi, environment or network."""
-    return read_stack_file(stack_file, {}, project=project)[1]
+    """Every problem of a stack file, its key files and Pulumi.yaml, by file and line, without Pulumi or network."""
+    return validate_stack_file(stack_file, project=project).problems
 
 
 def read_stack_file(
@@ -109,10 +116,10 @@ def read_stack_file(
     text: str | None = None,
     key_files: Mapping[str, Path] | None = None,
 ) -> tuple[tuple[SetSettings, ...], tuple[Problem, ...]]:
-    """The sets of a stack file that are valid, and every problem of it, without Pulumi or network.
+    """The sets of a stack that are valid, and every problem of its configuration, without the engine or network.
 
     Args:
-        stack_file: the file.
+        stack_file: the stack file; where there is none, Pulumi.yaml alone counts.
         environ: the environment, which may name the gateway.
         project: see `load_stack`.
         text: what to read in place of the file's content, to look at an edit before it is made.
@@ -141,6 +148,8 @@ class StackFileCheck:
 
 def validate_stack_file(stack_file: Path, *, project: str = ENOS_OTA) -> StackFileCheck:
     """Check a stack file and its key files, without Pulumi, environment or network."""
+    if not os.path.lexists(stack_file):
+        return StackFileCheck(problems=(Problem("there is no such file", documents.shown_path(stack_file)),))
     return _examined(stack_file, {}, project, None, None)
 
 
@@ -152,27 +161,23 @@ def _examined(
     key_files: Mapping[str, Path] | None,
 ) -> StackFileCheck:
     gateway = {name: value for name, value in environ.items() if name == _GATEWAY_VARIABLE}
-    found = _Examination(None, gateway, stack_file, project, proposed=key_files)
-    if text is not None:
-        found.document = documents.parse(text, stack_file, project)
-    if found.document is None:
-        return StackFileCheck(problems=(Problem("there is no such file", documents.shown_path(stack_file)),))
+    document = documents.read(stack_file, project) if text is None else documents.parse(text, stack_file, project)
+    found = _Examination(None, gateway, document, proposed=key_files)
     found.run()
     _, problems = find_address(found.enos, {}, found.enos_problem)
-    is_empty = not found.document.values
+    is_empty = document.values.keys() <= document.of_project
     return StackFileCheck(found.sets, in_order([*found.problems, *problems]), in_order(found.warnings), is_empty)
 
 
-def check_all_but_sets(stack_file: Path, environ: Mapping[str, str], *, project: str = ENOS_OTA) -> tuple[Problem, ...]:
+def check_all_but_sets(document: Document, environ: Mapping[str, str]) -> tuple[Problem, ...]:
     """The same for what a command needs that works on a job: the sets are not looked at, nor are their key files.
 
     Args:
-        stack_file: the file; one that does not exist has no problem.
+        document: the configuration.
         environ: the environment, which may name the gateway.
-        project: see `load_stack`.
     """
     gateway = {name: value for name, value in environ.items() if name == _GATEWAY_VARIABLE}
-    found = _Examination(None, gateway, stack_file, project, sets=False)
+    found = _Examination(None, gateway, document, sets=False)
     found.run()
     _, problems = find_address(found.enos, {}, found.enos_problem)
     return in_order([*found.problems, *problems])
@@ -185,13 +190,12 @@ class _Examination:
         self,
         config: Mapping[str, str] | None,
         environ: Mapping[str, str],
-        stack_file: Path | None,
-        project: str,
+        document: Document | None,
         *,
         sets: bool = True,
         proposed: Mapping[str, Path] | None = None,
     ) -> None:
-        self.document: Document | None = documents.read(stack_file, project) if stack_file else None
+        self.document = document
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
         self.enos: dict[str, Any] = {}  # what is valid under enos:
@@ -203,7 +207,6 @@ class _Examination:
         self._secret_keys = _secret_keys(environ)
         self._gateway_outside = environ.get(_GATEWAY_VARIABLE)
         self._with_sets = sets
-        self._stack_file = stack_file
         self._proposed_key_files = proposed or {}
 
     def run(self) -> None:
@@ -214,7 +217,7 @@ class _Examination:
                 return
             self._compare(self.document)
         values = self._values()
-        self.problems.extend(self._unknown(values))
+        self.problems.extend(islice(self._unknown(values), MOST + 2))
         for namespace in NAMESPACES:
             self._check_namespace(namespace, values)
         self.problems = _without_repetitions(self.problems)
@@ -255,14 +258,7 @@ class _Examination:
 
     def _unknown(self, values: Mapping[str, Any]) -> Iterator[Problem]:
         for key in values:
-            namespace, _, name = key.partition(":")
-            model = NAMESPACES.get(namespace)
-            if model and name in model.names():
-                continue
-            meant = nearest_qualified(namespace, name)
-            # Nobody else has sets of cancelled tasks: in a program of another name this key has lost its namespace.
-            if model or meant == SETS_KEY or (meant and similar_namespace(namespace)):
-                text = f"{shown(key)} is no configuration key" + (f"; did you mean {meant}?" if meant else "")
+            if text := unknown_key(key):
                 yield self.problem(key, (), text)
 
     def _check_namespace(self, namespace: str, values: Mapping[str, Any]) -> None:
@@ -333,46 +329,55 @@ class _Examination:
         self.warnings.extend(problem for problem in found if problem.severity == "warning")
 
     def _key_files(self) -> KeyFilesAt | str:
-        if self._stack_file is None:
-            return "that is not known here (pulumi --config-file hides it)"
         if self.document is None:
-            return f"there is none at {documents.shown_path(self._stack_file)}"
-        directory = self._stack_file.parent
+            return "that is not known here (pulumi --config-file hides it)"
+        if not self.document.exists:
+            return f"there is none at {self.document.name}"
+        directory = self.document.path.parent
         name = documents.shown_path(directory)
         name = "" if name == "." else name
         return KeyFilesAt(directory, project_around(directory), name, self._proposed_key_files)
 
     def _check_audit_log(self, named: str | None) -> None:
-        """Refuse what only the file system knows to be wrong. The file need not exist, nor need its directory."""
-        if named is None or self._stack_file is None:
+        """Refuse what only the file system knows to be wrong."""
+        if named is None or self.document is None:
             return
-        project = project_around(self._stack_file.parent)
-        path = project / named
-        try:
-            inside = Path(named).is_absolute() or path.resolve().is_relative_to(project.resolve())
-            is_directory = path.is_dir()
-        except (OSError, RuntimeError, ValueError) as error:
-            text = f"cannot be used: {getattr(error, 'strerror', None) or 'no path that the system knows'}"
-        else:
-            if inside and not is_directory:
-                return
-            text = "is a directory: name a file in it" if inside else "leads out of the project: write the whole path"
-        self.problems.append(self.problem(AUDIT_LOG_KEY, (), f"{AUDIT_LOG_KEY} {shown(named)} {text}"))
+        if text := audit_log_objection(project_around(self.document.path.parent), named):
+            self.problems.append(self.problem(AUDIT_LOG_KEY, (), f"{AUDIT_LOG_KEY} {shown(named)} {text}"))
+
+
+def audit_log_objection(project: Path, named: str) -> str:
+    """Return why a file cannot be the audit log, as far as only the file system knows it; empty if it can.
+
+    Neither the file nor its directory need exist. A link counts as what it leads to.
+
+    Args:
+        project: the project's directory, to which the file may be relative.
+        named: the file as configured.
+    """
+    path = project / named
+    mode = stat.S_IFREG
+    try:
+        target = path.resolve()
+        inside = Path(named).is_absolute() or target.is_relative_to(project.resolve())
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # whether it can be made, writing tells
+            mode = path.stat().st_mode
+    except (OSError, RuntimeError, ValueError) as error:
+        return f"cannot be used: {getattr(error, 'strerror', None) or 'no path that the system knows'}"
+    if not inside:
+        return "leads out of the project: write the whole path"
+    if stat.S_ISDIR(mode):
+        return "is a directory: name a file in it"
+    if not stat.S_ISREG(mode):
+        return f"is {files.kind_of(mode)}, not a regular file: name a file"
+    if not ends_as_log(target.name):
+        return f"is a link to {shown(target.name)}, which is no log: name a file of its own"
+    return ""
 
 
 def _is_known(key: str) -> bool:
     namespace, _, name = key.partition(":")
     return namespace in NAMESPACES and name in NAMESPACES[namespace].names()
-
-
-def project_around(directory: Path) -> Path:
-    """The directory of the project that a directory belongs to; without a project, itself."""
-    around = (directory.resolve(), *directory.resolve().parents)
-    return next((parent for parent in around if _is_project(parent)), directory)
-
-
-def _is_project(directory: Path) -> bool:
-    return any((directory / name).is_file() for name in ("Pulumi.yaml", "Pulumi.yml"))
 
 
 def _secret_keys(environ: Mapping[str, str]) -> frozenset[str] | None:

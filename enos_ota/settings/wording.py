@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from enos_ota.settings.models import NAMESPACES, PARTS, SECRETS, Keys
-from enos_ota.settings.problems import label
+from enos_ota.reconciler.guard import percent_hint
+from enos_ota.settings.models import ENOS_OTA, NAMESPACES, PARTS, SECRETS, SETS, Keys
+from enos_ota.settings.problems import MOST, label
 from enos_ota.yamltext import Unquoted, shown
 
 if TYPE_CHECKING:
@@ -37,28 +39,31 @@ _BOUNDS: Final = {
 }
 
 
-def explain(error: ValidationError, model: type[Keys], *, noun: str) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Each error as its path and a sentence that begins with the key.
+def explain(
+    error: ValidationError, model: type[Keys], *, noun: str, hints: bool = True
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Each error as its path and a sentence that begins with the key; no more of them than anybody is shown.
 
     Args:
         error: what pydantic raised.
         model: the mapping it was raised for.
         noun: what such a key is called in "onToolate is no …".
+        hints: whether to look for the key that was meant by an unknown one, which takes its time.
     """
-    for details in error.errors(include_url=False, include_context=True):
+    for details in error.errors(include_url=False, include_context=True)[: MOST + 2]:
         path = details["loc"]
         part = PARTS.get(str(path[-2])) if len(path) > 1 else None
         if details["type"] != "extra_forbidden":
             yield path, f"{label(path)} {_what(details)}".strip()
         elif part:
-            yield path, label(path[:-1]) + "." + unknown(str(path[-1]), part, noun=f"key of {path[-2]}")
+            yield path, label(path[:-1]) + "." + unknown(str(path[-1]), part, noun=f"key of {path[-2]}", hints=hints)
         else:
-            yield path, unknown(str(path[-1]), model, noun=noun)
+            yield path, unknown(str(path[-1]), model, noun=noun, hints=hints)
 
 
-def unknown(key: str, model: type[Keys], *, noun: str) -> str:
+def unknown(key: str, model: type[Keys], *, noun: str, hints: bool) -> str:
     """What to say about a key that the model does not have."""
-    hint = meant(key, model)
+    hint = meant(key, model) if hints else None
     return f"{shown(key)} is no {noun}" + (f"; did you mean {hint}?" if hint else "")
 
 
@@ -74,7 +79,21 @@ def nearest(word: str, words: Iterable[str]) -> str | None:
     return plain[found[0]] if found else None
 
 
-def nearest_qualified(namespace: str, name: str) -> str | None:
+@lru_cache(maxsize=1024)
+def unknown_key(key: str) -> str:
+    """What to say about a full configuration key that is meant for us and does not exist; empty for any other."""
+    namespace, _, name = key.partition(":")
+    model = NAMESPACES.get(namespace)
+    if model and name in model.names():
+        return ""
+    hint = _nearest_qualified(namespace, name)
+    # Nobody else has sets of cancelled tasks: in a program of another name this key has lost its namespace.
+    if model or hint == f"{ENOS_OTA}:{SETS}" or (hint and _is_similar(namespace)):
+        return f"{shown(key)} is no configuration key" + (f"; did you mean {hint}?" if hint else "")
+    return ""
+
+
+def _nearest_qualified(namespace: str, name: str) -> str | None:
     """The full configuration key that was probably meant by `namespace:name`, None when nothing is near."""
     close = nearest(namespace, NAMESPACES)
     # The same name may be known in both namespaces; the one that was written goes first.
@@ -84,7 +103,7 @@ def nearest_qualified(namespace: str, name: str) -> str | None:
     return f"{names[found]}:{found}" if found else None
 
 
-def similar_namespace(namespace: str) -> bool:
+def _is_similar(namespace: str) -> bool:
     """Whether a namespace that is not ours reads as if it were meant to be."""
     return nearest(namespace, NAMESPACES) is not None
 
@@ -100,7 +119,7 @@ def _what(details: ErrorDetails) -> str:
         return _FIXED[kind]
     if kind in _BOUNDS:
         words, bound = _BOUNDS[kind]
-        return f"{words} {context[bound]:g}"
+        return f"{words} {context[bound]:g}" + (percent_hint(value) if details["loc"][-1] == "maxShare" else "")
     if kind == "string_type":
         return _no_text(value, secret=bool(SECRETS & set(details["loc"])))
     if kind == "string_too_long":

@@ -122,6 +122,12 @@ def test_check_refuses_what_is_no_text_or_no_day(
     assert f"{next(iter(others))} " in failure
 
 
+def test_check_refuses_a_job_id_with_what_no_id_has(provider: Servicer, simulator: RunningSimulator) -> None:
+    """Such an id may come from anywhere in a program of one's own."""
+    _, (failure,) = provider.check(inputs(simulator, "dk-01", jobId="65\u200ba1"))
+    assert failure == "set 'pump': jobId holds U+200B ZERO WIDTH SPACE, which no id has: type it again without it"
+
+
 def test_check_lets_through_what_is_not_known_yet(provider: Servicer, simulator: RunningSimulator) -> None:
     news = inputs(simulator) | {"deviceKeys": UNKNOWN_TEXT, "jobId": UNKNOWN_TEXT}
     checked, failures = provider.check(news)

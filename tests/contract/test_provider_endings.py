@@ -228,11 +228,23 @@ def test_an_audit_log_that_cannot_be_written_keeps_everything_from_being_sent(
 ) -> None:
     (tmp_path / "file").write_text("")
     with (
-        Servicer(config(simulator, auditLog=str(tmp_path / "file" / "log"))) as provider,
+        Servicer(config(simulator, auditLog=str(tmp_path / "file" / "prod.log"))) as provider,
         pytest.raises(ProviderError, match=r"nothing was sent: the audit log .* cannot be written"),
     ):
         provider.create(inputs(simulator, "dk-01"))
     assert simulator.journal() == []
+
+
+def test_a_provider_never_writes_an_audit_log_into_another_file(simulator: RunningSimulator, tmp_path: Path) -> None:
+    """It is looked at right before the first request, whatever `validate` saw."""
+    (tmp_path / "keys.txt").write_text("dk-01\n")
+    (tmp_path / "prod.log").symlink_to("keys.txt")
+    with (
+        Servicer(config(simulator, auditLog=str(tmp_path / "prod.log"))) as provider,
+        pytest.raises(ProviderError, match=r"nothing was sent: enos-ota:auditLog .* is a link to keys.txt"),
+    ):
+        provider.create(inputs(simulator, "dk-01"))
+    assert (simulator.journal(), (tmp_path / "keys.txt").read_text()) == ([], "dk-01\n")
 
 
 # Progress

@@ -18,6 +18,7 @@ BASE = """\
 enos:apiGateway: https://apim.example.com
 enos:orgId: o16172478070561926
 """
+PROJECT = "name: enos-ota\nruntime: python\nstackConfigDir: stacks\n"
 ONE_SET = '- {name: pump, jobId: "65a1", deviceKeys: [dk-01]}'
 SECRET = "hunter2"
 
@@ -27,13 +28,17 @@ class Project:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        (root / "Pulumi.yaml").write_text("name: enos-ota\nruntime: python\nstackConfigDir: stacks\n")
+        (root / "Pulumi.yaml").write_text(PROJECT)
         (root / "stacks" / "keys").mkdir(parents=True)
         self.file = stack_file_path(root, "prod")
 
     def write(self, config: str, *, sets: str = "") -> None:
         body = dedent(config) + (f"enos-ota:cancelledTaskSets:\n{indent(dedent(sets), '  ')}\n" if sets else "")
         self.file.write_text("config:\n" + indent(body, "  "))
+
+    def share(self, config: str) -> None:
+        """Write settings for all stacks into Pulumi.yaml, from its fifth line on."""
+        (self.root / "Pulumi.yaml").write_text(f"{PROJECT}config:\n" + indent(dedent(config), "  "))
 
     def delivered(self) -> dict[str, str]:
         config = yaml.safe_load(self.file.read_text())["config"]

@@ -10,7 +10,6 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from enos_ota import yamltext
 from enos_ota.settings import SettingsError
 from enos_ota.settings import document as documents
 from enos_ota.settings.sets import SETS_KEY
@@ -64,11 +63,8 @@ def program_of(project: Project | None) -> Program | None:
 def _folder(project: Project) -> Path | None:
     """Where the program is, if it is in Python."""
     try:
-        file = documents.project_file(project.root)
-        keys = yamltext.load(file.read_text(encoding="utf-8-sig")).value
-    except (SettingsError, OSError, UnicodeDecodeError):
-        return None
-    if not isinstance(keys, dict):
+        keys = documents.read_project(project.root).keys
+    except SettingsError:
         return None
     runtime, main = keys.get("runtime"), keys.get("main", ".")
     name = runtime.get("name") if isinstance(runtime, dict) else runtime

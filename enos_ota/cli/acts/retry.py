@@ -91,7 +91,8 @@ def _refuse_declared(here: Station, order: Order, keys: frozenset[str]) -> None:
     """
     project = here.config.project
     found: list[str] = []
-    for stack in project.stacks() if project else ():
+    # Without any stack file Pulumi.yaml alone may declare sets, for the stack that is named.
+    for stack in project.stacks() or (here.config.stack,) if project else ():
         assert project is not None  # noqa: S101 - for the type checker
         sets, problems = read_stack_file(project.stack_file(stack), here.environ, project=project.name)
         if problems:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -25,10 +25,11 @@ from enos_ota.reconciler import EarlyEnd, Stop, StoppableClock
 from enos_ota.reconciler.ending import COMMAND_IS_OVER, Ending
 from enos_ota.reconciler.guard import BREAK_GLASS, break_glass
 from enos_ota.reconciler.sent import SentRequests
-from enos_ota.salvage import nothing_decrypted, salvage, without_file
+from enos_ota.salvage import salvage, without_file
 from enos_ota.settings import Problem, SettingsError, load_checks, load_connection
 from enos_ota.settings import document as documents
-from enos_ota.stackconfig import StackConfig, choose_stack, find_project, read_stack
+from enos_ota.settings.stack import AUDIT_LOG_KEY, GUARD_KEY
+from enos_ota.stackconfig import StackConfig, choose_stack, config_of, find_project, nothing_decrypted, read_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -164,6 +165,10 @@ def opened(stack: str | None, *, edits: bool, aside: Path | None = None, advice:
     with told(), _other_ends(requests), interruptible(stop, requests):
         site = _stack_to_edit(stack, environ, aside, advice) if edits else _stack_if_any(stack, environ)
         config = site.config
+        if config.document and (left := config.document.left_to_esc(AUDIT_LOG_KEY, *((GUARD_KEY,) if edits else ()))):
+            if edits:
+                raise SettingsError([left])
+            say_aside(f"WARNING: {left}. If there is an audit log, this is not in it")
         connection = load_connection(config.get, environ)
         guard = load_checks(config.get).guard
         root = config.project.root if config.project else Path.cwd()
@@ -251,7 +256,7 @@ def _stack_to_edit(named: str | None, environ: Mapping[str, str], aside: Path | 
         return _Site(read_stack(Path.cwd(), named, environ, needed=True))
     stack = choose_stack(project, named, environ)
     file = project.stack_file(stack)
-    if file.exists():
+    if os.path.lexists(file):
         try:
             return _Site(read_stack(Path.cwd(), stack, environ, needed=True))
         except SettingsError as error:
@@ -272,4 +277,4 @@ def _stack_to_edit(named: str | None, environ: Mapping[str, str], aside: Path | 
         # A slip of the pen would do without the guard.
         text = f"there is no such file; the stacks here are {', '.join(others)}. `pulumi stack init` makes another"
         raise SettingsError([Problem(text, documents.shown_path(file))])
-    return _Site(StackConfig(project, stack, file, {}, nothing_decrypted))
+    return _Site(replace(config_of(project, stack, environ), file=file))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 
 from enos_ota.cli import main
+from tests.support.fulldisk import no_room_in
 from tests.support.simulator import running_simulator
 from tests.support.stack_project import Project
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from tests.support.simulator import RunningSimulator
 
+    Fill = Callable[[Path], object]
     Run = Callable[..., Result]
     Reach = Callable[..., None]
 
@@ -38,6 +41,13 @@ def run() -> Run:
         return CliRunner().invoke(main, [*arguments], env=environ, prog_name="enos-ota")
 
     return command
+
+
+@pytest.fixture
+def fill() -> Iterator[Fill]:
+    """Makes a log that nothing can be added to, as on a full disk; files that are smaller can still be written."""
+    with contextlib.ExitStack() as stack:
+        yield lambda log: stack.enter_context(no_room_in(log))
 
 
 @pytest.fixture

@@ -26,7 +26,6 @@ from enos_ota.cli.acts.stages import Stages
 from enos_ota.cli.acts.station import opened
 from enos_ota.declaration import Declaration, FileChange
 from enos_ota.settings import read_stack_file
-from tests.support.fulldisk import no_room_in
 from tests.support.reconciling import fleet_of, many
 from tests.support.reconciling import keys as numbered
 from tests.support.simulator import JOB, running_simulator
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from tests.support.stack_project import Project
 
     Run = Callable[..., Result]
+    Fill = Callable[[Path], None]
     Reach = Callable[..., None]
 
 REASON = ("--reason", "INC-4711: 2.3.0 drains the battery")
@@ -408,10 +408,10 @@ def test_an_audit_log_that_cannot_be_written_keeps_everything_from_being_sent_an
 
 
 def test_an_audit_log_that_is_full_keeps_everything_from_being_sent(
-    project: Project, simulator: RunningSimulator
+    project: Project, simulator: RunningSimulator, fill: Fill
 ) -> None:
-    with no_room_in(project.root / "audit.jsonl"):
-        ended = now(project, "dk-01")
+    fill(project.root / "audit.jsonl")
+    ended = now(project, "dk-01")
     assert (ended.exit_code, sent(simulator)) == (3, [])
     assert "The set was written into the project, but nothing was sent:\nError: the audit log " in ended.stderr
 

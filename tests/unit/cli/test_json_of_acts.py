@@ -55,8 +55,8 @@ def declared(project: Project, _: RunningSimulator) -> None:
     project.write("", sets=f'- {{name: mine, jobId: "{JOB}", deviceKeys: [dk-01, dk-02]}}')
 
 
-def with_a_full_audit_log(project: Project, _: RunningSimulator) -> None:
-    project.write("enos-ota:auditLog: /dev/full\n")
+def with_an_audit_log_below_a_file(project: Project, _: RunningSimulator) -> None:
+    project.write("enos-ota:auditLog: these.txt/audit.jsonl\n")
 
 
 def stopped(_: Project, simulator: RunningSimulator) -> None:
@@ -100,7 +100,7 @@ def throttled(operation: str) -> Prepare:
         pytest.param(SCRIPT, deleted, "", 1, id="cancel, deleted"),
         pytest.param(SCRIPT, throttled("cancelTask"), "", 3, id="cancel, throttled"),
         pytest.param(SCRIPT, throttled("get"), "", 3, id="cancel, nothing to be had"),
-        pytest.param(SCRIPT, with_a_full_audit_log, "", 3, id="cancel, not logged"),
+        pytest.param(SCRIPT, with_an_audit_log_below_a_file, "", 3, id="cancel, not logged"),
         pytest.param(("cancel", *WHY, "--waiting"), as_it_is, "7\n", 0, id="cancel what waits"),
         pytest.param(("cancel", *WHY, "--waiting", "--yes", "--expect", "0"), done, "", 0, id="cancel, nothing waits"),
         pytest.param(STOP, as_it_is, "", 0, id="stop"),

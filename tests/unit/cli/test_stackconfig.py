@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
+from enos_ota.cli import main
 from enos_ota.settings import SettingsError, load_connection
-from enos_ota.stackconfig import choose_stack, find_project, read_stack
+from enos_ota.stackconfig import find_project, read_stack
+from tests.support.stack_project import ONE_SET
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,10 +123,51 @@ def test_a_project_file_that_no_engine_would_take_is_refused(project: Project, t
     assert problem.startswith(said)
 
 
-def test_an_organization_and_project_before_the_stack_are_part_of_the_file_name_as_in_pulumi(project: Project) -> None:
-    found = find_project(project.root)
-    assert found
-    assert found.stack_file(choose_stack(found, "acme/fleet/prod", {})).name == "Pulumi.acme-fleet-prod.yaml"
+@pytest.mark.parametrize("variable", [False, True], ids=["--stack", "PULUMI_STACK"])
+@pytest.mark.parametrize("name", ["organization/enos-ota/prod", "acme/prod", "prod"])
+def test_a_stack_may_be_named_in_full(project: Project, name: str, *, variable: bool) -> None:
+    """The file is that of the last part, and Pulumi is told the name as it was written."""
+    project.write(BASE)
+    config = read_stack(project.root, None if variable else name, {"PULUMI_STACK": name} if variable else {})
+    assert (config.stack, config.full_name, config.file) == ("prod", name, project.file)
+
+
+def test_pulumi_is_asked_for_a_secret_by_the_full_name_of_the_stack(project: Project, tmp_path: Path) -> None:
+    project.write(BASE + SECURE)
+    path = pulumi(tmp_path / "bin", 'echo "$@"')
+    config = read_stack(project.root, "organization/enos-ota/prod", {"PATH": path})
+    assert str(config.get("enos:appSecret")).endswith("--stack organization/enos-ota/prod")
+
+
+@pytest.mark.parametrize("words", [("review",), ("doctor",)], ids=["review", "doctor"])
+def test_pulumi_is_told_the_full_name_by_a_command(project: Project, tmp_path: Path, words: tuple[str, ...]) -> None:
+    """A reader finds the short one in the report."""
+    project.write(BASE, sets=ONE_SET)
+    log = tmp_path / "calls"
+    script = f'echo "$@" >> {log}; case "$*" in version*) echo v3.259.0;; *) exit 255;; esac'
+    environ = {"PATH": pulumi(tmp_path / "bin", script)}
+    (tmp_path / "bin" / "pulumi-language-python").symlink_to("pulumi")
+    ended = CliRunner().invoke(main, [*words, "--stack", "organization/enos-ota/prod"], env=environ)
+    assert re.search(r"--stack.organization/enos-ota/prod\b", log.read_text())
+    assert "there is no such file" not in ended.output
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("acme/fleet/prod", "acme/fleet/prod is a stack of project fleet, but this is project enos-ota"),
+        ("a/b/c/d", "a/b/c/d is no stack name: write stack, or organization/project/stack"),
+        ("acme//prod", "acme//prod is no stack name"),
+        ("prod/", "prod/ is no stack name"),
+    ],
+)
+@pytest.mark.parametrize("source", ["--stack", "PULUMI_STACK"])
+def test_a_stack_of_another_project_is_refused(project: Project, name: str, said: str, source: str) -> None:
+    """The same name in this project would be another stack."""
+    project.write(BASE)
+    named = name if source == "--stack" else None
+    (problem,) = refusal(project.root, named, PULUMI_STACK="" if named else name)
+    assert problem.startswith(f"{source} {said}")
 
 
 # What it says.

@@ -232,6 +232,21 @@ def test_an_audit_log_that_is_named_twice_is_not_guessed_at(
     assert not list(project.root.glob("*.jsonl"))
 
 
+@pytest.mark.parametrize("named", ["Pulumi.yaml", "stacks/Pulumi.prod.yaml", "these.txt", "link.jsonl"])
+def test_an_audit_log_that_is_another_file_leaves_that_file_as_it_is(
+    run: Run, project: Project, simulator: RunningSimulator, named: str
+) -> None:
+    """The brake works nevertheless, and says that nothing was logged."""
+    (project.root / "these.txt").write_text("dk-01\n")
+    (project.root / "link.jsonl").symlink_to("Pulumi.yaml")
+    project.write(f"enos-ota:auditLog: {named}\n")
+    before = (project.root / named).read_bytes()
+    ended = run(*STOP)
+    assert (ended.exit_code, is_stopped(simulator)) == (0, True)
+    assert (project.root / named).read_bytes() == before
+    assert "NOTHING WAS LOGGED" in ended.stderr
+
+
 @pytest.mark.parametrize("name", ["ENOS_API_GATEWAY", "ENOS_ORG_ID", "ENOS_APP_KEY", "ENOS_APP_SECRET"])
 def test_with_a_broken_stack_file_an_environment_that_lacks_something_is_told_what(
     run: Run,

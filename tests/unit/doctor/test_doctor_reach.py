@@ -18,6 +18,8 @@ from tests.support.clock import FakeClock
 from tests.support.scripted_server import ScriptedServer, drip, free_port, http
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from enos_ota.enos import Clock
     from tests.support.scripted_server import Request
 
@@ -154,9 +156,10 @@ def test_a_bundle_that_cannot_be_used_is_refused() -> None:
         look("https://gateway.test", "/nowhere/ca.pem")
 
 
-def test_a_directory_of_certificates_is_a_bundle_too(ours: Authority, tmp_path: object) -> None:
+def test_a_directory_of_certificates_is_a_bundle_too(ours: Authority, tmp_path: Path) -> None:
+    (tmp_path / "0123abcd.0").write_text("")
     with ScriptedServer(tls=ours.server()) as server:
-        # None is in it: what counts is that it is taken for what it is.
+        # No certificate is in it: what counts is that it is taken for what it is.
         assert "its certificate is not trusted" in text(look(server, str(tmp_path)), "TLS")
 
 

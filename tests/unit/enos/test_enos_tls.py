@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from enos_ota.enos import ConfigurationError, ConnectError, RetryPolicy, Timeout
 from tests.support.scripted_server import ScriptedServer, ok
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.support.clock import FakeClock
@@ -141,6 +143,34 @@ def test_a_bundle_that_cannot_be_used_is_refused_before_anything_is_sent(
     with pytest.raises(ConfigurationError) as caught:
         connect("https://apim.example.com", ca_bundle=str(bundle))
 
+    assert str(caught.value) == f"The CA bundle {str(bundle)!a} {said}; correct enos:caBundle or ENOS_CA_BUNDLE."
+
+
+def unhashed(path: Path) -> None:
+    path.mkdir()
+    (path / "authority.pem").write_text("")
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (os.mkfifo, "is not a regular file"),
+        (lambda path: path.symlink_to(path), "cannot be read (Too many levels of symbolic links)"),
+        (
+            unhashed,
+            "is a directory in which OpenSSL finds no certificate: run `openssl rehash` on it, or name a file",
+        ),
+    ],
+    ids=["named pipe", "loop of links", "directory without hashes"],
+)
+def test_a_bundle_that_is_no_file_is_refused_at_once(
+    connect: Connect, tmp_path: Path, make: Callable[[Path], None], said: str
+) -> None:
+    """Nothing waits for somebody to write into a pipe, and a directory that OpenSSL would not see names its cure."""
+    bundle = tmp_path / "ca.pem"
+    make(bundle)
+    with pytest.raises(ConfigurationError) as caught:
+        connect("https://apim.example.com", ca_bundle=str(bundle))
     assert str(caught.value) == f"The CA bundle {str(bundle)!a} {said}; correct enos:caBundle or ENOS_CA_BUNDLE."
 
 

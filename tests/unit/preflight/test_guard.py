@@ -94,7 +94,12 @@ def test_a_number_of_devices_that_makes_none_is_named(wrong: Any) -> None:
     assert limit_problems(wrong, None, names=NAMES) == [f"maxDevices must be a whole number from 0 on, not {wrong!r}"]
 
 
-@pytest.mark.parametrize("wrong", [0, -0.5, 1.01, 25, True, "0.5", float("inf"), float("nan")])
+def test_a_share_in_percent_is_told_how_to_write_it() -> None:
+    (problem,) = limit_problems(None, 25, names=NAMES)
+    assert problem == "maxShare must be more than 0 and at most 1, not 25; for 25 % write 0.25"
+
+
+@pytest.mark.parametrize("wrong", [0, -0.5, 1.01, 101, True, "0.5", float("inf"), float("nan")])
 def test_a_share_that_makes_none_is_named(wrong: Any) -> None:
     assert limit_problems(None, wrong, names=NAMES) == [f"maxShare must be more than 0 and at most 1, not {wrong!r}"]
 

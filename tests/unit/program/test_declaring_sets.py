@@ -163,6 +163,15 @@ def test_the_stacks_guard_holds_where_a_set_has_no_limit_of_its_own(engine: Engi
     assert (engine.inputs("pump")["maxDevices"], engine.inputs("pump")["maxShare"]) == (0, 0.25)
 
 
+@pytest.mark.parametrize("key", ["enos-ota:gaurd", "enos_ota:guard", "enos:batchsize"])
+def test_a_limit_that_is_misspelt_is_refused_by_a_program_of_ones_own(engine: Engine, key: str) -> None:
+    """It would not hold, and nobody would see."""
+    pulumi.runtime.set_all_config({key: "1", "aws:region": "eu-central-1"})
+    with pytest.raises(pulumi.RunError, match=rf"{key} is no configuration key; did you mean"):
+        CancelledTaskSet("pump", "65a1", ["dk-01"])
+    assert engine.registered == []
+
+
 def test_a_guard_of_the_stack_that_makes_no_sense_is_refused(engine: Engine) -> None:
     pulumi.runtime.set_all_config({"enos-ota:guard": '{"maxShare": 25}'})
     with pytest.raises(pulumi.RunError, match=r"enos-ota:guard\.maxShare must be at most 1"):

@@ -11,7 +11,7 @@ from hypothesis import given
 from enos_ota.reconciler import Category, Finding, JobFacts, JobStatus, Record, Rules, judge
 from enos_ota.reconciler.outcome import AFTER_PUSH
 from enos_ota.review import html
-from enos_ota.review.model import Change, Effect, GuardUse, Limit, Outcome, Report
+from enos_ota.review.model import Change, Effect, GuardUse, JobReport, Limit, Outcome, Report
 from enos_ota.review.reviewing import review
 from enos_ota.review.screen import Tone, first_screen
 from enos_ota.review.text import Kind, plain
@@ -21,7 +21,7 @@ from tests.support.any_report import reports as any_report
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from enos_ota.review.model import JobReport, SetReport
+    from enos_ota.review.model import SetReport
     from enos_ota.review.screen import JobPart, Line, Screen
 
 KEYS = [f"k{number}" for number in range(10)]
@@ -182,6 +182,17 @@ def test_a_job_id_in_a_command_is_quoted_for_a_shell() -> None:
 
 def test_a_deleted_job_has_no_undo_and_exposes_nobody() -> None:
     assert not {"Undo", "Still exposed"} & set(lines(reports.deleted()))
+
+
+def test_a_job_that_enos_does_not_have_promises_nothing() -> None:
+    """Neither a cancel nor a retry can work for it."""
+    report = reports.first_preview()
+    unread = report.sets[0].model_copy(update={"counts": {Effect.UNREAD: 42}, "keys": (), "will_cancel_by": ()})
+    (job,) = report.jobs
+    unknown = JobReport(job_id=job.job_id, org_id=job.org_id, gateway=job.gateway, looked=True)
+    found = lines(report.model_copy(update={"jobs": (unknown,), "sets": (unread,)}))
+    assert (found["Rollback of"], found["To cancel"]) == ("an unknown job", "nothing: EnOS has no such job")
+    assert "Undo" not in found
 
 
 def test_drift_is_told_as_what_somebody_did() -> None:

@@ -132,18 +132,18 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_a_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "k.txt").mkdir()
-    assert refusal(tmp_path / "k.txt") == "k.txt: this is a directory, not a key file"
+    assert refusal(tmp_path / "k.txt") == "k.txt: the file cannot be read: it is a directory, not a regular file"
 
 
 def test_a_named_pipe_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "k.txt")
-    assert refusal(tmp_path / "k.txt") == "k.txt: this is no regular file, not a key file"
+    assert refusal(tmp_path / "k.txt") == "k.txt: the file cannot be read: it is a named pipe, not a regular file"
 
 
 def test_a_file_over_the_limit_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, "k.txt", "")
     os.truncate(path, keyfiles.MAX_BYTES + 1)
-    assert refusal(path) == "k.txt: the file is larger than 64 MiB"
+    assert refusal(path) == "k.txt: the file cannot be read: it is larger than 64 MiB"
 
 
 def test_every_kind_of_problem_has_its_line(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_a_missing_stack_file_is_a_problem_offline(project: Project) -> None:
 def test_a_stack_file_that_is_a_directory_is_a_problem(project: Project) -> None:
     project.file.mkdir()
     assert [str(problem) for problem in check_stack_file(project.file)] == [
-        "stacks/Pulumi.prod.yaml: cannot be read: Is a directory"
+        "stacks/Pulumi.prod.yaml: cannot be read: it is a directory, not a regular file"
     ]
 
 
@@ -113,7 +113,7 @@ def test_a_stack_file_over_the_limit_names_the_way_out(project: Project) -> None
     project.file.touch()
     os.truncate(project.file, 64 * 1024 * 1024 + 1)
     assert [str(problem) for problem in check_stack_file(project.file)] == [
-        "stacks/Pulumi.prod.yaml: is larger than 64 MiB: use deviceKeysFile"
+        "stacks/Pulumi.prod.yaml: cannot be read: it is larger than 64 MiB: use deviceKeysFile"
     ]
 
 
@@ -121,7 +121,7 @@ def test_a_stack_file_over_the_limit_names_the_way_out(project: Project) -> None
     ("content", "text"),
     [
         (b"name: [x\n", "Pulumi.yaml:2: this is not YAML: did not find expected ',' or ']'"),
-        (b"name: \xff\n", "Pulumi.yaml: cannot be read"),
+        (b"name: \xff\n", "Pulumi.yaml: is not UTF-8: save the file as UTF-8"),
     ],
 )
 def test_a_project_file_that_cannot_be_read_is_a_problem(project: Project, content: bytes, text: str) -> None:

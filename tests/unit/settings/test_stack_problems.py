@@ -57,7 +57,7 @@ def test_an_unknown_key_names_the_nearest_right_one(project: Project, line: str,
         ("enos-ota:guard: {maxDevices: 1.5}", "enos-ota:guard.maxDevices must be a whole number"),
         ('enos-ota:guard: {maxDevices: "5"}', "enos-ota:guard.maxDevices must be a whole number"),
         ("enos-ota:guard: {maxShare: 0}", "enos-ota:guard.maxShare must be more than 0"),
-        ("enos-ota:guard: {maxShare: 25}", "enos-ota:guard.maxShare must be at most 1"),
+        ("enos-ota:guard: {maxShare: 25}", "enos-ota:guard.maxShare must be at most 1; for 25 % write 0.25"),
         ("enos-ota:guard: {maxShare: true}", "enos-ota:guard.maxShare must be a number"),
         (
             "enos-ota:guard: {maxdevices: 5}",
@@ -66,7 +66,15 @@ def test_an_unknown_key_names_the_nearest_right_one(project: Project, line: str,
         ("enos-ota:auditLog: ''", "enos-ota:auditLog is empty"),
         ("enos-ota:auditLog: audit/", "enos-ota:auditLog names a directory: name a file in it"),
         ("enos-ota:auditLog: '.'", "enos-ota:auditLog names a directory: name a file in it"),
-        ("enos-ota:auditLog: stacks", "enos-ota:auditLog stacks is a directory: name a file in it"),
+        (
+            "enos-ota:auditLog: stacks/Pulumi.prod.yaml",
+            "enos-ota:auditLog stacks/Pulumi.prod.yaml does not end in .jsonl, .ndjson, .log: a log is a file of its"
+            " own",
+        ),
+        (
+            "enos-ota:auditLog: /dev/null",
+            "enos-ota:auditLog /dev/null does not end in .jsonl, .ndjson, .log: a log is a file of its own",
+        ),
         (
             "enos-ota:auditLog: ../x.jsonl",
             "enos-ota:auditLog leads out of the project: name a file in it, or write the whole path",
