@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from toolchain import build, engine
+from toolchain import build, engine, venv
 
 CHECKOUT = Path(__file__).parents[3]
 
@@ -27,6 +27,19 @@ def test_the_ranges_in_requirements_txt_are_those_of_the_package() -> None:
     assert declared
     ranges = re.findall(r'"([^"]+)"', declared[1])
     assert [line for line in read("requirements.txt").splitlines() if not line.startswith("#")] == ranges
+
+
+def test_every_requirement_of_the_package_has_a_lower_bound_that_is_tested() -> None:
+    """Pins at the bounds are what `.venv-lowest` is made from, so that an untrue bound is noticed."""
+    lists = re.findall(r"^(?:dependencies|simulator) = \[\n(.*?)^\]", read("pyproject.toml"), re.MULTILINE | re.DOTALL)
+    required = re.findall(r'"([\w.-]+)[^"]*"', "".join(lists))
+    assert len(lists) == 2
+    assert [pin.partition("==")[0] for pin in venv.lower_bounds(read("pyproject.toml"))] == required
+
+
+def test_the_lock_has_what_the_lowest_versions_are_tested_with() -> None:
+    pins = [install.partition("==")[0] for install in venv.lowest(CHECKOUT).installs[0]]
+    assert set(venv.TEST_TOOLS) <= set(pins)
 
 
 def test_the_package_allows_no_sdk_older_than_the_oldest_engine() -> None:
