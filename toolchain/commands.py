@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import signal
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from toolchain import actionlint, browser, cache, dist, engine, lock, shell, venv, workflows
 from toolchain.errors import ToolchainError
 from toolchain.progress import Progress
+from toolchain.removal import remove
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,7 +124,7 @@ def _clean(progress: Progress, *, engine_too: bool) -> None:
     if engine_too:
         folders.append(cache.root(os.environ))
     for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
     progress.say(f"Removed what tools made in {CHECKOUT}.")
     if not engine_too and cache.root(os.environ).exists():
         progress.say(f"The engine stays in {cache.root(os.environ)}; `make clean ENGINE=1` removes it too.")

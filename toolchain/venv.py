@@ -168,6 +168,7 @@ def ensure(recipe: Recipe, environ: Mapping[str, str], progress: Progress) -> Pa
     ):
         if (why := stale(recipe, version)) is None:
             return python
+        _refuse_what_is_not_ours(recipe.folder)
         if why:
             progress.say(f"Making {recipe.folder.name} anew: {why}.")
         (recipe.folder / STAMP).unlink(missing_ok=True)
@@ -185,6 +186,16 @@ def pip(python: Path, install: Sequence[str]) -> list[str]:
     return [str(python), *PIP, "install", *install]
 
 
+def _refuse_what_is_not_ours(folder: Path) -> None:
+    if folder.is_symlink():
+        raise ToolchainError(
+            f"{folder} is a link to {folder.readlink()}, and what a link leads to is never changed. "
+            "Remove the link (not what it leads to) and run the same command again."
+        )
+    if folder.exists() and not folder.is_dir():
+        raise ToolchainError(f"{folder} is not a directory. Remove it and run the same command again.")
+
+
 def _create(folder: Path, environ: Mapping[str, str], progress: Progress) -> None:
     try:
         # Not the environment that may be active in this shell: the new one would depend on it.
@@ -192,7 +203,7 @@ def _create(folder: Path, environ: Mapping[str, str], progress: Progress) -> Non
         progress.run(f"Creating {folder.name}", [base, "-m", "venv", "--clear", str(folder)], environ=environ)
     except ToolchainError as error:
         raise ToolchainError(
-            f"{error}\nPython's venv module does not work here. On Debian and Ubuntu: apt install python3-venv."
+            f"{error}\nIf Python's venv module is missing, on Debian and Ubuntu: apt install python3-venv."
         ) from error
 
 
