@@ -50,7 +50,7 @@ env: ## Print export lines: eval "$(make -s env)" makes plain pulumi and enos-ot
 shell: ## A subshell in which pulumi and enos-ota work.
 	@$(TOOLCHAIN) shell
 
-lock: ## Write requirements.lock anew from pyproject.toml, and those of the examples.
+lock: ## Rewrite requirements.lock and the lock files of the examples from pyproject.toml.
 	@$(TOOLCHAIN) lock
 
 dist: ## Build sdist and wheel into dist, and check them.

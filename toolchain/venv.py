@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -189,8 +190,8 @@ def pip(python: Path, install: Sequence[str]) -> list[str]:
 def _refuse_what_is_not_ours(folder: Path) -> None:
     if folder.is_symlink():
         raise ToolchainError(
-            f"{folder} is a link to {folder.readlink()}, and what a link leads to is never changed. "
-            "Remove the link (not what it leads to) and run the same command again."
+            f"{folder} is a link to {folder.readlink()}, where making an environment would delete what is there. "
+            f"Nothing was changed. Remove the link (rm {shlex.quote(str(folder))}) and run the same command again."
         )
     if folder.exists() and not folder.is_dir():
         raise ToolchainError(f"{folder} is not a directory. Remove it and run the same command again.")

@@ -44,15 +44,15 @@ def test_an_environment_that_is_a_link_is_not_made_anew(checkout: Path, elsewher
     with pytest.raises(ToolchainError) as told:
         venv.ensure(venv.Recipe(checkout / name, (), ()), os.environ, Progress())
     assert str(told.value) == (
-        f"{checkout / name} is a link to {elsewhere}, and what a link leads to is never changed. "
-        "Remove the link (not what it leads to) and run the same command again."
+        f"{checkout / name} is a link to {elsewhere}, where making an environment would delete what is there. "
+        f"Nothing was changed. Remove the link (rm {checkout / name}) and run the same command again."
     )
     assert whole(elsewhere)
 
 
 def test_an_environment_that_is_a_link_to_nothing_is_told_as_the_link_that_it_is(checkout: Path) -> None:
     (checkout / ".venv").symlink_to("gone")
-    with pytest.raises(ToolchainError, match=r"\.venv is a link to gone, and"):
+    with pytest.raises(ToolchainError, match=r"\.venv is a link to gone, where"):
         venv.ensure(venv.Recipe(checkout / ".venv", (), ()), os.environ, Progress())
 
 
