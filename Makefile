@@ -17,6 +17,7 @@ demo: ## Watch it work: simulator, fleet, preview, up, drift, healing.
 
 test: ## All tests, end-to-end ones with the real pulumi included. ARGS="-k name" chooses.
 	@$(TOOLCHAIN) newest
+	@$(TOOLCHAIN) lowest
 	@$(TOOLCHAIN) engine
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
@@ -49,7 +50,7 @@ env: ## Print export lines: eval "$(make -s env)" makes plain pulumi and enos-ot
 shell: ## A subshell in which pulumi and enos-ota work.
 	@$(TOOLCHAIN) shell
 
-lock: ## Write requirements.lock anew from pyproject.toml.
+lock: ## Rewrite requirements.lock and the lock files of the examples from pyproject.toml.
 	@$(TOOLCHAIN) lock
 
 dist: ## Build sdist and wheel into dist, and check them.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import signal
 import sys
 from pathlib import Path
@@ -13,13 +12,24 @@ from typing import TYPE_CHECKING
 from toolchain import actionlint, browser, cache, dist, engine, lock, shell, venv, workflows
 from toolchain.errors import ToolchainError
 from toolchain.progress import Progress
+from toolchain.removal import remove
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
-LEFT_BY_TOOLS = (".venv", ".venv-newest", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", "dist", "build")
+LEFT_BY_TOOLS = (
+    ".venv",
+    ".venv-newest",
+    ".venv-lowest",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".hypothesis",
+    "dist",
+    "build",
+)
 """What `clean` removes. Not `.pulumi`: that is state."""
 
 
@@ -32,6 +42,7 @@ def main(argv: Sequence[str]) -> int:
     commands.add_parser("shell", help="start a subshell in which pulumi and enos-ota work")
     commands.add_parser("venv", help="the virtual environment alone")
     commands.add_parser("newest", help="a second environment with the newest Pulumi SDK")
+    commands.add_parser("lowest", help="a third environment with the lowest versions that pyproject.toml allows")
     commands.add_parser("test-deps", help="Chromium and its driver, where they can be installed")
     commands.add_parser("lock", help="write requirements.lock anew")
     commands.add_parser("workflows", help="lint GitHub workflows with actionlint and zizmor")
@@ -63,6 +74,8 @@ def _run(options: argparse.Namespace, progress: Progress) -> int:
         lock.write(CHECKOUT, environ, progress)
     elif options.command == "newest":
         venv.ensure(venv.newest(CHECKOUT), environ, progress)
+    elif options.command == "lowest":
+        venv.ensure(venv.lowest(CHECKOUT), environ, progress)
     else:
         python = venv.ensure(venv.locked(CHECKOUT), environ, progress)
         if options.command == "workflows":
@@ -111,7 +124,7 @@ def _clean(progress: Progress, *, engine_too: bool) -> None:
     if engine_too:
         folders.append(cache.root(os.environ))
     for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
     progress.say(f"Removed what tools made in {CHECKOUT}.")
     if not engine_too and cache.root(os.environ).exists():
         progress.say(f"The engine stays in {cache.root(os.environ)}; `make clean ENGINE=1` removes it too.")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolchain.errors import ToolchainError
+from toolchain.removal import remove
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ def build(checkout: Path, python: Path, environ: Mapping[str, str], progress: Pr
         ToolchainError: they cannot be built, or PyPI would not render their description.
     """
     target = checkout / "dist"
-    shutil.rmtree(target, ignore_errors=True)
+    remove(target)
     command = [str(python), "-m", "build", "--no-isolation", "--outdir", str(target), str(checkout)]
     progress.run("Building sdist and wheel", command, cwd=checkout, environ=environ)
     files = built(checkout)

@@ -1,7 +1,8 @@
-"""Writes requirements.lock: `make lock`. The only thing here that needs uv, which gets an environment of its own."""
+"""Writes the lock files: `make lock`. The only thing here that needs uv, which gets an environment of its own."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -15,33 +16,40 @@ if TYPE_CHECKING:
 
 HEADER = "# What CI installs: every version pinned, with hashes, for all platforms. Made by `make lock`.\n"
 
+EXAMPLES = "examples/*/requirements.txt"
+"""Beside each there is a lock file, too."""
+
+HEADER_OF_EXAMPLES = """\
+# What enos-ota needs, and what builds it: every version pinned, with hashes. enos-ota itself is in requirements.txt,
+# because pip takes no hash for a commit. Made by `make lock` in the repository of enos-ota.
+"""
+
 UV = "uv==0.13.9"
 
 
 def write(checkout: Path, environ: Mapping[str, str], progress: Progress) -> None:
-    """Resolve pyproject.toml (with the simulator and what tests need) and write the lock file.
+    """Resolve pyproject.toml and write requirements.lock, then those of the examples, with the same versions.
 
-    Versions in it are kept where they still fit; delete the file first to have everything newest.
+    Versions in requirements.lock are kept where they still fit; delete the file first to have everything newest.
 
     Raises:
         ToolchainError: uv cannot be installed, or the requirements cannot be met together.
     """
     uv = _uv(environ, progress)
-    target = checkout / "requirements.lock"
-    command = [str(uv), "pip", "compile", "pyproject.toml", "--universal", "--generate-hashes", "--extra", "simulator"]
-    command += [
-        "--system-certs",
-        "--group",
-        "dev",
-        "--no-header",
-        "--no-emit-index-url",
-        "--no-emit-find-links",
-        "--quiet",
-    ]
-    command += ["--python-version", "3.10", "--output-file", target.name]
-    progress.run("Resolving requirements", command, cwd=checkout, environ=environ)
-    text = target.read_text(encoding="utf-8")
-    target.write_text(HEADER + text, encoding="utf-8")
+    compiler = [str(uv), "pip", "compile", "pyproject.toml", "--universal", "--python-version", "3.10"]
+    compiler += ["--generate-hashes", "--system-certs", "--quiet"]
+    compiler += ["--no-header", "--no-emit-index-url", "--no-emit-find-links"]
+
+    def resolve(lock: Path, header: str, *options: str) -> None:
+        command = [*compiler, *options, "--output-file", str(lock.relative_to(checkout))]
+        progress.run(f"Resolving {lock.relative_to(checkout)}", command, cwd=checkout, environ=environ)
+        lock.write_text(header + lock.read_text(encoding="utf-8"), encoding="utf-8")
+
+    resolve(checkout / "requirements.lock", HEADER, "--extra", "simulator", "--group", "dev")
+    first, *others = (file.with_suffix(".lock") for file in sorted(checkout.glob(EXAMPLES)))
+    resolve(first, HEADER_OF_EXAMPLES, "--group", "build", "--no-annotate", "--constraint", "requirements.lock")
+    for each in others:
+        shutil.copyfile(first, each)
 
 
 def _uv(environ: Mapping[str, str], progress: Progress) -> Path:

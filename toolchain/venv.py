@@ -1,9 +1,16 @@
-"""The virtual environments in the checkout: `.venv` from the lock file, `.venv-newest` with the newest Pulumi SDK."""
+"""The virtual environments in the checkout.
+
+`.venv` is made from the lock file, `.venv-newest` has the newest Pulumi SDK, `.venv-lowest` the lowest versions that
+pyproject.toml allows.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
+import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -20,6 +27,9 @@ if TYPE_CHECKING:
 
 STAMP = "enos-ota-stamp"
 """The file that says what an environment was made from. Written last: an environment without it is not complete."""
+
+TEST_TOOLS = ("pytest", "pytest-timeout", "hypothesis", "jsonschema", "trustme", "hatchling", "editables")
+"""What the lowest versions are tested with; their own versions are those of the lock file."""
 
 PIP = ("-m", "pip", "--disable-pip-version-check", "--quiet")
 
@@ -63,6 +73,31 @@ def newest(checkout: Path) -> Recipe:
             ("--no-deps", "--no-build-isolation", "-e", str(checkout)),
         ),
     )
+
+
+def lowest(checkout: Path) -> Recipe:
+    """The environment that shows whether the lower bounds in pyproject.toml are true."""
+    project, lock = checkout / "pyproject.toml", checkout / "requirements.lock"
+    tools = (_pins(name, lock.read_text(encoding="utf-8")) for name in TEST_TOOLS)
+    return Recipe(
+        checkout / ".venv-lowest",
+        (project,),
+        (
+            (*lower_bounds(project.read_text(encoding="utf-8")), *itertools.chain.from_iterable(tools)),
+            ("--no-deps", "--no-build-isolation", "-e", str(checkout)),
+        ),
+    )
+
+
+def lower_bounds(pyproject: str) -> tuple[str, ...]:
+    """Pins, as `click==8.4`, at the lower bound of each run-time dependency, those of the simulator included."""
+    lists = re.findall(r"^(?:dependencies|simulator) = \[\n(.*?)^\]", pyproject, re.MULTILINE | re.DOTALL)
+    return tuple(f"{name}=={bound}" for name, bound in re.findall(r'"([\w.-]+)>=([\d.]+)', "".join(lists)))
+
+
+def _pins(name: str, lock: str) -> list[str]:
+    """The pins of a package in the lock file: more than one, with markers, where Pythons need different versions."""
+    return re.findall(rf"^({re.escape(name)}==.*?) \\$", lock, re.MULTILINE)
 
 
 def stamp(recipe: Recipe, python: str) -> str:
@@ -120,7 +155,8 @@ def ensure(recipe: Recipe, environ: Mapping[str, str], progress: Progress) -> Pa
     Interrupted half-way, the next run completes it. Two runs at once: one waits for the other.
 
     Raises:
-        ToolchainError: Python cannot make virtual environments, or pip failed.
+        ToolchainError: Python cannot make virtual environments, pip failed, or the folder is a link: making it would
+            empty what it leads to.
     """
     python = recipe.folder / "bin" / "python"
     version = ".".join(map(str, sys.version_info[:2]))
@@ -133,6 +169,7 @@ def ensure(recipe: Recipe, environ: Mapping[str, str], progress: Progress) -> Pa
     ):
         if (why := stale(recipe, version)) is None:
             return python
+        _refuse_what_is_not_ours(recipe.folder)
         if why:
             progress.say(f"Making {recipe.folder.name} anew: {why}.")
         (recipe.folder / STAMP).unlink(missing_ok=True)
@@ -150,6 +187,16 @@ def pip(python: Path, install: Sequence[str]) -> list[str]:
     return [str(python), *PIP, "install", *install]
 
 
+def _refuse_what_is_not_ours(folder: Path) -> None:
+    if folder.is_symlink():
+        raise ToolchainError(
+            f"{folder} is a link to {folder.readlink()}, where making an environment would delete what is there. "
+            f"Nothing was changed. Remove the link (rm {shlex.quote(str(folder))}) and run the same command again."
+        )
+    if folder.exists() and not folder.is_dir():
+        raise ToolchainError(f"{folder} is not a directory. Remove it and run the same command again.")
+
+
 def _create(folder: Path, environ: Mapping[str, str], progress: Progress) -> None:
     try:
         # Not the environment that may be active in this shell: the new one would depend on it.
@@ -157,7 +204,7 @@ def _create(folder: Path, environ: Mapping[str, str], progress: Progress) -> Non
         progress.run(f"Creating {folder.name}", [base, "-m", "venv", "--clear", str(folder)], environ=environ)
     except ToolchainError as error:
         raise ToolchainError(
-            f"{error}\nPython's venv module does not work here. On Debian and Ubuntu: apt install python3-venv."
+            f"{error}\nIf Python's venv module is missing, on Debian and Ubuntu: apt install python3-venv."
         ) from error
 
 

@@ -57,8 +57,8 @@ class MissingExtraError(Ended):
 
     def __init__(self, extra: str, package: str) -> None:
         super().__init__(
-            f"{package} is not installed, which this command needs. It comes with enos-ota[{extra}]; "
-            f'in a checkout: pip install ".[{extra}]"'
+            f"{package} is not installed, which this command needs. It comes with the extra {extra!r}: "
+            f'in a checkout of enos-ota, pip install ".[{extra}]"'
         )
 
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from enos_ota.cli import options
 from enos_ota.cli.connected import connected
 from enos_ota.cli.examples import WithExamples
+from enos_ota.cli.moments import age
 from enos_ota.cli.rows import Column, write_json, write_table
 
 if TYPE_CHECKING:
     from enos_ota.enos import Job
-
-_DAY: Final = 86_400.0
-_HOUR: Final = 3600.0
-_MINUTE: Final = 60.0
 
 
 @click.command(
@@ -62,14 +59,6 @@ def as_json(job: Job) -> dict[str, Any]:
     }
 
 
-def age(seconds: float) -> str:
-    """How long ago something was, in the unit that tells most of it: `3 d`, `5 h`, `12 min`."""
-    for unit, name in ((_DAY, "d"), (_HOUR, "h")):
-        if seconds >= unit:
-            return f"{seconds // unit:.0f} {name}"
-    return f"{max(0.0, seconds) // _MINUTE:.0f} min"
-
-
 def _columns(now: float) -> list[Column[Job]]:
     return [
         Column("NAME", lambda job: job.name, folds=True),
@@ -78,7 +67,7 @@ def _columns(now: float) -> list[Column[Job]]:
         Column("PRODUCT", lambda job: job.product_key),
         Column("STATUS", lambda job: job.raw_status),
         Column("POLICY", _policy, folds=True),
-        Column("AGE", lambda job: "" if job.create_time is None else age(now - job.create_time / 1000)),
+        Column("AGE", lambda job: age(job.create_time, now)),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -11,6 +12,7 @@ from enos_ota.cli import options
 from enos_ota.cli.connected import connected
 from enos_ota.cli.examples import WithExamples
 from enos_ota.cli.failures import Refused, Undetermined
+from enos_ota.cli.moments import age, in_utc
 from enos_ota.cli.plain import plain
 from enos_ota.cli.rows import Column, is_formula, write_csv, write_json, write_table, write_text
 from enos_ota.visible import excerpt
@@ -71,6 +73,9 @@ def tasks(*, stack: str | None, job_id: str, statuses: tuple[str, ...], output: 
 
     Only reads. Everything but a key file is written while pages are read. A key file is written when all have been
     read; when something goes wrong before that it stays empty, and an empty key file is refused everywhere.
+
+    AGE is the time since EnOS last changed the task. updateTime is that moment: ISO 8601 in UTC as CSV, Unix ms as
+    JSON.
     """
     with connected(stack) as (client, connection):
         job = client.get_job(job_id)
@@ -81,7 +86,7 @@ def tasks(*, stack: str | None, job_id: str, statuses: tuple[str, ...], output: 
             write_json(search.as_json(task) for task in search.rows())
         elif output == "csv":
             _write_csv(search)
-        elif not write_table(search.rows(), _columns(search)):
+        elif not write_table(search.rows(), _columns(search, time.time())):
             click.echo(f"{search.nothing}.", err=True)
 
 
@@ -154,7 +159,7 @@ class _Search:
         }
 
 
-def _columns(search: _Search) -> list[Column[Task]]:
+def _columns(search: _Search, now: float) -> list[Column[Task]]:
     from enos_ota.reconciler.naming import name_of  # noqa: PLC0415 - slow to import, and help needs none of it
 
     return [
@@ -164,6 +169,7 @@ def _columns(search: _Search) -> list[Column[Task]]:
         Column("FROM", lambda task: task.from_version),
         Column("TO", lambda task: task.to_version),
         Column("TEXT", lambda task: task.desc, folds=True),
+        Column("AGE", lambda task: age(task.update_time, now)),
     ]
 
 
@@ -174,7 +180,7 @@ def _write_csv(search: _Search) -> None:
         nonlocal changed
         for task in search.rows():
             changed += is_formula(task.device_key) or not task.device_key.isprintable()
-            yield search.as_json(task)
+            yield search.as_json(task) | {"updateTime": in_utc(task.update_time)}
 
     write_csv(rows(), _FIELDS)
     if changed:

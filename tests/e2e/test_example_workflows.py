@@ -408,7 +408,7 @@ class GitLabProject:
         own |= {name: value for name, value in self.commits.environ(commit).items() if name != "PATH"}
         # The project's variables win over the file's.
         environ |= pipeline["variables"] | job.get("variables", {}) | own | (settings if variables else {})
-        fresh, _ = pipeline["default"]["before_script"]
+        fresh, *_ = pipeline["default"]["before_script"]
         assert bash(fresh, self.project, environ).code == 0
         ended: list[Ended] = []
         for command in job["script"]:

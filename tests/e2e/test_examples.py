@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -14,9 +15,10 @@ from jsonschema import Draft7Validator
 
 from enos_ota.settings import check_stack_file
 from tests.support.engine import CHECKOUT, Result
+from tests.support.installed import environment
 from tests.support.simulator import JOB, RunningSimulator, running_simulator
 from tests.support.stack import Stack, recorded, touched
-from tests.support.workflows import bash
+from tests.support.workflows import bash, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +31,7 @@ CANCELLED: Final = ("failed", "Cancelled by user")
 VALVES: Final = f"{JOB[:-1]}c"
 METERS: Final = f"{JOB[:-1]}d"
 
-BEFOREHAND: Final = ("python3 -m venv ", "pip install ", "enos-ota simulate ", "export ", ". ")
+BEFOREHAND: Final = ("python3 -m venv ", "pip install ", "enos-ota simulate ", "export ", ". ", "eval ")
 """What a README has one do and the tests have done already: an environment, a simulator, a place for the state."""
 
 
@@ -203,6 +205,55 @@ def test_an_editor_finds_the_schema_of_a_stack_file_beside_it_and_it_fits(file: 
     _, _, schema = first.partition("# yaml-language-server: $schema=")
     validator = Draft7Validator(json.loads((file.parent / schema).read_text(encoding="utf-8")))
     assert [error.message for error in validator.iter_errors(yaml.safe_load(text))] == []
+
+
+def installing(name: str) -> list[str]:
+    """The commands with which an example installs what it needs, as its workflow or its README has them."""
+    folder = EXAMPLES / name
+    if name == "gitops-github":
+        return ["make install PYTHON=python"]
+    if name == "gitops-gitlab":
+        commands: list[str] = load(folder / ".gitlab-ci.yml")["default"]["before_script"]
+        return [command for command in commands if command.startswith("pip ")]
+    return [command for command, _ in sessions(folder / "README.md") if command.startswith("pip ")]
+
+
+@pytest.fixture(scope="module")
+def commit(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A Git repository of enos-ota, as an address, and its only commit."""
+    folder = tmp_path_factory.mktemp("repository")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(CHECKOUT / name, folder)
+    shutil.copytree(CHECKOUT / "enos_ota", folder / "enos_ota", ignore=shutil.ignore_patterns("__pycache__"))
+    git = "git -c user.name=Ada -c user.email=ada@example.com -c commit.gpgsign=false"
+    script = f"git init --quiet; git add .; {git} commit --quiet --message All; git rev-parse HEAD"
+    ended = bash(script, folder, {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull})
+    assert ended.code == 0, ended.output
+    return folder.as_uri(), ended.output.strip()
+
+
+@pytest.mark.parametrize("name", sorted(folder.name for folder in EXAMPLES.iterdir() if folder.is_dir()))
+def test_an_example_installs_enos_ota_from_a_commit_and_asks_no_index_for_it(
+    name: str, commit: tuple[str, str], tmp_path: Path
+) -> None:
+    """Whoever takes the name on an index first gets nothing. What the lock file pins is in the environment already."""
+    project = tmp_path / name
+    shutil.copytree(EXAMPLES / name, project, ignore=shutil.ignore_patterns(".venv", ".pulumi", "__pycache__"))
+    required = project / "requirements.txt"
+    filled_in = "@".join(commit)
+    text = required.read_text("utf-8").replace("https://REPOSITORY.invalid/enos-ota@COMMIT", filled_in)
+    required.write_text(text, encoding="utf-8")
+    locked = re.findall(r"^(\S+==.*?) \\$", (project / "requirements.lock").read_text("utf-8"), re.MULTILINE)
+    ready = environment(tmp_path / "venv", *locked)
+    environ = {"PATH": f"{ready.folder / 'bin'}:/usr/bin:/bin", "HOME": str(tmp_path), "PIP_NO_INDEX": "1"}
+    commands = installing(name)
+    assert commands
+    for command in (*commands, "pip check"):
+        ended = bash(command, project, environ)
+        assert ended.code == 0, f"{command}\n{ended.output}"
+    asked = "from importlib.metadata import distribution as d; print(d('enos-ota').read_text('direct_url.json'))"
+    origin = json.loads(ready.python(asked, cwd=tmp_path))
+    assert (origin["url"], origin["vcs_info"]["commit_id"]) == commit
 
 
 def test_examples_that_share_a_program_share_it_to_the_letter() -> None:

@@ -9,6 +9,8 @@ from tests.support.simulator import JOB
 from tests.support.stack import a_set
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.simulator import RunningSimulator
     from tests.support.stack import Sealed, Stack
 
@@ -25,6 +27,41 @@ def test_no_secret_is_in_the_state_or_in_a_preview(stack: Stack, simulator: Runn
     for text in printed + stored:
         assert [secret for secret in stack.secrets if secret in text] == []
     assert any(JOB in text for text in stored), "the state was looked at"
+
+
+def in_debug_logs(stack: Stack, folder: Path, secret: str) -> dict[str, bool]:
+    """Whether a secret is in Pulumi's own logs of an `up`: by option or variable, as docs/operation.md names them."""
+    folder.mkdir()
+    named = {"--tracing": folder / "trace", "PULUMI_DEBUG_GRPC": folder / "grpc.json"}
+    stack.environ |= {"TMPDIR": str(folder), "PULUMI_DEBUG_GRPC": str(named["PULUMI_DEBUG_GRPC"])}
+    stack.up("-v=9", "--tracing", named["--tracing"].as_uri().replace("file://", "file:"))
+    (log,) = folder.glob("pulumi*.INFO.*")
+    files = {**named, "-v=9": log}
+    return {name: secret in file.read_text(encoding="utf-8", errors="replace") for name, file in files.items()}
+
+
+def test_a_secret_that_moved_to_the_environment_is_in_no_debug_log_of_pulumi_after_one_up(
+    stack: Stack, simulator: RunningSimulator, tmp_path: Path
+) -> None:
+    """That `up` itself refreshes by the settings of the one before, which are in the state."""
+    stack.declare(a_set("dk-01"))
+    stack.up()
+    del stack.config["enos:appSecret"]
+    stack.write()
+    stack.environ |= {"ENOS_APP_KEY": simulator.app_key, "ENOS_APP_SECRET": simulator.app_secret}
+    stack.up()
+    found = in_debug_logs(stack, tmp_path / "logs", simulator.app_secret)
+    assert found == {"--tracing": False, "PULUMI_DEBUG_GRPC": False, "-v=9": False}
+
+
+def test_pulumi_s_debug_logs_have_the_secret_of_a_stack_file_even_beside_one_in_the_environment(
+    stack: Stack, simulator: RunningSimulator, tmp_path: Path
+) -> None:
+    """What documents warn of; when a newer Pulumi hides it, the warning can go."""
+    stack.environ |= {"ENOS_APP_KEY": simulator.app_key, "ENOS_APP_SECRET": simulator.app_secret}
+    stack.declare(a_set("dk-01"))
+    found = in_debug_logs(stack, tmp_path / "logs", simulator.app_secret)
+    assert found == {"--tracing": True, "PULUMI_DEBUG_GRPC": True, "-v=9": True}
 
 
 def test_the_state_of_a_set_is_what_the_state_format_says(

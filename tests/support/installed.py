@@ -46,6 +46,19 @@ class Installation:
         return self.run("python", "-c", program, cwd=cwd).stdout
 
 
+def environment(folder: Path, *requirements: str) -> Installation:
+    """A new environment in `folder` with pip and what is required, as far as markers apply, and nothing beside it."""
+    venv.create(folder, with_pip=False, symlinks=True)
+    (site,) = (folder / "lib").glob("python*/site-packages")
+    for each in map(Requirement, ("pip", *requirements)):
+        if each.marker is None or each.marker.evaluate():
+            _link(distribution(each.name), site)
+    pip = folder / "bin" / "pip"
+    pip.write_text(f'#!/bin/sh\nexec {folder}/bin/python -m pip "$@"\n', encoding="utf-8")
+    pip.chmod(0o755)
+    return Installation(folder)
+
+
 def install(wheel: Path, folder: Path, *extras: str) -> Installation:
     """Install a wheel, with these extras, into a new environment in `folder`."""
     venv.create(folder, with_pip=False, symlinks=True)

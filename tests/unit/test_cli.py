@@ -51,8 +51,8 @@ def test_without_the_extra_simulate_says_what_to_install(package: str) -> None:
     program = f"import sys; sys.modules[{package!r}] = None; from enos_ota.cli import main; main(['simulate'])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     told = (
-        f"Error: {package} is not installed, which this command needs. It comes with enos-ota[simulator]; "
-        'in a checkout: pip install ".[simulator]"\n'
+        f"Error: {package} is not installed, which this command needs. It comes with the extra 'simulator': "
+        'in a checkout of enos-ota, pip install ".[simulator]"\n'
     )
     assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
 

@@ -177,7 +177,7 @@ def opened(stack: str | None, *, edits: bool, aside: Path | None = None, advice:
         def audit_log() -> AuditLog | None:
             if not connection.audit_log:
                 return None
-            commit = commit_of(environ) or head_of(root, environ)
+            commit = commit_of(environ) or head_of(root, environ, say_aside)
             return audit_log_of(connection, aside or root, {**environ, COMMIT: commit}, say_aside)
 
         stoppable = StoppableClock(stop)

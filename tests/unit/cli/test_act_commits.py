@@ -103,13 +103,84 @@ def test_outside_of_a_checkout_there_is_none_and_all_goes_on(run: Run, project: 
 
 def test_a_checkout_without_a_commit_has_none(project: Project) -> None:
     git(project.root, "init", "--quiet")
-    assert head_of(project.root, {}) == ""
+    assert head_of(project.root, {}, pytest.fail) == ""
 
 
-def test_no_file_system_monitor_is_started_for_it(project: Project, head: str) -> None:
-    spy = project.root / "spy"
-    spy.write_text(f"#!/bin/sh\ntouch {project.root}/ran\n")
+NO_SETTINGS = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
+FOREIGN = {**NO_SETTINGS, "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}
+"""Git's own way to test that a repository belongs to another user."""
+
+
+@pytest.mark.usefixtures("head")
+@pytest.mark.parametrize("command", [CANCEL, STOP], ids=["cancel", "stop"])
+def test_a_checkout_of_another_user_is_told_once_with_the_ways_out(
+    run: Run, project: Project, command: tuple[str, ...]
+) -> None:
+    """Two requests are sent and audited; the commit of both is empty."""
+    result = run(*command, **FOREIGN)
+    assert result.exit_code == 0
+    assert commits(project) == {""}
+    assert result.stderr.count("warning: the commit is unknown") == 1
+    assert (
+        "warning: the commit is unknown: Git refuses a repository that belongs to another user. "
+        f"Run `git config --global --add safe.directory {project.root}`, or name the commit in ENOS_OTA_COMMIT.\n"
+    ) in result.stderr
+
+
+def test_the_way_out_that_is_told_leads_out(run: Run, project: Project, head: str, tmp_path: Path) -> None:
+    settings = tmp_path / "gitconfig"
+    settings.write_text(f"[safe]\n\tdirectory = {project.root}\n")
+    result = run(*CANCEL, **{**FOREIGN, "GIT_CONFIG_GLOBAL": str(settings)})
+    assert commits(project) == {head}
+    assert "warning" not in result.stderr
+
+
+@pytest.mark.usefixtures("head")
+def test_a_commit_that_the_environment_names_needs_no_git(run: Run, project: Project) -> None:
+    result = run(*CANCEL, ENOS_OTA_COMMIT="c0ffee", **FOREIGN)
+    assert commits(project) == {"c0ffee"}
+    assert "warning" not in result.stderr
+
+
+def test_the_repository_that_is_named_is_the_one_around_the_project(project: Project, head: str) -> None:
+    """A project may be a folder of a repository; git wants the top of it, quoted for a shell."""
+    assert head
+    inner = project.root / "a folder"
+    inner.mkdir()
+    git(inner, "init", "--quiet")
+    (inner / "deeper").mkdir()
+    told: list[str] = []
+    assert head_of(inner / "deeper", FOREIGN, told.append) == ""
+    assert f"safe.directory '{inner}'`" in told[0]
+
+
+def a_git(folder: Path, script: str) -> dict[str, str]:
+    """An environment in which `git` is this script."""
+    (folder / "git").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "git").chmod(0o755)
+    return {"PATH": f"{folder}:/usr/bin:/bin"}
+
+
+def test_a_git_that_does_not_answer_is_given_up_and_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    assert head_of(tmp_path, a_git(tmp_path, "exec sleep 600"), told.append, patience=0.1) == ""
+    assert told == ["warning: the commit is unknown: git did not answer within 0.1 s. Name it in ENOS_OTA_COMMIT."]
+
+
+def test_git_asks_nobody_and_fetches_nothing(tmp_path: Path) -> None:
+    environ = a_git(tmp_path, 'echo "prompt $GIT_TERMINAL_PROMPT, no fetch $GIT_NO_LAZY_FETCH"; cat')
+    assert head_of(tmp_path, environ, pytest.fail) == "prompt 0, no fetch 1"
+
+
+@pytest.mark.parametrize("setting", ["core.fsmonitor", "core.hooksPath"])
+def test_no_program_that_the_repository_names_is_started(project: Project, head: str, setting: str) -> None:
+    """Neither a file system monitor nor a hook. A touched file makes git write its index, for which there is a hook."""
+    hooks = project.root / ".git" / "spies"
+    hooks.mkdir()
+    spy = hooks / "post-index-change"
+    spy.write_text(f"#!/bin/sh\ntouch {project.root}/.git/ran\n")
     spy.chmod(0o755)
-    git(project.root, "config", "core.fsmonitor", str(spy))
-    assert head_of(project.root, {}) == head
-    assert not (project.root / "ran").exists()
+    git(project.root, "config", setting, str(hooks if setting == "core.hooksPath" else spy))
+    (project.root / "these.txt").touch()
+    assert head_of(project.root, {}, pytest.fail) == head
+    assert not (project.root / ".git" / "ran").exists()

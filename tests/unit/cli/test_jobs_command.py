@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enos_ota.cli.jobs import age
 from tests.support.simulator import JOB, RunningSimulator, running_simulator
 
 if TYPE_CHECKING:
@@ -162,11 +161,3 @@ def test_the_stack_file_alone_does(fleet: RunningSimulator, project: Project, ru
     settings = {"apiGateway": fleet.url, "orgId": fleet.org_id, "appKey": fleet.app_key, "appSecret": fleet.app_secret}
     project.write("".join(f"enos:{name}: {value}\n" for name, value in settings.items()))
     assert ids(run("jobs", "--stack", "prod", "--format", "json").stdout) == [JOB, "j-stopped", "j-quote"]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "told"),
-    [(-5, "0 min"), (59, "0 min"), (3599, "59 min"), (3600, "1 h"), (86_399, "23 h"), (86_400, "1 d"), (1e7, "115 d")],
-)
-def test_an_age_is_told_in_the_unit_that_says_most(seconds: float, told: str) -> None:
-    assert age(seconds) == told

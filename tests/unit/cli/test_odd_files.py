@@ -76,7 +76,7 @@ def test_an_odd_configuration_file_does_not_block_the_brake(
     ended = run(*STOP)
     assert (ended.exit_code, sent(simulator)) == (0, ["stop"])
     assert f"{file}: {said}" in ended.stderr
-    assert "NOTHING WAS LOGGED" in ended.stderr
+    assert "NOTHING IS LOGGED" in ended.stderr
 
 
 @ODD

@@ -244,7 +244,7 @@ def test_an_audit_log_that_is_another_file_leaves_that_file_as_it_is(
     ended = run(*STOP)
     assert (ended.exit_code, is_stopped(simulator)) == (0, True)
     assert (project.root / named).read_bytes() == before
-    assert "NOTHING WAS LOGGED" in ended.stderr
+    assert "NOTHING IS LOGGED" in ended.stderr
 
 
 @pytest.mark.parametrize("name", ["ENOS_API_GATEWAY", "ENOS_ORG_ID", "ENOS_APP_KEY", "ENOS_APP_SECRET"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 WAITING = [f"dk-{number:02}" for number in range(1, 8)]
 EVERYTHING = [f"dk-{number:02}" for number in range(1, 12)]
+HOUR = 3_600_000
+"""In ms, as EnOS counts."""
+
 HOSTILE = "[red]\x1b[31mred\n=1+1"
 
 
@@ -43,7 +47,7 @@ def test_a_table_tells_state_and_text_of_every_task(fleet: RunningSimulator, rea
     result = run("tasks", "--job", JOB)
     lines = result.stdout.splitlines()
     assert (result.exit_code, result.stderr) == (0, "")
-    assert lines[0].split() == ["DEVICE", "STATUS", "PROGRESS", "FROM", "TO", "TEXT"]
+    assert lines[0].split() == ["DEVICE", "STATUS", "PROGRESS", "FROM", "TO", "TEXT", "AGE"]
     assert [line.split()[0] for line in lines[1:]] == EVERYTHING
     # What reads as cancelled is called so: EnOS has no state for it.
     assert [line.split()[1] for line in lines[-2:]] == ["failed", "cancelled"]
@@ -174,6 +178,32 @@ def test_csv_has_a_row_a_task_in_utf_8_with_a_devicekey_column(reach: Reach, run
     (tmp_path / "j.csv").write_bytes(result.stdout_bytes)
     assert (result.exit_code, result.stderr) == (0, "")
     assert set(keyfiles.read(tmp_path / "j.csv")) == {"泵,01", 'say "hi"'}
+
+
+def tasks_updated(*moments: int | None) -> list[bytes]:
+    tasks = (
+        {"deviceKey": f"dk-{at}", "jobId": JOB, "taskId": f"t-{at}", "status": "upgrading", "updateTime": moment}
+        for at, moment in enumerate(moments)
+    )
+    return [ok({"jobId": JOB}), rows(*tasks, total=len(moments))]
+
+
+def test_the_table_tells_how_long_ago_a_task_changed(run: Run) -> None:
+    """So that `--status upgrading` says since when; a time that EnOS does not tell is left out."""
+    now = int(time.time() * 1000)
+    with ScriptedServer(tasks_updated(now - 3 * HOUR - 10_000, now - 2 * 24 * HOUR - 10_000, None)) as server:
+        lines = run("tasks", "--job", JOB, "--status", "upgrading", **reaching(server)).stdout.splitlines()
+    assert lines[0].endswith("  AGE")
+    assert [line[lines[0].index("AGE") :] for line in lines[1:]] == ["3 h", "2 d", ""]
+
+
+def test_csv_has_times_in_utc_and_json_those_of_enos(run: Run) -> None:
+    found = {}
+    for output in ("csv", "json"):
+        with ScriptedServer(tasks_updated(1_796_099_761_250, None)) as server:
+            found[output] = run("tasks", "--job", JOB, "--format", output, **reaching(server)).stdout
+    assert [row["updateTime"] for row in csv.DictReader(io.StringIO(found["csv"]))] == ["2026-12-01T04:36:01.250Z", ""]
+    assert [row["updateTime"] for row in json.loads(found["json"])] == [1_796_099_761_250, None]
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)"])

@@ -89,3 +89,11 @@ def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path) -> None:
     (tmp_path / ".thing.abc" / "half").touch()
     cache.make_once(tmp_path / "thing", lambda _folder: None, never)
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["thing"]
+
+
+def test_what_a_killed_process_left_is_cleared_away_but_not_what_a_link_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "precious").touch()
+    (tmp_path / ".thing.abc").symlink_to(tmp_path / "elsewhere")
+    cache.make_once(tmp_path / "thing", lambda _folder: None, never)
+    assert (tmp_path / "elsewhere" / "precious").exists()

@@ -105,3 +105,56 @@ def test_what_ci_installs_is_checked_against_hashes(tmp_path: Path) -> None:
 
 def test_the_newest_environment_is_another_one(tmp_path: Path) -> None:
     assert venv.newest(tmp_path).folder != venv.locked(tmp_path).folder
+
+
+PROJECT = """\
+[project]
+dependencies = [
+    "click>=8.4", # a comment
+    "pulumi>=3.250,<4",
+    "ruamel.yaml>=0.18",
+]
+
+[project.optional-dependencies]
+simulator = [
+    "lark>=1.2.1",
+]
+
+[dependency-groups]
+dev = [
+    "build>=1.2",
+]
+"""
+
+LOCK = """\
+click==8.5.1 \\
+    --hash=sha256:00
+hypothesis==6.168.5 ; python_full_version < '3.11' \\
+    --hash=sha256:01
+hypothesis==6.170.15 ; python_full_version >= '3.11' \\
+    --hash=sha256:02
+"""
+
+
+def test_the_lowest_versions_are_those_of_pyproject_for_what_users_need() -> None:
+    assert venv.lower_bounds(PROJECT) == ("click==8.4", "pulumi==3.250", "ruamel.yaml==0.18", "lark==1.2.1")
+
+
+def test_the_lowest_versions_are_tested_with_tools_from_the_lock(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    (tmp_path / "requirements.lock").write_text(LOCK)
+    assert venv.lowest(tmp_path).installs[0] == (
+        *venv.lower_bounds(PROJECT),
+        "hypothesis==6.168.5 ; python_full_version < '3.11'",
+        "hypothesis==6.170.15 ; python_full_version >= '3.11'",
+    )
+
+
+def test_a_change_of_the_lock_makes_the_lowest_environment_anew_only_where_a_test_tool_changed(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    (tmp_path / "requirements.lock").write_text(LOCK)
+    before = venv.stamp(venv.lowest(tmp_path), PYTHON)
+    (tmp_path / "requirements.lock").write_text(LOCK.replace("8.5.1", "8.6"))
+    assert venv.stamp(venv.lowest(tmp_path), PYTHON) == before
+    (tmp_path / "requirements.lock").write_text(LOCK.replace("6.170.15", "6.170.16"))
+    assert venv.stamp(venv.lowest(tmp_path), PYTHON) != before
