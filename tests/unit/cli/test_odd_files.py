@@ -64,7 +64,7 @@ def test_an_odd_configuration_file_is_named_by_every_command(
     instead_of(project.root / file, make)
     ended = run(*words)
     assert ended.exit_code in {1, 2, 3}
-    assert f"{file}: {said}" in ended.output
+    assert f"{file}: {said}" in " ".join(ended.output.split())  # a review folds its lines
 
 
 @ODD
