@@ -28,7 +28,7 @@ from enos_ota.enos.operations import (
     Call,
     Operation,
 )
-from enos_ota.enos.paging import LARGEST_PAGE, all_rows
+from enos_ota.enos.paging import LARGEST_PAGE, all_rows, ends_after, may_be_capped
 from enos_ota.enos.retry import RetryPolicy, throttle_pause
 from enos_ota.enos.transport import Transport, json_body
 
@@ -248,13 +248,22 @@ class EnosClient:
         device_keys: Collection[str] | None = None,
         statuses: Collection[TaskStatus] | None = None,
     ) -> int | None:
-        """How many tasks `search_tasks` would find, for one request; None if EnOS does not say.
+        """How many tasks `search_tasks` would find; None if EnOS does not say.
+
+        One request. A total that may be a cap, see `may_be_capped`, takes a second one, which reads the page with which
+        the list should end; if the list goes on there, or EnOS refuses that page, the number is not known.
 
         Raises:
             UnquotableValue: a key cannot be searched for.
             ValueError: UNKNOWN is no status to search for.
         """
-        return self._task_page(job_id, _task_expression(job_id, device_keys, statuses), 1, 1).total_size
+        expression = _task_expression(job_id, device_keys, statuses)
+
+        def search(page_no: int, size: int) -> Page[Task]:
+            return self._task_page(job_id, expression, page_no, size)
+
+        total = search(1, 1).total_size
+        return None if total and may_be_capped(total) and not ends_after(total, search) else total
 
     def cancel_tasks(self, job_id: str, device_keys: Sequence[str], *, watch: WriteWatch | None = None) -> str:
         """Cancel the tasks of these devices, all of them init or published; returns EnOS's requestId.

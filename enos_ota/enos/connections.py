@@ -126,6 +126,9 @@ class TimedResponse(http.client.HTTPResponse):
     def begin(self) -> None:
         """Read interim answers, status line and headers."""
         super().begin()
+        while 100 <= self.status < 200:  # noqa: PLR2004 - http.client passes over 100, and takes 103 for the answer
+            self.headers = None  # type: ignore[assignment]  # or nothing more is read
+            super().begin()
         self._incoming.most = float("inf")  # the body has a limit of its own
 
 

@@ -20,6 +20,8 @@ T = TypeVar("T")
 LARGEST_PAGE: Final = 200
 """Rows a page at most, as documented [D]."""
 
+_LEAST_CAP: Final = 1_000
+
 MOST_ROWS: Final = 1_000_000
 """Rows of one list at most: ten times the devices that an organization may have by default [D]."""
 
@@ -79,6 +81,27 @@ def first_page(search: Callable[[int, int], Page[T]], size: int) -> tuple[Page[T
 def is_full(page: Page[T], size: int) -> bool:
     """Whether a page that was asked for with this size has as many rows as it may have, so that more may follow."""
     return len(page.items) >= min(size, page.page_size)
+
+
+def may_be_capped(total: int) -> bool:
+    """Whether a total may mean "at least so many": it is a round number, as the caps of search services are [U]."""
+    return total >= _LEAST_CAP and (total % 100 == 0 or total % 1024 == 0)
+
+
+def ends_after(total: int, search: Callable[[int, int], Page[T]]) -> bool:
+    """Whether a list has exactly as many rows as its total says, by the page with which it should end.
+
+    Args:
+        total: the number of rows; not 0.
+        search: as in `all_rows`.
+    """
+    # The page is one that should be neither full nor empty.
+    size = next(each for each in range(LARGEST_PAGE, 0, -1) if total % each)
+    try:
+        page = search(total // size + 1, size)
+    except InvalidArgument:
+        return False
+    return len(page.items) == total % size
 
 
 def _read_through(

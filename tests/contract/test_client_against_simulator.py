@@ -22,6 +22,7 @@ from enos_ota.enos import (
     TaskStatus,
 )
 from tests.support.clock import FakeClock
+from tests.support.reconciling import many
 from tests.support.simulator import JOB, RunningSimulator, running_simulator
 
 if TYPE_CHECKING:
@@ -214,3 +215,20 @@ def test_tasks_are_counted(simulator: RunningSimulator) -> None:
         counts = [client.count_tasks(JOB), client.count_tasks(JOB, statuses=[TaskStatus.INIT, TaskStatus.PUBLISHED])]
 
     assert counts == [11, 7]
+
+
+@pytest.mark.parametrize(
+    ("cap", "window", "count"),
+    [
+        pytest.param(0, 0, 2_000, id="exact"),
+        pytest.param(1_000, 0, None, id="capped"),
+        pytest.param(1_000, 1_000, None, id="capped, with a window"),
+        pytest.param(2_000, 0, 2_000, id="the cap, and not one more"),
+    ],
+)
+def test_a_total_that_may_be_a_cap_is_a_count_only_if_the_list_ends_there(
+    cap: int, window: int, count: int | None
+) -> None:
+    """So that no text says how many tasks wait where EnOS says "at least so many"."""
+    with running_simulator(many(2_000), total_cap=cap, max_window=window) as simulator, connect(simulator) as client:
+        assert client.count_tasks(JOB) == count

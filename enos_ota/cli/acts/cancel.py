@@ -27,9 +27,8 @@ from enos_ota.cli.acts.station import counted, opened
 from enos_ota.cli.failures import Refused
 from enos_ota.cli.output import say, say_aside, write_outcome
 from enos_ota.cli.plain import plain
-from enos_ota.enos import InvalidArgument, SearchWindow, TaskStatus
 from enos_ota.enos import JobStatus as EnosJobStatus
-from enos_ota.enos.paging import LARGEST_PAGE, is_full
+from enos_ota.enos import SearchWindow, TaskStatus
 from enos_ota.reconciler import JobStatus, Pool, Rules
 from enos_ota.reconciler.classify import facts_of
 from enos_ota.reconciler.forecast import Conditions, Forecast, report
@@ -152,20 +151,7 @@ def _crowd(here: Station, order: Order, there: Sequence[SetSettings]) -> int:
     if has_guard(here, order, there) and not break_glass(here.environ):
         return 0
     waiting = here.client.count_tasks(order.job_id, statuses=WAITING)
-    if waiting is None or waiting <= _LOOKED_AT:
-        return 0
-    return waiting if _ends_after(waiting, here, order) else 0
-
-
-def _ends_after(number: int, here: Station, order: Order) -> bool:
-    """Whether the list of what waits ends after so many: a total may be capped, and rows far on be refused [U]."""
-    size = next(each for each in range(LARGEST_PAGE, 0, -1) if number % each)  # so that the last page has rows
-    page_no = number // size + 1
-    try:
-        page = here.client.search_tasks_page(order.job_id, statuses=WAITING, page_no=page_no, page_size=size)
-    except InvalidArgument:
-        return False
-    return bool(page.items) and not is_full(page, size)
+    return waiting if waiting is not None and waiting > _LOOKED_AT else 0
 
 
 class _Waiting(NamedTuple):

@@ -123,3 +123,16 @@ def test_each_attempt_gets_the_whole_time(connect: Connect, clock: FakeClock) ->
 
     with ScriptedServer([late(http(503)), late(JOB)]) as server:
         assert connect(server, timeout=Timeout(connect=5, read=5)).get_job("j").job_id == "j"
+
+
+@pytest.mark.parametrize("status", [100, 102, 103, 199])
+def test_an_interim_answer_is_not_taken_for_the_answer_to_this_request_or_the_next(
+    connect: Connect, status: int
+) -> None:
+    interim = f"HTTP/1.1 {status} Interim\r\nLink: </a>\r\n\r\n".encode()
+    others = [interim + ok({"jobId": job, "status": "started"}) for job in ("j1", "j2")]
+    with ScriptedServer(others) as server:
+        client = connect(server)
+        assert [client.get_job(job).job_id for job in ("j1", "j2")] == ["j1", "j2"]
+
+    assert server.connections <= 2, "the connection stays in use"
