@@ -12,8 +12,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from enos_ota import yamltext
-from enos_ota.pulumicall import child_environment
+from enos_ota import pulumicall, yamltext
 from enos_ota.settings import NoCredentials, Problem, SettingsError, project_around, short_name
 from enos_ota.settings import document as documents
 from enos_ota.settings.stack import check_all_but_sets
@@ -263,19 +262,9 @@ def _pulumi_config_get(project: Project, stack: str, key: str, environ: Mapping[
     pulumi = shutil.which("pulumi", path=environ.get("PATH", os.defpath))
     if pulumi is None:
         return None, "there is no pulumi on the PATH"
-    command = [pulumi, "--non-interactive", "--color", "never", "config", "get", key, "--stack", stack]
+    words = ("config", "get", key, "--stack", stack)
     try:
-        done = subprocess.run(
-            command,
-            cwd=project.root,
-            env=child_environment(environ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=_PATIENCE,
-            check=False,
-        )
+        done = pulumicall.run(pulumi, *words, environ=environ, directory=project.root, patience=_PATIENCE)
     except subprocess.TimeoutExpired:
         return None, f"pulumi did not answer within {_PATIENCE:g} s"
     except OSError as error:
