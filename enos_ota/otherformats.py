@@ -25,9 +25,8 @@ class _Form:
     cure: str
 
 
-_CONFLICT: Final = _Form(r"(?:<{7}|>{7}|\|{7}) \S", "an unresolved merge conflict", "resolve it")
 _FORMS: Final = (
-    _CONFLICT,
+    _Form(r"(?:<{7}|>{7}|\|{7}|={7})(?:\s|$)", "an unresolved merge conflict", "resolve it"),
     _Form(r"version https://git-lfs\.", "a Git LFS pointer", "fetch the file itself with `git lfs pull`"),
     _Form(r"(?i:<!doctype\b|<html\b|<head\b|<body\b)", "an HTML page", "download the list again, with a login"),
     _Form(r"<\?xml\b", "an XML document", "save the keys one a line"),
@@ -49,9 +48,6 @@ SOURCES: Final = tuple(form.what for form in _FORMS)
 
 _WIDTH: Final = 1000
 """Characters of a line that are looked at."""
-
-_MARKER: Final = re.compile(r"(<{7}|\|{7}|={7}|>{7})\s*$")
-"""A line of a merge conflict that may be a key if no other one is there."""
 
 
 def _one_of(forms: Iterable[_Form]) -> re.Pattern[str]:
@@ -83,15 +79,12 @@ def recognise(lines: Iterable[str], *, is_txt: bool) -> Recognised | None:
         is_txt: whether each line is read as a key, so that CSV and YAML are wrong too.
     """
     any_form = _ANY_FORM_OF_TXT if is_txt else _ANY_FORM
-    markers: set[str] = set()
     for position, whole in enumerate(lines):
         line = whole.strip()[:_WIDTH]
         if found := any_form.match(line):
-            return _recognised(position, line, _form(found))
-        if found := _MARKER.match(line):
-            markers.add(found[1])
-            if len(markers) > 1:
-                return _recognised(position, line, _CONFLICT)
+            form = _form(found)
+            what = f"this looks like {form.what}, not like a list of device keys"
+            return Recognised(position, f"{what} ({excerpt(line)}): {form.cure}")
     return None
 
 
@@ -103,8 +96,3 @@ def source_of(key: str) -> str:
 
 def _form(found: re.Match[str]) -> _Form:
     return (*_FORMS, *_FORMS_OF_TXT)[int((found.lastgroup or "")[1:])]
-
-
-def _recognised(position: int, line: str, form: _Form) -> Recognised:
-    what = f"this looks like {form.what}, not like a list of device keys"
-    return Recognised(position, f"{what} ({excerpt(line)}): {form.cure}")

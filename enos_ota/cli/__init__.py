@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from enos_ota import __version__
-from enos_ota.cli.failures import Undetermined, as_json
+from enos_ota.cli.failures import NO_ROOM, Undetermined, as_json
 from enos_ota.cli.plain import plain
 from enos_ota.cli.rows import has_begun
 
@@ -71,6 +71,8 @@ class _Commands(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in NO_ROOM and error.filename is None:
+                raise Undetermined(f"stdout cannot be written ({error.strerror})") from None  # help, for instance
             if os.environ.get(DEBUG):
                 raise
             place = traceback.extract_tb(error.__traceback__)[-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enos_ota.cli import main
-from enos_ota.cli.output import end_process, prepare_streams
+from enos_ota.cli.output import end_process, prepare_streams, say_aside
 
 
 def run() -> None:
@@ -13,6 +13,9 @@ def run() -> None:
         main(prog_name="enos-ota")
     except SystemExit as end:
         end_process(end.code if isinstance(end.code, int) else 0)
+    except OSError as error:  # of stdout: `enos-ota --help` on a full disk
+        say_aside(f"Error: stdout cannot be written ({error.strerror})")
+        end_process(3)
 
 
 if __name__ == "__main__":

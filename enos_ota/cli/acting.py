@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import click
+from click.core import ParameterSource
 
 from enos_ota import keys
 from enos_ota.cli.options import as_typed
@@ -13,9 +14,14 @@ _LONGEST: Final = 500
 """Characters of a reason, as in a stack file."""
 
 
-def _one_line(_: click.Context, __: click.Parameter, text: str) -> str:
+def _is_left_out(context: click.Context, parameter: click.Parameter) -> bool:
+    return context.get_parameter_source(parameter.name or "") is ParameterSource.DEFAULT
+
+
+def _one_line(context: click.Context, parameter: click.Parameter, text: str) -> str:
     stripped = as_typed(text).strip()
-    if text and not stripped:
+    if not stripped and not _is_left_out(context, parameter):
+        # As where a variable is not set: an expectation that is empty would expect nothing.
         raise click.BadParameter("it is empty")
     if any(map(keys.is_control, stripped)):
         raise click.BadParameter("it has control characters or line breaks: it must be one line")
@@ -24,18 +30,12 @@ def _one_line(_: click.Context, __: click.Parameter, text: str) -> str:
     return stripped
 
 
-def _needed(context: click.Context, parameter: click.Parameter, text: str) -> str:
-    if not text.strip():
-        raise click.BadParameter("it is empty")
-    return _one_line(context, parameter, text)
-
-
 reason: Final = click.option(
     "-r",
     "--reason",
     metavar="TEXT",
     required=True,
-    callback=_needed,
+    callback=_one_line,
     help="why, one line: for the audit log, and those who read it later",
 )
 
@@ -57,8 +57,8 @@ name: Final = click.option(
 )
 
 
-def _day_to_come(_: click.Context, __: click.Parameter, text: str) -> str:
-    if not text:
+def _day_to_come(context: click.Context, parameter: click.Parameter, text: str) -> str:
+    if _is_left_out(context, parameter):
         return ""
     from enos_ota import days  # noqa: PLC0415 - slow to import, and help needs none of it
 

@@ -14,7 +14,8 @@ click.ClickException
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+import errno
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -22,6 +23,9 @@ from enos_ota.cli.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""Why a file cannot be written that is otherwise right."""
 
 
 class Ended(click.ClickException):

@@ -44,6 +44,8 @@ def job_id(_: click.Context, __: click.Parameter, text: str | None) -> str | Non
     if not text.strip():
         raise click.BadParameter("it is empty")
     typed = as_typed(text)
+    if typed.startswith("-"):
+        raise click.BadParameter(f"{typed} is an option: the id before it is missing or empty")
     if why := ids.problem(typed):
         raise click.BadParameter(f"it {why}")
     return typed

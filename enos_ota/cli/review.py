@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import os
 import shutil
@@ -13,7 +12,7 @@ import click
 
 from enos_ota import files
 from enos_ota.cli import options
-from enos_ota.cli.failures import Misconfigured, Undetermined
+from enos_ota.cli.failures import NO_ROOM, Misconfigured, Undetermined
 from enos_ota.cli.output import stdout_is_terminal, write_verdict
 
 if TYPE_CHECKING:
@@ -128,5 +127,5 @@ def _write(file: Path, text: str) -> None:
     try:
         files.replace(file, text.encode())
     except OSError as error:
-        kind = Undetermined if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO} else Misconfigured
+        kind = Undetermined if error.errno in NO_ROOM else Misconfigured
         raise kind(f"{file} cannot be written: {error.strerror}") from None

@@ -12,7 +12,7 @@ from enos_ota import enos
 from enos_ota.connect import ORGANIZATION
 from enos_ota.doctor.findings import Cause, Finding, State
 from enos_ota.doctor.reach import SKEW, skew_in_words
-from enos_ota.enos import JobStatus, TaskStatus
+from enos_ota.enos import JobStatus, SearchWindow, TaskStatus
 from enos_ota.reconciler.classify import fold, is_cancelled
 
 if TYPE_CHECKING:
@@ -129,11 +129,14 @@ class _Texts:
 
 def _texts(client: EnosClient, job_id: str, markers: Collection[str]) -> _Texts:
     texts, folded = _Texts(), fold(markers)
-    for task in client.search_tasks(job_id, statuses=(TaskStatus.FAILED, TaskStatus.CANCELED)):
-        if texts.looked_at == MOST_TASKS:
-            texts.all_of_them = False
-            break
-        texts.take(task, folded)
+    try:
+        for task in client.search_tasks(job_id, statuses=(TaskStatus.FAILED, TaskStatus.CANCELED)):
+            if texts.looked_at == MOST_TASKS:
+                texts.all_of_them = False
+                break
+            texts.take(task, folded)
+    except SearchWindow:
+        texts.all_of_them = False
     return texts
 
 

@@ -145,7 +145,7 @@ def _window(what: str, refusal: InvalidArgument, rows: int, total: int | None) -
     total = max(rows, total or 0)
     return SearchWindow(
         f"The list of {what} is not complete: EnOS refused rows beyond row {rows} of at least {total}. {refusal} "
-        "Ask for fewer rows, for example of one status, or have the limit of this EnOS raised.",
+        "Read fewer rows (`enos-ota tasks --status …`), or have this limit of EnOS raised.",
         rows=rows,
         total=total,
         operation=refusal.operation,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import json
 import os
@@ -17,7 +18,7 @@ from enos_ota.settings.problems import Problem, SettingsError, label
 from enos_ota.yamltext import Unquoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 _PROJECT_FILES: Final = ("Pulumi.yaml", "Pulumi.yml")
 STACK_FILE: Final = re.compile(r"Pulumi\..*\.ya?ml", re.DOTALL)
@@ -25,6 +26,15 @@ STACK_FILE: Final = re.compile(r"Pulumi\..*\.ya?ml", re.DOTALL)
 
 _CONFIG: Final = "config"
 _ENVIRONMENT: Final = "environment"
+_OPTIONS: Final = "options"
+_STACK_KEYS: Final = frozenset({_CONFIG, _ENVIRONMENT, "secretsprovider", "encryptedkey", "encryptionsalt"})
+"""What Pulumi reads in a stack file."""
+_PROJECT_KEYS: Final = frozenset(
+    {"author", "backend", "components", _CONFIG, "configuration", "description", "functions", "license", "main", "name"}
+    | {_OPTIONS, "outputs", "packages", "plugins", "requiredPulumiVersion", "resources", "runtime", "sdks"}
+    | {"stackConfigDir", "template", "variables", "website"}
+)
+"""What Pulumi reads in Pulumi.yaml, that of a YAML program included."""
 _SETTING_KEYS: Final = frozenset({"type", "items", "description", "secret", "default", "value"})
 """What Pulumi allows in the long form of a setting in Pulumi.yaml."""
 
@@ -127,7 +137,9 @@ class ProjectFile:
     def settings(self, project: str) -> _Reading:
         """The settings for every stack of the project of this name, as Pulumi reads them."""
         name, config = shown_path(self.path), self.keys.get(_CONFIG)
-        found = _Reading(flaws=list(_misplaced(self.keys, name, self._tree)))
+        found = _Reading(flaws=list(_misplaced(self.keys, name, self._tree, known=_PROJECT_KEYS)))
+        if isinstance(options := self.keys.get(_OPTIONS), dict):
+            found.flaws += _misplaced(options, name, self._tree, known=("refresh",), path=(_OPTIONS,))
         if not isinstance(config, (dict, str, NoneType)):  # a text is the older spelling of stackConfigDir
             found.flaws.append(Problem("must hold a mapping of keys under config:", name, self._tree.line((_CONFIG,))))
         for key, entry in config.items() if isinstance(config, dict) else ():
@@ -217,7 +229,7 @@ def parse(text: str, path: Path, project: str) -> Document:
     if not isinstance(top, dict) or not (config is None or isinstance(config, dict)):
         found.flaws.append(Problem("must hold a mapping of keys under config:", name, tree.line((_CONFIG,))))
         config = None
-    found.flaws += _misplaced(top if isinstance(top, dict) else {}, name, tree)
+    found.flaws += _misplaced(top if isinstance(top, dict) else {}, name, tree, known=_STACK_KEYS)
     for key, value in (config or {}).items():
         full = _full_key(key, project)
         if full in found.values:
@@ -228,12 +240,37 @@ def parse(text: str, path: Path, project: str) -> Document:
     return _merged(path, tree, found, project, exists=True)
 
 
-def _misplaced(top: Mapping[str, Any], name: str, tree: yamltext.Tree) -> Iterator[Problem]:
-    """Settings beside `config:`, which Pulumi passes over."""
-    for key in top:
-        if ":" in key and key.partition(":")[0] in NAMESPACES:
-            text = f"{yamltext.shown(key)} has no effect outside of config: move it there"
-            yield Problem(text, name, tree.line((key,)))
+def _misplaced(
+    top: Mapping[str, Any], name: str, tree: yamltext.Tree, *, known: Collection[str], path: tuple[str, ...] = ()
+) -> Iterator[Problem]:
+    """What Pulumi ignores though it is meant for it: settings beside `config:`, and keys that look like known ones.
+
+    With `Config:` or `confg:` a stack would have no guard and no audit log.
+
+    Args:
+        top: the keys.
+        name: what messages call the file.
+        tree: the file.
+        known: the keys that Pulumi reads at this place.
+        path: the place.
+    """
+    by_lower = {key.lower(): key for key in known}
+    for key, value in top.items():
+        text = ""
+        if _is_setting(key):
+            text = "has no effect outside of config: move it there"
+        elif key in known:
+            continue
+        elif near := difflib.get_close_matches(key.lower(), by_lower, n=1, cutoff=0.7):
+            text = f"has no effect: did you mean {by_lower[near[0]]}?"
+        elif isinstance(value, dict) and any(map(_is_setting, value)):
+            text = f"has no effect: settings must be under {_CONFIG}:"
+        if text:
+            yield Problem(f"{yamltext.shown(key)} {text}", name, tree.line((*path, key)))
+
+
+def _is_setting(key: str) -> bool:
+    return ":" in key and key.partition(":")[0] in NAMESPACES
 
 
 def _merged(path: Path, tree: yamltext.Tree, stack: _Reading, project: str, *, exists: bool) -> Document:

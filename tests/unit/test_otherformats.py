@@ -18,8 +18,9 @@ DIFF = "diff --git a/k.txt b/k.txt\nindex 3b18..9f2 100644\n--- a/k.txt\n+++ b/k
     ("text", "line", "what"),
     [
         (CONFLICT, 1, "an unresolved merge conflict"),
-        ("dk-01\n" + CONFLICT.replace("<<<<<<< HEAD\n", ""), 5, "an unresolved merge conflict"),
-        (DIFF3, 3, "an unresolved merge conflict"),
+        ("dk-01\n" + CONFLICT.replace("<<<<<<< HEAD\n", ""), 3, "an unresolved merge conflict"),
+        (DIFF3, 1, "an unresolved merge conflict"),
+        ("dk-01\n=======\ndk-02", 2, "an unresolved merge conflict"),
         ("dk-01\n||||||| 3b18e51\ndk-02", 2, "an unresolved merge conflict"),
         (LFS, 1, "a Git LFS pointer"),
         ("<!DOCTYPE html>\n<html lang=en>\n<title>Sign in</title>", 1, "an HTML page"),
@@ -74,10 +75,7 @@ def test_the_sentence_says_what_it_looks_like_by_which_line_and_what_to_do() -> 
     "key",
     [
         *(
-            "=======",
-            "<<<<<<<",
-            ">>>>>>>",
-            "|||||||",
+            "========",
             "---",
             "+++",
             "--- a",

@@ -64,7 +64,7 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
         scope = _scope(here, order, there, tell)
         crowd, keys, number = scope.crowd, scope.keys, scope.number
         if order.expect is not None and not scope.is_expected(order.expect):
-            raise Refused(plain(f"{_not_as_expected(here, order, number)}. Nothing was sent or written."))
+            raise Refused(plain(f"{_not_as_expected(here, order, scope)}. Nothing was sent or written."))
         if not number:
             _job(here, order)
             say_aside(f"no task of job {order.job_id} waits: there is nothing to cancel")
@@ -191,13 +191,14 @@ def _to_declare(tasks: Iterable[Task]) -> _Waiting:
 def cancel_crowd(here: Station, order: Order, stages: Stages, number: int) -> None:
     """Cancel everything that waits, what is published first. Never more devices than were counted."""
     urgent = _waiting(here, order, [TaskStatus.PUBLISHED]).keys
+    stages.unlisted = max(0, number - len(urgent))
     if urgent and len(urgent) <= number:
         stages.cancel(urgent, stages.declare(urgent))
 
     def the_rest() -> None:
         say_aside(f"listing what waits, {number} at first, with a request for 200")
         waiting = _waiting(here, order, WAITING)
-        stages.skipped = waiting.skipped
+        stages.skipped, stages.unlisted = waiting.skipped, 0
         rest = waiting.keys - urgent
         if len(urgent) + len(rest) > number:
             more = f"{len(urgent) + len(rest)} wait by now or were cancelled"
@@ -234,20 +235,24 @@ def _say_what_is_wrong_with_the_job(here: Station, order: Order) -> None:
         here.client.get_job(order.job_id)
 
 
-def _not_as_expected(here: Station, order: Order, number: int) -> str:
+def _not_as_expected(here: Station, order: Order, scope: _Scope) -> str:
     """Why the number is another than was expected: of a job that is not what it was meant to be, that comes first.
 
     Raises:
         EnosError: There is no such job, or it cannot be read.
         Refused: It is about other firmware.
     """
-    expected = f"{order.expect} were expected"
+    number, expected = scope.number, f"{order.expect} were expected"
     if order.keys:
         return f"{expected}, but these are {counted(number, 'device key')}"
     if _job(here, order).status is EnosJobStatus.STOPPED:
         return f"job {order.job_id} is stopped, so nothing of it can be cancelled; {expected}, and {number} wait"
     if not number:
         return f"no task of job {order.job_id} waits, so there is nothing to cancel; {expected}"
+    if scope.window:
+        return (
+            f"{expected}, but EnOS lists {number} of at least {scope.window.total} waiting tasks of job {order.job_id}"
+        )
     return f"{expected}, but {counted(number, 'task')} of job {order.job_id} wait{'s' if number == 1 else ''}"
 
 

@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.cli.acts import written
+from enos_ota.cli.acts.interrupts import describe_sent
 from enos_ota.cli.acts.order import WAITING
 from enos_ota.cli.acts.station import counted, shown_path
 from enos_ota.cli.output import say, say_aside, write_outcome
@@ -55,6 +56,8 @@ class _Ending:
                 self._tell_what_is_to_add(say_aside)
         elif is_written:
             self._tell(number, waiting, unfinished)
+        if self._here.stop.reason and self._here.requests.unknown:
+            say_aside(describe_sent(self._here.requests))
         if not is_written:
             problem = self._record.problem.removesuffix("; nothing was sent")
             say_aside(f"Error: {problem}. Nothing was sent and nothing was written.")
@@ -92,6 +95,9 @@ class _Ending:
     def _unfinished(self, waiting: int | None) -> str:
         """Why not everything that waits is cancelled, where that was asked for; empty where it is."""
         job_id, window = self._order.job_id, self._stages.window
+        if self._stages.unlisted:
+            number = f"{self._stages.unlisted} of the waiting tasks of job {job_id}"
+            return f"{number} were not listed yet and are in no set: run the same command again"
         if self._order.keys or self._record.problem or waiting == 0:
             return ""
         if window:

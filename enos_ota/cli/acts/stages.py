@@ -53,6 +53,7 @@ class Stages:
         is_refused: Whether the problem is a no, and not a failure.
         window: EnOS's refusal to list all that waits; None where it was not asked to, or did.
         skipped: How many tasks that wait have a device key that no set can hold.
+        unlisted: How many tasks were confirmed, but could not be listed yet, and so are in no set.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Stages:
         self.is_refused = False
         self.window: SearchWindow | None = None
         self.skipped = 0
+        self.unlisted = 0
         self._here = here
         self._order = order
         self._job = job

@@ -70,7 +70,7 @@ def test_more_than_expected_are_not_cancelled_of_what_enos_lists(run: Run, reach
         reach(simulator)
         ended = run(*CANCEL, "--yes", "--expect", str(WINDOW - 1))
         assert (ended.exit_code, simulator.journal()) == (1, [])
-    assert f"999 were expected, but 1000 tasks of job {JOB} wait" in ended.stderr
+    assert f"999 were expected, but EnOS lists 1000 of at least 3000 waiting tasks of job {JOB}" in ended.stderr
 
 
 @pytest.mark.parametrize("total_cap", [0, WINDOW])

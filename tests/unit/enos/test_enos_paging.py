@@ -184,8 +184,8 @@ def test_a_page_that_is_refused_after_others_were_answered_is_told_as_a_search_w
     assert isinstance(error, SearchWindow)
     assert str(error) == (
         f"The list of letters is not complete: EnOS refused rows beyond row 4 of at least {at_least}."
-        " EnOS refused searchTask: 99400 too far. Ask for fewer rows, for example of one status,"
-        " or have the limit of this EnOS raised."
+        " EnOS refused searchTask: 99400 too far. Read fewer rows (`enos-ota tasks --status …`), or have"
+        " this limit of EnOS raised."
     )
     assert (rows, error.rows, error.total) == ("abcd", 4, at_least)
     assert served.asked == [1, 2, 3]
