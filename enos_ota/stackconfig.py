@@ -214,7 +214,8 @@ def read_stack(directory: Path, named: str | None, environ: Mapping[str, str], *
             return StackConfig(project, "", None, {}, nothing_decrypted)
     file = project.stack_file(stack)
     if (needed or named) and not os.path.lexists(file):
-        raise SettingsError([Problem("there is no such file", documents.shown_path(file))])
+        others = f"; the stacks here are {', '.join(stacks)}" if (stacks := project.stacks()) else ""
+        raise SettingsError([Problem(f"there is no such file{others}", documents.shown_path(file))])
     return config_of(project, stack, environ)
 
 

@@ -60,6 +60,7 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
     """
     with opened(stack, edits=True, aside=order.aside, advice=WAY_OUT) as here:
         tell = say_aside if output == "json" else say
+        here.warn_of_missing_limits()
         there = sets_there(here)
         scope = _scope(here, order, there, tell)
         crowd, keys, number = scope.crowd, scope.keys, scope.number

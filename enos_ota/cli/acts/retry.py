@@ -64,6 +64,7 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
         click.exceptions.Exit: With the exit code, after everything was told.
     """
     with opened(stack, edits=True) as here:
+        here.warn_of_missing_limits()
         keys = keylist.read(order.keys)
         if order.expect != len(keys):
             number = counted(len(keys), "device key")

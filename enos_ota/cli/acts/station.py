@@ -101,6 +101,20 @@ class Station:
         return program_of(self.config.project)
 
     @property
+    def has_stack_file(self) -> bool:
+        """Whether there is a stack file, broken or not."""
+        return self.is_blind or bool(self.config.document and self.config.document.exists)
+
+    def warn_of_missing_limits(self) -> None:
+        """Say what a command that writes does without where there is no stack file: it may be misnamed or gone."""
+        missing = [
+            *(["guard"] if not self.guard.is_set else []),
+            *(["audit log"] if not self.connection.audit_log else []),
+        ]
+        if missing and not self.has_stack_file:
+            say_aside(f"warning: there is no stack file, so this command has no {' and no '.join(missing)}")
+
+    @property
     def nothing_done(self) -> str:
         """The last sentence of a refusal, which may come after something was sent for other keys."""
         return "Nothing more was sent." if self.requests else "Nothing was sent and nothing was written."

@@ -44,8 +44,9 @@ def run(*, stack: str | None, job_id: str, reason: str, firmware_version: str, o
             raise Refused(plain(f"job {job_id} was not stopped: {objection}"))
         was_stopped = was_seen_stopped = job.status is JobStatus.STOPPED
         if not was_stopped:
-            if here.is_blind and not here.connection.audit_log:
-                say_aside("WARNING: NOTHING IS LOGGED, as the audit log's place is unknown. Take a note of this stop")
+            if not here.connection.audit_log and (here.is_blind or not here.has_stack_file):
+                why = "as the audit log's place is unknown" if here.has_stack_file else "as there is no stack file"
+                say_aside(f"WARNING: NOTHING IS LOGGED, {why}. Take a note of this stop")
             was_stopped = _stop(here, client, job_id, reason)
         waiting = here.read_if_possible(
             lambda: client.count_tasks(job_id, statuses=(TaskStatus.INIT, TaskStatus.PUBLISHED))

@@ -730,6 +730,25 @@ def test_of_a_crowd_the_published_ones_are_called_back_before_the_others_are_lis
     assert [len(each.device_keys) for each in sets(project).values()] == [300]
 
 
+def test_of_a_crowd_that_was_interrupted_those_that_were_not_listed_yet_are_told(
+    reach: Reach, project: Project
+) -> None:
+    """They were confirmed, but no set declares them, so no `pulumi up` comes back to them."""
+    with running_simulator(many(2_500, **dict.fromkeys(numbered(300), "published"))) as simulator:
+        reach(simulator)
+        project.write("enos:orgId: " + simulator.org_id + "\n")
+        simulator.fault("latency", "cancelTask", seconds=600)
+        with started("--waiting", "--yes", "--expect", "2500") as process:
+            wait_for_writes(simulator, process, 1)
+            process.send_signal(signal.SIGINT)
+            _, stderr = process.communicate()
+    assert process.returncode == 3
+    assert (
+        f"Error: 2200 of the waiting tasks of job {JOB} were not listed yet and are in no set:"
+        " run the same command again\n"
+    ) in stderr
+
+
 def test_of_a_crowd_that_grew_no_more_are_cancelled_than_were_counted(
     project: Project, simulator: RunningSimulator
 ) -> None:

@@ -122,6 +122,21 @@ def test_a_second_signal_ends_a_command_at_once_and_what_was_sent_is_told_and_lo
     assert audit(project) == [("before", None), ("after", True)]
 
 
+def test_one_signal_is_enough_for_a_cancel_to_say_what_it_sent(project: Project, simulator: RunningSimulator) -> None:
+    """The requests without an answer are not among "read as cancelled", and must not be passed over."""
+    simulator.fault("latency", "cancelTask", seconds=600)
+    with running(*CANCEL) as process:
+        hang(simulator, "cancelTask", process)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate()
+    assert process.returncode == 3
+    assert (
+        f"The cancel request for job '{JOB}' (1 device key) was sent; whether EnOS processed it is unknown. "
+        "Check with `enos-ota tasks`, or run the same command again"
+    ) in stderr
+    assert audit(project) == [("before", None), ("after", True)]
+
+
 @pytest.mark.parametrize(
     ("command", "operation", "number"),
     [

@@ -172,3 +172,33 @@ def test_an_environment_of_pulumi_does_not_block_the_brake(
     ended = run("stop", "--job", JOB, "--reason", "INC-4711")
     assert (ended.exit_code, sent(simulator)) == (0, ["stop"])
     assert "If there is an audit log, this is not in it" in ended.stderr
+
+
+@pytest.mark.parametrize("config", ["Config", "configuration"])
+def test_a_misspelt_config_does_not_leave_a_command_without_limits(
+    run: Run, project: Project, simulator: RunningSimulator, config: str
+) -> None:
+    """Pulumi ignores such a key, and with it the guard and the audit log."""
+    project.write("enos-ota:guard: {maxDevices: 1}\nenos-ota:auditLog: audit.jsonl\n")
+    project.file.write_text(project.file.read_text().replace("config:", f"{config}:"))
+    ended = run(*CANCEL, these(project, "dk-01", "dk-02"))
+    assert (ended.exit_code, sent(simulator)) == (2, [])
+    assert f"stacks/Pulumi.prod.yaml:1: {config} has no effect: " in ended.stderr
+
+
+def test_a_cancel_says_that_without_a_stack_file_it_has_no_limits(
+    run: Run, project: Project, simulator: RunningSimulator
+) -> None:
+    project.file.unlink()
+    ended = run(*CANCEL, these(project, "dk-01"), "--stack", "prod")
+    assert (ended.exit_code, sent(simulator)) == (0, ["cancelTask"])
+    assert "warning: there is no stack file, so this command has no guard and no audit log\n" in ended.stderr
+
+
+def test_a_stop_says_that_without_a_stack_file_nothing_is_logged(
+    run: Run, project: Project, simulator: RunningSimulator
+) -> None:
+    project.file.unlink()
+    ended = run("stop", "--job", JOB, "--reason", "INC-4711")
+    assert (ended.exit_code, sent(simulator)) == (0, ["stop"])
+    assert "WARNING: NOTHING IS LOGGED, as there is no stack file. Take a note of this stop\n" in ended.stderr

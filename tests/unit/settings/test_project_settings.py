@@ -61,6 +61,9 @@ def test_a_wrong_setting_in_pulumi_yaml_is_a_problem_with_its_line(project: Proj
     ("more", "said"),
     [
         ("enos-ota:guard: {maxDevices: 3}\n", "enos-ota:guard has no effect outside of config: move it there"),
+        ("confg: {enos-ota:guard: {value: {maxDevices: 3}}}\n", "confg has no effect: did you mean config?"),
+        ("stackconfigdir: stacks\n", "stackconfigdir has no effect: did you mean stackConfigDir?"),
+        ("options: {refersh: always}\n", "refersh has no effect: did you mean refresh?"),
         ("config: [enos-ota:guard]\n", "must hold a mapping of keys under config:"),
         ("config:\n  guard: {value: {maxDevices: 3}}\n  enos-ota:guard: x\n", "enos-ota:guard is given twice"),
     ],
@@ -71,6 +74,13 @@ def test_a_setting_in_the_wrong_place_is_a_problem(project: Project, more: str, 
     project.write(BASE)
     line = 6 if "given twice" in said else 4
     assert [str(problem) for problem in check_stack_file(project.file)] == [f"Pulumi.yaml:{line}: {said}"]
+
+
+def test_what_else_is_in_pulumi_yaml_is_pulumis(project: Project) -> None:
+    file = project.root / "Pulumi.yaml"
+    file.write_text(file.read_text() + "description: d\noptions: {refresh: always}\nplugins: {}\nx-team: {owner: a}\n")
+    project.write(BASE)
+    assert check_stack_file(project.file) == ()
 
 
 def test_a_line_inside_of_a_value_is_named(project: Project) -> None:

@@ -83,9 +83,16 @@ def test_a_problem_in_a_key_file_has_the_path_that_names_it(project: Project) ->
             b"config:\n  enos:orgId: o1\n  enos:config:orgId: o2\n",
             "stacks/Pulumi.prod.yaml:3: enos:config:orgId is given twice, once as enos:orgId",
         ),
+        (b"Config:\n  enos:orgId: o1\n", "stacks/Pulumi.prod.yaml:1: Config has no effect: did you mean config?"),
+        (
+            b"settings:\n  enos-ota:guard: {maxDevices: 3}\n",
+            "stacks/Pulumi.prod.yaml:1: settings has no effect: settings must be under config:",
+        ),
     ],
 )
-def test_a_file_that_is_no_stack_file_is_refused(project: Project, content: bytes, text: str) -> None:
+def test_a_file_that_is_no_stack_file_or_hides_its_settings_is_refused(
+    project: Project, content: bytes, text: str
+) -> None:
     project.file.write_bytes(content)
     assert [str(problem) for problem in check_stack_file(project.file)] == [text]
 
