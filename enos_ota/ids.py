@@ -21,7 +21,7 @@ def problem(text: str) -> str:
     if not odd:
         return ""
     name = unicodedata.name(odd, "")
-    return f"holds U+{ord(odd):04X}{' ' if name else ''}{name}, which no id has: type it again without it"
+    return f"contains U+{ord(odd):04X}{' ' if name else ''}{name}; ids never contain it: remove it"
 
 
 def _is_odd(character: str) -> bool:

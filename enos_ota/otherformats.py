@@ -40,7 +40,7 @@ _FORMS: Final = (
     _Form(r"DEVICE\s{2,}STATUS\b", "a table of `enos-ota tasks`", "write it with --format keys"),
 )
 _FORMS_OF_TXT: Final = (
-    _Form(r'"?deviceKey"? ?[,;\t]|.*[,;\t] ?"?deviceKey"?(?: ?[,;\t]|$)', "a CSV file", "name it .csv"),
+    _Form(r'"?deviceKey"?\s*(?:[,;\t]|$)|.*[,;\t] ?"?deviceKey"?(?: ?[,;\t]|$)', "a CSV file", "name it .csv"),
     _Form(r"""- ["']""", "a YAML list", "name the file .yaml"),
 )
 SOURCES: Final = tuple(form.what for form in _FORMS)

@@ -165,7 +165,9 @@ class CancelledTaskSetProvider(ResourceProvider):
             terms = self._session.terms_of(declared, servicer.stack_of_call(), requests)
             record = reconciler.apply(declared.job_id, change, terms)
         except (EnosError, SettingsError) as error:
-            sent = "what was sent may be cancelled; the next `pulumi up` reads it" if requests else "nothing was sent"
+            sent = "EnOS refused what was sent" if requests.refused else "nothing was sent"
+            if requests:
+                sent = "what was sent may be cancelled; the next `pulumi up` reads it"
             _fail(f"{rules.subject}: {sent}", error)
         finally:
             requests.give_up("the run ended before EnOS answered")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 from enos_ota.cli import main
 from enos_ota.cli.output import end_process, prepare_streams, say_aside
 
@@ -9,6 +11,9 @@ from enos_ota.cli.output import end_process, prepare_streams, say_aside
 def run() -> None:
     """Run a command and end the process."""
     prepare_streams()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, signal.default_int_handler)  # as Ctrl-C
     try:
         main(prog_name="enos-ota")
     except SystemExit as end:

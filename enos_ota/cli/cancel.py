@@ -31,7 +31,7 @@ from enos_ota.cli import acting, options
     "--expect",
     type=click.IntRange(0),
     metavar="N",
-    help="how many device keys these are; with another number nothing is sent",
+    help="with --keys how many device keys these are, with --waiting how many at most; otherwise nothing is sent",
 )
 @options.text_or_json
 def cancel(

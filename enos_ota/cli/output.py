@@ -104,7 +104,7 @@ def end_process(code: int) -> NoReturn:
 
 
 class _Unfailing(io.FileIO):
-    """A file whose failures are nobody's business: there is no other place to tell of them."""
+    """A file that ignores failed writes: stderr is the last place to report anything."""
 
     def write(self, data: Any, /) -> int:
         try:

@@ -96,7 +96,7 @@ class Transport:
         self._closed = threading.Event()
 
     def waiting_by(self, sleep: Callable[[float], None], left: Callable[[], float], grace: float) -> Transport:
-        """The same transport, with nothing of its own but how it waits, and until when."""
+        """Return a view of this transport with another way to wait and another deadline."""
         view = copy.copy(self)
         view._sleep, view._left, view._grace = sleep, left, grace  # noqa: SLF001 - another of our own
         return view
@@ -295,7 +295,9 @@ class Transport:
         coding = response.headers.get("Content-Encoding", "").strip().lower()
         if coding not in _CODINGS:
             # More than one, each in the other, unpack to any size.
-            return invalid(call, "in an encoding that was not asked for", http_status=response.status_code)
+            return invalid(
+                call, "in a content encoding that enos-ota did not request", http_status=response.status_code
+            )
         body = bytearray()
         while chunk := response.raw.read1(_CHUNK, decode_content=True):
             body += chunk

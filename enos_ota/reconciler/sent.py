@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from enos_ota.enos import AnswerLost, ApiError, AuthenticationError, EnosError, WriteWatch
+from enos_ota.enos import AnswerLost, ApiError, AuthenticationError, EnosError, GatewayRefusal, WriteWatch
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -89,7 +89,7 @@ class SentRequests:
                 self._accepted.append(request)
             elif outcome.may_have_been_processed:
                 self._lost.append(request)
-            elif isinstance(outcome, (ApiError, AuthenticationError)):
+            elif isinstance(outcome, (ApiError, AuthenticationError, GatewayRefusal)):
                 self.refused.append(request)
             del self._open[watch]  # last: an interrupt in between must not make it forgotten
             return True

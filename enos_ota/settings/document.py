@@ -287,7 +287,7 @@ def _merged(path: Path, tree: yamltext.Tree, stack: _Reading, project: str, *, e
         shared = _Reading(flaws=shared.flaws)  # a stack file that cannot be read may say otherwise
     name = shown_path(path)
     missing = [
-        place.problem(f"{key} has neither a value nor a default here, and {name} gives it none", key)
+        place.problem(f"{key} has no value and no default here, and {name} sets no value", key)
         for key, place in shared.required.items()
         if key not in stack.values
     ]

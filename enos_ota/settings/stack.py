@@ -371,7 +371,7 @@ def audit_log_objection(project: Path, named: str) -> str:
     if not stat.S_ISREG(mode):
         return f"is {files.kind_of(mode)}, not a regular file: name a file"
     if not ends_as_log(target.name):
-        return f"is a link to {shown(target.name)}, which is no log: name a file of its own"
+        return f"is a link to {shown(target.name)}, which is not a log: name a separate file"
     return ""
 
 

@@ -125,7 +125,7 @@ def test_check_refuses_what_is_no_text_or_no_day(
 def test_check_refuses_a_job_id_with_what_no_id_has(provider: Servicer, simulator: RunningSimulator) -> None:
     """Such an id may come from anywhere in a program of one's own."""
     _, (failure,) = provider.check(inputs(simulator, "dk-01", jobId="65\u200ba1"))
-    assert failure == "set 'pump': jobId holds U+200B ZERO WIDTH SPACE, which no id has: type it again without it"
+    assert failure == "set 'pump': jobId contains U+200B ZERO WIDTH SPACE; ids never contain it: remove it"
 
 
 def test_check_lets_through_what_is_not_known_yet(provider: Servicer, simulator: RunningSimulator) -> None:

@@ -75,6 +75,6 @@ REFUSED: Final = {
     "value and default": ("enos-ota:auditLog: {value: a.log, default: b.log}", "enos-ota:auditLog has both"),
     "a secret": ("enos:appSecret: {value: {secure: v1:abc}}", "enos:appSecret is encrypted, and Pulumi decrypts"),
     "a secret in the short form": ("enos:appSecret: {secure: v1:abc}", "enos:appSecret is encrypted, and Pulumi"),
-    "no value in any file": ("enos-ota:guard: {type: object}", "enos-ota:guard has neither a value nor a default here"),
+    "no value in any file": ("enos-ota:guard: {type: object}", "enos-ota:guard has no value and no default here"),
 }
 """What neither takes: settings in Pulumi.yaml, and how our message begins."""

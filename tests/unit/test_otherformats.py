@@ -52,6 +52,7 @@ def test_the_text_is_recognised_by_its_first_certain_line(text: str, line: int, 
     [
         ("deviceKey,status,cancelled\ndk-01,init,false", "a CSV file"),
         ("site;deviceKey\nA;dk-01", "a CSV file"),
+        ("deviceKey\ndk-01", "a CSV file"),
         ('"site"\t"deviceKey"\t"x"', "a CSV file"),
         ('- "dk-01"\n- "dk-02"', "a YAML list"),
     ],
@@ -84,7 +85,6 @@ def test_the_sentence_says_what_it_looks_like_by_which_line_and_what_to_do() -> 
             "[a]",
             "|a|",
             "@@",
-            "deviceKey",
         ),
         *(
             "{3F2504E0-4F89-11D3-9A0C-0305E82C3301}",

@@ -10,6 +10,7 @@ others takes EnOS a request for 200, and by then these would have begun.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from dataclasses import replace
@@ -27,8 +28,8 @@ from enos_ota.cli.acts.station import counted, opened
 from enos_ota.cli.failures import Refused
 from enos_ota.cli.output import say, say_aside, write_outcome
 from enos_ota.cli.plain import plain
+from enos_ota.enos import IncompleteList, SearchWindow, TaskStatus
 from enos_ota.enos import JobStatus as EnosJobStatus
-from enos_ota.enos import SearchWindow, TaskStatus
 from enos_ota.reconciler import JobStatus, Pool, Rules
 from enos_ota.reconciler.classify import facts_of
 from enos_ota.reconciler.forecast import Conditions, Forecast, report
@@ -83,7 +84,7 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
             may_send = not forecast.is_held and (forecast.will_cancel > 0 or not forecast.looked)
             has_told = _show_plan(here, order, forecast, bounds, tell)
             stages = Stages(here, order, there, job=forecast.job, is_override_told=has_told, may_send=may_send)
-        stages.window, stages.skipped = scope.window, scope.skipped
+        stages.cut_off, stages.skipped = scope.cut_off, scope.skipped
         declaration = stages.declare(keys)
         for line in written.already(declaration):
             tell(line)
@@ -105,13 +106,15 @@ class _Scope(NamedTuple):
         crowd: The number of tasks that wait, if they are so many that the most urgent ones go first; else 0.
         keys: The device keys; none of a crowd.
         skipped: How many tasks wait that no set can hold.
-        window: EnOS's refusal to list all that waits; None where it listed all.
+        cut_off: Why the list of what waits is not complete; None where it is.
+        is_most: Whether the number may be smaller than the one that is expected: while tasks start, it shrinks.
     """
 
     crowd: int = 0
     keys: frozenset[str] = frozenset()
     skipped: int = 0
-    window: SearchWindow | None = None
+    cut_off: IncompleteList | None = None
+    is_most: bool = True
 
     @property
     def number(self) -> int:
@@ -119,29 +122,32 @@ class _Scope(NamedTuple):
         return self.crowd or len(self.keys)
 
     def is_expected(self, number: int) -> bool:
-        """Whether these are as many as expected; of a list that EnOS cuts off, no more than expected."""
-        return self.number <= number if self.window else self.number == number
+        """Whether these are as many as expected; of what waits, no more than expected."""
+        return self.number <= number if self.is_most else self.number == number
 
 
 def _scope(here: Station, order: Order, there: Sequence[SetSettings], tell: Callable[[str], None]) -> _Scope:
     if order.keys:
-        return _Scope(keys=keylist.read(order.keys))
+        return _Scope(keys=keylist.read(order.keys), is_most=False)
     if crowd := _crowd(here, order, there):
         return _Scope(crowd)
     found: list[Task] = []
-    cut_off: SearchWindow | None = None
+    cut_off: IncompleteList | None = None
     try:
         for task in here.tasks(order.job_id, WAITING):
             found.append(task)  # noqa: PERF402 - what was read before a refusal counts
-    except SearchWindow as window:
-        # The devices that were notified are the most urgent: all of them are among those that are cancelled first.
-        found += here.tasks(order.job_id, [TaskStatus.PUBLISHED])
-        tell(f"warning: {window} This run cancels what EnOS lists. Run the same command again for the rest.")
-        cut_off = window
+    except IncompleteList as incomplete:
+        # The devices that were notified are the most urgent: as many as can be are cancelled with the first.
+        with contextlib.suppress(IncompleteList):
+            for task in here.tasks(order.job_id, [TaskStatus.PUBLISHED]):
+                found.append(task)  # noqa: PERF402 - the same
+        tell(f"warning: {incomplete} This run cancels what EnOS lists. Run the same command again for the rest.")
+        cut_off = incomplete
     waiting = _to_declare(found)
     if waiting.skipped and not waiting.keys:
-        raise Refused(plain(f"no other task of job {order.job_id} waits. Nothing was sent or written."))
-    return _Scope(keys=waiting.keys, skipped=waiting.skipped, window=cut_off)
+        only = "the only waiting tasks of job" if waiting.skipped > 1 else "the only waiting task of job"
+        raise Refused(plain(f"{only} {order.job_id} cannot be in a set. Nothing was sent or written."))
+    return _Scope(keys=waiting.keys, skipped=waiting.skipped, cut_off=cut_off)
 
 
 def _crowd(here: Station, order: Order, there: Sequence[SetSettings]) -> int:
@@ -190,10 +196,11 @@ def _to_declare(tasks: Iterable[Task]) -> _Waiting:
 
 
 def cancel_crowd(here: Station, order: Order, stages: Stages, number: int) -> None:
-    """Cancel everything that waits, what is published first. Never more devices than were counted."""
+    """Cancel everything that waits, what is published first. Never more devices than were counted or expected."""
+    most = number if order.expect is None else order.expect
     urgent = _waiting(here, order, [TaskStatus.PUBLISHED]).keys
     stages.unlisted = max(0, number - len(urgent))
-    if urgent and len(urgent) <= number:
+    if urgent and len(urgent) <= most:
         stages.cancel(urgent, stages.declare(urgent))
 
     def the_rest() -> None:
@@ -201,9 +208,9 @@ def cancel_crowd(here: Station, order: Order, stages: Stages, number: int) -> No
         waiting = _waiting(here, order, WAITING)
         stages.skipped, stages.unlisted = waiting.skipped, 0
         rest = waiting.keys - urgent
-        if len(urgent) + len(rest) > number:
+        if len(urgent) + len(rest) > most:
             more = f"{len(urgent) + len(rest)} wait by now or were cancelled"
-            stages.fail(f"{number} were to be cancelled, but {more}, so nothing more was sent", is_refused=True)
+            stages.fail(f"{most} were to be cancelled, but {more}, so nothing more was sent", is_refused=True)
         elif rest:
             stages.cancel(rest, stages.declare(rest))
 
@@ -250,9 +257,9 @@ def _not_as_expected(here: Station, order: Order, scope: _Scope) -> str:
         return f"job {order.job_id} is stopped, so nothing of it can be cancelled; {expected}, and {number} wait"
     if not number:
         return f"no task of job {order.job_id} waits, so there is nothing to cancel; {expected}"
-    if scope.window:
+    if isinstance(scope.cut_off, SearchWindow):
         return (
-            f"{expected}, but EnOS lists {number} of at least {scope.window.total} waiting tasks of job {order.job_id}"
+            f"{expected}, but EnOS lists {number} of at least {scope.cut_off.total} waiting tasks of job {order.job_id}"
         )
     return f"{expected}, but {counted(number, 'task')} of job {order.job_id} wait{'s' if number == 1 else ''}"
 
@@ -282,7 +289,9 @@ def _look(here: Station, order: Order, scope: _Scope) -> Forecast:
         max_keys=_LOOKED_AT,
         workers=Pool(here.connection.max_concurrency),
     )
-    return replace(forecast, waiting=None) if scope.window else forecast  # where lists are cut off totals may be capped
+    return (
+        replace(forecast, waiting=None) if scope.cut_off else forecast
+    )  # where lists are cut off totals may be capped
 
 
 def _counts(here: Station, order: Order, number: int) -> Forecast:

@@ -11,6 +11,7 @@ from enos_ota.cli.acts.interrupts import describe_sent
 from enos_ota.cli.acts.order import WAITING
 from enos_ota.cli.acts.station import counted, shown_path
 from enos_ota.cli.output import say, say_aside, write_outcome
+from enos_ota.enos import SearchWindow
 from enos_ota.reconciler import Category, Rules, judge
 from enos_ota.reconciler.guard import BREAK_GLASS, WAYS_OUT, expectation_objection
 from enos_ota.reconciler.naming import shown
@@ -56,10 +57,10 @@ class _Ending:
                 self._tell_what_is_to_add(say_aside)
         elif is_written:
             self._tell(number, waiting, unfinished)
-        if self._here.stop.reason and self._here.requests.unknown:
-            say_aside(describe_sent(self._here.requests))
+            if unanswered := self._unanswered():
+                say_aside(unanswered)
         if not is_written:
-            problem = self._record.problem.removesuffix("; nothing was sent")
+            problem = self._record.problem.removesuffix("; nothing was sent").rstrip(".")
             say_aside(f"Error: {problem}. Nothing was sent and nothing was written.")
         return code
 
@@ -67,6 +68,8 @@ class _Ending:
         problem = self._record.problem
         if not problem:
             # For an `up` held keys are fine, as it comes back to them. Who cancels by hand wants to know: not done.
+            if self._record.accepted_count:
+                return _NOT_DONE  # EnOS says it is done, and its searches do not show it yet
             is_left = self._record.of(Category.HELD) or self._stages.skipped
             return _NO if self._verdict.errors or is_left else 0
         expected = self._stages.firmware_version
@@ -90,23 +93,32 @@ class _Ending:
         # That something waits its row says; how many the total, as far as EnOS counts.
         waiting = max(len(page.items), page.total_size or 0)
         ours = sum(finding.category in {Category.PENDING, Category.HELD} for finding in self._record.findings.values())
-        return max(0, waiting - ours)
+        return max(0, waiting - ours - self._stages.skipped)
+
+    def _unanswered(self) -> str:
+        """What was sent and may have been processed, where that is why keys are pending; empty if nothing was."""
+        requests = self._here.requests
+        return describe_sent(requests) if requests.unknown and self._record.of(Category.PENDING) else ""
 
     def _unfinished(self, waiting: int | None) -> str:
         """Why not everything that waits is cancelled, where that was asked for; empty where it is."""
-        job_id, window = self._order.job_id, self._stages.window
+        job_id, cut_off = self._order.job_id, self._stages.cut_off
         if self._stages.unlisted:
             number = f"{self._stages.unlisted} of the waiting tasks of job {job_id}"
             return f"{number} were not listed yet and are in no set: run the same command again"
         if self._order.keys or self._record.problem or waiting == 0:
             return ""
-        if window:
-            number = f"{self._record.cancelled_count} of at least {window.total} waiting tasks"
+        if isinstance(cut_off, SearchWindow):
+            number = f"{self._record.cancelled_count} of at least {cut_off.total} waiting tasks"
             return f"{number} of job {job_id} were cancelled: run the same command again for the rest"
+        if cut_off:
+            number = counted(self._record.cancelled_count, "task")
+            why = "but the list of waiting tasks was not complete"
+            return f"{number} of job {job_id} cancelled, {why}: run the same command again"
         if waiting is None:
-            return f"it is unknown whether other tasks of job {job_id} wait: run the same command again"
-        count = f", with --expect {waiting}" if self._order.yes else ""
-        return f"{counted(waiting, 'other task')} of job {job_id} still waiting: run the same command again{count}"
+            return f"it is unknown whether other tasks of job {job_id} are waiting: run the same command again"
+        are = "is" if waiting == 1 else "are"
+        return f"{counted(waiting, 'other task')} of job {job_id} {are} still waiting: run the same command again"
 
     def _tell(self, number: int, waiting: int | None, unfinished: str) -> None:
         record = self._record
@@ -132,9 +144,8 @@ class _Ending:
             message = f"{self._order.reason} ({self._declaration.set_name})"
             say(written.commit_hint(self._declaration, message, left=left, is_read=not self._unread_by))
         self._tell_what_is_to_add(say)
-        if pending := sum(finding.can_be_sent for finding in record.findings.values()):
-            count = f", with --expect {pending}" if self._order.yes and not self._order.keys else ""
-            say(f"To go on: the same line once more{count}; it sends nothing twice.")
+        if any(finding.can_be_sent for finding in record.findings.values()):
+            say("To continue, run the same command again. Cancelled tasks are not sent again.")
         if record.cancelled_count:
             say(self._undo())
 
@@ -193,7 +204,7 @@ class _Ending:
                 {"deviceKey": key, "category": category, "status": status} for key, category, status in rows(record)
             ],
             "problem": record.problem,
-            "errors": [*self._verdict.errors, *filter(None, [unfinished])],
+            "errors": [*self._verdict.errors, *filter(None, [unfinished, self._unanswered()])],
             "warnings": list(self._verdict.warnings),
             "stillWaiting": waiting,
             "set": (self._declaration.set_name or None) if places else None,

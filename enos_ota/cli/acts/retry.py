@@ -212,7 +212,8 @@ class _Ending:
             some = listed([shown(key) for key in outcome.pending])
             say_aside(f"Error: {counted(len(outcome.pending), 'device')} not read as retried ({some}){accepted}")
         if outcome.problem:
-            say_aside(f"Error: {outcome.problem}. Run this once more: only what still reads as cancelled is sent.")
+            problem = outcome.problem.rstrip(".")
+            say_aside(f"Error: {problem}. Run this once more: only what still reads as cancelled is sent.")
 
     def tell_machine(self, here: Station) -> None:
         """For machines."""

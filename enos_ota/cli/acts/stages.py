@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from enos_ota.cli.acts.bounds import Bounds
     from enos_ota.cli.acts.order import Order
     from enos_ota.cli.acts.station import Station
-    from enos_ota.enos import SearchWindow, WriteWatch
+    from enos_ota.enos import IncompleteList, WriteWatch
     from enos_ota.settings import SetSettings
 
 
@@ -51,7 +51,7 @@ class Stages:
         record: What came of it.
         is_written: Whether anything was written into the project.
         is_refused: Whether the problem is a no, and not a failure.
-        window: EnOS's refusal to list all that waits; None where it was not asked to, or did.
+        cut_off: Why EnOS's list of what waits is not complete; None where it is.
         skipped: How many tasks that wait have a device key that no set can hold.
         unlisted: How many tasks were confirmed, but could not be listed yet, and so are in no set.
     """
@@ -74,7 +74,7 @@ class Stages:
         self.record = Record()
         self.is_written = False
         self.is_refused = False
-        self.window: SearchWindow | None = None
+        self.cut_off: IncompleteList | None = None
         self.skipped = 0
         self.unlisted = 0
         self._here = here
@@ -197,7 +197,9 @@ class Stages:
             return self._reconciler.apply(order.job_id, plan(keys, Record()), terms)
         except EnosError as error:
             if recorder.is_written and not here.requests:
-                say_aside("The set was written into the project, but nothing was sent:")
+                sent = "EnOS refused what was sent" if here.requests.refused else "nothing was sent"
+                is_new = "The set was written into the project, but " if recorder.declaration.changes else ""
+                say_aside(f"{is_new}{sent if is_new else sent[0].upper() + sent[1:]}:")
             elif isinstance(error, AuditError) and not self.is_written:
                 say_aside("Nothing was sent and nothing was written:")
             raise

@@ -82,8 +82,9 @@ def _stop(here: Station, client: EnosClient, job_id: str, reason: str) -> bool:
             return False
         if wait:
             here.ending.sleep(wait)
-    sent = str(lost) if lost else "EnOS accepted the stop."
-    raise Undetermined(plain(f"job {job_id} still reads as started. {sent} Look again, and run this command again."))
+    sent = "It is unknown whether EnOS processed the stop" if lost else "EnOS accepted the stop"
+    advice = "Check with `enos-ota jobs`, then run the same command again."
+    raise Undetermined(plain(f"job {job_id} still reads as started. {sent}. {advice}"))
 
 
 def _reads_as_stopped(client: EnosClient, job_id: str) -> bool:

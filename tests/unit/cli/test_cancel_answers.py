@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
 
+from enos_ota import connect
 from enos_ota.cli import main
 from enos_ota.cli.acts.order import Order
 from enos_ota.cli.acts.stages import Stages
 from enos_ota.cli.acts.station import opened
+from enos_ota.reconciler import Limits
 from enos_ota.settings import read_stack_file
 from tests.support.simulator import JOB, running_simulator
 
@@ -77,7 +80,6 @@ def as_it_is(_: RunningSimulator) -> None: ...
     ("prepare", "more", "told"),
     [
         (deleted, (), "24404 Job not found"),
-        (finished, (), f"no task of job {JOB} waits, so there is nothing to cancel; 5 were expected. {NOTHING}"),
         (
             stopped,
             (),
@@ -90,7 +92,7 @@ def as_it_is(_: RunningSimulator) -> None: ...
         ),
         (as_it_is, (), f"5 were expected, but 7 tasks of job {JOB} wait. {NOTHING}"),
     ],
-    ids=["deleted", "finished", "stopped", "another firmware", "started"],
+    ids=["deleted", "stopped", "another firmware", "started"],
 )
 def test_why_not_as_many_wait_as_a_script_expects_is_told_by_the_job(
     project: Project,
@@ -103,6 +105,22 @@ def test_why_not_as_many_wait_as_a_script_expects_is_told_by_the_job(
     ended = cancel("--waiting", "--yes", "--expect", "5", *more)
     assert (ended.exit_code, told in ended.stderr) == (1, True), ended.stderr
     assert (sent(simulator), declared(project)) == (0, [])
+
+
+@pytest.mark.parametrize(("expected", "is_enough"), [(6, False), (7, True), (8, True)])
+def test_of_what_waits_the_number_that_a_script_expects_is_the_most(
+    simulator: RunningSimulator, *, expected: int, is_enough: bool
+) -> None:
+    """A fleet moves between two counts: an exact number would hardly ever fit."""
+    ended = cancel("--waiting", "--yes", "--expect", str(expected))
+    assert (ended.exit_code == 0, sent(simulator) > 0) == (is_enough, is_enough)
+
+
+def test_where_nothing_waits_there_is_nothing_to_cancel_whatever_a_script_expects(simulator: RunningSimulator) -> None:
+    finished(simulator)
+    ended = cancel("--waiting", "--yes", "--expect", "5")
+    assert (ended.exit_code, sent(simulator)) == (0, 0)
+    assert f"no task of job {JOB} waits: there is nothing to cancel\n" in ended.stderr
 
 
 def test_where_nothing_waits_a_job_about_other_firmware_is_a_no_all_the_same(simulator: RunningSimulator) -> None:
@@ -233,3 +251,31 @@ def test_a_guard_that_stops_the_undo_is_told_with_it(
     ended = cancel("--keys", key_file(project, "dk-01", "dk-02"), "--name", "fire", typed="2\n")
     told = f"(The guard stops that: {limits}. Raise it first, or set ENOS_OTA_BREAK_GLASS=<reason>.)\n"
     assert (sent(simulator), ended.stdout.endswith(told)) == (1, True), ended.stdout
+
+
+# What EnOS answers to the cancel itself
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_a_cancel_that_the_gateway_refused_is_not_called_unsent(
+    project: Project, simulator: RunningSimulator, status: int
+) -> None:
+    """The audit log has it: what is said must fit."""
+    simulator.fault("gateway", "cancelTask", status=status)
+    ended = cancel("--keys", key_file(project, "dk-01"), "--yes", "--expect", "1")
+    assert ended.exit_code == 3
+    assert "The set was written into the project, but EnOS refused what was sent:\n" in ended.stderr
+    assert "nothing was sent" not in ended.stderr
+    again = cancel("--keys", key_file(project, "dk-01"), "--yes", "--expect", "1")
+    assert "EnOS refused what was sent:\n" in again.stderr
+    assert "was written" not in again.stderr, "the set was there already"
+
+
+def test_what_enos_accepted_and_does_not_show_yet_is_not_done_and_no_refusal(
+    project: Project, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator.switch(indexDelay=600)
+    monkeypatch.setattr(connect, "Limits", partial(Limits, settle=0.1))
+    ended = cancel("--keys", key_file(project, "dk-01"), "--yes", "--expect", "1")
+    assert ended.exit_code == 3
+    assert "of which EnOS accepted 1 that could not be read back yet" in ended.stderr

@@ -219,7 +219,7 @@ def test_where_only_tasks_without_a_valid_key_wait_it_does_not_say_that_none_wai
         reach(simulator)
         ended = cancel("--waiting", "--yes", "--expect", "1")
         assert (ended.exit_code, sent(simulator)) == (1, [])
-    assert f"no other task of job {JOB} waits. Nothing was sent or written." in ended.stderr
+    assert f"the only waiting task of job {JOB} cannot be in a set. Nothing was sent or written." in ended.stderr
 
 
 OTHER_TEXTS = [

@@ -166,16 +166,20 @@ def test_a_command_that_is_interrupted_before_it_sends_anything_ends_at_once_and
 
 
 @pytest.mark.parametrize(
-    ("command", "operation"),
-    [(("jobs",), "search"), (("tasks", "--job", JOB), "searchTask"), (("doctor", "--job", JOB), "searchTask")],
+    ("command", "operation", "number"),
+    [
+        pytest.param(("jobs",), "search", signal.SIGINT, id="jobs"),
+        pytest.param(("tasks", "--job", JOB), "searchTask", signal.SIGTERM, id="tasks"),
+        pytest.param(("doctor", "--job", JOB), "searchTask", signal.SIGHUP, id="doctor"),
+    ],
 )
 def test_a_command_that_only_reads_ends_at_once_when_it_is_interrupted(
-    simulator: RunningSimulator, command: tuple[str, ...], operation: str
+    simulator: RunningSimulator, command: tuple[str, ...], operation: str, number: signal.Signals
 ) -> None:
     simulator.fault("latency", operation, seconds=600)
     with running(*command) as process:
         hang(simulator, operation, process)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, stderr = process.communicate()
     assert (process.returncode, stderr) == (3, "Error: interrupted\n")
 

@@ -116,7 +116,9 @@ def test_a_coding_that_was_not_asked_for_is_not_unpacked(connect: Connect, codin
     packed = gzip.compress(gzip.compress(b'{"code": 0, "data": {"jobId": "j"}}'))
     with (
         ScriptedServer([http(200, packed, content_encoding=coding)]) as server,
-        pytest.raises(InvalidAnswer, match="was answered in an encoding that was not asked for") as caught,
+        pytest.raises(
+            InvalidAnswer, match="was answered in a content encoding that enos-ota did not request"
+        ) as caught,
     ):
         connect(server, retry=RetryPolicy(attempts=1)).get_job("j")
 

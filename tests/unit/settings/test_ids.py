@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_what_no_id_has_is_named(text: str, odd: str) -> None:
-    assert ids.problem(text) == f"holds {odd}, which no id has: type it again without it"
+    assert ids.problem(text) == f"contains {odd}; ids never contain it: remove it"
 
 
 @pytest.mark.parametrize("text", ["65a1b2c3d4e5f60718293a4b", "o16172478070561926", "a.b_c:d/\u00e9\u9375"])
@@ -61,4 +61,4 @@ def test_every_id_of_a_configuration_is_looked_at(project: Project, config: str,
 def test_a_job_that_is_named_on_the_command_line_is_looked_at(command: tuple[str, ...]) -> None:
     ended = CliRunner().invoke(main, [*command, "--job", "\u201c65a1\u201d"], prog_name="enos-ota")
     assert ended.exit_code == 2
-    assert "it holds U+201C LEFT DOUBLE QUOTATION MARK, which no id has" in ended.stderr
+    assert "it contains U+201C LEFT DOUBLE QUOTATION MARK; ids never contain it" in ended.stderr

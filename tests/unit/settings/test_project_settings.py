@@ -106,7 +106,7 @@ def test_a_key_that_every_stack_must_give_is_missed_where_it_is_missing(project:
     project.write(BASE)
     (problem,) = check_stack_file(project.file)
     assert (problem.file, problem.line) == ("Pulumi.yaml", 5)
-    assert problem.text.endswith("neither a value nor a default here, and stacks/Pulumi.prod.yaml gives it none")
+    assert problem.text.endswith("no value and no default here, and stacks/Pulumi.prod.yaml sets no value")
 
 
 def test_settings_of_other_programs_are_passed_over(project: Project) -> None:
