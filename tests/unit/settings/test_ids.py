@@ -54,7 +54,7 @@ def test_an_id_that_shows_is_fine(text: str) -> None:
 )
 def test_every_id_of_a_configuration_is_looked_at(project: Project, config: str, named: str) -> None:
     project.write(BASE.replace("enos:orgId: o16172478070561926\n", "") + config + "\n")
-    assert any(f"{named} holds U+" in problem for problem in project.problems())
+    assert any(f"{named} contains U+" in problem for problem in project.problems())
 
 
 @pytest.mark.parametrize("command", [("tasks",), ("stop", "--reason", "x"), ("doctor",)], ids=lambda words: words[0])
