@@ -127,7 +127,7 @@ def test_a_coding_that_was_not_asked_for_is_not_unpacked(connect: Connect, codin
 
 def test_two_headers_with_a_coding_each_are_two_codings(connect: Connect) -> None:
     twice = JOB.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\nContent-Encoding: gzip\r\n\r\n", 1)
-    with ScriptedServer([twice]) as server, pytest.raises(InvalidAnswer, match="that was not asked for"):
+    with ScriptedServer([twice]) as server, pytest.raises(InvalidAnswer, match="that enos-ota did not request"):
         connect(server, retry=RetryPolicy(attempts=1)).get_job("j")
 
 
