@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 import click
-from click.core import ParameterSource
 
 from enos_ota import keys
 from enos_ota.cli.options import as_typed
@@ -14,13 +13,11 @@ _LONGEST: Final = 500
 """Characters of a reason, as in a stack file."""
 
 
-def _is_left_out(context: click.Context, parameter: click.Parameter) -> bool:
-    return context.get_parameter_source(parameter.name or "") is ParameterSource.DEFAULT
-
-
-def _one_line(context: click.Context, parameter: click.Parameter, text: str) -> str:
+def _one_line(_: click.Context, __: click.Parameter, text: str | None) -> str:
+    if text is None:
+        return ""
     stripped = as_typed(text).strip()
-    if not stripped and not _is_left_out(context, parameter):
+    if not stripped:
         # As where a variable is not set: an expectation that is empty would expect nothing.
         raise click.BadParameter("it is empty")
     if any(map(keys.is_control, stripped)):
@@ -43,7 +40,6 @@ reason_if_any: Final = click.option(
     "-r",
     "--reason",
     metavar="TEXT",
-    default="",
     callback=_one_line,
     help="why, one line: for those who read it later",
 )
@@ -51,14 +47,13 @@ reason_if_any: Final = click.option(
 name: Final = click.option(
     "--name",
     metavar="NAME",
-    default="",
     callback=_one_line,
     help="the set; one that is there already gets the keys (default: a new one, named after the job)",
 )
 
 
-def _day_to_come(context: click.Context, parameter: click.Parameter, text: str) -> str:
-    if _is_left_out(context, parameter):
+def _day_to_come(_: click.Context, __: click.Parameter, text: str | None) -> str:
+    if text is None:
         return ""
     from enos_ota import days  # noqa: PLC0415 - slow to import, and help needs none of it
 
@@ -72,7 +67,6 @@ def _day_to_come(context: click.Context, parameter: click.Parameter, text: str) 
 expires: Final = click.option(
     "--expires",
     metavar="YYYY-MM-DD",
-    default="",
     callback=_day_to_come,
     help="the last day of a new set: afterwards it is only reported (default: none)",
 )
@@ -83,7 +77,6 @@ expect_firmware: Final = click.option(
     "--expect-firmware",
     "firmware_version",
     metavar="VERSION",
-    default="",
     callback=_one_line,
     help="the firmware that the job must be about; otherwise nothing is sent",
 )

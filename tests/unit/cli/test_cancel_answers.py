@@ -253,6 +253,15 @@ def test_a_guard_that_stops_the_undo_is_told_with_it(
     assert (sent(simulator), ended.stdout.endswith(told)) == (1, True), ended.stdout
 
 
+@pytest.mark.parametrize("option", ["--expect-firmware", "--name", "--expires", "--reason", "--job"])
+def test_an_option_that_is_given_and_empty_is_refused(simulator: RunningSimulator, option: str) -> None:
+    """As where a variable is not set: an expectation of nothing would let every job through."""
+    ended = cancel("--waiting", "--yes", "--expect", "7", option, "")
+    assert (ended.exit_code, sent(simulator)) == (2, 0)
+    assert "Error: Invalid value for " in ended.stderr
+    assert option in ended.stderr
+
+
 # What EnOS answers to the cancel itself
 
 
