@@ -2,7 +2,7 @@
 PYTHON ?= python3
 TOOLCHAIN := $(PYTHON) -m toolchain
 BIN := .venv/bin
-SOURCES := $(wildcard enos_ota tests toolchain demo benchmarks reference policy/enos_ota_policies __main__.py)
+SOURCES := $(wildcard enos_ota enos_simulator tests toolchain demo benchmarks reference policy/enos_ota_policies __main__.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-deps bench lint docs toolchain env shell lock dist publish clean

@@ -21,8 +21,9 @@ from benchmarks.figures import Figure, Goal, at_most, number
 from benchmarks.timed import TimedSimulator
 from benchmarks.urgency import CONCURRENCY, GOAL, GOAL_KEYS, RATE, ROUND_TRIP, LockstepPool
 from enos_ota.cli import main
-from enos_ota.cli.acts import stages, station
 from enos_ota.enos import EnosClient
+from enos_ota.operations import context as station
+from enos_ota.operations import stages
 from enos_ota.reconciler import Limits, Reconciler
 from tests.support.in_process import GATEWAY, InProcessAdapter
 from tests.support.lockstep import Lockstep
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from enos_ota.reconciler import Stop
     from enos_ota.settings import Connection
-    from enos_ota.simulator.gateway import Reply, Request
+    from enos_simulator.gateway import Reply, Request
 
 FIRST: Final = 5
 """Requests within which the first cancelTask leaves."""

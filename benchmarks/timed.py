@@ -6,13 +6,13 @@ import random
 import time
 from typing import TYPE_CHECKING, Any
 
-from enos_ota.simulator.fleet import parse_fleet
-from enos_ota.simulator.simulator import Simulator, wall_clock
+from enos_simulator.fleet import parse_fleet
+from enos_simulator.simulator import Simulator, wall_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from enos_ota.simulator.gateway import Reply, Request
+    from enos_simulator.gateway import Reply, Request
 
 
 class TimedSimulator(Simulator):

@@ -18,7 +18,7 @@ from tests.support.simulator import JOB
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from enos_ota.simulator.gateway import Reply, Request
+    from enos_simulator.gateway import Reply, Request
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from enos_ota import files
+from enos_ota.devicekeys import files
 from enos_ota.enos import EnosError
 
 if TYPE_CHECKING:

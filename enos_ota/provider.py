@@ -27,15 +27,19 @@ from pulumi.dynamic import (
 )
 from pulumi.output import Unknown
 
-from enos_ota import days, ids, keys, liveness, servicer
 from enos_ota.audit import Subject
 from enos_ota.connect import audit_log_of, client_of, reconciler_of
+from enos_ota.devicekeys import rules as keys
+from enos_ota.engine import interrupts as servicer
+from enos_ota.engine import liveness
+from enos_ota.engine.properties import IDENTITY, METADATA, Declared, declared_of, inputs_of, outputs_of, record_of
 from enos_ota.enos import (
     AuthenticationError,
     ConfigurationError,
     EnosError,
     TransportError,
 )
+from enos_ota.plan import days
 from enos_ota.reconciler import (
     Category,
     EarlyEnd,
@@ -49,8 +53,7 @@ from enos_ota.reconciler import (
 from enos_ota.reconciler.guard import break_glass, limit_problems
 from enos_ota.reconciler.sent import SentRequests
 from enos_ota.reconciler.verdict import UNREAD
-from enos_ota.settings import Connection, SettingsError, load_connection, project_around, short_name
-from enos_ota.state import IDENTITY, METADATA, Declared, declared_of, inputs_of, outputs_of, record_of
+from enos_ota.settings import Connection, SettingsError, ids, load_connection, project_around, short_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

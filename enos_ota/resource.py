@@ -12,7 +12,10 @@ import pulumi
 from pulumi.dynamic import Resource
 from pulumi.runtime.config import CONFIG
 
-from enos_ota import days, keys, preflight, state
+from enos_ota.devicekeys import rules as keys
+from enos_ota.engine import preview_hook as preflight
+from enos_ota.engine import properties as state
+from enos_ota.plan import days
 from enos_ota.provider import CancelledTaskSetProvider
 from enos_ota.reconciler import Rules, Verdict, judge, summary
 from enos_ota.reconciler.forecast import Conditions

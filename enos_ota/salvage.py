@@ -6,14 +6,14 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from enos_ota import files
+from enos_ota.devicekeys import files
+from enos_ota.devicekeys.yamltext import Unquoted
 from enos_ota.enos import ConfigurationError, check_gateway
 from enos_ota.settings import document as documents
 from enos_ota.settings.connection import VARIABLES
 from enos_ota.settings.problems import Problem, SettingsError
+from enos_ota.settings.project import StackConfig, choose_stack, find_project, nothing_decrypted
 from enos_ota.settings.stack import AUDIT_LOG_KEY, check_all_but_sets
-from enos_ota.stackconfig import StackConfig, choose_stack, find_project, nothing_decrypted
-from enos_ota.yamltext import Unquoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from enos_ota import yamltext
+from enos_ota.devicekeys import yamltext
 from enos_ota.settings.sets import SETS_KEY
 from enos_ota.splice import Source, block
 

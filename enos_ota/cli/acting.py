@@ -6,8 +6,8 @@ from typing import Final
 
 import click
 
-from enos_ota import keys
 from enos_ota.cli.options import as_typed
+from enos_ota.devicekeys import rules as keys
 
 _LONGEST: Final = 500
 """Characters of a reason, as in a stack file."""
@@ -55,7 +55,7 @@ name: Final = click.option(
 def _day_to_come(_: click.Context, __: click.Parameter, text: str | None) -> str:
     if text is None:
         return ""
-    from enos_ota import days  # noqa: PLC0415 - slow to import, and help needs none of it
+    from enos_ota.plan import days  # noqa: PLC0415 - slow to import, and help needs none of it
 
     if not days.is_day(text):
         raise click.BadParameter("it is no date such as 2027-03-31")

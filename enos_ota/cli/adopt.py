@@ -36,7 +36,7 @@ def adopt(
     Exit codes: 0 written, or nothing to write; 1 no task reads as cancelled; 3 EnOS could not be asked, or it was
     interrupted.
     """
-    from enos_ota.cli.acts.adopt import Order, run  # noqa: PLC0415 - slow to import, and help needs none of it
+    from enos_ota.operations.adopt import Order, run  # noqa: PLC0415 - slow to import, and help needs none of it
 
     order = Order(job_id, name=name, reason=reason, expires=expires, overwrite=overwrite, dry_run=dry_run)
     run(order, stack=stack, output=output)

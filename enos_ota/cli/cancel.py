@@ -75,8 +75,8 @@ def cancel(
         raise click.UsageError("--yes needs --expect N, the number of device keys.")
     if keys == "-" and not yes:
         raise click.UsageError("--keys - reads stdin, so that nobody can be asked: add --yes --expect N.")
-    from enos_ota.cli.acts.cancel import run  # noqa: PLC0415 - slow to import, and help needs none of it
-    from enos_ota.cli.acts.order import Order  # noqa: PLC0415 - the same
+    from enos_ota.operations.cancel import run  # noqa: PLC0415 - slow to import, and help needs none of it
+    from enos_ota.operations.order import Order  # noqa: PLC0415 - the same
 
     order = Order(
         job_id,

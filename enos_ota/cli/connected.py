@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from enos_ota.enos import EnosClient
     from enos_ota.settings import Connection
-    from enos_ota.stackconfig import StackConfig
+    from enos_ota.settings.project import StackConfig
 
 
 @contextlib.contextmanager
@@ -35,7 +35,7 @@ def connected(stack: str | None) -> Iterator[tuple[EnosClient, Connection]]:
     from enos_ota.enos import SYSTEM_CLOCK  # noqa: PLC0415 - the same
     from enos_ota.reconciler.ending import COMMAND_IS_OVER, EarlyEnd, Ending, Stop  # noqa: PLC0415 - the same
     from enos_ota.settings import SettingsError, load_connection  # noqa: PLC0415 - the same
-    from enos_ota.stackconfig import read_stack  # noqa: PLC0415 - the same
+    from enos_ota.settings.project import read_stack  # noqa: PLC0415 - the same
 
     with told():
         config = _legible(stack)
@@ -56,7 +56,7 @@ def connected(stack: str | None) -> Iterator[tuple[EnosClient, Connection]]:
 def _legible(stack: str | None) -> StackConfig:
     from enos_ota.salvage import without_file  # noqa: PLC0415 - as above
     from enos_ota.settings import SettingsError  # noqa: PLC0415 - as above
-    from enos_ota.stackconfig import read_stack  # noqa: PLC0415 - as above
+    from enos_ota.settings.project import read_stack  # noqa: PLC0415 - as above
 
     try:
         return read_stack(Path.cwd(), stack, os.environ)

@@ -15,7 +15,7 @@ from enos_ota.cli.output import write_verdict
 from enos_ota.cli.plain import plain
 
 if TYPE_CHECKING:
-    from enos_ota.doctor import Finding
+    from enos_ota.operations.doctor import Finding
 
 _COLOURS: Final = {"ok": "green", "warning": "yellow", "failed": "red", "unknown": "magenta", "skipped": "bright_black"}
 _VERDICTS: Final = {0: "ok", 1: "failed", 2: "misconfigured", 3: "unknown"}
@@ -49,7 +49,7 @@ def doctor(ctx: click.Context, *, stack: str | None, job_id: str | None, output:
     wrong; 3 something could not be found out: the gateway was not reached, TLS failed, or EnOS had trouble. Of several
     the first of 2, 1, 3 counts.
     """
-    from enos_ota.doctor import Examination, exit_code  # noqa: PLC0415 - slow to import, and help needs none of it
+    from enos_ota.operations.doctor import Examination, exit_code  # noqa: PLC0415 - slow to import, and help needs none of it
 
     findings = []
     for finding in Examination(Path.cwd(), stack, job_id, os.environ).findings():

@@ -31,7 +31,7 @@ def jobs(*, stack: str | None, firmware_version: str | None, status: str | None,
     Only reads. Names and texts are EnOS's own; what does not print in them is shown as an escape.
     """
     from enos_ota.enos import JobStatus  # noqa: PLC0415 - slow to import, and help needs none of it
-    from enos_ota.jobsearch import find_jobs  # noqa: PLC0415 - the same
+    from enos_ota.enos.job_search import find_jobs  # noqa: PLC0415 - the same
 
     with connected(stack) as (client, _):
         found = find_jobs(client, firmware_version=firmware_version, status=JobStatus(status) if status else None)

@@ -37,7 +37,7 @@ def as_typed(text: str) -> str:
 
 def job_id(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
     """Refuse what an unset variable, or a copy from a chat, makes of a job's id: EnOS's own words would say less."""
-    from enos_ota import ids  # noqa: PLC0415 - help needs none of it
+    from enos_ota.settings import ids  # noqa: PLC0415 - help needs none of it
 
     if text is None:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enos_ota.visible import is_visible
+from enos_ota.devicekeys.visible import is_visible
 
 
 def plain(text: str) -> str:

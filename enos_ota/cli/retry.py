@@ -42,7 +42,7 @@ def retry(
     Exit codes: 0 retried, or on their way by themselves; 1 refused, not a single one was retried, or some could not be;
     3 it could not be done, wholly or in part, or was interrupted. Ctrl-C works as in cancel.
     """
-    from enos_ota.cli.acts.retry import Order, run  # noqa: PLC0415 - slow to import, and help needs none of it
+    from enos_ota.operations.retry import Order, run  # noqa: PLC0415 - slow to import, and help needs none of it
 
     order = Order(job_id, keys, expect, reason, firmware_version=firmware_version, failed_too=failed_too)
     run(order, stack=stack, output=output)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from enos_ota import files
 from enos_ota.cli import options
 from enos_ota.cli.failures import NO_ROOM, Misconfigured, Undetermined
 from enos_ota.cli.output import stdout_is_terminal, write_verdict
+from enos_ota.devicekeys import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable

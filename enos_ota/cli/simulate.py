@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from enos_ota.cli.failures import MissingExtraError
-from enos_ota.simulator.switches import Switches, kebab
+from enos_simulator.switches import Switches, kebab
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,7 +92,7 @@ def simulate(
     as_json = output == "json"
     with _quiet_end(as_json=as_json):
         try:
-            from enos_ota.simulator import command  # noqa: PLC0415 - an optional extra, and slow to import
+            from enos_simulator import command  # noqa: PLC0415 - an optional extra, and slow to import
         except ModuleNotFoundError as error:
             # A module of our own that is missing is a broken installation, not a missing extra.
             if (error.name or "").startswith("enos_ota"):

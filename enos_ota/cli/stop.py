@@ -26,6 +26,6 @@ def stop(*, stack: str | None, job_id: str, reason: str, firmware_version: str, 
     Exit codes: 0 the job is stopped; 1 refused: no such job, or other firmware; 3 it could not be done, or whether EnOS
     did it is unknown. Ctrl-C works as in cancel: if the request was sent, it says so.
     """
-    from enos_ota.cli.acts.stop import run  # noqa: PLC0415 - slow to import, and help needs none of it
+    from enos_ota.operations.stop import run  # noqa: PLC0415 - slow to import, and help needs none of it
 
     run(stack=stack, job_id=job_id, reason=reason, firmware_version=firmware_version, output=output)

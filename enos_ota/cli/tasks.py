@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from enos_ota import keys, keytext
 from enos_ota.cli import options
 from enos_ota.cli.connected import connected
 from enos_ota.cli.examples import WithExamples
@@ -15,7 +14,9 @@ from enos_ota.cli.failures import Refused, Undetermined
 from enos_ota.cli.moments import age, in_utc
 from enos_ota.cli.plain import plain
 from enos_ota.cli.rows import Column, is_formula, write_csv, write_json, write_table, write_text
-from enos_ota.visible import excerpt
+from enos_ota.devicekeys import rules as keys
+from enos_ota.devicekeys import writer as keytext
+from enos_ota.devicekeys.visible import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

@@ -14,7 +14,7 @@ from enos_ota.cli.output import write_verdict
 from enos_ota.cli.plain import plain
 
 if TYPE_CHECKING:
-    from enos_ota.cli.acts.ownprogram import Program
+    from enos_ota.operations.own_program import Program
     from enos_ota.settings import SetSettings
 
 
@@ -41,11 +41,11 @@ def validate(ctx: click.Context, *, names: tuple[str, ...], output: str) -> None
     Exit codes: 0 no problem, with or without warnings; 2 at least one problem. Problems and warnings go to stdout; json
     is a list of severity (error or warning), file, line, path, text.
     """
-    from enos_ota.cli.acts.ownprogram import program_of  # noqa: PLC0415 - slow to import, and help needs none of it
+    from enos_ota.operations.own_program import program_of  # noqa: PLC0415 - slow to import, and help needs none of it
     from enos_ota.settings.document import shown_path  # noqa: PLC0415 - the same
     from enos_ota.settings.problems import Problem, in_order  # noqa: PLC0415 - the same
     from enos_ota.settings.stack import validate_stack_file  # noqa: PLC0415 - the same
-    from enos_ota.stackfiles import meant_by  # noqa: PLC0415 - the same
+    from enos_ota.settings.stack_selection import meant_by  # noqa: PLC0415 - the same
 
     meant = meant_by(names, Path.cwd())
     found = list(meant.problems)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
-from enos_ota.visible import is_visible
+from enos_ota.devicekeys.visible import is_visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

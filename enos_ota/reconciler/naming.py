@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from enos_ota.visible import is_visible
+from enos_ota.devicekeys.visible import is_visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

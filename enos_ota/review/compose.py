@@ -14,11 +14,11 @@ from enos_ota.review.model import Change, Effect, JobReport, OtherJob, Outcome, 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from enos_ota.engine.preview_json import Preview, SetStep
+    from enos_ota.engine.properties import Declared
     from enos_ota.reconciler import JobFacts
     from enos_ota.review.judge import Seen, Surroundings
     from enos_ota.review.live import LiveJob
-    from enos_ota.review.preview import Preview, SetStep
-    from enos_ota.state import Declared
 
 _STATUSES: Final = {JobStatus.STARTED: "started", JobStatus.STOPPED: "stopped"}
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.audit import digest
-from enos_ota.keys import unusual
+from enos_ota.devicekeys.rules import unusual
 from enos_ota.reconciler import Category, Guard, Record, judge, plan
 from enos_ota.reconciler.classify import classify, fold, past_of
 from enos_ota.reconciler.foresight import Foresight, foresee
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
     from datetime import date
 
+    from enos_ota.engine.preview_json import SetStep
+    from enos_ota.engine.properties import Declared
     from enos_ota.enos import Task
     from enos_ota.reconciler import Finding, Plan
     from enos_ota.review.live import LiveJob
-    from enos_ota.review.preview import SetStep
-    from enos_ota.state import Declared
 
 _EFFECTS: Final = {
     Category.CANCELLED: Effect.CANCELLED,

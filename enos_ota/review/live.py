@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos import EnosError, JobNotFound, JobStatus, TaskStatus
-from enos_ota.jobsearch import find_jobs
+from enos_ota.enos.job_search import find_jobs
 from enos_ota.reconciler.reading import TaskReader
 
 if TYPE_CHECKING:

@@ -8,9 +8,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from enos_ota import days
 from enos_ota.audit import commit_of
 from enos_ota.connect import client_of, is_refusal, told
+from enos_ota.engine import preview_run as pulumi
+from enos_ota.engine.policy_packs import Packs
+from enos_ota.engine.preview_json import Preview, SetStep, UnreadablePreview, parse
+from enos_ota.engine.properties import Declared
+from enos_ota.engine.pulumi_cli import ignored_options
 from enos_ota.enos import (
     SYSTEM_CLOCK,
     AuthenticationError,
@@ -21,18 +25,15 @@ from enos_ota.enos import (
     Throttled,
     TransportError,
 )
-from enos_ota.pulumicall import ignored_options
+from enos_ota.plan import days
 from enos_ota.reconciler import DEFAULT_MARKERS, EarlyEnd, Pool, Stop
 from enos_ota.reconciler.ending import Ending
 from enos_ota.reconciler.guard import break_glass
 from enos_ota.reconciler.verdict import UNASKED, UNREAD
-from enos_ota.review import pulumi
 from enos_ota.review.compose import Findings, Occasion, compose, misconfigured
 from enos_ota.review.judge import Seen, Surroundings, keys_to_read
 from enos_ota.review.live import LiveJob, look_at_job, look_at_tasks
 from enos_ota.review.model import Change
-from enos_ota.review.packs import Packs
-from enos_ota.review.preview import Preview, SetStep, UnreadablePreview, parse
 from enos_ota.settings import (
     NoCredentials,
     SettingsError,
@@ -42,9 +43,8 @@ from enos_ota.settings import (
     load_stack,
     short_name,
 )
+from enos_ota.settings.project import PULUMI_STACK, find_project, locate_stack, read_stack
 from enos_ota.settings.sets import SETS_KEY
-from enos_ota.stackconfig import PULUMI_STACK, find_project, locate_stack, read_stack
-from enos_ota.state import Declared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from enos_ota.enos import Clock, EnosClient
     from enos_ota.review.model import Report
     from enos_ota.settings import Connection
-    from enos_ota.stackconfig import StackConfig
+    from enos_ota.settings.project import StackConfig
 
 _UNASKED: Final = "EnOS could not be asked"
 _REFUSED: Final = (
@@ -78,7 +78,7 @@ def review(
 
     Args:
         directory: A directory of the project.
-        stack: The stack; None for the one that `enos_ota.stackconfig` finds to be meant.
+        stack: The stack; None for the one that `enos_ota.settings.project` finds to be meant.
         environ: The environment, for Pulumi too.
         expect_no_changes: Whether any change is a no.
         packs: Directories of policy packs that the preview runs.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from enos_ota.visible import is_visible
+from enos_ota.devicekeys.visible import is_visible
 
 _NAME: Final = 120
 _SAYING: Final = 1000

@@ -12,10 +12,10 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
-from enos_ota import files, yamltext
+from enos_ota.devicekeys import files, yamltext
+from enos_ota.devicekeys.yamltext import Unquoted
 from enos_ota.settings.models import NAMESPACES
 from enos_ota.settings.problems import Problem, SettingsError, label
-from enos_ota.yamltext import Unquoted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -17,9 +17,11 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 from typing_extensions import Self
 
-from enos_ota import days, ids, keys
+from enos_ota.devicekeys import rules as keys
+from enos_ota.devicekeys.yamltext import Unquoted, shown
+from enos_ota.plan import days
 from enos_ota.reconciler.guard import Guard
-from enos_ota.yamltext import Unquoted, shown
+from enos_ota.settings import ids
 
 ENOS: Final = "enos"
 ENOS_OTA: Final = "enos-ota"
@@ -173,7 +175,7 @@ LogFile: TypeAlias = Annotated[
     _looks_like(_LOG_FILE_PATTERN),
 ]
 DeviceKey: TypeAlias = Annotated[
-    # What is wrong with a key is said by `enos_ota.keys`, once for all keys of a kind.
+    # What is wrong with a key is said by `enos_ota.devicekeys.rules`, once for all keys of a kind.
     str,
     Field(json_schema_extra={"minLength": 1, "maxLength": keys.MAX_KEY_LENGTH, "pattern": _KEY_PATTERN}),
 ]

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from pydantic import ValidationError
 
-from enos_ota import keyfiles, keys
+from enos_ota.devicekeys import reader as keyfiles
+from enos_ota.devicekeys import rules as keys
+from enos_ota.devicekeys.visible import excerpt
+from enos_ota.devicekeys.yamltext import shown
 from enos_ota.reconciler.guard import Guard
 from enos_ota.settings.models import ENOS_OTA, SETS, DeclaredSet, is_mangled
 from enos_ota.settings.problems import MOST, Problem
 from enos_ota.settings.wording import explain, meant
-from enos_ota.visible import excerpt
-from enos_ota.yamltext import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from enos_ota import files
+from enos_ota.devicekeys import files
+from enos_ota.devicekeys.yamltext import shown
 from enos_ota.reconciler.guard import Guard
 from enos_ota.settings import document as documents
 from enos_ota.settings.connection import environment_problems, find_address
@@ -22,7 +23,6 @@ from enos_ota.settings.models import ENOS, ENOS_OTA, NAMESPACES, SECRETS, SETS, 
 from enos_ota.settings.problems import MOST, Problem, SettingsError, in_order, label
 from enos_ota.settings.sets import SETS_KEY, KeyFilesAt, SetSettings, read_sets
 from enos_ota.settings.wording import explain, unknown_key
-from enos_ota.yamltext import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -6,10 +6,10 @@ import difflib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from enos_ota.devicekeys.yamltext import Unquoted, shown
 from enos_ota.reconciler.guard import percent_hint
 from enos_ota.settings.models import ENOS_OTA, NAMESPACES, PARTS, SECRETS, SETS, Keys
 from enos_ota.settings.problems import MOST, label
-from enos_ota.yamltext import Unquoted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

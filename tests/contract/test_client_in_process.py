@@ -19,8 +19,8 @@ from enos_ota.enos import (
     ServerError,
     Timeout,
 )
-from enos_ota.simulator.fleet import parse_fleet
-from enos_ota.simulator.simulator import Simulator
+from enos_simulator.fleet import parse_fleet
+from enos_simulator.simulator import Simulator
 from tests.support.clock import FakeClock
 from tests.support.in_process import GATEWAY, InProcessAdapter, connection_closed
 from tests.support.simulator import JOB, SMALL_FLEET, running_simulator
@@ -28,7 +28,7 @@ from tests.support.simulator import JOB, SMALL_FLEET, running_simulator
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from enos_ota.simulator.gateway import Reply, Request
+    from enos_simulator.gateway import Reply, Request
 
 
 USUAL = Timeout(connect=5, read=30)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from enos_ota.operations.retry_batches import Retrial, Standing
 from enos_ota.reconciler import InTurn
 from enos_ota.reconciler.classify import fold
-from enos_ota.retrying import Retrial, Standing
 from tests.support.reconciling import World, keys, many, world
 from tests.support.simulator import JOB
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from enos_ota.engine.liveness import EngineGone
 from enos_ota.enos import AnswerLost, EnosClient, InvalidArgument, Page, ServerError
-from enos_ota.liveness import EngineGone
 from enos_ota.reconciler import Category, Finding, JobFacts, JobStatus, Limits, Record
 from enos_ota.reconciler.outcome import AFTER_PUSH, UNKNOWN_TEXT
 from tests.support.reconciling import fleet_of, keys, many, world

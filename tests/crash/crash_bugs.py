@@ -10,7 +10,9 @@ from unittest.mock import patch
 
 from pulumi.dynamic import ReadResult
 
-from enos_ota import audit, liveness, provider
+from enos_ota import audit, provider
+from enos_ota.engine import liveness
+from enos_ota.engine.properties import declared_of, inputs_of, outputs_of, record_of
 from enos_ota.enos import EnosClient, EnosError, TaskStatus, expressions
 from enos_ota.enos.operations import CANCEL_TASKS
 from enos_ota.provider import CancelledTaskSetProvider
@@ -19,7 +21,6 @@ from enos_ota.reconciler import plan as plan_of
 from enos_ota.reconciler.classify import Past
 from enos_ota.reconciler.guard import Guard
 from enos_ota.reconciler.outcome import rest
-from enos_ota.state import declared_of, inputs_of, outputs_of, record_of
 from tests.crash import crash_scenarios as scenarios
 from tests.support.crash_explore import faults, interrupts, kills, only, orphans, throttled_orphans, undisturbed
 from tests.support.crash_line import Adapter, Fault

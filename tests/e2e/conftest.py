@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota.simulator.fleet import DEFAULT_APP_SECRET
+from enos_simulator.fleet import DEFAULT_APP_SECRET
 from tests.support.engine import CHECKOUT, VENV, PulumiEngine, obtain
 from tests.support.simulator import RunningSimulator, running_simulator
 from tests.support.stack import JumpingClock, Sealed, Stack, make_stack, seal

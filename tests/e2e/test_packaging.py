@@ -100,7 +100,7 @@ def test_an_index_would_take_both(built: Built) -> None:
 def test_the_wheel_has_the_package_whole_and_nothing_else(built: Built) -> None:
     inside = {name for name in built.installed() if ".dist-info/" not in name}
     assert inside == {f"enos_ota/{name}" for name in files(built.source / "enos_ota")}
-    assert {"enos_ota/py.typed", "enos_ota/simulator/demo_fleet.yaml"} <= inside
+    assert {"enos_ota/py.typed", "enos_simulator/demo_fleet.yaml"} <= inside
 
 
 def test_the_source_distribution_has_the_source_whole(built: Built) -> None:
@@ -147,7 +147,7 @@ def test_with_the_extra_every_module_finds_what_it_needs(with_simulator: Install
 def test_without_the_extra_only_the_simulator_lacks_something(plain: Installation, tmp_path: Path) -> None:
     failed = json.loads(plain.python(IMPORT_ALL, cwd=tmp_path))
     assert failed
-    assert {name for name in failed if not name.startswith("enos_ota.simulator")} == set()
+    assert {name for name in failed if not name.startswith("enos_simulator")} == set()
 
 
 def test_without_the_extra_the_simulator_says_what_to_install(plain: Installation, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enos_ota.simulator.switches import Switches
+from enos_simulator.switches import Switches
 from tests.support.simulator import JOB, running_simulator
 from tests.support.stack import a_set, recorded, sent, touched
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from enos_ota.engine.properties import record_of
 from enos_ota.reconciler import Category, Finding, JobStatus
 from enos_ota.reconciler.outcome import AFTER_PUSH, UNKNOWN_TEXT
-from enos_ota.state import record_of
 from tests.stateful.witness import declared_keys, is_expired
 from tests.stateful.world import CANCELLABLE, MANY, looks_cancelled
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from enos_ota.reconciler import Record
-    from enos_ota.simulator.journal import Entry
-    from enos_ota.simulator.store import Task
+    from enos_simulator.journal import Entry
+    from enos_simulator.store import Task
     from tests.stateful.engine import Bag, Resource
     from tests.stateful.stack import Stack
 

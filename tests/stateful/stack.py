@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from enos_ota.state import record_of
+from enos_ota.engine.properties import record_of
 from tests.stateful.engine import Bag, Engine
 from tests.stateful.witness import Journal, Witness, declared_keys
 from tests.stateful.world import Happening

@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from enos_ota.simulator.movement import STILL, Movement
+from enos_simulator.movement import STILL, Movement
 from tests.stateful.engine import InterruptedRunError
 from tests.stateful.peace import settle
 from tests.stateful.stack import Stack

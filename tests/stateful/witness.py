@@ -8,9 +8,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from enos_ota.audit import digest
+from enos_ota.engine.properties import inputs_of, outputs_of, record_of
 from enos_ota.reconciler import Category, JobStatus
 from enos_ota.reconciler.outcome import UNKNOWN_TEXT
-from enos_ota.state import inputs_of, outputs_of, record_of
 from tests.stateful.engine import Bag, Resource
 from tests.support.servicer import ProviderError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from enos_ota.reconciler import Record
-    from enos_ota.simulator.journal import Entry
+    from enos_simulator.journal import Entry
     from tests.stateful.process import Process
     from tests.stateful.world import World
 

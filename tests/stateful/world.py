@@ -10,19 +10,19 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from enos_ota.simulator.fleet import parse_fleet
-from enos_ota.simulator.movement import STILL
-from enos_ota.simulator.populate import task_values
-from enos_ota.simulator.server import listen, make_server, url_of
-from enos_ota.simulator.simulator import Simulator, UnknownJobError
+from enos_simulator.fleet import parse_fleet
+from enos_simulator.movement import STILL
+from enos_simulator.populate import task_values
+from enos_simulator.server import listen, make_server, url_of
+from enos_simulator.simulator import Simulator, UnknownJobError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from enos_ota.simulator.journal import Entry
-    from enos_ota.simulator.store import JobTasks, Task
+    from enos_simulator.journal import Entry
+    from enos_simulator.store import JobTasks, Task
 
 PUMPS: Final = "65a1b2c3d4e5f60718293a4b"
 FANS: Final = "65a1b2c3d4e5f60718293a4c"

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     import requests
 
-    from enos_ota.simulator.gateway import Reply, Request
-    from enos_ota.simulator.simulator import Simulator
+    from enos_simulator.gateway import Reply, Request
+    from enos_simulator.simulator import Simulator
 
 
 class Fault(Enum):

@@ -6,7 +6,7 @@ import dataclasses
 from itertools import combinations, product
 from typing import TYPE_CHECKING, Any, Final
 
-from enos_ota.simulator.switches import Switches
+from enos_simulator.switches import Switches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

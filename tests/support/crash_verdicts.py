@@ -11,15 +11,15 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.reconciler import Category, JobStatus
-from enos_ota.simulator.jobs import is_cancelled
+from enos_simulator.jobs import is_cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from enos_ota.reconciler import Record
-    from enos_ota.simulator.journal import Entry
-    from enos_ota.simulator.store import JobTasks, Task
-    from enos_ota.simulator.switches import Switches
+    from enos_simulator.journal import Entry
+    from enos_simulator.store import JobTasks, Task
+    from enos_simulator.switches import Switches
 
 _CANCELLABLE: Final = frozenset({"init", "published"})
 

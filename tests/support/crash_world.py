@@ -24,14 +24,14 @@ from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
-from enos_ota import liveness
+from enos_ota.engine import liveness
+from enos_ota.engine.properties import record_of, rows
 from enos_ota.enos import EnosClient
 from enos_ota.provider import CancelledTaskSetProvider, Session
 from enos_ota.reconciler import InTurn, JobStatus, Limits, Reconciler, Stop
 from enos_ota.reconciler.guard import BREAK_GLASS
-from enos_ota.simulator.fleet import parse_fleet
-from enos_ota.simulator.simulator import Simulator, UnknownJobError
-from enos_ota.state import record_of, rows
+from enos_simulator.fleet import parse_fleet
+from enos_simulator.simulator import Simulator, UnknownJobError
 from tests.support import crash_verdicts as verdicts
 from tests.support.clock import FakeClock
 from tests.support.crash_engine import Engine, Resource, RunFailed
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from enos_ota.settings import Connection
-    from enos_ota.simulator.gateway import Reply, Request
-    from enos_ota.simulator.store import JobTasks
+    from enos_simulator.gateway import Reply, Request
+    from enos_simulator.store import JobTasks
 
 GATEWAY: Final = "http://127.0.0.1:1"
 """A loopback address: for any other each client would read certificates, which takes longer than a whole run."""

@@ -21,13 +21,13 @@ import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPResponse
 
-from enos_ota.simulator.gateway import Request
+from enos_simulator.gateway import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from enos_ota.simulator.gateway import Reply
-    from enos_ota.simulator.simulator import Simulator
+    from enos_simulator.gateway import Reply
+    from enos_simulator.simulator import Simulator
 
 GATEWAY: Final = "https://enos.test"
 """A gateway for clients with this adapter; nothing is looked up or connected to."""

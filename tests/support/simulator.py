@@ -7,7 +7,7 @@
 
     with running_simulator({"jobs": […]}, cancel_mode="partial", index_delay=2) as simulator: …
 
-The fleet is a mapping as in a fleet file (see `enos_ota.simulator.fleet`); switches go by their Python names. Both are
+The fleet is a mapping as in a fleet file (see `enos_simulator.fleet`); switches go by their Python names. Both are
 real HTTP servers on loopback. Starting takes some milliseconds, stopping a tenth of a second; several can run at once.
 A test module that needs many can keep one and call `reset()`.
 """
@@ -28,9 +28,9 @@ from urllib.parse import quote
 
 import requests
 
-from enos_ota.simulator.fleet import parse_fleet
-from enos_ota.simulator.server import listen, make_server, url_of
-from enos_ota.simulator.simulator import Simulator, wall_clock
+from enos_simulator.fleet import parse_fleet
+from enos_simulator.server import listen, make_server, url_of
+from enos_simulator.simulator import Simulator, wall_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -79,7 +79,7 @@ class RunningSimulator:
         return answer.json()
 
     def journal(self) -> list[dict[str, Any]]:
-        """Every write that reached the simulator; the fields of `enos_ota.simulator.journal.Entry`, as in JSON."""
+        """Every write that reached the simulator; the fields of `enos_simulator.journal.Entry`, as in JSON."""
         entries: list[dict[str, Any]] = self.control("GET", "journal")["entries"]
         return entries
 

@@ -7,13 +7,13 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from enos_ota.simulator import signing
-from enos_ota.simulator.fleet import parse_fleet
-from enos_ota.simulator.gateway import OTA_JOBS, TOKEN_GET, TOKEN_REFRESH, Reply, Request
-from enos_ota.simulator.simulator import Simulator
+from enos_simulator import signing
+from enos_simulator.fleet import parse_fleet
+from enos_simulator.gateway import OTA_JOBS, TOKEN_GET, TOKEN_REFRESH, Reply, Request
+from enos_simulator.simulator import Simulator
 
 if TYPE_CHECKING:
-    from enos_ota.simulator.storage import Storage
+    from enos_simulator.storage import Storage
 
 NOW = 1_700_000_000_000
 """Unix ms at which the clock starts."""

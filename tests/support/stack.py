@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import yaml
 
-from enos_ota.simulator.simulator import wall_clock
+from enos_simulator.simulator import wall_clock
 from tests.support.engine import CHECKOUT, VENV, Result, UnexpectedExitError
 from tests.support.simulator import JOB
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota.cli.acts.checkout import head_of
+from enos_ota.operations.git_commit import head_of
 from tests.support.simulator import JOB, running_simulator
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota.cli.acts.waits import AloudClock
 from enos_ota.enos import Pause
+from enos_ota.operations.reporting_clock import AloudClock
 from enos_ota.reconciler import Stop
 from tests.support.clock import FakeClock
 from tests.support.scripted_server import ScriptedServer, http

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from enos_ota.cli import main
-from enos_ota.cli.acts import station
+from enos_ota.operations import context as station
 from tests.support.clock import FakeClock
 from tests.support.reconciling import many
 from tests.support.simulator import JOB, running_simulator

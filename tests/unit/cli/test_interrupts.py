@@ -12,8 +12,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
-from enos_ota.cli.acts import interrupts
-from enos_ota.cli.acts.interrupts import describe_sent, interruptible
+from enos_ota.cli import interrupts
+from enos_ota.cli.interrupts import describe_sent, interruptible
 from enos_ota.reconciler import Stop
 from enos_ota.reconciler.sent import SentRequests
 from tests.support.simulator import JOB, running_simulator

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import enos_ota
-from enos_ota.cli.acts.ownprogram import program_of
-from enos_ota.stackconfig import Project as PulumiProject
+from enos_ota.operations.own_program import program_of
+from enos_ota.settings.project import Project as PulumiProject
 from tests.support.simulator import JOB
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def test_what_the_program_does_not_read_is_told_with_what_to_declare_in_it(
     assert UNREAD in ended.stdout
     assert "`pulumi up` then takes over" not in ended.stdout
     _, _, below = ended.stdout.partition("declare them in it:\n")
-    snippet = "".join(line.strip() + "\n" for line in below.splitlines()[:3])
+    snippet = "".join(line.strip() + "\n" for line in below.splitlines()[:4])
     calls: list[tuple[str, dict[str, object]]] = []
 
     def declare(name: str, **arguments: object) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota import days
+from enos_ota.plan import days
 from enos_ota.settings import read_stack_file
 from tests.support.reconciling import many
 from tests.support.simulator import JOB, running_simulator

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from enos_ota.cli import main
 from enos_ota.settings import SettingsError, load_connection
-from enos_ota.stackconfig import find_project, read_stack
+from enos_ota.settings.project import find_project, read_stack
 from tests.support.stack_project import ONE_SET
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enos_ota import yamltext
+from enos_ota.devicekeys import yamltext
 from enos_ota.splice import quoted
 from enos_ota.stackedit import CannotEdit, Entry, with_key_file, with_set
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enos_ota import yamltext
+from enos_ota.devicekeys import yamltext
 from enos_ota.stackedit import Entry, with_key_file, with_set
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enos_ota import keyfiles
+from enos_ota.devicekeys import reader as keyfiles
 from tests.support.scripted_server import ScriptedServer, ok, refusal, rows
 from tests.support.simulator import JOB, RunningSimulator, running_simulator
 

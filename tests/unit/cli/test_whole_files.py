@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from enos_ota import files
+from enos_ota.devicekeys import files
 
 
 def test_a_file_gets_its_directory_and_its_content(tmp_path: Path) -> None:

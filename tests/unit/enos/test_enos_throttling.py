@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from enos_ota.enos import Credentials, EnosClient, Throttled
-from enos_ota.simulator.fleet import parse_fleet
-from enos_ota.simulator.simulator import Simulator
+from enos_simulator.fleet import parse_fleet
+from enos_simulator.simulator import Simulator
 from tests.support.in_process import GATEWAY, InProcessAdapter
 from tests.support.lockstep import Lockstep
 from tests.support.simulator import JOB, SMALL_FLEET
@@ -18,7 +18,7 @@ from tests.support.simulator import JOB, SMALL_FLEET
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from enos_ota.simulator.gateway import Reply, Request
+    from enos_simulator.gateway import Reply, Request
 
 THREADS = 8
 

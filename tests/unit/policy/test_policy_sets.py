@@ -9,7 +9,8 @@ from enos_ota_policies import recorded, sets, settings
 from enos_ota_policies.sets import UNKNOWN, DeclaredSet, PlannedSet
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
 
-from enos_ota import keys, state
+from enos_ota.devicekeys import rules as keys
+from enos_ota.engine import properties as state
 from tests.support.engine import CHECKOUT
 
 OUTPUTS = {"deviceKeys": "a\nb\n", "apiGateway": "g", "orgId": "o", "jobId": "j", "cancelledCount": 2.0}

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from enos_ota.liveness import (
+from enos_ota.engine.liveness import (
     Address,
     EngineGone,
     engine_address,

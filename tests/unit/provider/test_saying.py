@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from enos_ota import provider
-from enos_ota.state import declared_of
+from enos_ota.engine.properties import declared_of
 
 if TYPE_CHECKING:
     import pytest

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enos_ota import state
+from enos_ota.engine import properties as state
 from enos_ota.reconciler import Category, Finding, JobFacts, JobStatus, Record
 from enos_ota.reconciler.outcome import AFTER_PUSH, settle
 

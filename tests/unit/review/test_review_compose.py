@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
+from enos_ota.engine.preview_json import Preview, SetStep
+from enos_ota.engine.properties import Declared
 from enos_ota.enos import Job, JobStatus, Task, TaskStatus
 from enos_ota.review.compose import Findings, Occasion, compose, misconfigured
 from enos_ota.review.judge import Seen, Surroundings
 from enos_ota.review.live import LiveJob, Sibling
 from enos_ota.review.model import Change, Effect, OtherChange, Outcome, Report
-from enos_ota.review.preview import Preview, SetStep
 from enos_ota.review.screen import first_screen
-from enos_ota.state import Declared
 
 OCCASION = Occasion("enos-ota", "prod", "abc", "2026-11-23T18:00:00Z")
 AROUND = Surroundings(("Cancelled by user",), date(2026, 11, 23))

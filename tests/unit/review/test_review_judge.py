@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_ota.audit import digest
+from enos_ota.engine.preview_json import SetStep
+from enos_ota.engine.properties import Declared
 from enos_ota.enos import Job, JobStatus, Task, TaskStatus
 from enos_ota.reconciler import Category, Finding, Guard, JobFacts, Record
 from enos_ota.reconciler import JobStatus as RecordedStatus
@@ -16,8 +18,6 @@ from enos_ota.reconciler.outcome import AFTER_PUSH
 from enos_ota.review.judge import Seen, Surroundings, assess, keys_to_read
 from enos_ota.review.live import LiveJob
 from enos_ota.review.model import Change, Effect, Limit
-from enos_ota.review.preview import SetStep
-from enos_ota.state import Declared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota.review.pulumi import Call, PulumiFailed, preview
+from enos_ota.engine.preview_run import Call, PulumiFailed, preview
 
 if TYPE_CHECKING:
     from pathlib import Path

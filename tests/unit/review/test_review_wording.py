@@ -6,6 +6,8 @@ from datetime import date
 
 import pytest
 
+from enos_ota.engine.preview_json import Preview, SetStep
+from enos_ota.engine.properties import Declared
 from enos_ota.reconciler import Category, JobFacts, JobStatus, Record
 from enos_ota.review import terminal
 from enos_ota.review.compose import Findings, Occasion, compose
@@ -13,10 +15,8 @@ from enos_ota.review.judge import Seen, Surroundings
 from enos_ota.review.lines import status
 from enos_ota.review.live import LiveJob
 from enos_ota.review.model import Change, Report
-from enos_ota.review.preview import Preview, SetStep
 from enos_ota.review.screen import first_screen
 from enos_ota.review.text import Kind, plain
-from enos_ota.state import Declared
 from tests.support import reports
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from enos_ota import ids
 from enos_ota.cli import main
+from enos_ota.settings import ids
 from tests.support.stack_project import BASE
 
 if TYPE_CHECKING:

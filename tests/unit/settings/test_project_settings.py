@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_ota.settings import check_stack_file, load_checks, load_connection
-from enos_ota.stackconfig import read_stack
-from enos_ota.stackfiles import meant_by
+from enos_ota.settings.project import read_stack
+from enos_ota.settings.stack_selection import meant_by
 from tests.support.project_settings import MERGED, REFUSED, Shared
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from enos_ota import yamltext
-from enos_ota.yamltext import Unquoted
+from enos_ota.devicekeys import yamltext
+from enos_ota.devicekeys.yamltext import Unquoted
 
 # Characters of which numbers, dates, truth values and the like are made, so that random texts come near to them.
 near_misses = st.text("0123456789+-._:eExXoObaAfFnNtTyYlLsSuUrR~=< ", min_size=1, max_size=8)

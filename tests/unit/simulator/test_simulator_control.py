@@ -8,10 +8,10 @@ import pytest
 import requests
 
 from enos_ota import __version__
-from enos_ota.simulator import control
-from enos_ota.simulator.fleet import parse_fleet
-from enos_ota.simulator.gateway import Request
-from enos_ota.simulator.simulator import Simulator
+from enos_simulator import control
+from enos_simulator.fleet import parse_fleet
+from enos_simulator.gateway import Request
+from enos_simulator.simulator import Simulator
 from tests.support.simulator import JOB, SMALL_FLEET, RunningSimulator, running_simulator
 from tests.support.simulator_harness import Clock
 

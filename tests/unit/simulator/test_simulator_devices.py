@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from enos_ota.simulator.movement import Movement, MovementError
+from enos_simulator.movement import Movement, MovementError
 from tests.support.simulator_harness import Caller, make_caller
 
 JOB = "job"

@@ -8,13 +8,13 @@ from typing import get_args
 
 import yaml
 
-from enos_ota.simulator import control
-from enos_ota.simulator import fleet as fleet_module
-from enos_ota.simulator.faults import _OWN_SETTINGS, Fault, Operation, What
-from enos_ota.simulator.fleet import JobSpec, parse_fleet
-from enos_ota.simulator.movement import Movement
-from enos_ota.simulator.simulator import Simulator
-from enos_ota.simulator.switches import Switches, camel, kebab
+from enos_simulator import control
+from enos_simulator import fleet as fleet_module
+from enos_simulator.faults import _OWN_SETTINGS, Fault, Operation, What
+from enos_simulator.fleet import JobSpec, parse_fleet
+from enos_simulator.movement import Movement
+from enos_simulator.simulator import Simulator
+from enos_simulator.switches import Switches, camel, kebab
 
 TEXT = (Path(__file__).parents[3] / "docs" / "simulator.md").read_text(encoding="utf-8")
 

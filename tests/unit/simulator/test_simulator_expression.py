@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enos_ota.simulator.expression import ExpressionError, holds, parse, required
+from enos_simulator.expression import ExpressionError, holds, parse, required
 
 FIELDS = dict.fromkeys(("a", "b", "and_more", "index"), frozenset({"=", "in"})) | {"n.zh_CN": frozenset({"like"})}
 

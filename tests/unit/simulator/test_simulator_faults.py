@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enos_ota.simulator.faults import FaultError, parse_fault
+from enos_simulator.faults import FaultError, parse_fault
 from tests.support.simulator import JOB, SMALL_FLEET
 from tests.support.simulator_harness import Caller, make_caller
 
 if TYPE_CHECKING:
-    from enos_ota.simulator.gateway import Reply
+    from enos_simulator.gateway import Reply
 
 NOT_PROCESSED = ["throttle", "gateway", "error", "html", "close-before"]
 PROCESSED = ["latency", "close-after", "truncate", "cut", "error processed=yes", "html processed=yes"]

@@ -12,11 +12,11 @@ from urllib.parse import urlencode
 import pytest
 import requests
 
-from enos_ota.simulator import signing
-from enos_ota.simulator.app import create_app
-from enos_ota.simulator.fleet import parse_fleet
-from enos_ota.simulator.gateway import OTA_JOBS, TOKEN_GET
-from enos_ota.simulator.simulator import Simulator
+from enos_simulator import signing
+from enos_simulator.app import create_app
+from enos_simulator.fleet import parse_fleet
+from enos_simulator.gateway import OTA_JOBS, TOKEN_GET
+from enos_simulator.simulator import Simulator
 from tests.support.simulator import JOB, SMALL_FLEET, RunningSimulator, running_simulator
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enos_ota.simulator.fleet import FleetError, parse_fleet, read_fleet
-from enos_ota.simulator.simulator import Simulator
+from enos_simulator.fleet import FleetError, parse_fleet, read_fleet
+from enos_simulator.simulator import Simulator
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -230,7 +230,7 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 
 
 def test_the_demo_fleet_is_a_rollout_in_the_middle() -> None:
-    with resources.as_file(resources.files("enos_ota.simulator") / "demo_fleet.yaml") as path:
+    with resources.as_file(resources.files("enos_simulator") / "demo_fleet.yaml") as path:
         simulator = Simulator(read_fleet(path))
     held = simulator.job("65a1b2c3d4e5f60718293a4b")
     assert (held.job.status, held.job.info["firmwareVersion"]) == ("started", "2.3.0")

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota.simulator.gateway import OTA_JOBS, TOKEN_GET, Request
+from enos_simulator.gateway import OTA_JOBS, TOKEN_GET, Request
 from tests.support.simulator import JOB, SMALL_FLEET
 from tests.support.simulator_harness import JSON_HEADER, Caller, make_caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from enos_ota.simulator.gateway import Reply
+    from enos_simulator.gateway import Reply
 
 
 @pytest.fixture
@@ -192,8 +192,8 @@ def test_an_error_inside_is_told_without_its_details(
     code: int,
 ) -> None:
     caller.token()
-    monkeypatch.setattr("enos_ota.simulator.jobs.OtaJobs.get", broken)
-    monkeypatch.setattr("enos_ota.simulator.tokens.Tokens.get", broken)
+    monkeypatch.setattr("enos_simulator.jobs.OtaJobs.get", broken)
+    monkeypatch.setattr("enos_simulator.tokens.Tokens.get", broken)
     body = fail(caller)
     assert (body[field], "secret" in str(body)) == (code, False)
 

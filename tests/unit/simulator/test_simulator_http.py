@@ -13,9 +13,9 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 import requests
 
-from enos_ota.simulator import signing
-from enos_ota.simulator.gateway import OTA_JOBS, TOKEN_GET
-from enos_ota.simulator.server import url_of
+from enos_simulator import signing
+from enos_simulator.gateway import OTA_JOBS, TOKEN_GET
+from enos_simulator.server import url_of
 from tests.support.simulator import JOB, RunningSimulator, running_simulator
 
 if TYPE_CHECKING:

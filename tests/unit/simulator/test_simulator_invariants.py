@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enos_ota.simulator.movement import Movement
-from enos_ota.simulator.storage import Storage
-from enos_ota.simulator.store import STATUSES
+from enos_simulator.movement import Movement
+from enos_simulator.storage import Storage
+from enos_simulator.store import STATUSES
 from tests.support.simulator_harness import Caller, make_caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from enos_ota.simulator.store import JobTasks
+    from enos_simulator.store import JobTasks
 
 JOB = "job"
 # More than a block of the index, so that a twin begins a second one.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from enos_ota.simulator.signing import encryption, signature
+from enos_simulator.signing import encryption, signature
 
 SECRET = "aaaabbbb-cccc-4ddd-8eee-ffff00001111"
 TIMESTAMP = "1700000000000"

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from enos_ota.simulator.fleet import parse_fleet
-from enos_ota.simulator.storage import Storage, StorageError
+from enos_simulator.fleet import parse_fleet
+from enos_simulator.storage import Storage, StorageError
 from tests.support.simulator import JOB, SMALL_FLEET, simulator_process
 from tests.support.simulator_harness import Caller, make_caller
 

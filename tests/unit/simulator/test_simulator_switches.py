@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from enos_ota.simulator.switches import SwitchError, Switches, camel, kebab, parse_rate
+from enos_simulator.switches import SwitchError, Switches, camel, kebab, parse_rate
 
 # Section 9 of the API reference and the numbers that go with it; the first value is the default.
 DOCUMENTED: dict[str, list[str | int]] = {

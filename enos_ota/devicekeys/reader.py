@@ -1,0 +1,199 @@
+"""Device keys from a file: one a line, a column of a CSV file, or a YAML list.
+
+What comes out are the keys in the order of the file, duplicates included; merging and sorting is the caller's.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from enos_ota.devicekeys import files, yamltext
+from enos_ota.devicekeys import formats as otherformats
+from enos_ota.devicekeys import rules as keys
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+MAX_BYTES: Final = 64 * 1024 * 1024
+"""Largest key file that is read."""
+
+CSV_COLUMN: Final = "deviceKey"
+
+SUFFIXES: Final = (".txt", ".csv", ".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFileProblem:
+    """What is wrong with a key file; `line` counts from 1 and is None when the whole file is meant."""
+
+    line: int | None
+    text: str
+
+
+class KeyFileError(Exception):
+    """A key file that cannot be used; the text holds every problem, one a line, with file and line number."""
+
+    def __init__(self, file: str, problems: Sequence[KeyFileProblem]) -> None:
+        self.file = file
+        self.problems = tuple(problems)
+        super().__init__(
+            "\n".join(
+                f"{file}:{problem.line}: {problem.text}" if problem.line else f"{file}: {problem.text}"
+                for problem in problems
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """The device keys of a file, in its order, duplicates included, and the line of each."""
+
+    keys: tuple[str, ...]
+    lines: tuple[int, ...]
+
+    def warning(self) -> KeyFileProblem | None:
+        """What is unusual about the keys, with the line of the first such key; None for nothing."""
+        if (found := keys.unusual(self.keys)) is None:
+            return None
+        return KeyFileProblem(self.lines[found.positions[0]], found.sentence(lambda at: f"line {self.lines[at]}"))
+
+
+def read(path: Path, *, name: str | None = None) -> tuple[str, ...]:
+    """The device keys of a file, see `load`."""
+    return load(path, name=name).keys
+
+
+def load(path: Path, *, name: str | None = None) -> KeyFile:
+    """The device keys of a file, and where they are.
+
+    - `.txt`: one key a line. White space around it is cut off. Empty lines, and lines whose first character is `#`,
+      are passed over; a `#` further on belongs to the key.
+    - `.csv`: comma-separated, with a header that names a `deviceKey` column; other columns are ignored.
+    - `.yaml`, `.yml`: a list of strings, in quotes where YAML would take them for something else.
+
+    All are UTF-8, with or without a byte order mark, with LF or CRLF.
+
+    Args:
+        path: the file.
+        name: what messages call it; the path when not given.
+
+    Raises:
+        KeyFileError: missing, no regular file, larger than `MAX_BYTES`, not UTF-8, of another kind, no list of keys
+            (see `enos_ota.devicekeys.formats`), without a key, or with a key that no set may hold (see
+            `enos_ota.devicekeys.rules.problem`).
+    """
+    shown = name or str(path)
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise KeyFileError(
+            shown, [KeyFileProblem(None, f"a key file ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")]
+        )
+    found: Sequence[object]
+    try:
+        text = _text(path)
+        _refuse_other_formats(text, suffix)
+        if suffix == ".txt":
+            found, lines = _from_lines(text)
+        elif suffix == ".csv":
+            found, lines = _from_csv(text)
+        else:
+            found, lines = _from_yaml(text)
+    except _UnreadableError as error:
+        raise KeyFileError(shown, error.problems) from None
+    if not found:
+        raise KeyFileError(shown, [KeyFileProblem(None, "the file holds no device key")])
+    if findings := keys.findings(found):
+        raise KeyFileError(
+            shown,
+            [
+                KeyFileProblem(
+                    lines[finding.positions[0]], finding.sentence(lambda position: f"line {lines[position]}")
+                )
+                for finding in findings
+            ],
+        )
+    return KeyFile(tuple(str(key) for key in found), tuple(lines))
+
+
+class _UnreadableError(Exception):
+    def __init__(self, *problems: KeyFileProblem) -> None:
+        super().__init__()
+        self.problems = problems
+
+
+def _text(path: Path) -> str:
+    try:
+        data = files.read(path, MAX_BYTES)
+    except FileNotFoundError:
+        hint = "; write the path with / in place of \\" if "\\" in str(path) else ""
+        raise _UnreadableError(KeyFileProblem(None, f"there is no such file{hint}")) from None
+    except OSError as error:
+        raise _UnreadableError(KeyFileProblem(None, f"the file cannot be read: {error.strerror}")) from None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # Columns are counted in bytes of the data without the mark, lines are the same either way.
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise _UnreadableError(KeyFileProblem(line, "the file is not UTF-8: save it as UTF-8")) from None
+
+
+def _refuse_other_formats(text: str, suffix: str) -> None:
+    if other := otherformats.recognise(text.split("\n"), is_txt=suffix == ".txt"):
+        raise _UnreadableError(KeyFileProblem(other.position + 1, other.sentence))
+
+
+def _from_lines(text: str) -> tuple[list[str], list[int]]:
+    found: list[str] = []
+    lines: list[int] = []
+    # Not splitlines(): it also splits at characters that are to be refused, not to make two keys out of one.
+    for number, line in enumerate(text.split("\n"), start=1):
+        key = line.strip(" \t\r")
+        if key and key[0] != "#":
+            found.append(key)
+            lines.append(number)
+    return found, lines
+
+
+def _from_csv(text: str) -> tuple[list[str], list[int]]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    found: list[str] = []
+    lines: list[int] = []
+    try:
+        column = _column(next(reader, []))
+        end = reader.line_num
+        for row in reader:
+            # A quoted field may hold line breaks: a row begins after the last line of the one before.
+            line, end = end + 1, reader.line_num
+            if not any(row):
+                continue
+            found.append(row[column].strip() if column < len(row) else "")
+            lines.append(line)
+    except csv.Error as error:
+        raise _UnreadableError(KeyFileProblem(reader.line_num or 1, f"this is not CSV: {error}")) from None
+    return found, lines
+
+
+def _column(header: list[str]) -> int:
+    names = [name.strip() for name in header]
+    if names.count(CSV_COLUMN) == 1:
+        return names.index(CSV_COLUMN)
+    if CSV_COLUMN in names:
+        raise _UnreadableError(KeyFileProblem(1, f"the file has more than one column {CSV_COLUMN}"))
+    listed = ", ".join(yamltext.shown(name) for name in names[:8]) or "nothing"
+    hint = "; columns are separated by commas" if any(";" in name or "\t" in name for name in names) else ""
+    raise _UnreadableError(KeyFileProblem(1, f"the file has no column {CSV_COLUMN}; its header names {listed}{hint}"))
+
+
+def _from_yaml(text: str) -> tuple[list[object], list[int]]:
+    tree = yamltext.load(text)
+    if tree.flaws:
+        raise _UnreadableError(*(KeyFileProblem(flaw.line, flaw.text) for flaw in tree.flaws))
+    if tree.value is None:
+        return [], []
+    if not isinstance(tree.value, list):
+        raise _UnreadableError(KeyFileProblem(1, "the file must hold one list of device keys"))
+    return tree.value, tree.item_lines()

@@ -1,0 +1,159 @@
+"""Device keys as one canonical text: how a declared set travels, is stored and is compared.
+
+A set of 100 000 keys as a list costs Pulumi minutes and 100 000 lines to diff; as one sorted text, each key followed by
+a newline, it costs seconds and shows just the keys that changed. The last newline matters: without it the diff of the
+last key is noise.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from enos_ota.devicekeys import formats as otherformats
+from enos_ota.devicekeys.visible import excerpt, is_invisible
+
+MAX_KEY_LENGTH: Final = 256
+"""Longest device key that is accepted, in characters. EnOS documents no limit [U]; a longer one is taken for a slip."""
+
+_DEFAULT_RULE: Final = re.compile(r"[A-Za-z0-9._-]{4,64}")
+"""The device keys that EnOS allows by default [D]; a platform can be set to allow others."""
+
+NO_KEYS: Final = "no device keys; to end a set remove the whole set, what is cancelled stays cancelled"
+
+_SHOWN: Final = 3
+
+_NO_TEXT: Final = "is not a text: put it in quotes"
+_EMPTY: Final = "is empty"
+_CONTROL: Final = "has control characters"
+_INVISIBLE: Final = "has invisible characters: type it again"
+_LONG: Final = f"is longer than {MAX_KEY_LENGTH} characters"
+_LINE_OF: Final = "is a line of"
+_RULE: Final = "EnOS's default rule of 4 to 64 letters, digits or - _ ."
+_UNUSUAL: Final = f"does not follow {_RULE}"
+_OF_SEVERAL: Final = {
+    _NO_TEXT: "are not texts: put them in quotes",
+    _EMPTY: "are empty",
+    _CONTROL: "have control characters",
+    _INVISIBLE: "have invisible characters: type them again",
+    _LONG: f"are longer than {MAX_KEY_LENGTH} characters",
+    _UNUSUAL: f"do not follow {_RULE}",
+    **{f"{_LINE_OF} {source}": f"are lines of {source}" for source in otherformats.SOURCES},
+}
+"""What is said of one key → the same of several."""
+
+
+def to_text(keys: Iterable[str]) -> str:
+    """The canonical text of a set of keys: sorted by code point, no duplicates, each key followed by a newline."""
+    return "".join(f"{key}\n" for key in sorted(set(keys)))
+
+
+def from_text(text: str) -> tuple[str, ...]:
+    """The keys of a text, sorted and without duplicates; order, duplicates and a missing last newline are forgiven."""
+    return tuple(sorted({key for key in text.split("\n") if key}))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A kind of problem, or of doubt, that some keys of a set have.
+
+    Attributes:
+        kind: what is wrong, to be read after "1 device key".
+        count: how many keys have it.
+        positions: where the first few of them stand, counted from 0.
+        examples: these few, fit for a message.
+    """
+
+    kind: str
+    count: int
+    positions: tuple[int, ...]
+    examples: tuple[str, ...]
+
+    def sentence(self, place: Callable[[int], str] = lambda position: f"no. {position + 1}") -> str:
+        """One short sentence; `place` says how a position is called, or nothing where none is known."""
+        shown = ", ".join(
+            f"{place(position)}: {example}".removeprefix(": ")
+            for position, example in zip(self.positions, self.examples, strict=True)
+        )
+        more = ", …" if self.count > len(self.positions) else ""
+        what = f"1 device key {self.kind}" if self.count == 1 else f"{self.count} device keys {_OF_SEVERAL[self.kind]}"
+        return f"{what} ({shown}{more})"
+
+
+def problems(keys: Iterable[object]) -> list[str]:
+    """What is wrong with a set of keys, one short sentence a kind of problem; empty when all is well.
+
+    Any order, duplicates and quotes of both kinds are fine. Refused are an empty set, an empty key, a key that is no
+    string, control characters (they would break the text and every report), invisible characters, a key longer than
+    `MAX_KEY_LENGTH`, and a line of a text that is no list of keys, see `enos_ota.devicekeys.formats`.
+    """
+    listed = keys if isinstance(keys, Sequence) else list(keys)
+    return [finding.sentence() for finding in findings(listed)] if listed else [NO_KEYS]
+
+
+def findings(keys: Iterable[object]) -> list[Finding]:
+    """What is wrong key by key, for a caller that knows where each key was written; an empty set is not a finding."""
+    return _by_kind(keys, problem)
+
+
+def unusual(keys: Iterable[object]) -> Finding | None:
+    """The keys that EnOS would not allow by default: perhaps no keys at all, but a header or a whole line of a table.
+
+    They may be keys all the same, so they are never refused. Keys with a problem are not among them.
+    """
+    return next(iter(_by_kind(keys, _doubt)), None)
+
+
+def _by_kind(keys: Iterable[object], kind_of: Callable[[object], str | None]) -> list[Finding]:
+    found: dict[str, list[tuple[int, object]]] = {}
+    counts: Counter[str] = Counter()
+    for position, key in enumerate(keys):
+        kind = kind_of(key)
+        if kind:
+            counts[kind] += 1
+            if len(first := found.setdefault(kind, [])) < _SHOWN:
+                first.append((position, key))
+    return [
+        Finding(kind, counts[kind], tuple(n for n, _ in first), tuple(_example(kind, key) for _, key in first))
+        for kind, first in found.items()
+    ]
+
+
+def problem(key: object) -> str | None:
+    """What is wrong with one key, to be read after "it"; None when it is fine."""
+    if not isinstance(key, str):
+        return _NO_TEXT
+    if not key or key.isspace():
+        return _EMPTY
+    # Nearly all keys are plain, and that is known a hundred times faster than each character's category.
+    if not (key.isascii() and key.isprintable()):
+        if any(map(is_control, key)):
+            return _CONTROL
+        if any(map(is_invisible, key)):
+            return _INVISIBLE
+    if len(key) > MAX_KEY_LENGTH:
+        return _LONG
+    source = otherformats.source_of(key)
+    return f"{_LINE_OF} {source}" if source else None
+
+
+def _doubt(key: object) -> str | None:
+    follows = isinstance(key, str) and _DEFAULT_RULE.fullmatch(key)
+    return None if follows or problem(key) else _UNUSUAL
+
+
+def _example(kind: str, key: object) -> str:
+    if kind != _INVISIBLE:
+        return excerpt(key)
+    character = next(filter(is_invisible, str(key)))
+    return f"U+{ord(character):04X} {unicodedata.name(character, '')}".rstrip() + f" in {excerpt(key)}"
+
+
+def is_control(character: str) -> bool:
+    """Whether a character would break a line, a report or UTF-8 itself."""
+    # Cc: control characters; Cs: lone surrogates, which no UTF-8 can carry; Zl, Zp: line breaks in disguise.
+    return unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}

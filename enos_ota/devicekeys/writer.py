@@ -1,0 +1,61 @@
+"""Device keys as the text of a key file; `enos_ota.devicekeys.reader` reads them back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from enos_ota.devicekeys import formats as otherformats
+from enos_ota.devicekeys import rules as keys
+from enos_ota.devicekeys.visible import is_visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_CUT_OFF: Final = " \t\r"  # what a line of a .txt loses at both ends
+
+
+def fits_txt(key: str) -> bool:
+    """Whether a .txt key file can hold a key: not one that begins like a comment, ends in a blank or looks like CSV."""
+    is_whole = key.strip(_CUT_OFF) == key and not key.startswith("#")
+    return is_whole and keys.problem(key) is None and otherformats.recognise([key], is_txt=True) is None
+
+
+def to_txt(device_keys: Iterable[str], comments: Iterable[str] = ()) -> str:
+    """The text of a .txt key file: comments, then the keys, sorted and without duplicates, one a line.
+
+    Raises:
+        ValueError: a key that a .txt cannot hold, see `fits_txt`.
+    """
+    unique = sorted(set(device_keys))
+    if not all(map(fits_txt, unique)):
+        raise ValueError("a key that no .txt can hold")
+    return _commented(comments) + keys.to_text(unique)
+
+
+def to_yaml(device_keys: Iterable[str], comments: Iterable[str] = ()) -> str:
+    """The same as a .yaml key file, which can hold every key that a set may have.
+
+    Raises:
+        ValueError: a key that no set may have, see `enos_ota.devicekeys.rules.problem`.
+    """
+    unique = sorted(set(device_keys))
+    if any(map(keys.problem, unique)):
+        raise ValueError("a key that no set may have")
+    return _commented(comments) + "".join(f"- {_quoted(key)}\n" for key in unique)
+
+
+def _commented(comments: Iterable[str]) -> str:
+    # A line break in a comment would turn the rest of it into a key.
+    return "".join(f"# {''.join(c if is_visible(c) else '?' for c in comment)}\n" for comment in comments)
+
+
+def _quoted(key: str) -> str:
+    if key.isprintable() and not set(key) & set('"\\'):
+        return f'"{key}"'
+    return '"' + "".join(_escaped(character) for character in key) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    return character if character.isprintable() else f"\\U{ord(character):08x}"

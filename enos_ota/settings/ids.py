@@ -1,0 +1,30 @@
+"""Ids of jobs, organizations and applications: what surely belongs to no id, but comes along when one is copied."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+from enos_ota.devicekeys.visible import is_visible
+
+_QUOTES: Final = frozenset("\"'`\u00b4\u201a\u201e")
+_INITIAL_OR_FINAL_QUOTE: Final = frozenset({"Pi", "Pf"})
+
+
+def problem(text: str) -> str:
+    """Return what is wrong with an id, to be read after the name of its setting; empty when nothing is.
+
+    Refused are quotation marks, white space, and characters that do not show: with one of them an id looks right and is
+    another id.
+    """
+    odd = next((character for character in text if _is_odd(character)), "")
+    if not odd:
+        return ""
+    name = unicodedata.name(odd, "")
+    return f"contains U+{ord(odd):04X}{' ' if name else ''}{name}; ids never contain it: remove it"
+
+
+def _is_odd(character: str) -> bool:
+    if not is_visible(character) or character.isspace() or character in _QUOTES:
+        return True
+    return unicodedata.category(character) in _INITIAL_OR_FINAL_QUOTE

@@ -1,0 +1,283 @@
+"""A stack's configuration as the commands read it: from its file, without an engine.
+
+Pulumi itself is asked for one thing only, if it is there: to decrypt a secret.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from enos_ota.devicekeys import yamltext
+from enos_ota.engine import pulumi_cli as pulumicall
+from enos_ota.settings import NoCredentials, Problem, SettingsError, project_around, short_name
+from enos_ota.settings import document as documents
+from enos_ota.settings.stack import check_all_but_sets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from enos_ota.settings.document import Document
+
+PULUMI_STACK: Final = "PULUMI_STACK"
+"""The environment variable by which Pulumi, and these commands, are told the stack."""
+
+EXAMPLE: Final = "example"
+"""A stack file of this name is there to be copied; it is nobody's stack."""
+
+_PATIENCE: Final = 60.0
+"""Seconds that Pulumi gets for one secret: a state far away may take some, one that never answers must not take all."""
+
+_CA_BUNDLE: Final = "enos:caBundle"
+_CREDENTIALS: Final = {"enos:appKey": "ENOS_APP_KEY", "enos:appSecret": "ENOS_APP_SECRET"}
+
+
+_MOST_PARTS: Final = 3
+"""organization/project/stack; without the project Pulumi takes that of the directory."""
+
+_NO_PROJECT: Final = "there is no Pulumi.yaml here or above: run this in the project's directory"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A directory with a Pulumi.yaml.
+
+    Attributes:
+        root: The directory.
+        name: The project's name, the namespace of keys that are written without one.
+    """
+
+    root: Path
+    name: str
+
+    @property
+    def path(self) -> Path:
+        """Pulumi.yaml."""
+        return documents.read_project(self.root).path
+
+    def stack_file(self, stack: str) -> Path:
+        """Where the configuration of a stack is, or would be; the stack may be named in full."""
+        return documents.stack_file_path(self.root, stack)
+
+    def stacks(self) -> tuple[str, ...]:
+        """The stacks that have a file, sorted, without the example."""
+        return tuple(name for name in self.stack_files() if name != EXAMPLE)
+
+    def stack_files(self) -> dict[str, Path]:
+        """Every stack file by the stack's name, sorted, the example among them."""
+        pattern = self.stack_file("*")
+        prefix, _, suffix = pattern.name.partition("*")
+        found = {path.name[len(prefix) : -len(suffix)]: path for path in sorted(pattern.parent.glob(pattern.name))}
+        return {name: path for name, path in found.items() if name}
+
+
+def find_project(directory: Path) -> Project | None:
+    """The project that a directory is in; None if it is in none.
+
+    Raises:
+        SettingsError: The project file cannot be read, or has no name in it.
+    """
+    root = project_around(directory)
+    try:
+        file = documents.read_project(root)
+    except documents.NoProject:
+        return None
+    name = file.keys.get("name")
+    if not isinstance(name, str) or not name:
+        raise SettingsError([Problem("must give the project a name", documents.shown_path(file.path))])
+    return Project(root, name)
+
+
+def choose_stack(project: Project, named: str | None, environ: Mapping[str, str]) -> str:
+    """The stack to use: the one that is named, else that of PULUMI_STACK, else the only one there is.
+
+    It is returned as it was written: Pulumi needs a name such as `organization/project/stack` in full.
+
+    Raises:
+        SettingsError: There is none, or there are several; or the name is that of a stack of another project.
+    """
+    if stack := named or environ.get(PULUMI_STACK):
+        source = "--stack" if named else PULUMI_STACK
+        parts = stack.split("/")
+        if len(parts) > _MOST_PARTS or not all(parts):
+            text = f"{source} {yamltext.shown(stack)} is no stack name: write stack, or organization/project/stack"
+            raise SettingsError([Problem(text)])
+        if len(parts) == _MOST_PARTS and parts[1] != project.name:
+            text = f"{source} {yamltext.shown(stack)} is a stack of project {yamltext.shown(parts[1])}, but this is "
+            raise SettingsError([Problem(f"{text}project {yamltext.shown(project.name)}: change one or the other")])
+        return stack
+    stacks = project.stacks()
+    if len(stacks) == 1:
+        return stacks[0]
+    place = documents.shown_path(project.stack_file("*").parent)
+    if stacks:
+        text = f"{place} has several stacks ({', '.join(stacks)}): name one with --stack, or set {PULUMI_STACK}"
+    else:
+        text = f"{place} has no stack file; name the stack with --stack, or set {PULUMI_STACK}"
+    raise SettingsError([Problem(text)])
+
+
+@dataclass(frozen=True, slots=True)
+class StackConfig:
+    """The configuration of one stack; `get` is what `enos_ota.settings.load_connection` and its like ask.
+
+    Attributes:
+        project: The project; None outside of any, then there is no configuration but the environment.
+        full_name: The name of the stack as it was written, in which organization and project may stand: what Pulumi
+            is told. Empty if there is no stack.
+        file: Its file; None if there is none.
+        document: Its configuration as it was written; None if there is none, or it cannot be used.
+    """
+
+    project: Project | None
+    full_name: str
+    file: Path | None
+    _values: Mapping[str, Any]
+    _decrypt: Callable[[str], str | None]
+    document: Document | None = None
+
+    @property
+    def stack(self) -> str:
+        """The name of the stack; empty if there is none."""
+        return short_name(self.full_name)
+
+    @property
+    def not_named(self) -> tuple[str, ...]:
+        """The stacks that could have been meant where none was named; empty where one was, or there are none."""
+        return () if self.stack or self.project is None else self.project.stacks()
+
+    def get(self, key: str) -> str | None:
+        """The text of a key such as `enos:apiGateway`, as Pulumi would hand it to a program; secrets decrypted.
+
+        A CA bundle that is named relative to the project, as a program finds it, comes with a path that can be used.
+
+        Raises:
+            SettingsError: It is a secret, and nobody here can decrypt it.
+        """
+        value = self._values.get(key)
+        if value is None:
+            return None
+        if documents.is_secret(value):
+            return self._decrypt(key)
+        if isinstance(value, yamltext.Unquoted):
+            return value.text
+        if not isinstance(value, str):
+            return json.dumps(value, ensure_ascii=False, default=str)
+        if key == _CA_BUNDLE and self.project:
+            return documents.shown_path(self.project.root / value)
+        return value
+
+
+def locate_stack(directory: Path, named: str | None, environ: Mapping[str, str]) -> tuple[Project, str, Path]:
+    """The project, the name of the stack as it was written, and where the stack file is or would be.
+
+    Raises:
+        SettingsError: There is no project, or no telling which stack is meant.
+    """
+    project = find_project(directory)
+    if project is None:
+        raise SettingsError([Problem(_NO_PROJECT)])
+    stack = choose_stack(project, named, environ)
+    return project, stack, project.stack_file(stack)
+
+
+def read_stack(directory: Path, named: str | None, environ: Mapping[str, str], *, needed: bool = False) -> StackConfig:
+    """The configuration of the stack that is meant in a directory.
+
+    Args:
+        directory: Where the command runs.
+        named: The stack that was asked for, if any.
+        environ: The environment.
+        needed: Whether there has to be a stack. Otherwise the environment alone may say how EnOS is reached, and where
+            no stack can be told from it, there is an empty configuration.
+
+    Raises:
+        SettingsError: No project or no stack where one is needed or was named; the file is no stack file, or has a
+            problem outside of its sets.
+    """
+    project = find_project(directory)
+    if project is None:
+        if needed or named:
+            raise SettingsError([Problem(_NO_PROJECT)])
+        return StackConfig(None, "", None, {}, nothing_decrypted)
+    stack = ""
+    try:
+        stack = choose_stack(project, named, environ)
+    except SettingsError:
+        if needed or named or environ.get(PULUMI_STACK):
+            raise
+        if project.stacks():
+            return StackConfig(project, "", None, {}, nothing_decrypted)
+    file = project.stack_file(stack)
+    if (needed or named) and not os.path.lexists(file):
+        others = f"; the stacks here are {', '.join(stacks)}" if (stacks := project.stacks()) else ""
+        raise SettingsError([Problem(f"there is no such file{others}", documents.shown_path(file))])
+    return config_of(project, stack, environ)
+
+
+def config_of(project: Project, stack: str, environ: Mapping[str, str]) -> StackConfig:
+    """The configuration of a stack of a project, from its stack file, if there is one, and from Pulumi.yaml.
+
+    Args:
+        project: The project.
+        stack: The stack, as `choose_stack` returns it; empty for what Pulumi.yaml says alone.
+        environ: The environment.
+
+    Raises:
+        SettingsError: A file cannot be read, or has a problem outside of its sets.
+    """
+    file = project.stack_file(stack)
+    document = documents.read(file, project.name)
+    if problems := document.flaws or check_all_but_sets(document, environ):
+        raise SettingsError(problems)
+    found = file if document.exists else None
+    return StackConfig(project, stack, found, document.values, _decryption(project, stack, file, environ), document)
+
+
+def nothing_decrypted(_: str) -> None:
+    """Of a file that is not used nothing is decrypted."""
+
+
+def _decryption(project: Project, stack: str, file: Path, environ: Mapping[str, str]) -> Callable[[str], str | None]:
+    """Pulumi's own, for secrets that are needed: credentials in the environment win, so those of the file are not."""
+    not_needed = _CREDENTIALS.keys() if all(environ.get(name) for name in _CREDENTIALS.values()) else ()
+
+    def decrypt(key: str) -> str | None:
+        if key in not_needed:
+            return None
+        text, why = _pulumi_config_get(project, stack, key, environ)
+        if text is None:
+            problem = Problem(_undecrypted(key, why), documents.shown_path(file), path=key)
+            raise NoCredentials([problem]) if key in _CREDENTIALS else SettingsError([problem])
+        return text
+
+    return decrypt
+
+
+def _pulumi_config_get(project: Project, stack: str, key: str, environ: Mapping[str, str]) -> tuple[str | None, str]:
+    """What `pulumi config get` says; or None, and why."""
+    pulumi = shutil.which("pulumi", path=environ.get("PATH", os.defpath))
+    if pulumi is None:
+        return None, "there is no pulumi on the PATH"
+    words = ("config", "get", key, "--stack", stack)
+    try:
+        done = pulumicall.run(pulumi, *words, environ=environ, directory=project.root, patience=_PATIENCE)
+    except subprocess.TimeoutExpired:
+        return None, f"pulumi did not answer within {_PATIENCE:g} s"
+    except OSError as error:
+        return None, f"pulumi cannot be started: {error.strerror}"
+    if done.returncode == 0:
+        return done.stdout.rstrip("\n"), ""
+    said = next((line for line in done.stderr.splitlines() if line.strip()), f"exit code {done.returncode}")
+    return None, f"pulumi says: {yamltext.shown(said.strip(), 200)}"
+
+
+def _undecrypted(key: str, why: str) -> str:
+    pair = " and ".join(_CREDENTIALS.values())
+    way = f"set {pair}, or " if key in _CREDENTIALS else ""
+    return f"{key} is encrypted and could not be read ({why}): {way}make `pulumi config get {key}` work"

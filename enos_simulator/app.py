@@ -1,0 +1,95 @@
+"""The simulator behind HTTP: the EnOS API goes to the gateway, what is under `/_simulator/` to the control API."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl
+
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+
+from enos_simulator import control
+from enos_simulator.gateway import Request
+
+if TYPE_CHECKING:
+    from asyncio import Transport
+    from collections.abc import Awaitable, Callable
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from enos_simulator.gateway import Reply
+    from enos_simulator.simulator import Simulator
+
+CONNECTION: Final = "connection"
+"""Name in the state of a request's scope under which the server hands over the transport, for faults to end it."""
+
+_DRAINED: Final = 64 * 1024 * 1024
+"""Bytes that are read even of a body that is too large: a caller that is still sending would miss the answer."""
+
+
+def create_app(simulator: Simulator, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> ASGIApp:
+    """An ASGI application that serves this simulator. A request is processed in one go, so none sees another's half.
+
+    `sleep` waits for the seconds that an answer is to be late; others are answered meanwhile.
+    """
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        is_control = scope["path"].startswith(control.PREFIX)
+        try:
+            largest = control.LARGEST_BODY if is_control else simulator.switches.max_body
+            request = await _read(HttpRequest(scope, receive), largest)
+        except ClientDisconnect:
+            return
+        # `server`: the address at which the request arrived, whatever host it was sent to.
+        reply = control.answer(simulator, request, scope["server"][0]) if is_control else simulator.answer(request)
+        if reply.delay:
+            try:
+                await sleep(reply.delay)
+            except asyncio.CancelledError:
+                # The server ends; an answer of its own instead of the late one would be a lie.
+                scope["state"][CONNECTION].abort()
+                raise
+        if reply.kind in {"closed", "truncated"}:
+            await _break_off(reply, scope, receive, send)
+            return
+        headers = {"Content-Type": reply.content_type, **reply.headers}
+        await Response(reply.content(), reply.http, headers)(scope, receive, send)
+
+    return app
+
+
+async def _break_off(reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
+    """End the connection where the reply says so, and wait until the server knows."""
+    connection: Transport = scope["state"][CONNECTION]
+    if reply.kind == "truncated":
+        announced = {"content-type": reply.content_type, "content-length": str(len(reply.content()))}
+        headers = [(name.encode(), value.encode("latin-1")) for name, value in {**announced, **reply.headers}.items()]
+        await send({"type": "http.response.start", "status": reply.http, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.sent(), "more_body": True})
+        connection.close()  # what is written goes out first
+    else:
+        connection.abort()
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _read(http: HttpRequest, largest: int) -> Request:
+    """Read a request. Of a body larger than `largest` bytes, keep one byte more than that."""
+    body = bytearray()
+    size = 0
+    async for chunk in http.stream():
+        size += len(chunk)
+        body += chunk[: largest + 1 - len(body)]
+        if size > max(largest, _DRAINED):
+            break
+    return Request(
+        method=http.method,
+        path=http.scope["path"],
+        query=tuple(parse_qsl(http.scope["query_string"].decode("latin-1"), keep_blank_values=True)),
+        headers=dict(http.headers),
+        body=bytes(body),
+    )

@@ -1,0 +1,286 @@
+"""One request in, one answer out: token service, signature check, organisation, permission, and then the call.
+
+Envelopes are documented [D]. The form of a rejection at the gateway and the HTTP status of a refusal are not [U]: they
+follow the switches `gateway_http`, `gateway_form` and `business_http`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from enos_simulator.codes import GATEWAY_ERRORS, Code, RefusedError, TokenCode, TurnedAwayError, invalid
+from enos_simulator.jobs import Answer, PartlyDoneError, device_keys
+from enos_simulator.journal import WRITES, Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from enos_simulator.jobs import OtaJobs
+    from enos_simulator.journal import Change
+    from enos_simulator.switches import Switches
+    from enos_simulator.tokens import App, Tokens
+
+OTA_JOBS: Final = "/connect-service/v2.1/ota-jobs"
+TOKEN_GET: Final = "/apim-token-service/v2.0/token/get"  # noqa: S105 - a path
+TOKEN_REFRESH: Final = "/apim-token-service/v2.0/token/refresh"  # noqa: S105 - a path
+
+# Documented method, and the permission it takes [D].
+_ACTIONS: Final = {
+    "get": ("GET", "read"),
+    "search": ("POST", "read"),
+    "searchTask": ("POST", "read"),
+    "cancelTask": ("POST", "control"),
+    "retryTask": ("POST", "control"),
+    "start": ("POST", "control"),
+    "stop": ("POST", "control"),
+}
+_WITH_BODY: Final = frozenset({"search", "searchTask", "cancelTask", "retryTask"})
+_METHODS: Final = frozenset({"GET", "POST"})
+_UNAUTHORIZED: Final = 401
+_NOT_FOUND: Final = 404
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request. `query`: decoded pairs; `headers`: names in lower case.
+
+    `body`: of a body that is too large, at least one byte more than is allowed.
+    """
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str]
+    body: bytes
+
+    def parameter(self, name: str) -> str:
+        """The first value of a query parameter; empty if there is none."""
+        return next((value for known, value in self.query if known == name), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What goes back.
+
+    Attributes:
+        http: The HTTP status.
+        body: The JSON body; what it would have been if it never goes out.
+        kind: `answer`: the body as JSON. `raw`: the bytes in `raw` instead of it. `truncated`: the connection ends
+            after the first half of `content()`, all of which was announced as Content-Length. `closed`: the connection
+            ends without a single byte.
+        delay: Seconds to wait before anything goes out or the connection is closed. Others are not kept waiting.
+        headers: Beside Content-Type and Content-Length.
+        content_type: Of the content.
+        raw: See `kind`.
+    """
+
+    http: int
+    body: dict[str, Any]
+    kind: Literal["answer", "raw", "truncated", "closed"] = "answer"
+    delay: float = 0.0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+    raw: bytes = b""
+
+    def content(self) -> bytes:
+        """The bytes of the body, as many as Content-Length announces."""
+        if self.kind == "raw":
+            return self.raw
+        text = json.dumps(self.body, ensure_ascii=False, separators=(",", ":"))
+        # A lone surrogate, which JSON can spell, cannot be sent as UTF-8.
+        return text.encode(errors="replace")
+
+    def sent(self) -> bytes:
+        """The bytes of the body that really go out."""
+        content = self.content()
+        return {"closed": b"", "truncated": content[: len(content) // 2]}.get(self.kind, content)
+
+
+class Gateway:
+    """Answers requests.
+
+    Args:
+        tokens: The token service.
+        jobs: The OTA calls.
+        orgs: Organisations that exist.
+        journal: Where counts and writes go.
+        switches: The switches of the moment.
+        clock: Unix ms.
+        new_id: A requestId, a UUID.
+    """
+
+    def __init__(
+        self,
+        *,
+        tokens: Tokens,
+        jobs: OtaJobs,
+        orgs: Collection[str],
+        journal: Journal,
+        switches: Callable[[], Switches],
+        clock: Callable[[], int],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._tokens = tokens
+        self._jobs = jobs
+        self._orgs = orgs
+        self._journal = journal
+        self._switches = switches
+        self._clock = clock
+        self._new_id = new_id
+
+    def answer(self, request: Request, fault: str = "") -> Reply:
+        """Answer a request; nothing is raised, an error of the simulator's own is 99500.
+
+        `fault` is what will befall the answer on its way, for the journal.
+        """
+        if request.path in {TOKEN_GET, TOKEN_REFRESH}:
+            return self._answer_token(request)
+        if request.path == OTA_JOBS:
+            return self._answer_job(request, fault)
+        self._journal.count("unknown", Code.NOT_FOUND)
+        return Reply(_NOT_FOUND, self._envelope(Code.NOT_FOUND, f"no such path: {request.path}"))
+
+    def _answer_token(self, request: Request) -> Reply:
+        operation = operation_of(request)
+        try:
+            body = _token_body(request)
+            token, seconds = self._tokens.get(body) if operation == "token/get" else self._tokens.refresh(body)
+        except TurnedAwayError as refusal:
+            self._journal.count(operation, refusal.code)
+            return Reply(200, _rejection(refusal))
+        except Exception:  # noqa: BLE001 - whatever went wrong in here, a caller gets the documented answer
+            self._journal.count(operation, TokenCode.INTERNAL)
+            return Reply(200, _rejection(TurnedAwayError(TokenCode.INTERNAL, "internal error")))
+        self._journal.count(operation, TokenCode.OK)
+        data = {"accessToken": token, "expire": seconds}
+        return Reply(200, {"status": 0, "msg": "SUCCESS", "business": "apim-token-service", "data": data})
+
+    def _answer_job(self, request: Request, fault: str) -> Reply:
+        action = request.parameter("action")
+        http, by = 200, ""
+        changes: tuple[Change, ...] = ()
+        try:
+            app = self._tokens.check(request.headers, request.query, request.body)
+            by = app.app_key
+            done = self._call(app, action, request)
+            envelope, changes = self._envelope(Code.OK, "OK", done), done.changes
+        except TurnedAwayError as refusal:
+            http, envelope = self._switches().gateway_http, _rejection(refusal)
+        except RefusedError as refusal:
+            http, envelope = self._switches().business_http, self._envelope(refusal.code, refusal.msg)
+            if isinstance(refusal, PartlyDoneError):
+                changes = refusal.changes
+        except Exception:  # noqa: BLE001 - whatever went wrong in here, a caller gets the documented answer
+            http, envelope = 500, self._envelope(Code.INTERNAL, "Internal Server Error")
+        code: int = envelope["code"] if "code" in envelope else envelope["status"]
+        operation = operation_of(request)
+        self._journal.count(operation, code)
+        if operation in WRITES:
+            self._journal.record(
+                time=self._clock(),
+                operation=operation,
+                by=by,
+                **addressed(request),
+                code=code,
+                msg=envelope["msg"],
+                request_id=envelope.get("requestId", ""),
+                changes=changes,
+                fault=fault,
+            )
+        if http == _UNAUTHORIZED and self._switches().gateway_form == "message":
+            return Reply(http, gateway_message(http))
+        return Reply(http, envelope)
+
+    def _call(self, app: App, action: str, request: Request) -> Answer:
+        self._admit(app, action, request)
+        org_id, job_id = request.parameter("orgId"), request.parameter("jobId")
+        body = _json_object(request) if action in _WITH_BODY else {}
+        jobs = self._jobs
+        calls: dict[str, Callable[[], Answer]] = {
+            "get": lambda: jobs.get(org_id, job_id),
+            "search": lambda: jobs.search(org_id, body),
+            "searchTask": lambda: jobs.search_task(org_id, body),
+            "cancelTask": lambda: jobs.cancel_task(org_id, job_id, body),
+            "retryTask": lambda: jobs.retry_task(org_id, job_id, body),
+            "start": lambda: jobs.start(org_id, job_id),
+            "stop": lambda: jobs.stop(org_id, job_id),
+        }
+        return calls[action]()
+
+    def _admit(self, app: App, action: str, request: Request) -> None:
+        if not action:
+            raise invalid("action", "action is missing")
+        if action not in _ACTIONS:
+            raise invalid("action", f"action {action} is not supported")
+        method, permission = _ACTIONS[action]
+        # Official samples use either method for every action [S].
+        if request.method not in ({method} if self._switches().strict_method == "on" else _METHODS):
+            raise invalid("action", f"action {action} is not supported with method {request.method}")
+        org_id = request.parameter("orgId")
+        if not org_id:
+            raise invalid("orgId", "orgId is missing")
+        if org_id not in self._orgs:
+            raise invalid("orgId", "  orgId does not exist")  # the blanks are in the documented text
+        if org_id not in app.orgs or permission not in app.permissions:
+            raise RefusedError(Code.DENIED, f"Denied resource:  orgId {org_id}")
+
+    def _envelope(self, code: Code, msg: str, done: Answer | None = None) -> dict[str, Any]:
+        envelope = {"code": int(code), "msg": msg, "requestId": self._new_id(), "data": done.data if done else None}
+        if done and done.pagination:
+            envelope["pagination"] = done.pagination
+        return envelope
+
+
+def operation_of(request: Request) -> str:
+    """What a request asks for: `token/get`, `cancelTask`, …; `unknown` if EnOS has no such call here."""
+    if request.path in {TOKEN_GET, TOKEN_REFRESH}:
+        return request.path.partition("/v2.0/")[2]
+    action = request.parameter("action")
+    return action if request.path == OTA_JOBS and action in _ACTIONS else "unknown"
+
+
+def gateway_message(http: int) -> dict[str, Any]:
+    """What the gateway says of itself with this HTTP status: the text [D] in the form of Kong, whose text it is [I]."""
+    return {"message": GATEWAY_ERRORS[http]}
+
+
+def addressed(request: Request) -> dict[str, Any]:
+    """What an entry of the journal says about whom a write is for."""
+    keys = device_keys(_loads(request.body)) if request.body else None
+    return {"org_id": request.parameter("orgId"), "job_id": request.parameter("jobId"), "keys": keys}
+
+
+def _rejection(refusal: TurnedAwayError) -> dict[str, Any]:
+    return {"status": int(refusal.code), "msg": refusal.msg, "business": "apim-token-service", "data": None}
+
+
+def _token_body(request: Request) -> dict[str, Any]:
+    if request.method != "POST":
+        raise TurnedAwayError(TokenCode.BAD_PARAMETER, f"method {request.method} is not supported")
+    try:
+        return _json_object(request)
+    except RefusedError as refusal:
+        raise TurnedAwayError(TokenCode.BAD_PARAMETER, refusal.msg) from None
+
+
+def _json_object(request: Request) -> dict[str, Any]:
+    if not request.body:
+        raise invalid("body", "body is missing")
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != "application/json":
+        raise invalid("body", f"content type must be application/json, not {content_type or 'empty'}")
+    body = _loads(request.body)
+    if not isinstance(body, dict):
+        raise invalid("body", "body is not a JSON object")
+    return body
+
+
+def _loads(body: bytes) -> object:
+    """What a JSON text holds; None if it is none."""
+    try:
+        loaded: object = json.loads(body.decode())
+    except (ValueError, RecursionError):
+        return None
+    return loaded

@@ -1,0 +1,345 @@
+"""The OTA job calls: get, search, searchTask, cancelTask, retryTask, start, stop, with both state machines.
+
+Order of the checks: 24404, then 24617, then the keys, then 24620 or 24621 [I]. Arguments are checked before the job.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
+
+from enos_simulator import expression
+from enos_simulator.codes import Code, RefusedError, invalid
+from enos_simulator.journal import Change
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Mapping
+
+    from enos_simulator.expression import Condition
+    from enos_simulator.store import Job, JobTasks, Store, Task
+    from enos_simulator.switches import Switches
+
+_EQUAL_IN: Final = frozenset({"=", "in"})
+_EQUAL: Final = frozenset({"="})
+_LIKE: Final = frozenset({"like"})
+_DEFAULT: Final = ("defaultValue", "default")
+_LOCALES: Final = ("zh_CN", "en_US", "ja_JP", "es_ES")
+
+TASK_FIELDS: Final = dict.fromkeys(("jobId", "deviceKey", "fromVersion", "toVersion", "status", "desc"), _EQUAL_IN)
+"""Fields of searchTask and their operators [D]."""
+
+# What a task itself says; the other fields are its job's.
+_TASK_ATTRIBUTES: Final = {
+    "deviceKey": "device_key",
+    "fromVersion": "from_version",
+    "status": "status",
+    "desc": "desc",
+}
+
+JOB_FIELDS: Final = {
+    **dict.fromkeys(("productKey", "firmwareId", "firmwareVersion"), _EQUAL_IN),
+    **dict.fromkeys(("type", "status"), _EQUAL),
+    **{
+        name: _LIKE
+        for base in ("name", "firmwareName")
+        for name in (base, *(f"{base}.{key}" for key in (*_DEFAULT, *_LOCALES)))
+    },
+}
+"""Fields of search and their operators [D]; `.default`, `.ja_JP` and `.es_ES` are seen in official samples [S]."""
+
+_BY_INDEX: Final = frozenset({"jobId", "status"})
+_FIRST_PAGE: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call gives back. `pagination` stands beside `data` in the answer of a search."""
+
+    data: Any = None
+    pagination: dict[str, Any] | None = None
+    changes: tuple[Change, ...] = ()
+
+
+class PartlyDoneError(RefusedError):
+    """A call is refused, but some tasks were changed all the same (`cancel_mode` partial)."""
+
+    def __init__(self, refusal: RefusedError, changes: tuple[Change, ...]) -> None:
+        super().__init__(refusal.code, refusal.msg)
+        self.changes = changes
+
+
+class OtaJobs:
+    """The calls, on a store. `clock`: Unix ms; `random`: for a random order of rows."""
+
+    def __init__(
+        self, store: Store, *, switches: Callable[[], Switches], clock: Callable[[], int], random: random.Random
+    ) -> None:
+        self._store = store
+        self._switches = switches
+        self._clock = clock
+        self._random = random
+        self._ordered: tuple[object, list[tuple[JobTasks, Task]]] | None = None
+
+    def get(self, org_id: str, job_id: str) -> Answer:
+        """JobInfo of one job, as it is."""
+        return Answer(self._job(org_id, job_id).job.as_json())
+
+    def search(self, org_id: str, body: Mapping[str, Any]) -> Answer:
+        """JobInfo of the jobs that match, the newest first [D]."""
+        condition = _condition(body, JOB_FIELDS)
+        page_no, size = self._page(body)
+        found = [held.seen for held in self._store.seen(org_id)]
+        if condition is not None:
+            found = [job for job in found if expression.holds(condition, partial(_texts_of, job))]
+        found.sort(key=lambda job: (-job.create_time, job.job_id))
+        start = (page_no - 1) * size
+        rows = [job.as_json() for job in found[start : start + size]]
+        return Answer(rows, self._pagination(page_no, size, len(found)))
+
+    def search_task(self, org_id: str, body: Mapping[str, Any]) -> Answer:
+        """TaskInfo of the tasks that match."""
+        condition = _condition(body, TASK_FIELDS)
+        page_no, size = self._page(body)
+        total, rows = self._tasks(org_id, condition, (page_no - 1) * size, size)
+        return Answer([held.as_json(task) for held, task in rows], self._pagination(page_no, size, total))
+
+    def start(self, org_id: str, job_id: str) -> Answer:
+        """Stopped → started, else 24615. Tasks stay as they are."""
+        held = self._job(org_id, job_id)
+        if held.job.status == "started":
+            raise RefusedError(Code.JOB_STARTED, "Job has started")
+        self._store.set_job(held, status="started")
+        return Answer()
+
+    def stop(self, org_id: str, job_id: str) -> Answer:
+        """Started → stopped, else 24616. Tasks stay as they are [U]."""
+        held = self._job(org_id, job_id)
+        if held.job.status == "stopped":
+            raise RefusedError(Code.JOB_STOPPED, "Job has stopped")
+        self._store.set_job(held, status="stopped")
+        return Answer()
+
+    def cancel_task(self, org_id: str, job_id: str, body: Mapping[str, Any]) -> Answer:
+        """Cancel what is init or published. See section 3.3 of the API reference for what is refused, and how.
+
+        Raises:
+            PartlyDoneError: Some key was not eligible, the others were cancelled (`cancel_mode` partial).
+            RefusedError: Nothing was changed.
+        """
+        switches = self._switches()
+        held, tasks = self._running(org_id, job_id, body)
+        eligible = [task for task in tasks if task.status in {"init", "published"}]
+        others = [task for task in tasks if task.status not in {"init", "published"}]
+        if switches.repeat_cancel == "ok":
+            others = [task for task in others if not is_cancelled(task, switches)]
+        refusal = RefusedError(Code.NOT_CANCELABLE, "Only init or published tasks can be canceled")
+        if others and switches.cancel_mode == "atomic":
+            raise refusal
+        status, desc, progress = cancelled(switches)
+        changes = self.change(held, eligible, status=status, desc=desc, progress=progress)
+        if others:
+            raise PartlyDoneError(refusal, changes)
+        return Answer(changes=changes)
+
+    def retry_task(self, org_id: str, job_id: str, body: Mapping[str, Any]) -> Answer:
+        """Bring what is failed (or cancelled) back to init (`retry_to`), all or nothing; else 24621."""
+        held, tasks = self._running(org_id, job_id, body)
+        if any(task.status not in {"failed", "canceled"} for task in tasks):
+            raise RefusedError(Code.NOT_RETRYABLE, "Only failed tasks can be retried")
+        return Answer(changes=self.change(held, tasks, status=self._switches().retry_to, desc="", progress=0))
+
+    def change(self, held: JobTasks, tasks: list[Task], **values: Any) -> tuple[Change, ...]:
+        """Give these tasks new values, and tell how each changed."""
+        now = self._clock()
+        changed = [dataclasses.replace(task, update_time=now, **values) for task in tasks]
+        self._store.write(held, changed)
+        return tuple(
+            Change(old.device_key, old.product_key, (old.status, old.desc), (new.status, new.desc))
+            for old, new in zip(tasks, changed, strict=True)
+        )
+
+    def _job(self, org_id: str, job_id: str) -> JobTasks:
+        if not job_id:
+            raise invalid("jobId", "jobId is missing")
+        held = self._store.find(job_id, org_id)
+        if held is None:
+            raise RefusedError(Code.JOB_NOT_FOUND, "Job not found")
+        return held
+
+    def _running(self, org_id: str, job_id: str, body: Mapping[str, Any]) -> tuple[JobTasks, list[Task]]:
+        """The started job and the tasks of the keys in the body, each once."""
+        switches = self._switches()
+        keys = device_keys(body)
+        if keys is None:
+            raise invalid("deviceKeys", "deviceKeys must be a list of texts that is not empty")
+        if switches.max_keys and len(set(keys)) > switches.max_keys:
+            raise invalid("deviceKeys", f"more than {switches.max_keys} device keys")
+        held = self._job(org_id, job_id)
+        if held.job.status != "started":
+            raise RefusedError(Code.JOB_NOT_RUNNING, "Job not running")
+        tasks = []
+        for key in dict.fromkeys(keys):
+            places = held.places(key)
+            if not places and switches.unknown_key == "error":
+                raise invalid("deviceKeys", f"device {key} has no task in the job")
+            tasks += [held.task(place) for place in places]
+        return held, tasks
+
+    def _page(self, body: Mapping[str, Any]) -> tuple[int, int]:
+        """Number and size of the page that is asked for; without pagination page 1 of 10 [D]."""
+        largest, window = self._switches().max_page, self._switches().max_window
+        pagination = body.get("pagination")
+        if pagination is None:
+            pagination = {"pageNo": 1, "pageSize": min(_FIRST_PAGE, largest)}
+        if not isinstance(pagination, dict):
+            raise invalid("pagination", "pagination must be an object")
+        page_no, size = (_whole(pagination, name) for name in ("pageNo", "pageSize"))
+        if size > largest:
+            raise invalid("pagination", f"pageSize must not be greater than {largest}")
+        # Decided by where the page ends, however many rows there are: so does Elasticsearch [U].
+        if window and page_no * size > window:
+            raise invalid("pagination", f"pageNo x pageSize must not be greater than {window}")
+        return page_no, size
+
+    def _pagination(self, page_no: int, size: int, total: int) -> dict[str, Any]:
+        cap = self._switches().total_cap
+        return {"sortedBy": None, "pageNo": page_no, "pageSize": size, "totalSize": min(total, cap) if cap else total}
+
+    def _tasks(
+        self, org_id: str, condition: Condition | None, start: int, size: int
+    ) -> tuple[int, list[tuple[JobTasks, Task]]]:
+        """How many tasks match in all, and those of the page."""
+        must = expression.required(condition)
+        jobs = self._jobs_with(org_id, must.get("jobId"))
+        order = self._switches().task_order
+        if order == "taskId" and expression.only_requires(condition, _BY_INDEX):
+            return _page_by_index(jobs, must.get("status"), start, size)
+        # One list serves all pages of a search, as long as nothing changes. A random order is new for every page.
+        key = (org_id, condition, order, self._store.version)
+        if self._ordered is None or self._ordered[0] != key or order == "random":
+            self._ordered = (key, self._in_order(_matching(jobs, condition, must), order))
+        rows = self._ordered[1]
+        return len(rows), rows[start : start + size]
+
+    def _jobs_with(self, org_id: str, job_ids: frozenset[str] | None) -> list[JobTasks]:
+        if job_ids is None:
+            jobs = self._store.seen(org_id)
+        else:
+            jobs = [held for job_id in job_ids if (held := self._store.seen_job(job_id, org_id))]
+        return sorted(jobs, key=lambda held: held.id_prefix)
+
+    def _in_order(self, rows: list[tuple[JobTasks, Task]], order: str) -> list[tuple[JobTasks, Task]]:
+        if order == "random":
+            self._random.shuffle(rows)
+        elif order == "updateTime":
+            rows.sort(key=lambda row: row[1].update_time)
+        else:
+            rows.sort(key=lambda row: (row[0].id_prefix, row[1].place))
+        return rows
+
+
+def cancelled(switches: Switches) -> tuple[str, str, int]:
+    """Status, desc and progress of a cancelled task: `failed` with a text is inferred [I], progress 0 unknown [U]."""
+    if switches.cancelled_as == "canceled":
+        return "canceled", "", 0
+    return "failed", switches.cancelled_marker, 0
+
+
+def is_cancelled(task: Task, switches: Switches) -> bool:
+    """Whether a task is a cancelled one, as far as the task itself tells."""
+    return task.status == "canceled" or (task.status == "failed" and task.desc == switches.cancelled_marker)
+
+
+def device_keys(body: object) -> tuple[str, ...] | None:
+    """The device keys of a body, as sent; None if there is no list of texts, or an empty one."""
+    keys = body.get("deviceKeys") if isinstance(body, dict) else None
+    if not isinstance(keys, list) or not keys or not all(isinstance(key, str) and key for key in keys):
+        return None
+    return tuple(keys)
+
+
+def _condition(body: Mapping[str, Any], fields: Mapping[str, frozenset[str]]) -> Condition | None:
+    text = body.get("expression")
+    if text is None or text == "":
+        return None
+    if not isinstance(text, str):
+        raise invalid("expression", "expression must be a text")
+    try:
+        return expression.parse(text, fields)
+    except expression.ExpressionError as error:
+        raise invalid("expression", str(error)) from None
+
+
+def _whole(pagination: Mapping[str, Any], name: str) -> int:
+    value = pagination.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise invalid("pagination", f"{name} must be a whole number from 1")
+    return value
+
+
+def _page_by_index(
+    jobs: list[JobTasks], statuses: frozenset[str] | None, start: int, size: int
+) -> tuple[int, list[tuple[JobTasks, Task]]]:
+    total = 0
+    rows: list[tuple[JobTasks, Task]] = []
+    for held in jobs:
+        here = held.count_seen(statuses)
+        if len(rows) < size and start < total + here:
+            begin = max(0, start - total)
+            rows += [(held, task) for task in held.page_seen(statuses, begin, size - len(rows))]
+        total += here
+    return total, rows
+
+
+def _matching(
+    jobs: list[JobTasks], condition: Condition | None, must: Mapping[str, frozenset[str]]
+) -> list[tuple[JobTasks, Task]]:
+    """Every task that matches; looks at the named devices only, or else at the named statuses only."""
+    found = []
+    for held in jobs:
+        if "deviceKey" in must:
+            candidates = [held.rows[place] for key in must["deviceKey"] for place in held.places(key)]
+        else:
+            candidates = held.page_seen(must.get("status"), 0, len(held.rows))
+        matching = candidates if condition is None else _selected(condition, held, candidates)
+        found += [(held, task) for task in matching]
+    return found
+
+
+def _selected(condition: Condition, held: JobTasks, tasks: list[Task]) -> list[Task]:
+    """The tasks that satisfy the condition. One step at a time over all of them: there may be a million."""
+    if isinstance(condition, expression.Every):
+        for part in condition.parts:
+            tasks = _selected(part, held, tasks)
+        return tasks
+    if isinstance(condition, expression.Some):
+        places = {task.place for part in condition.parts for task in _selected(part, held, tasks)}
+        return [task for task in tasks if task.place in places]
+    if isinstance(condition, expression.Among):
+        attribute = _TASK_ATTRIBUTES.get(condition.field)
+        if attribute is None:
+            text = held.job.job_id if condition.field == "jobId" else held.job.info["firmwareVersion"]
+            return tasks if text in condition.values else []
+        texts = map(attrgetter(attribute), tasks)
+        return [task for task, text in zip(tasks, texts, strict=True) if text in condition.values]
+    raise AssertionError(condition)  # `parse` lets no other through
+
+
+def _texts_of(job: Job, name: str) -> tuple[str, ...]:
+    """The texts that a field of a job stands for.
+
+    A name without a locale stands for all its texts [U]; one with a locale for the text in it, or for the default one
+    if it has none [U].
+    """
+    if name == "status":
+        return (job.status,)
+    base, _, locale = name.partition(".")
+    value = job.info.get(base)
+    if not isinstance(value, dict):
+        return () if value is None else (str(value),)
+    default, by_locale = value["defaultValue"], value["i18nValue"]
+    return (by_locale.get(locale) or default,) if locale else (default, *by_locale.values())
