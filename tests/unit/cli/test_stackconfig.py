@@ -12,12 +12,12 @@ from click.testing import CliRunner
 from enos_ota.cli import main
 from enos_ota.settings import SettingsError, load_connection
 from enos_ota.settings.project import find_project, read_stack
-from tests.support.stack_project import ONE_SET
+from tests.harness.stack_project import ONE_SET
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.stack_project import Project
+    from tests.harness.stack_project import Project
 
 SECURE = "enos:appSecret: {secure: v1:abc}\n"
 BASE = """\
