@@ -17,10 +17,9 @@ from enos_ota.operations.bounds import is_over, sets_there
 from enos_ota.operations.context import counted, opened
 from enos_ota.operations.declaration import Wish, declare, to_expect
 from enos_ota.operations.set_names import suggested_name
+from enos_ota.plan.classify import is_cancelled, normalise_markers
+from enos_ota.plan.naming import listed, name_of, one_line, shown
 from enos_ota.reconciler import Pool
-from enos_ota.reconciler.classify import fold, is_cancelled
-from enos_ota.reconciler.guard import one_line
-from enos_ota.reconciler.naming import listed, name_of, shown
 from enos_ota.reconciler.reading import TaskReader
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
 
 def _cancelled(here: Station, job: Job) -> tuple[frozenset[str], dict[str, str]]:
     """The keys whose tasks read as cancelled; and by name those that do but cannot be in a set, with why."""
-    markers = fold(here.connection.cancelled_markers)
+    markers = normalise_markers(here.connection.cancelled_markers)
     rows = list(here.tasks(job.job_id, [TaskStatus.FAILED]))
     with contextlib.suppress(InvalidArgument):
         # EnOS documents no such status: whether it may be searched for is unknown [U].

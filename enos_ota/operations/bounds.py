@@ -12,9 +12,9 @@ from enos_ota.cli.failures import Refused
 from enos_ota.cli.plain import plain
 from enos_ota.operations.context import counted
 from enos_ota.operations.declaration import see_that_its_day_stays
-from enos_ota.plan import days
-from enos_ota.reconciler.guard import Guard, one_line, strictest
-from enos_ota.reconciler.naming import shown
+from enos_ota.plan import Guard, days
+from enos_ota.plan.guard import strictest
+from enos_ota.plan.naming import one_line, shown
 from enos_ota.settings import SettingsError, read_stack_file
 
 if TYPE_CHECKING:

@@ -32,12 +32,14 @@ from enos_ota.operations.order import WAITING, WAY_OUT
 from enos_ota.operations.report import tell_end
 from enos_ota.operations.set_names import suggested_name
 from enos_ota.operations.stages import Stages
-from enos_ota.reconciler import JobStatus, Pool, Rules
-from enos_ota.reconciler.classify import facts_of
-from enos_ota.reconciler.forecast import Conditions, Forecast, report
-from enos_ota.reconciler.guard import break_glass, expectation_objection, one_line
-from enos_ota.reconciler.naming import listed, name_of, shown
-from enos_ota.reconciler.survey import survey
+from enos_ota.plan import JobFacts, JobStatus, Record, Severity, TaskSet, build_plan
+from enos_ota.plan.classify import facts_of, normalise_markers
+from enos_ota.plan.guard import break_glass
+from enos_ota.plan.messages import describe_objection, preview_messages
+from enos_ota.plan.naming import listed, name_of, one_line, shown
+from enos_ota.plan.objections import firmware_objection
+from enos_ota.reconciler import Pool
+from enos_ota.reconciler.live_reader import read_job, read_live_set
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
     from enos_ota.operations.bounds import Bounds
     from enos_ota.operations.context import Station
     from enos_ota.operations.order import Order
-    from enos_ota.reconciler import JobFacts
+    from enos_ota.plan import Plan
     from enos_ota.settings import SetSettings
 
 _LOOKED_AT: Final = 2_000
@@ -81,10 +83,11 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
             # A script gets on without a look: what a look would refuse the reconciler refuses before anything is sent.
             stages = Stages(here, order, there, learn=lambda job: tell(_to_cancel(number, order, job)))
         else:
-            forecast = _counts(here, order, crowd) if crowd else _look(here, order, scope)
-            may_send = not forecast.is_held and (forecast.will_cancel > 0 or not forecast.looked)
-            has_told = _show_plan(here, order, forecast, bounds, tell)
-            stages = Stages(here, order, there, job=forecast.job, is_override_told=has_told, may_send=may_send)
+            plan = _plan(here, order, scope, bounds)
+            may_send = not plan.is_held and bool(plan.cancels or plan.unread_count)
+            _show_plan(plan, tell)
+            announced = plan.override is not None
+            stages = Stages(here, order, there, job=plan.job, is_override_told=announced, may_send=may_send)
         stages.cut_off, stages.skipped = scope.cut_off, scope.skipped
         declaration = stages.declare(keys)
         for line in written.already(declaration):
@@ -273,51 +276,61 @@ def _job(here: Station, order: Order) -> Job:
         Refused: It is about other firmware.
     """
     job = here.client.get_job(order.job_id)
-    if objection := expectation_objection(order.firmware_version, job.firmware_version, by_option=True):
-        raise Refused(plain(f"job {order.job_id}: {objection}. Nothing was sent or written."))
+    if objection := firmware_objection(order.firmware_version, job.firmware_version):
+        why = describe_objection(objection, by_option=True)
+        raise Refused(plain(f"job {order.job_id}: {why}. Nothing was sent or written."))
     return job
 
 
 # Asking
 
 
-def _look(here: Station, order: Order, scope: _Scope) -> Forecast:
-    forecast = survey(
-        here.client,
-        order.job_id,
-        scope.keys,
-        markers=here.connection.cancelled_markers,
-        max_keys=_LOOKED_AT,
-        workers=Pool(here.connection.max_concurrency),
-    )
-    return (
-        replace(forecast, waiting=None) if scope.cut_off else forecast
-    )  # where lists are cut off totals may be capped
-
-
-def _counts(here: Station, order: Order, number: int) -> Forecast:
-    """What is known of a crowd without listing it."""
-    client, job_id = here.client, order.job_id
-    facts = facts_of(client.get_job(job_id))
-    statuses = (*WAITING, TaskStatus.UPGRADING, TaskStatus.SUCCEEDED, TaskStatus.FAILED)
-    by_status = {status.value: client.count_tasks(job_id, statuses=[status]) for status in statuses}
-    return Forecast(facts, number, looked=False, total=client.count_tasks(job_id), waiting=number, by_status=by_status)
-
-
-def _show_plan(here: Station, order: Order, forecast: Forecast, bounds: Bounds, tell: Callable[[str], None]) -> bool:
-    """Show what a cancel would meet now; whether that told of a guard that is overridden.
+def _plan(here: Station, order: Order, scope: _Scope, bounds: Bounds) -> Plan:
+    """Read what EnOS says now, and build the plan. The tasks of a crowd, or of very many keys, are only counted.
 
     Raises:
-        Refused: It would be refused.
+        EnosError: There is no such job, or it cannot be read.
     """
-    name = order.name or suggested_name(forecast.job.name, forecast.job.firmware_version, order.job_id)
-    conditions = Conditions(bounds.guard, bounds.firmware_version or None, break_glass(here.environ))
-    found = report(forecast, Rules(name, order.job_id), conditions)
-    for text in (*found.information, *found.warnings):
-        tell(text)
-    if found.failures:
-        raise Refused(plain("; ".join(found.failures) + ". Nothing was sent and nothing was written."))
-    return found.overridden
+    task_set = TaskSet(
+        order.name,
+        order.job_id,
+        tuple(sorted(scope.keys)),
+        guard=bounds.guard,
+        expect_firmware_version=bounds.firmware_version,
+    )
+    if scope.crowd:
+        live = read_job(here.client, order.job_id, by_status=True)
+    else:
+        unread = build_plan(task_set, Record(), today=here.today)
+        workers = Pool(here.connection.max_concurrency)
+        live = read_live_set(here.client, unread, max_keys=_LOOKED_AT, workers=workers)
+    if scope.cut_off:
+        live = replace(live, waiting=None)  # where lists are cut off totals may be capped
+    job = facts_of(live.job) if live.job else JobFacts()
+    name = order.name or suggested_name(job.name, job.firmware_version, order.job_id)
+    return build_plan(
+        replace(task_set, name=name),
+        Record(),
+        live,
+        today=here.today,
+        markers=normalise_markers(here.connection.cancelled_markers),
+        break_glass=break_glass(here.environ),
+        unlisted=scope.crowd,
+    )
+
+
+def _show_plan(plan: Plan, tell: Callable[[str], None]) -> None:
+    """Show what a cancel would do.
+
+    Raises:
+        Refused: No request would be sent.
+    """
+    messages = preview_messages(plan)
+    for each in messages:
+        if each.severity is not Severity.REFUSAL:
+            tell(each.text)
+    if refusals := [each.text for each in messages if each.severity is Severity.REFUSAL]:
+        raise Refused(plain("; ".join(refusals) + ". Nothing was sent and nothing was written."))
 
 
 def _to_cancel(number: int, order: Order, job: JobFacts) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from enos_ota.operations.context import counted, shown_path
 from enos_ota.operations.declaration import KEYS_DIRECTORY
-from enos_ota.reconciler.naming import shown
+from enos_ota.plan.naming import shown
 from enos_ota.settings.sets import SETS_KEY
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from enos_ota.operations.git_commit import head_of
 from enos_ota.operations.own_program import program_of
 from enos_ota.operations.reporting_clock import AloudClock
 from enos_ota.plan import days
-from enos_ota.reconciler import EarlyEnd, Stop, StoppableClock
-from enos_ota.reconciler.ending import COMMAND_IS_OVER, Ending
-from enos_ota.reconciler.guard import BREAK_GLASS, break_glass
+from enos_ota.plan.guard import BREAK_GLASS, break_glass
+from enos_ota.reconciler import Stop, StoppableClock, Stopped
+from enos_ota.reconciler.deadline import COMMAND_IS_OVER, Deadline
 from enos_ota.reconciler.sent import SentRequests
 from enos_ota.salvage import salvage, without_file
 from enos_ota.settings import Problem, SettingsError, load_checks, load_connection
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from enos_ota.audit import AuditLog
     from enos_ota.enos import EnosClient, Task, TaskStatus
     from enos_ota.operations.own_program import Program
-    from enos_ota.reconciler import Guard
+    from enos_ota.plan import Guard
     from enos_ota.reconciler.sent import SentRequestWatch
     from enos_ota.settings import Connection
 
@@ -75,7 +75,7 @@ class Station:
     client: EnosClient
     clock: AloudClock
     stop: Stop
-    ending: Ending
+    ending: Deadline
     requests: SentRequests
     environ: Mapping[str, str]
     today: date
@@ -125,7 +125,7 @@ class Station:
             return None
         try:
             return read()
-        except (EnosError, EarlyEnd, KeyboardInterrupt):
+        except (EnosError, Stopped, KeyboardInterrupt):
             return None
 
     def tasks(self, job_id: str, statuses: Collection[TaskStatus]) -> Iterator[Task]:
@@ -133,7 +133,7 @@ class Station:
 
         Raises:
             EnosError: They could not be read, or not all of them.
-            EarlyEnd: The run was interrupted, or its deadline is over.
+            Stopped: The run was interrupted, or its deadline is over.
         """
         for task in self.client.search_tasks(job_id, statuses=statuses):
             self.ending.check()
@@ -197,7 +197,7 @@ def opened(stack: str | None, *, edits: bool, aside: Path | None = None, advice:
         stoppable = StoppableClock(stop)
         with client_of(connection, clock=stoppable) as client:
             clock = AloudClock(stoppable, client.pause, say_aside)
-            ending = Ending(clock, stop, connection.deadline, COMMAND_IS_OVER)
+            ending = Deadline(clock, stop, connection.deadline, COMMAND_IS_OVER)
             yield Station(
                 config=config,
                 connection=connection,
@@ -232,7 +232,7 @@ def _other_ends(requests: SentRequests) -> Iterator[None]:
     except KeyFileError as error:
         sent = describe_sent(requests) if requests else "Nothing was sent."
         raise Misconfigured("\n".join(map(plain, f"{error}\n{sent}".split("\n")))) from None
-    except EarlyEnd as end:
+    except Stopped as end:
         raise Undetermined(plain(f"{end}. {describe_sent(requests)}")) from None
     except KeyboardInterrupt:
         raise Undetermined(plain(f"interrupted. {describe_sent(requests)}")) from None

@@ -13,10 +13,11 @@ from enos_ota.enos import SearchWindow
 from enos_ota.operations import commit_hints as written
 from enos_ota.operations.context import counted, shown_path
 from enos_ota.operations.order import WAITING
-from enos_ota.reconciler import Category, Rules, judge
-from enos_ota.reconciler.guard import BREAK_GLASS, WAYS_OUT, expectation_objection
-from enos_ota.reconciler.naming import shown
-from enos_ota.reconciler.outcome import AFTER_PUSH
+from enos_ota.plan import Category, TaskSet, describe_record
+from enos_ota.plan.guard import BREAK_GLASS
+from enos_ota.plan.messages import describe_limits, describe_objection
+from enos_ota.plan.naming import shown
+from enos_ota.plan.record import AFTER_PUSH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +44,8 @@ class _Ending:
         self._record = stages.record
         self._program = here.program
         self._unread_by = self._program.path if self._program and not self._program.reads_sets else None
-        self._verdict = judge(stages.record, Rules(", ".join(stages.declaration.set_names), order.job_id))
+        task_set = TaskSet(", ".join(stages.declaration.set_names), order.job_id)
+        self._verdict = describe_record(stages.record, task_set, is_expired=False)
 
     def told(self, output: str) -> int:
         number, is_written = len(self._stages.keys), self._stages.is_written
@@ -60,25 +62,19 @@ class _Ending:
             if unanswered := self._unanswered():
                 say_aside(unanswered)
         if not is_written:
-            problem = self._record.problem.removesuffix("; nothing was sent").rstrip(".")
+            objection = self._stages.objection
+            problem = describe_objection(objection) if objection else self._record.problem.rstrip(".")
             say_aside(f"Error: {problem}. Nothing was sent and nothing was written.")
         return code
 
     def _exit_code(self) -> int:
-        problem = self._record.problem
-        if not problem:
+        if not self._record.problem:
             # For an `up` held keys are fine, as it comes back to them. Who cancels by hand wants to know: not done.
             if self._record.accepted_count:
                 return _NOT_DONE  # EnOS says it is done, and its searches do not show it yet
             is_left = self._record.of(Category.HELD) or self._stages.skipped
             return _NO if self._verdict.errors or is_left else 0
-        expected = self._stages.firmware_version
-        is_no = (
-            self._stages.is_refused
-            or WAYS_OUT in problem
-            or expectation_objection(expected, self._record.job.firmware_version)
-        )
-        return _NO if is_no else _NOT_DONE
+        return _NO if self._stages.is_refused else _NOT_DONE
 
     def _still_waiting(self) -> int | None:
         """Tasks of the job that wait and were not asked for; None if nobody knows."""
@@ -92,7 +88,7 @@ class _Ending:
             return None
         # That something waits its row says; how many the total, as far as EnOS counts.
         waiting = max(len(page.items), page.total_size or 0)
-        ours = sum(finding.category in {Category.PENDING, Category.HELD} for finding in self._record.findings.values())
+        ours = sum(finding.category in {Category.PENDING, Category.HELD} for finding in self._record.outcomes.values())
         return max(0, waiting - ours - self._stages.skipped)
 
     def _unanswered(self) -> str:
@@ -144,7 +140,7 @@ class _Ending:
             message = f"{self._order.reason} ({self._declaration.set_name})"
             say(written.commit_hint(self._declaration, message, left=left, is_read=not self._unread_by))
         self._tell_what_is_to_add(say)
-        if any(finding.can_be_sent for finding in record.findings.values()):
+        if any(finding.can_be_sent for finding in record.outcomes.values()):
             say("To continue, run the same command again. Cancelled tasks are not sent again.")
         if record.cancelled_count:
             say(self._undo())
@@ -183,10 +179,10 @@ class _Ending:
         if self._here.is_blind or not guard.is_set:
             return ""
         if guard.max_share is None:
-            return guard.exceeded(number, None)
+            return describe_limits(guard, number, None)
         client, job_id = self._here.client, self._order.job_id
         total = self._here.read_if_possible(lambda: client.count_tasks(job_id))
-        return "" if total is None else guard.exceeded(number, total)
+        return "" if total is None else describe_limits(guard, number, total)
 
     def _tell_machine(self, number: int, places: list[str], waiting: int | None, unfinished: str, code: int) -> None:
         record = self._record
@@ -199,7 +195,7 @@ class _Ending:
             "reason": self._order.reason,
             "keys": number,
             "cancelled": record.cancelled_count,
-            "cancelledAfterPush": sum(finding == AFTER_PUSH for finding in record.findings.values()),
+            "cancelledAfterPush": len(record.keys_with(AFTER_PUSH)),
             "exceptions": [
                 {"deviceKey": key, "category": category, "status": status} for key, category, status in rows(record)
             ],

@@ -16,10 +16,12 @@ from enos_ota.operations import key_input as keylist
 from enos_ota.operations.context import counted, opened, shown_path
 from enos_ota.operations.order import WAITING
 from enos_ota.operations.retry_batches import Outcome, Retrial, Standing
+from enos_ota.plan.classify import normalise_markers
+from enos_ota.plan.guard import BREAK_GLASS, break_glass
+from enos_ota.plan.messages import describe_limits, describe_objection
+from enos_ota.plan.naming import listed, one_line, shown
+from enos_ota.plan.objections import firmware_objection
 from enos_ota.reconciler import Pool
-from enos_ota.reconciler.classify import fold
-from enos_ota.reconciler.guard import BREAK_GLASS, break_glass, expectation_objection, one_line
-from enos_ota.reconciler.naming import listed, shown
 from enos_ota.settings import SettingsError, read_stack_file
 
 if TYPE_CHECKING:
@@ -72,8 +74,9 @@ def run(order: Order, *, stack: str | None, output: str) -> None:
         _refuse_declared(here, order, keys)
         _say_what_only_the_program_knows(here)
         job = here.client.get_job(order.job_id)
-        if objection := expectation_objection(order.firmware_version, job.firmware_version, by_option=True):
-            raise Refused(plain(f"job {order.job_id}: {objection}. Nothing was sent."))
+        if objection := firmware_objection(order.firmware_version, job.firmware_version):
+            why = describe_objection(objection, by_option=True)
+            raise Refused(plain(f"job {order.job_id}: {why}. Nothing was sent."))
         if job.status is JobStatus.STOPPED:
             text = f"job {order.job_id} is stopped: start it first, in the EnOS console. Nothing was sent."
             raise Refused(plain(text))
@@ -128,7 +131,7 @@ def _retry(here: Station, order: Order, keys: frozenset[str]) -> tuple[Look, Out
     retrial = Retrial(
         here.client,
         order.job_id,
-        markers=fold(here.connection.cancelled_markers),
+        markers=normalise_markers(here.connection.cancelled_markers),
         batch_size=here.connection.batch_size,
         clock=here.clock,
         stop=here.stop,
@@ -158,7 +161,7 @@ def _ask_the_guard(here: Station, order: Order, count: int) -> str:
     if not guard.is_set or not count:
         return ""
     total = None if guard.max_share is None else here.client.count_tasks(order.job_id)
-    if not (limits := guard.exceeded(count, total)):
+    if not (limits := describe_limits(guard, count, total)):
         return ""
     if reason := break_glass(here.environ):
         say_aside(f"the guard is overridden ({reason}): {counted(count, 'task')} retried all the same ({limits})")

@@ -8,16 +8,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos import ApiError, EnosError, InvalidArgument, RequestTooLarge, TasksNotRetryable, TaskStatus
+from enos_ota.plan.classify import is_cancelled
 from enos_ota.reconciler.batch import FIRST_WAIT, LAG, LONGEST_WAIT, ROUNDS
-from enos_ota.reconciler.classify import is_cancelled
-from enos_ota.reconciler.ending import EarlyEnd, Ending, InTime
+from enos_ota.reconciler.deadline import Deadline, DeadlineWatch, Stopped
 from enos_ota.reconciler.reading import TaskReader, chunks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from enos_ota.enos import Clock, EnosClient, Task, WriteWatch
-    from enos_ota.reconciler.ending import Stop
+    from enos_ota.reconciler.deadline import Stop
     from enos_ota.reconciler.workers import Workers
 
 SETTLE: Final = 10.0
@@ -78,7 +78,7 @@ def standing(tasks: Sequence[Task], markers: frozenset[str]) -> Standing:
 
     Args:
         tasks: Its tasks in the job.
-        markers: The texts of a cancelled task, as `enos_ota.reconciler.classify.fold` gives them.
+        markers: The texts of a cancelled task, as `enos_ota.plan.classify.normalise_markers` gives them.
     """
     if not tasks:
         return Standing.MISSING
@@ -132,19 +132,19 @@ class Retrial:
         self._seen: dict[str, Task] = {}
         self._sent: set[str] = set()
         self._accepted: set[str] = set()
-        self._keep_to(Ending(clock, stop, deadline))
+        self._keep_to(Deadline(clock, stop, deadline))
 
-    def _keep_to(self, ending: Ending) -> None:
+    def _keep_to(self, ending: Deadline) -> None:
         self._ending = ending
         self._client = ending.limit(self._plain_client)
-        self._reader = TaskReader(self._client, self._job_id, workers=self._workers, ending=ending)
+        self._reader = TaskReader(self._client, self._job_id, workers=self._workers, deadline=ending)
 
     def look(self, keys: Iterable[str]) -> Look:
         """Where the keys stand. A key without a task was asked for twice.
 
         Raises:
             EnosError: They could not be read.
-            EarlyEnd: The time for it was over.
+            Stopped: The time for it was over.
         """
         tasks = self._reader.of_keys_surely(keys).complete()
         self._ending.check()
@@ -160,13 +160,13 @@ class Retrial:
         problem = ""
         try:
             self._bring_through(sorted(keys))
-        except (EnosError, EarlyEnd) as error:
-            if not self._sent and not isinstance(error, (ApiError, EarlyEnd)):
+        except (EnosError, Stopped) as error:
+            if not self._sent and not isinstance(error, (ApiError, Stopped)):
                 raise
             problem = str(error)
         try:
             self._read_back()
-        except (EnosError, EarlyEnd) as error:
+        except (EnosError, Stopped) as error:
             problem = problem or f"what was sent could not be read back: {error}"
         changed = {key: task for key, task in self._seen.items() if not self._is_as_before(key)}
         pending = tuple(key for key in sorted(keys) if key not in changed)
@@ -216,13 +216,13 @@ class Retrial:
                 return
             keys = left
         tasks = "1 task still reads" if len(keys) == 1 else f"{len(keys)} tasks still read"
-        raise EarlyEnd(f"{tasks} as before after {ROUNDS} attempts, the last: {refusal}")
+        raise Stopped(f"{tasks} as before after {ROUNDS} attempts, the last: {refusal}")
 
     def _send(self, keys: Sequence[str]) -> EnosError | None:
         """One retryTask: None when it was accepted, else why it has to be looked at."""
         self._ending.check()
         try:
-            self._client.retry_tasks(self._job_id, keys, watch=InTime(self._ending, self._watch(keys)))
+            self._client.retry_tasks(self._job_id, keys, watch=DeadlineWatch(self._ending, self._watch(keys)))
         except (TasksNotRetryable, InvalidArgument) as refusal:
             # Whether a refused call changes nothing is not documented [U]: what it did is looked up.
             self._sent.update(keys)
@@ -252,7 +252,7 @@ class Retrial:
         if not self._sent or self._ending.interrupted:
             return
         if self._ending.left < _GRACE:
-            self._keep_to(Ending(self._clock, self._stop, _GRACE))
+            self._keep_to(Deadline(self._clock, self._stop, _GRACE))
         until = self._clock.monotonic() + SETTLE
         wait = FIRST_WAIT
         left = self._still(self._sent)

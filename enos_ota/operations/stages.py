@@ -16,9 +16,10 @@ from enos_ota.operations.declaration import Declaration, Wish, declare, to_expec
 from enos_ota.operations.order import WAY_OUT
 from enos_ota.operations.recorder import Recorder
 from enos_ota.operations.set_names import suggested_name
-from enos_ota.reconciler import EarlyEnd, JobFacts, Record, Terms, plan
-from enos_ota.reconciler.guard import break_glass
-from enos_ota.reconciler.naming import shown
+from enos_ota.plan import JobFacts, Record, TaskSet, build_plan
+from enos_ota.plan.guard import break_glass
+from enos_ota.plan.naming import shown
+from enos_ota.reconciler import ApplyOptions, Stopped
 from enos_ota.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from enos_ota.operations.bounds import Bounds
     from enos_ota.operations.context import Station
     from enos_ota.operations.order import Order
+    from enos_ota.plan import Objection
     from enos_ota.settings import SetSettings
 
 
@@ -45,12 +47,12 @@ class Stages:
 
     Attributes:
         keys: All keys so far.
-        firmware_version: What the job had to be about; empty for anything.
         declaration: What was written, or is to be.
         wish: What it comes from; of several stages the last one.
         record: What came of it.
         is_written: Whether anything was written into the project.
-        is_refused: Whether the problem is a no, and not a failure.
+        objection: Why no request was sent in the last stage; None where nothing objected.
+        is_refused: Whether the problem is a refusal, and not a failure.
         cut_off: Why EnOS's list of what waits is not complete; None where it is.
         skipped: How many tasks that wait have a device key that no set can hold.
         unlisted: How many tasks were confirmed, but could not be listed yet, and so are in no set.
@@ -68,11 +70,11 @@ class Stages:
         may_send: bool = True,
     ) -> None:
         self.keys: frozenset[str] = frozenset()
-        self.firmware_version = order.firmware_version
         self.declaration = Declaration()
         self.wish = Wish(order.job_id, frozenset())
         self.record = Record()
         self.is_written = False
+        self.objection: Objection | None = None
         self.is_refused = False
         self.cut_off: IncompleteList | None = None
         self.skipped = 0
@@ -126,7 +128,6 @@ class Stages:
             SettingsError: Nothing had to be sent, and the declaration could not be written.
         """
         bounds = bounds_of(self._here, self._order, self._sets, keys)
-        self.firmware_version = bounds.firmware_version
         recorder = Recorder(declaration, lambda: _tell(recorder.declaration), "" if self._order.aside else WAY_OUT)
         try:
             record = self._applied(keys, recorder, bounds)
@@ -149,7 +150,7 @@ class Stages:
             next_stage()
         except Refused as error:
             self.fail(error.message, is_refused=True)
-        except (EnosError, EarlyEnd) as error:
+        except (EnosError, Stopped) as error:
             self.fail(str(error))
         except SettingsError as error:
             self.fail("; ".join(error.problems))
@@ -171,7 +172,7 @@ class Stages:
 
         def watch(batch: Sequence[str], override: str) -> WriteWatch:
             if not self._may_send:
-                raise EarlyEnd("some can be cancelled by now, which nobody was asked about: the same line once more")
+                raise Stopped("some can be cancelled by now, which nobody was asked about: the same line once more")
             names = dict.fromkeys((*self.declaration.set_names, *recorder.declaration.set_names))
             self._is_override_told = self._is_override_told or bool(override)
             log = here.watch(
@@ -184,17 +185,22 @@ class Stages:
             )
             return recorder.watch(log)
 
-        terms = Terms(
+        task_set = TaskSet(
+            "",
+            order.job_id,
+            tuple(sorted(keys)),
             guard=bounds.guard,
             expect_firmware_version=bounds.firmware_version,
+        )
+        options = ApplyOptions(
             break_glass=break_glass(here.environ),
-            is_override_told=self._is_override_told,
+            override_announced=self._is_override_told,
             learn=learn,
             watch=watch,
             say=say_aside,
         )
         try:
-            return self._reconciler.apply(order.job_id, plan(keys, Record()), terms)
+            result = self._reconciler.apply(build_plan(task_set, Record(), today=here.today), options)
         except EnosError as error:
             if recorder.is_written and not here.requests:
                 sent = "EnOS refused what was sent" if here.requests.refused else "nothing was sent"
@@ -203,6 +209,9 @@ class Stages:
             elif isinstance(error, AuditError) and not self.is_written:
                 say_aside("Nothing was sent and nothing was written:")
             raise
+        self.objection = result.objection
+        self.is_refused = self.is_refused or result.objection is not None
+        return result.record
 
 
 def _tell(declaration: Declaration) -> None:
@@ -213,7 +222,7 @@ def _tell(declaration: Declaration) -> None:
 def _joined(before: Record, after: Record) -> Record:
     return Record(
         keys=before.keys | after.keys,
-        findings={**before.findings, **after.findings},
+        outcomes={**before.outcomes, **after.outcomes},
         job=after.job,
         problem=before.problem or after.problem,
     )

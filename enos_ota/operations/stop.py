@@ -12,8 +12,10 @@ from enos_ota.cli.output import say, say_aside, write_outcome
 from enos_ota.cli.plain import plain
 from enos_ota.enos import EnosError, JobHasStopped, JobStatus, TaskStatus
 from enos_ota.operations.context import counted, opened
-from enos_ota.reconciler.ending import InTime
-from enos_ota.reconciler.guard import expectation_objection, one_line
+from enos_ota.plan.messages import describe_objection
+from enos_ota.plan.naming import one_line
+from enos_ota.plan.objections import firmware_objection
+from enos_ota.reconciler.deadline import DeadlineWatch
 
 if TYPE_CHECKING:
     from enos_ota.enos import EnosClient, Job
@@ -40,8 +42,8 @@ def run(*, stack: str | None, job_id: str, reason: str, firmware_version: str, o
     with opened(stack, edits=False) as here:
         client = here.client
         job = client.get_job(job_id)
-        if objection := expectation_objection(firmware_version, job.firmware_version, by_option=True):
-            raise Refused(plain(f"job {job_id} was not stopped: {objection}"))
+        if objection := firmware_objection(firmware_version, job.firmware_version):
+            raise Refused(plain(f"job {job_id} was not stopped: {describe_objection(objection, by_option=True)}"))
         was_stopped = was_seen_stopped = job.status is JobStatus.STOPPED
         if not was_stopped:
             if not here.connection.audit_log and (here.is_blind or not here.has_stack_file):
@@ -65,11 +67,13 @@ def _stop(here: Station, client: EnosClient, job_id: str, reason: str) -> bool:
     Raises:
         EnosError: It was not done, or nobody knows.
         Undetermined: It cannot be seen to be done.
-        EarlyEnd: The run was interrupted, or its deadline is over.
+        Stopped: The run was interrupted, or its deadline is over.
     """
     lost: EnosError | None = None
     try:
-        client.stop_job(job_id, watch=InTime(here.ending, here.watch("stopJob", (), job_id=job_id, reason=reason)))
+        client.stop_job(
+            job_id, watch=DeadlineWatch(here.ending, here.watch("stopJob", (), job_id=job_id, reason=reason))
+        )
     except JobHasStopped:
         return True
     except EnosError as error:

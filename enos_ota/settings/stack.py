@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from enos_ota.devicekeys import files
 from enos_ota.devicekeys.yamltext import shown
-from enos_ota.reconciler.guard import Guard
+from enos_ota.plan import Guard
 from enos_ota.settings import document as documents
 from enos_ota.settings.connection import environment_problems, find_address
 from enos_ota.settings.document import project_around
