@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -42,6 +41,8 @@ from tests.harness.simulator import JOB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
+
+    import pytest
 
     from enos_ota.plan import Plan
     from enos_ota.review.model import Report
