@@ -147,16 +147,16 @@ def test_json_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (["--fleet", "none.yaml"], "Error: the fleet cannot be used:\nnone.yaml: No such file or directory\n"),
+        (["--fleet", "none.yaml"], "Error: the fleet is invalid:\nnone.yaml: No such file or directory\n"),
         (
             ["--fault", "throttle nth=0"],
-            "Error: a fault cannot be used: nth: Input should be greater than or equal to 1\n",
+            "Error: --fault: nth: Input should be greater than or equal to 1\n",
         ),
         (
             ["--movement", "fast"],
             "Error: --movement: moving: Input should be a valid boolean, unable to interpret input\n",
         ),
-        (["--index-delay", "soon"], "Error: --index-delay takes a number that is not negative, not 'soon'\n"),
+        (["--index-delay", "soon"], "Error: --index-delay takes a non-negative number, not 'soon'\n"),
     ],
 )
 def test_wrong_usage_is_told_and_exits_2(arguments: list[str], error: str) -> None:
@@ -168,7 +168,7 @@ def test_of_many_problems_of_a_fleet_the_first_20_are_told_and_their_number(tmp_
     fleet = tmp_path / "fleet.yaml"
     fleet.write_text(f"orgs: [{', '.join(['1'] * 25)}]\n")
     first, *problems = run("--fleet", str(fleet)).stderr.splitlines()
-    assert first == "Error: the fleet cannot be used (25 problems):"
+    assert first == "Error: the fleet is invalid (25 problems):"
     assert (len(problems), problems[-1]) == (21, "…")
 
 

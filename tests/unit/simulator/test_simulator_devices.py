@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from enos_simulator.movement import Movement, MovementError
+from enos_simulator.errors import SetupError
+from enos_simulator.movement import Movement
 from tests.harness.simulator_harness import Caller, make_caller
 
 JOB = "job"
@@ -305,16 +306,16 @@ def test_a_movement_is_a_text_a_mapping_or_on_and_off(text: object, expected: Mo
     [
         ("", "moving: Input should be a valid boolean"),
         ("begin=2", "moving: Input should be a valid boolean"),
-        ("on fast", "movement: 'fast' is no setting such as name=value"),
+        ("on fast", "movement: 'fast' is not a setting (name=value)"),
         ("on speed=2", "speed: Extra inputs are not permitted"),
         ({"begin": [3, 1]}, "begin: the first number must not be greater than the second"),
         ({"begin": [1, 2, 3]}, "begin: Tuple should have at most 2 items"),
-        ({"finish": -1}, "finish.0: Input should be greater than or equal to 0"),
+        ({"finish": -1}, "finish[0]: Input should be greater than or equal to 0"),
         ({"failures": 2}, "failures: Input should be less than or equal to 1"),
         ([], "movement: Input should be a valid dictionary"),
     ],
 )
 def test_a_wrong_movement_is_named_with_what_is_wrong(data: object, why: str) -> None:
-    with pytest.raises(MovementError) as caught:
+    with pytest.raises(SetupError) as caught:
         Movement.parse(data)
     assert str(caught.value)[: len(why)] == why
