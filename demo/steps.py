@@ -155,9 +155,9 @@ class _Demo:
         adopted = [key for key in declared if before[key].state == "cancelled"]
         screen.step("Cancel")
         screen.paragraph(
-            f"Of {len(declared)} declared tasks {len(open_keys)} can be cancelled. Cancelled earlier in the EnOS console:"
-            f" {len(adopted)}; no request is sent for these. Upgrading, so too late: {len(too_late)}; pulumi warns (with"
-            " `onTooLate: fail` it would fail)."
+            f"Of {len(declared)} declared tasks {len(open_keys)} can be cancelled. Cancelled earlier in the EnOS"
+            f" console: {len(adopted)}; no request is sent for these. Upgrading, so too late: {len(too_late)}; pulumi"
+            " warns (with `onTooLate: fail` it would fail)."
         )
         output = self._pulumi(pulumi, "up", "--yes", "--skip-preview")
         after, writes = enos.tasks(), enos.writes()
