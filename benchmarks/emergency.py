@@ -125,8 +125,8 @@ class Emergency:
         with tempfile.TemporaryDirectory(prefix="enos-ota-bench-") as folder, _inside(folder), self._simulated():
             _write_project(Path(folder), keys)
             which = ["--waiting"] if waiting else ["--keys", "these.txt"]
-            said = ["--reason", "INC-4711: a rehearsal", "--yes", "--expect", str(expected)]
-            ended = CliRunner().invoke(main, ["cancel", "--job", JOB, *which, *said], prog_name="enos-ota")
+            answers = ["--reason", "INC-4711: a rehearsal", "--yes", "--expect", str(expected)]
+            ended = CliRunner().invoke(main, ["cancel", "--job", JOB, *which, *answers], prog_name="enos-ota")
         if ended.exit_code or f"{expected} of {expected} devices read as cancelled" not in ended.stdout:
             raise ValueError(f"exit code {ended.exit_code}: {ended.output}")
         self.ended_after = clock.monotonic()

@@ -120,7 +120,7 @@ class OtaJobs:
         return CallResult()
 
     def cancel_task(self, org_id: str, job_id: str, body: Mapping[str, Any]) -> CallResult:
-        """Cancel what is init or published. See section 3.3 of the API reference for what is refused, and how.
+        """Cancel init and published tasks; docs/simulator.md says how other tasks are refused.
 
         Raises:
             PartialCancelError: Some key was not eligible, the others were cancelled (`cancel_mode` partial).

@@ -36,7 +36,7 @@ def test_health_tells_that_it_runs(simulator: RunningSimulator) -> None:
     assert simulator.control("GET", "health") == expected
 
 
-def test_jobs_are_told_with_their_counts(simulator: RunningSimulator) -> None:
+def test_jobs_are_listed_with_their_counts(simulator: RunningSimulator) -> None:
     (job,) = simulator.control("GET", "jobs")["jobs"]
     counts = {"init": 6, "published": 1, "upgrading": 1, "succeeded": 1, "failed": 2}
     assert (job["jobId"], job["status"], job["tasks"], job["counts"]) == (JOB, "started", 11, counts)
@@ -72,7 +72,7 @@ def test_tasks_are_set_whatever_they_are(simulator: RunningSimulator) -> None:
     assert simulator.journal() == []
 
 
-def test_tasks_are_told_as_they_are_whatever_searches_see(simulator: RunningSimulator) -> None:
+def test_tasks_are_listed_in_their_current_state_whatever_searches_find(simulator: RunningSimulator) -> None:
     simulator.switch(index_delay=1000)
     simulator.set_tasks(JOB, ["dk-01"], "upgrading")
     (task,) = simulator.control("GET", f"jobs/{JOB}/tasks?deviceKey=dk-01")["tasks"]
@@ -121,13 +121,13 @@ def test_a_job_is_deleted(simulator: RunningSimulator) -> None:
     assert simulator.control("GET", "jobs") == {"jobs": []}
 
 
-def test_switches_are_told_and_turned(simulator: RunningSimulator) -> None:
+def test_switches_are_read_and_set(simulator: RunningSimulator) -> None:
     before = simulator.control("GET", "switches")
     assert simulator.control("POST", "switches", {"cancelMode": "partial"}) == before | {"cancelMode": "partial"}
     assert simulator.control("GET", "switches") == before | {"cancelMode": "partial"}
 
 
-def test_movement_is_told_and_set(simulator: RunningSimulator) -> None:
+def test_movement_is_read_and_set(simulator: RunningSimulator) -> None:
     assert simulator.control("GET", "movement")["moving"] is False
     simulator.move(begin=[2, 3], finish=4)
     assert simulator.control("GET", "movement") == {
@@ -141,7 +141,7 @@ def test_movement_is_told_and_set(simulator: RunningSimulator) -> None:
     assert simulator.control("GET", "movement")["moving"] is False
 
 
-def test_devices_move_while_nobody_looks_and_are_told_as_they_are_by_now() -> None:
+def test_devices_move_between_requests() -> None:
     clock = Clock()
     with running_simulator(clock=clock) as running:
         running.move(push=0, begin=1, finish=1, failures=0)
@@ -211,7 +211,7 @@ def test_a_reset_takes_back_faults_and_movement(simulator: RunningSimulator) -> 
         ("POST", "switches", {"cancelMode": "x"}, 400, "cancelMode takes atomic or partial, not 'x'"),
     ],
 )
-def test_what_cannot_be_done_is_told_in_json_and_changes_nothing(
+def test_a_refused_call_is_answered_in_json_and_changes_nothing(
     simulator: RunningSimulator, *, method: str, path: str, body: Any, status: int, error: str
 ) -> None:
     before = (simulator.states(JOB), simulator.control("GET", "switches"))
@@ -301,7 +301,7 @@ def test_a_charset_beside_the_content_type_is_fine(simulator: RunningSimulator) 
     assert stop(simulator, content_type="Application/JSON; charset=utf-8").status_code == 200
 
 
-def test_a_body_that_is_no_json_is_told(simulator: RunningSimulator) -> None:
+def test_a_body_that_is_no_json_is_reported(simulator: RunningSimulator) -> None:
     headers = {"content-type": "application/json"}
     answer = requests.post(f"{simulator.url}/_simulator/switches", data=b"{", headers=headers, timeout=9)
     assert (answer.status_code, answer.json()) == (400, {"error": "the body is not JSON"})

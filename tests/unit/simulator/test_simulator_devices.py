@@ -144,7 +144,7 @@ def test_what_a_colleague_retries_is_pushed_again() -> None:
     assert after(caller, 12) == "pss"
 
 
-def test_what_somebody_sets_goes_on_from_there() -> None:
+def test_a_task_that_is_set_continues_from_there() -> None:
     caller = make_caller(fleet(count=2))
     caller.simulator.set_tasks(JOB, ["a1"], "upgrading")
     assert (after(caller, 9.9), after(caller, 0.1)) == ("uu", "su")
@@ -250,7 +250,7 @@ def test_the_policy_of_a_stopped_job_waits_for_its_start() -> None:
 
 
 @pytest.mark.parametrize("movement", [False, STEADY])
-def test_a_published_task_that_was_cancelled_may_upgrade_all_the_same(movement: object) -> None:
+def test_a_published_task_that_was_cancelled_may_upgrade_nevertheless(movement: object) -> None:
     tasks = [{"deviceKey": "p", "status": "published"}]
     caller = make_caller(fleet(movement=movement, tasks=tasks, devices=[]), cancel_published="late", late_after=7)
     caller.cancel(JOB, "p")
@@ -271,7 +271,7 @@ def test_no_other_cancelled_task_is_late(switch: str, status: str) -> None:
     assert caller.states(JOB)["p"] == ("failed", "Cancelled by user")
 
 
-def test_a_late_device_goes_on_in_a_stopped_job() -> None:
+def test_a_late_device_continues_in_a_stopped_job() -> None:
     tasks = [{"deviceKey": "p", "status": "published"}]
     caller = make_caller(fleet(movement=False, tasks=tasks, devices=[]), cancel_published="late")
     caller.cancel(JOB, "p")

@@ -124,5 +124,5 @@ def test_any_text_is_either_read_or_refused(text: str) -> None:
 
 
 @given(st.text(st.characters(exclude_characters="'", exclude_categories=["Cs"])))
-def test_any_value_without_the_quote_around_it_comes_back_as_it_is(value: str) -> None:
+def test_any_value_without_the_quote_around_it_is_read_unchanged(value: str) -> None:
     assert required(parse(f"a = '{value}'", FIELDS)) == {"a": frozenset({value})}

@@ -36,7 +36,7 @@ def get(caller: Caller) -> Reply:
 
 
 def befallen(caller: Caller, count: int) -> list[int]:
-    """Numbers, from 1, of the requests that a close-before befell."""
+    """Numbers, from 1, of the requests that a close-before affected."""
     return [number for number in range(1, count + 1) if get(caller).kind == "closed"]
 
 
@@ -52,7 +52,7 @@ def test_what_is_not_processed_changes_nothing_and_is_in_the_journal_as_arrived(
 
 
 @pytest.mark.parametrize("fault", PROCESSED)
-def test_what_is_processed_is_done_and_the_journal_tells_what_befell_its_answer(caller: Caller, fault: str) -> None:
+def test_what_is_processed_is_done_and_the_journal_tells_what_affected_its_answer(caller: Caller, fault: str) -> None:
     caller.simulator.add_fault(fault)
     cancel(caller, "dk-01")
     (entry,) = caller.simulator.journal.entries
@@ -176,7 +176,7 @@ def test_an_envelope_of_the_token_service_has_its_own_form(fault: str, status: i
     }
 
 
-def test_a_token_whose_answer_is_lost_was_given_all_the_same() -> None:
+def test_a_token_whose_answer_is_lost_was_given_nevertheless() -> None:
     caller = make_caller(SMALL_FLEET)
     caller.simulator.add_fault("close-after token/get nth=1")
     lost = caller.token_service(caller.encryption_body())
@@ -276,7 +276,7 @@ def test_clearing_removes_all_faults(caller: Caller) -> None:
     assert (caller.simulator.clear_faults(), get(caller).http) == (2, 200)
 
 
-def test_a_reset_sets_the_faults_of_the_fleet_anew(caller: Caller) -> None:
+def test_a_reset_sets_the_faults_of_the_fleet_again(caller: Caller) -> None:
     caller = make_caller({**SMALL_FLEET, "faults": [{"what": "close-before", "operations": ["get"], "nth": 1}]})
     caller.simulator.add_fault("throttle")
     caller.simulator.reset()
@@ -370,7 +370,7 @@ def test_a_limit_can_be_one_of_a_minute_or_an_hour(rate: str, apart: float, requ
 
 
 @pytest.mark.parametrize(("seconds", "headers"), [(0, {}), (3, {"Retry-After": "3"})])
-def test_a_throttled_request_may_be_told_when_to_come_again(seconds: int, headers: dict[str, str]) -> None:
+def test_a_throttled_request_may_have_a_retry_after(seconds: int, headers: dict[str, str]) -> None:
     caller = make_caller(SMALL_FLEET, throttle=1, throttle_retry_after=seconds)
     get(caller)
     reply = cancel(caller)

@@ -157,12 +157,12 @@ def test_cancelled_follows_the_switches() -> None:
         ),
     ],
 )
-def test_a_problem_is_told_with_its_place(data: object, problem: str) -> None:
+def test_a_problem_is_reported_with_its_place(data: object, problem: str) -> None:
     (told,) = problems_of(data)
     assert told.startswith(problem)
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     data = {"orgs": 3, "jobs": [{"jobId": 1, "status": "x"}], "switches": {"a": 1}}
     assert [problem.split(": ")[0] for problem in problems_of(data)] == [
         "switches",
@@ -200,7 +200,7 @@ def test_a_pattern_can_make_wide_keys() -> None:
     assert [key for key, *_ in tasks_of({"devices": {"count": 1, "key": "p-{:099d}"}})] == ["p-" + "1".rjust(99, "0")]
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SetupError) as caught:
         read_fleet(tmp_path / "none.yaml")
     assert caught.value.problems == [f"{tmp_path / 'none.yaml'}: No such file or directory"]

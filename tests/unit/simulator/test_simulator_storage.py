@@ -84,7 +84,7 @@ def test_what_the_control_api_changed_survives(file: Path) -> None:
         assert caller.call("search", {})["pagination"]["totalSize"] == 2
 
 
-def test_a_fault_goes_on_counting_where_it_was(file: Path) -> None:
+def test_a_fault_continues_its_count(file: Path) -> None:
     with running(file) as caller:
         caller.simulator.add_fault("throttle get nth=3")
         assert [caller.call("get", jobId=JOB)["code"] for _ in range(2)] == [0, 0]
@@ -159,7 +159,7 @@ def test_a_file_in_use_is_refused(file: Path) -> None:
     assert str(caught.value) == f"{file}: another simulator uses it"
 
 
-def test_a_file_of_another_version_is_refused_and_left_as_it_is(file: Path) -> None:
+def test_a_file_of_another_version_is_refused_and_not_changed(file: Path) -> None:
     with running(file):
         pass
     with contextlib.closing(sqlite3.connect(file)) as other:
@@ -173,7 +173,7 @@ def test_a_file_of_another_version_is_refused_and_left_as_it_is(file: Path) -> N
     assert file.read_bytes() == before
 
 
-def test_a_database_of_something_else_is_refused_and_left_as_it_is(file: Path) -> None:
+def test_a_database_of_something_else_is_refused_and_not_changed(file: Path) -> None:
     with contextlib.closing(sqlite3.connect(file)) as other:
         other.execute("CREATE TABLE jobs (mine TEXT)")
     before = file.read_bytes()
@@ -183,7 +183,7 @@ def test_a_database_of_something_else_is_refused_and_left_as_it_is(file: Path) -
     assert file.read_bytes() == before
 
 
-def test_what_is_no_database_is_refused_and_left_as_it_is(file: Path) -> None:
+def test_what_is_no_database_is_refused_and_not_changed(file: Path) -> None:
     file.write_text("jobs:\n  - jobId: j\n" * 100)
     before = file.read_bytes()
     with pytest.raises(StorageError) as caught:
@@ -191,13 +191,13 @@ def test_what_is_no_database_is_refused_and_left_as_it_is(file: Path) -> None:
     assert (str(caught.value), file.read_bytes()) == (f"{file}: file is not a database", before)
 
 
-def test_a_file_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as caught:
         Storage(tmp_path / "none" / "enos.db")
     assert str(caught.value) == f"{tmp_path / 'none' / 'enos.db'}: unable to open database file"
 
 
-def test_a_command_that_is_killed_goes_on_where_it_was(file: Path, tmp_path: Path) -> None:
+def test_a_killed_command_continues_after_a_restart(file: Path, tmp_path: Path) -> None:
     fleet = tmp_path / "fleet.yaml"
     fleet.write_text('jobs: [{jobId: "j", tasks: [{deviceKey: a}, {deviceKey: b}]}]\n')
     command = [sys.executable, "-m", "enos_ota.cli", "simulate", "--db", str(file), "--fleet", str(fleet)]
@@ -231,7 +231,7 @@ def test_a_fleet_that_differs_from_the_stored_one_is_refused(file: Path, tmp_pat
     )
 
 
-def test_a_file_that_cannot_be_used_is_told_by_the_command(file: Path) -> None:
+def test_a_file_that_is_not_usable_is_reported_by_the_command(file: Path) -> None:
     file.write_text("no database, " * 100)
     assert refused("--db", str(file)) == (2, f"Error: --db {file}: file is not a database\n")
 
