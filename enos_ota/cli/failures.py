@@ -7,7 +7,6 @@ click.ClickException
 └── Ended
     ├── Refused             1  the answer is no
     ├── Misconfigured       2  stack file, key file or environment
-    ├── MissingExtraError   2  an optional package
     └── Undetermined        3  it could not be done, or could not be found out
 """
 
@@ -52,18 +51,6 @@ class Misconfigured(Ended):
     """A stack file, a key file or the environment is wrong. Nothing was sent."""
 
     exit_code = 2
-
-
-class MissingExtraError(Ended):
-    """A command needs packages that are optional; `package` is the first that is not there."""
-
-    exit_code = 2
-
-    def __init__(self, extra: str, package: str) -> None:
-        super().__init__(
-            f"{package} is not installed, which this command needs. It comes with the extra {extra!r}: "
-            f'in a checkout of enos-ota, pip install ".[{extra}]"'
-        )
 
 
 class Undetermined(Ended):
