@@ -42,15 +42,15 @@ def validate(ctx: click.Context, *, names: tuple[str, ...], output: str) -> None
     is a list of severity (error or warning), file, line, path, text.
     """
     from enos_ota.operations.own_program import program_of  # noqa: PLC0415 - slow to import, and help needs none of it
-    from enos_ota.settings.document import shown_path  # noqa: PLC0415 - the same
+    from enos_ota.settings.check import validate_stack_file  # noqa: PLC0415 - the same
     from enos_ota.settings.problems import Problem, in_order  # noqa: PLC0415 - the same
-    from enos_ota.settings.stack import validate_stack_file  # noqa: PLC0415 - the same
-    from enos_ota.settings.stack_selection import meant_by  # noqa: PLC0415 - the same
+    from enos_ota.settings.stack_selection import select_stack_files  # noqa: PLC0415 - the same
+    from enos_ota.settings.stackfile import shown_path  # noqa: PLC0415 - the same
 
-    meant = meant_by(names, Path.cwd())
-    found = list(meant.problems)
+    selection = select_stack_files(names, Path.cwd())
+    found = list(selection.problems)
     sets: list[SetSettings] = []
-    for file in meant.files:
+    for file in selection.files:
         check = validate_stack_file(file.path, project=file.project.name)
         found += (*check.problems, *check.warnings)
         sets += check.sets
@@ -67,10 +67,10 @@ def validate(ctx: click.Context, *, names: tuple[str, ...], output: str) -> None
     else:
         for problem in problems:
             write_verdict(plain(str(problem)))
-        for other in meant.others:
+        for other in selection.others:
             click.echo(f"{plain(other)} is no file of an enos-ota project: nothing to check.", err=True)
-        read = [_count(len(meant.files), "stack file")]
-        if meant.files and not errors:  # else it would be a part of what is there
+        read = [_count(len(selection.files), "stack file")]
+        if selection.files and not errors:  # else it would be a part of what is there
             keys = sum(len(each.device_keys) for each in sets)
             read += [_count(len(sets), "set"), _count(keys, "device key")]
         warned = [_count(len(problems) - errors, "warning")] if len(problems) > errors else []

@@ -27,9 +27,9 @@ from enos_ota.reconciler.guard import BREAK_GLASS, break_glass
 from enos_ota.reconciler.sent import SentRequests
 from enos_ota.salvage import salvage, without_file
 from enos_ota.settings import Problem, SettingsError, load_checks, load_connection
-from enos_ota.settings import document as documents
+from enos_ota.settings import stackfile as documents
+from enos_ota.settings.check import AUDIT_LOG_KEY, GUARD_KEY
 from enos_ota.settings.project import StackConfig, choose_stack, config_of, find_project, nothing_decrypted, read_stack
-from enos_ota.settings.stack import AUDIT_LOG_KEY, GUARD_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping

@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota.devicekeys import yamltext
 from enos_ota.engine import pulumi_cli as pulumicall
-from enos_ota.settings import NoCredentials, Problem, SettingsError, project_around, short_name
-from enos_ota.settings import document as documents
-from enos_ota.settings.stack import check_all_but_sets
+from enos_ota.settings import NoCredentials, Problem, SettingsError, project_around, short_name, stackfile
+from enos_ota.settings.check import check_all_but_sets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from enos_ota.settings.document import Document
+    from enos_ota.settings.stackfile import Document
 
 PULUMI_STACK: Final = "PULUMI_STACK"
 """The environment variable by which Pulumi, and these commands, are told the stack."""
@@ -58,11 +57,11 @@ class Project:
     @property
     def path(self) -> Path:
         """Pulumi.yaml."""
-        return documents.read_project(self.root).path
+        return stackfile.read_project(self.root).path
 
     def stack_file(self, stack: str) -> Path:
         """Where the configuration of a stack is, or would be; the stack may be named in full."""
-        return documents.stack_file_path(self.root, stack)
+        return stackfile.stack_file_path(self.root, stack)
 
     def stacks(self) -> tuple[str, ...]:
         """The stacks that have a file, sorted, without the example."""
@@ -84,12 +83,12 @@ def find_project(directory: Path) -> Project | None:
     """
     root = project_around(directory)
     try:
-        file = documents.read_project(root)
-    except documents.NoProject:
+        file = stackfile.read_project(root)
+    except stackfile.NoProject:
         return None
     name = file.keys.get("name")
     if not isinstance(name, str) or not name:
-        raise SettingsError([Problem("must give the project a name", documents.shown_path(file.path))])
+        raise SettingsError([Problem("must give the project a name", stackfile.shown_path(file.path))])
     return Project(root, name)
 
 
@@ -114,7 +113,7 @@ def choose_stack(project: Project, named: str | None, environ: Mapping[str, str]
     stacks = project.stacks()
     if len(stacks) == 1:
         return stacks[0]
-    place = documents.shown_path(project.stack_file("*").parent)
+    place = stackfile.shown_path(project.stack_file("*").parent)
     if stacks:
         text = f"{place} has several stacks ({', '.join(stacks)}): name one with --stack, or set {PULUMI_STACK}"
     else:
@@ -162,14 +161,14 @@ class StackConfig:
         value = self._values.get(key)
         if value is None:
             return None
-        if documents.is_secret(value):
+        if stackfile.is_secret(value):
             return self._decrypt(key)
         if isinstance(value, yamltext.Unquoted):
             return value.text
         if not isinstance(value, str):
             return json.dumps(value, ensure_ascii=False, default=str)
         if key == _CA_BUNDLE and self.project:
-            return documents.shown_path(self.project.root / value)
+            return stackfile.shown_path(self.project.root / value)
         return value
 
 
@@ -216,7 +215,7 @@ def read_stack(directory: Path, named: str | None, environ: Mapping[str, str], *
     file = project.stack_file(stack)
     if (needed or named) and not os.path.lexists(file):
         others = f"; the stacks here are {', '.join(stacks)}" if (stacks := project.stacks()) else ""
-        raise SettingsError([Problem(f"there is no such file{others}", documents.shown_path(file))])
+        raise SettingsError([Problem(f"there is no such file{others}", stackfile.shown_path(file))])
     return config_of(project, stack, environ)
 
 
@@ -232,7 +231,7 @@ def config_of(project: Project, stack: str, environ: Mapping[str, str]) -> Stack
         SettingsError: A file cannot be read, or has a problem outside of its sets.
     """
     file = project.stack_file(stack)
-    document = documents.read(file, project.name)
+    document = stackfile.read(file, project.name)
     if problems := document.flaws or check_all_but_sets(document, environ):
         raise SettingsError(problems)
     found = file if document.exists else None
@@ -252,7 +251,7 @@ def _decryption(project: Project, stack: str, file: Path, environ: Mapping[str, 
             return None
         text, why = _pulumi_config_get(project, stack, key, environ)
         if text is None:
-            problem = Problem(_undecrypted(key, why), documents.shown_path(file), path=key)
+            problem = Problem(_undecrypted(key, why), stackfile.shown_path(file), path=key)
             raise NoCredentials([problem]) if key in _CREDENTIALS else SettingsError([problem])
         return text
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from enos_ota.devicekeys import files
 from enos_ota.devicekeys.yamltext import shown
-from enos_ota.settings import Problem, SettingsError
-from enos_ota.settings import document as documents
+from enos_ota.settings import Problem, SettingsError, stackfile
 from enos_ota.settings.models import ENOS, ENOS_OTA
 from enos_ota.settings.project import find_project
 from enos_ota.settings.sets import SETS_KEY
@@ -86,7 +85,7 @@ class _Search:
             text = "there is no Pulumi.yaml here or above: run this in the project's directory, or name a file"
             self.problems.append(Problem(text))
         elif not project.files:
-            place = documents.shown_path(project.project.stack_file("*").parent)
+            place = stackfile.shown_path(project.project.stack_file("*").parent)
             self.problems.append(Problem(f"{place} has no stack file"))
         else:
             self._add(project, project.files)
@@ -147,7 +146,7 @@ class _KnownProject:
 
     def meant_by(self, path: Path) -> list[Path]:
         """The stack files that a file of this project stands for, without those that say nothing of EnOS."""
-        files = [path] if documents.STACK_FILE.fullmatch(path.name) else self._naming(path) or self.files
+        files = [path] if stackfile.STACK_FILE.fullmatch(path.name) else self._naming(path) or self.files
         ours = self.project.name == ENOS_OTA or _speaks_of_enos(self.project.path)
         return [file for file in files if ours or _speaks_of_enos(file)]
 
@@ -156,14 +155,14 @@ class _KnownProject:
         root = self.project.root
         places = dict.fromkeys([root, self.project.stack_file("*").parent])
         there = (path for place in places for path in sorted(place.glob("Pulumi.*")))
-        return [path for path in there if documents.STACK_FILE.fullmatch(path.name) and path not in self.files]
+        return [path for path in there if stackfile.STACK_FILE.fullmatch(path.name) and path not in self.files]
 
     def unread(self, path: Path) -> Problem:
         """The warning that a stack file is not read."""
         stack = path.name.removeprefix("Pulumi.").rpartition(".")[0]
-        place = documents.shown_path(self.project.stack_file(stack))
+        place = stackfile.shown_path(self.project.stack_file(stack))
         text = f"Pulumi and enos-ota do not read this file; the configuration of stack {shown(stack)} is {shown(place)}"
-        return Problem(text, documents.shown_path(path), severity="warning")
+        return Problem(text, stackfile.shown_path(path), severity="warning")
 
     def _naming(self, key_file: Path) -> list[Path]:
         """The stack files that name a key file; those that cannot be read may be among them."""
@@ -174,7 +173,7 @@ class _KnownProject:
 
     def _named_by(self, file: Path) -> Iterator[Path]:
         """The key files that a stack file names; itself if nobody can tell."""
-        document = documents.read(file, self.project.name)
+        document = stackfile.read(file, self.project.name)
         if document.flaws:
             yield file
             return

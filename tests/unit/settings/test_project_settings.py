@@ -9,7 +9,7 @@ import pytest
 
 from enos_ota.settings import check_stack_file, load_checks, load_connection
 from enos_ota.settings.project import read_stack
-from enos_ota.settings.stack_selection import meant_by
+from enos_ota.settings.stack_selection import select_stack_files
 from tests.support.project_settings import MERGED, REFUSED, Shared
 
 if TYPE_CHECKING:
@@ -151,4 +151,4 @@ def test_pulumi_yaml_alone_makes_the_stacks_of_another_project_ours(project: Pro
         "name: fleet\nstackConfigDir: stacks\nconfig: {enos-ota:guard: {value: {maxDevices: 3}}}\n"
     )
     project.write("other:key: 1\n")
-    assert [file.path for file in meant_by(["stacks/Pulumi.prod.yaml"], project.root).files] == [project.file]
+    assert [file.path for file in select_stack_files(["stacks/Pulumi.prod.yaml"], project.root).files] == [project.file]

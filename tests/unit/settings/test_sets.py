@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota.settings.stack import check_stack_file, validate_stack_file
+from enos_ota.settings.check import check_stack_file, validate_stack_file
 from tests.support.stack_project import BASE
 
 if TYPE_CHECKING:

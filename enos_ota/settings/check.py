@@ -16,19 +16,19 @@ from pydantic import ValidationError
 from enos_ota.devicekeys import files
 from enos_ota.devicekeys.yamltext import shown
 from enos_ota.reconciler.guard import Guard
-from enos_ota.settings import document as documents
+from enos_ota.settings import stackfile
 from enos_ota.settings.connection import environment_problems, find_address
-from enos_ota.settings.document import project_around
 from enos_ota.settings.models import ENOS, ENOS_OTA, NAMESPACES, SECRETS, SETS, EnosOtaKeys, ends_as_log
 from enos_ota.settings.problems import MOST, Problem, SettingsError, in_order, label
 from enos_ota.settings.sets import SETS_KEY, KeyFilesAt, SetSettings, read_sets
+from enos_ota.settings.stackfile import project_around
 from enos_ota.settings.wording import explain, unknown_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from enos_ota.settings.document import Document
     from enos_ota.settings.models import Preflight
+    from enos_ota.settings.stackfile import Document
 
 SECRET_KEYS_VARIABLE: Final = "PULUMI_CONFIG_SECRET_KEYS"  # noqa: S105 - the name of a variable
 """Where Pulumi's language host names the keys that are secret, as a JSON list."""
@@ -82,7 +82,7 @@ def load_stack(
     Raises:
         SettingsError: with all problems at once. Nothing was registered or sent.
     """
-    found = _Examination(config, environ, documents.read(stack_file, project) if stack_file else None)
+    found = _Examination(config, environ, stackfile.read(stack_file, project) if stack_file else None)
     found.run()
     if found.unreadable:
         raise SettingsError(found.problems)
@@ -149,7 +149,7 @@ class StackFileCheck:
 def validate_stack_file(stack_file: Path, *, project: str = ENOS_OTA) -> StackFileCheck:
     """Check a stack file and its key files, without Pulumi, environment or network."""
     if not os.path.lexists(stack_file):
-        return StackFileCheck(problems=(Problem("there is no such file", documents.shown_path(stack_file)),))
+        return StackFileCheck(problems=(Problem("there is no such file", stackfile.shown_path(stack_file)),))
     return _examined(stack_file, {}, project, None, None)
 
 
@@ -161,7 +161,7 @@ def _examined(
     key_files: Mapping[str, Path] | None,
 ) -> StackFileCheck:
     gateway = {name: value for name, value in environ.items() if name == _GATEWAY_VARIABLE}
-    document = documents.read(stack_file, project) if text is None else documents.parse(text, stack_file, project)
+    document = stackfile.read(stack_file, project) if text is None else stackfile.parse(text, stack_file, project)
     found = _Examination(None, gateway, document, proposed=key_files)
     found.run()
     _, problems = find_address(found.enos, {}, found.enos_problem)
@@ -244,8 +244,8 @@ class _Examination:
             key
             for key, value in document.values.items()
             if _is_known(key)
-            and not list(documents.secrets(value))  # of these there is more to say than that they differ
-            and not (key in self._delivered and documents.agrees(value, self._delivered[key]))
+            and not list(stackfile.secrets(value))  # of these there is more to say than that they differ
+            and not (key in self._delivered and stackfile.agrees(value, self._delivered[key]))
             and value is not None
         ]
         if other:
@@ -289,7 +289,7 @@ class _Examination:
         for name, value in list(given.items()):
             key = f"{namespace}:{name}"
             written = self.document is not None and key in self.document.values
-            paths = list(documents.secrets(value)) if written else [()] if key in (self._secret_keys or ()) else []
+            paths = list(stackfile.secrets(value)) if written else [()] if key in (self._secret_keys or ()) else []
             if namespace == ENOS and name in SECRETS:
                 secret = bool(paths) or (not written and self._secret_keys is None)
                 if key == _APP_SECRET and not secret and not self._is_local(given):
@@ -334,7 +334,7 @@ class _Examination:
         if not self.document.exists:
             return f"there is none at {self.document.name}"
         directory = self.document.path.parent
-        name = documents.shown_path(directory)
+        name = stackfile.shown_path(directory)
         name = "" if name == "." else name
         return KeyFilesAt(directory, project_around(directory), name, self._proposed_key_files)
 
@@ -391,7 +391,7 @@ def _secret_keys(environ: Mapping[str, str]) -> frozenset[str] | None:
 
 def _stand_in(value: Any, path: str = "secret") -> Any:
     """The same value with a text of its own for each secret, so that one mistake is told once."""
-    if documents.is_secret(value):
+    if stackfile.is_secret(value):
         return path
     if isinstance(value, dict):
         return {key: _stand_in(inner, f"{path}.{key}") for key, inner in value.items()}
