@@ -30,7 +30,7 @@ class StackFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Meant:
+class StackSelection:
     """What names and paths stand for.
 
     Attributes:
@@ -45,7 +45,7 @@ class Meant:
     others: tuple[str, ...]
 
 
-def meant_by(words: Sequence[str], directory: Path) -> Meant:
+def select_stack_files(words: Sequence[str], directory: Path) -> StackSelection:
     """The stack files that are meant.
 
     A word is the name of a stack of the project that the directory is in, or a path: a stack file stands for itself, a
@@ -62,7 +62,7 @@ def meant_by(words: Sequence[str], directory: Path) -> Meant:
         search.take(word)
     if not words:
         search.take_all()
-    return Meant(tuple(search.found.values()), tuple(search.problems), tuple(search.others))
+    return StackSelection(tuple(search.found.values()), tuple(search.problems), tuple(search.others))
 
 
 @dataclass(slots=True)

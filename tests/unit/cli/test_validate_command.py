@@ -101,7 +101,7 @@ def test_json_is_a_list_of_places_and_texts(sound: Project, run: Run) -> None:
                 "file": "stacks/Pulumi.prod.yaml",
                 "line": 5,
                 "path": "enos-ota:cancelledTaskSets[0].jobId",
-                "text": 'set "pump": jobId is 0012345 without quotes, and Pulumi may turn that into another text:'
+                "text": 'set "pump": jobId is 0012345 without quotes, and YAML may turn that into another text:'
                 " put it in quotes",
             }
         ],

@@ -44,7 +44,7 @@ def test_what_pulumi_would_not_take_is_refused_with_its_line(project: Project, s
         ("enos_ota:guard: {value: {maxDevices: 3}}", "enos_ota:guard is no configuration key; did you mean"),
         ("enos-ota:guard.maxDevices: {value: 3}", "enos-ota:guard.maxDevices is no configuration key"),
         ("enos-ota:guard: {value: {maxDevice: 3}}", "enos-ota:guard.maxDevice is no key of guard; did you mean"),
-        ("enos:orgId: 0012", "enos:orgId is 0012 without quotes, and Pulumi may turn that into another text"),
+        ("enos:orgId: 0012", "enos:orgId is 0012 without quotes, and YAML may turn that into another text"),
         ("enos:appSecret: hunter2", "enos:appSecret stands there in plain text"),
         ("deadline: 0", "enos-ota:deadline must be more than 0"),
     ],
