@@ -57,7 +57,7 @@ def test_set_files_come_after_the_list_by_name(project: Project) -> None:
 def test_a_set_of_pulumi_yaml_names_that_file(stack: Project) -> None:
     """A list for every stack is in Pulumi.yaml."""
     stack.share('enos-ota:cancelledTaskSets:\n  value: [{name: p, jobId: "1", deviceKeys: [a]}]')
-    (found,) = stack.load().sets
+    (found,) = validate_stack_file(stack.file).sets
     assert found.file == Path("Pulumi.yaml")
 
 
@@ -111,7 +111,7 @@ def test_without_a_folder_there_are_no_set_files(stack: Project) -> None:
         ('jobId: "1"\njobId: "2"\ndeviceKeys: [a]\n', f"{SET}:2: jobId is given twice in one mapping"),
         (
             "jobId: 0012345\ndeviceKeys: [a]\n",
-            f'{SET}:1: set "pump-2.3.0": jobId is 0012345 without quotes, and YAML readers may turn that into another'
+            f'{SET}:1: set "pump-2.3.0": jobId is 0012345 without quotes, and YAML may turn that into another'
             " text: put it in quotes",
         ),
         (
@@ -188,9 +188,8 @@ def test_sets_of_one_job_share_no_key_over_both_forms(project: Project) -> None:
     project.write_set("pump-2.3.0.yaml")
     project.write_set("valve.yaml")
     assert project.problems() == [
-        f'{SET}:1: set "pump-2.3.0": shares 1 device key of job 65a1 with set "p" (\'dk-01\'); keep each key in one set',
-        'stacks/prod/valve.yaml:1: set "valve": shares 1 device key of job 65a1 with set "p" (\'dk-01\'); keep each key'
-        " in one set",
+        f'{place}:1: set "{name}": shares 1 device key of job 65a1 with set "p" (\'dk-01\'); keep each key in one set'
+        for place, name in ((SET, "pump-2.3.0"), ("stacks/prod/valve.yaml", "valve"))
     ]
 
 
@@ -297,7 +296,7 @@ def test_a_key_file_that_no_set_names_is_a_warning(project: Project) -> None:
     project.write(BASE, sets='- {name: p, jobId: "1", deviceKeysFile: prod/listed.txt}')
     project.write_set("named.yaml", 'jobId: "2"\ndeviceKeysFile: named.txt\n')
     for name in ("listed", "named", "left"):
-        project.write_set(f"{name}.txt", "a\n")
+        project.write_set(f"{name}.txt", "dk-01\n")
     check = validate_stack_file(project.file)
     assert check.problems == ()
     assert [str(each) for each in check.warnings] == [
