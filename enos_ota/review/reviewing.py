@@ -15,6 +15,7 @@ from enos_ota.engine.policy_packs import Packs
 from enos_ota.engine.preview_json import Preview, SetStep, UnreadablePreview, parse
 from enos_ota.engine.properties import Declared
 from enos_ota.engine.pulumi_cli import ignored_options
+from enos_ota.engine.stack_secrets import read_stack
 from enos_ota.enos import (
     SYSTEM_CLOCK,
     AuthenticationError,
@@ -43,7 +44,7 @@ from enos_ota.settings import (
     load_stack,
     short_name,
 )
-from enos_ota.settings.project import PULUMI_STACK, find_project, locate_stack, read_stack
+from enos_ota.settings.project import PULUMI_STACK, find_project, locate_stack
 from enos_ota.settings.sets import SETS_KEY
 
 if TYPE_CHECKING:

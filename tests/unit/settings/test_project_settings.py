@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from enos_ota.engine.stack_secrets import read_stack
 from enos_ota.settings import check_stack_file, load_checks, load_connection
-from enos_ota.settings.project import read_stack
 from enos_ota.settings.stack_selection import select_stack_files
 from tests.support.project_settings import MERGED, REFUSED, Shared
 
