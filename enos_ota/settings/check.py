@@ -21,7 +21,7 @@ from enos_ota.settings.connection import environment_problems, find_address
 from enos_ota.settings.models import ENOS, ENOS_OTA, NAMESPACES, SECRETS, SETS, EnosOtaKeys, ends_as_log
 from enos_ota.settings.problems import MOST, Problem, SettingsError, in_order, label
 from enos_ota.settings.set_files import SetFolder, read_set_folder
-from enos_ota.settings.sets import SETS_KEY, KeyFileFolder, SetSettings, WrittenSet, read_sets
+from enos_ota.settings.sets import SETS_KEY, KeyFileFolder, SetSettings, WrittenSet, items_of, read_sets
 from enos_ota.settings.stackfile import project_around
 from enos_ota.settings.wording import explain, unknown_key
 
@@ -274,7 +274,7 @@ class _Check:
             given.pop(SETS, None)
         self._check_secrets(namespace, given)
         if namespace == ENOS_OTA and SETS in given:
-            self._listed = self._items(given.pop(SETS))
+            self._read_list(given.pop(SETS))
         try:
             checked = model.model_validate(given)
         except ValidationError as error:
@@ -318,17 +318,11 @@ class _Check:
         gateways = [str(gateway) for gateway in (self._gateway_outside, given.get("apiGateway")) if gateway]
         return bool(gateways) and all(gateway.strip().lower().startswith("http://") for gateway in gateways)
 
-    def _items(self, value: Any) -> list[Any]:
-        items = value
-        if isinstance(value, str):
-            try:
-                items = json.loads(value)
-            except (ValueError, RecursionError):
-                items = None
-        if isinstance(items, list):
-            return items
-        self.problems.append(self.problem(SETS_KEY, (), f"{SETS_KEY} must be a list of sets"))
-        return []
+    def _read_list(self, value: Any) -> None:
+        items = items_of(value)
+        if items is None:
+            self.problems.append(self.problem(SETS_KEY, (), f"{SETS_KEY} must be a list of sets"))
+        self._listed = items or []
 
     def _check_sets(self) -> None:
         folder = read_set_folder(self.document.path) if self.document else SetFolder()

@@ -10,11 +10,14 @@ from enos_ota.devicekeys import files, yamltext
 from enos_ota.devicekeys.reader import SUFFIXES
 from enos_ota.devicekeys.yamltext import shown
 from enos_ota.settings.problems import Problem, label
+from enos_ota.settings.sets import SETS_KEY, items_of
 from enos_ota.settings.stackfile import STACK_FILE, is_inside, project_around, shown_path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
+
+    from enos_ota.settings.stackfile import Document
 
 SUFFIX: Final = ".yaml"
 _YAML: Final = frozenset({SUFFIX, ".yml"})
@@ -120,6 +123,36 @@ def read_set_file(path: Path) -> tuple[SetFile | None, list[Problem]]:
     elif not tree.flaws:
         problems.append(Problem("holds no set: write its keys, such as jobId, at the top, or remove the file", name, 1))
     return None, problems
+
+
+def declared_items(document: Document) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Every set of a stack as written, valid or not, and the file that declares it."""
+    file = document.file_of(SETS_KEY)
+    listed = items_of(document.values.get(SETS_KEY)) or []
+    yield from ((file, item) for item in listed if isinstance(item, dict))
+    yield from ((each.path, each.item) for each in read_set_folder(document.path).files)
+
+
+def declaring_files(document: Document) -> dict[str, str]:
+    """Return the file that declares each set of a valid stack, as messages call it, by the set's name."""
+    return {str(item.get("name")): shown_path(file) for file, item in declared_items(document)}
+
+
+def stacks_without_file(directory: Path, stack_files: Collection[Path]) -> Iterator[str]:
+    """Name the stacks that have set files in a directory, but no stack file."""
+    with_file = {set_folder_path(file) for file in stack_files}
+    for folder in sorted(directory.iterdir()):
+        if folder not in with_file and not _is_ignored(folder.name) and folder.is_dir() and _declares_a_set(folder):
+            yield folder.name
+
+
+def _declares_a_set(folder: Path) -> bool:
+    """Whether a folder holds a set file; it may hold any YAML, such as lists of device keys."""
+    try:
+        found = (read_set_file(path)[0] for path in sorted(folder.glob(f"*{SUFFIX}")))
+        return any(each is not None and "jobId" in each.item for each in found)
+    except OSError:
+        return False
 
 
 def _is_ignored(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -148,6 +149,16 @@ class _Draft:
 
     def problem(self, path: Sequence[str | int], text: str) -> Problem:
         return self.written.locate(path, f"{self.written.label}: {text}")
+
+
+def items_of(value: Any) -> list[Any] | None:
+    """Return the items of a list of sets, which may be a text of JSON; None if it is no list."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    return value if isinstance(value, list) else None
 
 
 def read_sets(written: Iterable[WrittenSet]) -> tuple[tuple[SetSettings, ...], list[Problem]]:

@@ -405,3 +405,70 @@ def test_the_hook_stops_a_commit_with_a_problem(sound: Project) -> None:
     done = as_pre_commit_does(sound)
     assert done.returncode == 2
     assert "deviceKeysFile stacks/keys/pump.txt: the file holds no device key" in done.stdout
+
+
+# Set files.
+
+
+@pytest.mark.parametrize("word", ["stacks/prod/pump.yaml", "stacks/prod/pump.txt", "stacks/prod/notes.md"])
+def test_a_file_beside_the_set_files_means_their_stack(project: Project, run: Run, word: str) -> None:
+    """A pre-commit hook is handed what a commit changes."""
+    another_stack(project, "dev", sets=WITH_LOOSE_ID)
+    project.write(BASE)
+    project.write_set("pump.yaml", 'jobId: "65a1"\ndeviceKeysFile: pump.txt\n')
+    project.write_set("pump.txt", "dk-01\n")
+    if word.endswith(".md"):
+        project.write_set("notes.md")
+        assert "does not belong here" in run("validate", word).stdout
+    else:
+        assert run("validate", word).stderr == ONE_SOUND
+
+
+def test_a_key_file_that_a_set_file_names_means_that_stack_too(project: Project, run: Run) -> None:
+    """Key files may still be elsewhere in the project."""
+    another_stack(project, "dev", sets=WITH_LOOSE_ID)
+    project.write(BASE)
+    project.write_set("pump.yaml", 'jobId: "65a1"\ndeviceKeysFile: ../keys/pump.txt\n')
+    (project.root / "stacks/keys/pump.txt").write_text("dk-01\n")
+    assert run("validate", "stacks/keys/pump.txt").stderr == ONE_SOUND
+
+
+@pytest.mark.parametrize("words", [(), ("stacks/prdo/pump.yaml",)])
+def test_set_files_of_a_stack_without_a_stack_file_are_a_problem(
+    project: Project, run: Run, words: tuple[str, ...]
+) -> None:
+    """A slip in the folder's name would leave the sets undeclared."""
+    project.write(BASE, sets=ONE_SET)
+    project.write_set("pump.yaml", stack="prdo")
+    result = run("validate", *words)
+    assert (result.exit_code, result.stdout) == (
+        2,
+        "stacks/prdo: there is no stack file stacks/Pulumi.prdo.yaml for the set files here: create it, or move them\n",
+    )
+
+
+def test_a_folder_of_key_lists_is_no_folder_of_set_files(sound: Project, run: Run) -> None:
+    """Key files of the list may be YAML."""
+    (sound.root / "stacks/keys/more.yaml").write_text("- dk-02\n")
+    assert run("validate").stderr == ONE_SOUND
+
+
+def test_a_problem_of_a_set_file_has_its_path_in_json(project: Project, run: Run) -> None:
+    """The path begins at the top of that file."""
+    project.write(BASE)
+    project.write_set("pump.yaml", 'jobId: "65a1"\ndeviceKeys: [dk-01]\nguard: {maxShare: 7}\n')
+    (told,) = json.loads(run("validate", "--format", "json").stdout)
+    assert (told["file"], told["line"], told["path"]) == ("stacks/prod/pump.yaml", 3, "guard.maxShare")
+
+
+def test_the_hook_is_handed_set_files_and_their_key_files(project: Project) -> None:
+    """The usual layout is covered by the hook's pattern."""
+    project.write(BASE)
+    project.write_set("pump.yaml", 'jobId: "65a1"\ndeviceKeysFile: pump.txt\n')
+    project.write_set("pump.txt", "dk-01\n")
+    assert committed(project) == [
+        "Pulumi.yaml",
+        "stacks/Pulumi.prod.yaml",
+        "stacks/prod/pump.txt",
+        "stacks/prod/pump.yaml",
+    ]
