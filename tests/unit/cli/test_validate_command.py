@@ -275,7 +275,8 @@ def test_a_file_of_no_project_has_nothing_to_check(run: Run, tmp_path: Path, mon
     result = run("validate", "notes.txt")
     assert (result.exit_code, result.stdout) == (0, "")
     assert (
-        result.stderr == "notes.txt is no file of an enos-ota project: nothing to check.\nno stack files: no problems\n"
+        result.stderr
+        == "notes.txt does not belong to an enos-ota project: nothing to check.\nno stack files: no problems\n"
     )
 
 
@@ -287,7 +288,7 @@ def test_a_project_that_has_nothing_to_do_with_enos_may_hold_any_yaml(sound: Pro
     result = run("validate", "network/Pulumi.prod.yaml", "network/Pulumi.yaml", "stacks/Pulumi.prod.yaml")
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr.splitlines()[0] == (
-        "network/Pulumi.prod.yaml is no file of an enos-ota project: nothing to check."
+        "network/Pulumi.prod.yaml does not belong to an enos-ota project: nothing to check."
     )
 
 
@@ -461,14 +462,10 @@ def test_a_problem_of_a_set_file_has_its_path_in_json(project: Project, run: Run
     assert (told["file"], told["line"], told["path"]) == ("stacks/prod/pump.yaml", 3, "guard.maxShare")
 
 
-def test_the_hook_is_handed_set_files_and_their_key_files(project: Project) -> None:
-    """The usual layout is covered by the hook's pattern."""
+def test_the_hook_is_handed_set_files_their_key_files_and_what_does_not_belong_there(project: Project) -> None:
+    """Its pattern covers the usual layout."""
     project.write(BASE)
     project.write_set("pump.yaml", 'jobId: "65a1"\ndeviceKeysFile: pump.txt\n')
     project.write_set("pump.txt", "dk-01\n")
-    assert committed(project) == [
-        "Pulumi.yaml",
-        "stacks/Pulumi.prod.yaml",
-        "stacks/prod/pump.txt",
-        "stacks/prod/pump.yaml",
-    ]
+    project.write_set("notes.md")
+    assert committed(project)[2:] == ["stacks/prod/notes.md", "stacks/prod/pump.txt", "stacks/prod/pump.yaml"]
