@@ -10,8 +10,8 @@ from benchmarks.figures import Figure, number
 from benchmarks.timed import TimedSimulator
 from enos_ota.enos import Credentials, EnosClient
 from enos_ota.reconciler import Reconciler, Record, plan
-from tests.support.in_process import GATEWAY, InProcessAdapter
-from tests.support.simulator import JOB
+from tests.harness.in_process import GATEWAY, InProcessAdapter
+from tests.harness.simulator import JOB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

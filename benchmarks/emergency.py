@@ -25,9 +25,9 @@ from enos_ota.enos import EnosClient
 from enos_ota.operations import context as station
 from enos_ota.operations import stages
 from enos_ota.reconciler import Limits, Reconciler
-from tests.support.in_process import GATEWAY, InProcessAdapter
-from tests.support.lockstep import Lockstep
-from tests.support.simulator import JOB
+from tests.harness.in_process import GATEWAY, InProcessAdapter
+from tests.harness.lockstep import Lockstep
+from tests.harness.simulator import JOB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,12 +8,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.support.simulator import JOB, simulator_process
+from tests.harness.simulator import JOB, simulator_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.simulator import RunningSimulator
+    from tests.harness.simulator import RunningSimulator
 
 PUBLISHED: Final = 300
 """Tasks that are out already: EnOS's usual maximumConcurrency [D]."""

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from benchmarks.effort import Effort
-    from tests.support.engine import Result
-    from tests.support.simulator import RunningSimulator
+    from tests.harness.engine import Result
+    from tests.harness.simulator import RunningSimulator
 
 UP_GOAL: Final = 1.3
 UP_GOAL_KEYS: Final = 100_000

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks.effort import measured
 from benchmarks.stub import KEY_FILE
-from tests.support.engine import obtain
-from tests.support.simulator import JOB
-from tests.support.stack import Sealed, Stack, make_stack, seal
+from tests.harness.engine import obtain
+from tests.harness.simulator import JOB
+from tests.harness.stack import Sealed, Stack, make_stack, seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from benchmarks.effort import Effort
-    from tests.support.engine import PulumiEngine, Result
-    from tests.support.simulator import RunningSimulator
+    from tests.harness.engine import PulumiEngine, Result
+    from tests.harness.simulator import RunningSimulator
 
 _STUB: Final = "from benchmarks.stub import declare\n\ndeclare()\n"
 _EMPTY: Final = '"""Nothing is declared."""\n'

@@ -20,13 +20,13 @@ from benchmarks.effort import measured
 from enos_ota.enos import SYSTEM_CLOCK, Credentials, EnosClient
 from enos_ota.enos.auth import Timestamps, encryption, sign
 from enos_ota.reconciler import Pool, Reconciler, Record, plan
-from tests.support.simulator import JOB
+from tests.harness.simulator import JOB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from benchmarks.effort import Effort
-    from tests.support.simulator import RunningSimulator
+    from tests.harness.simulator import RunningSimulator
 
 CONCURRENCY: Final = 8
 """Requests at once: the default of enos:maxConcurrency."""

@@ -11,7 +11,7 @@ from benchmarks import fleets
 from benchmarks.effort import measured
 from benchmarks.figures import Figure, in_turns, number, typical_difference, typical_ratio
 from benchmarks.projects import workshop
-from tests.support.stack import NAME
+from tests.harness.stack import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

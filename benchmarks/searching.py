@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 from benchmarks import fleets
 from benchmarks.figures import Figure, at_most, number
 from benchmarks.timed import TimedSimulator
-from tests.support.simulator import JOB
-from tests.support.simulator_harness import Caller, Clock
+from tests.harness.simulator import JOB
+from tests.harness.simulator_harness import Caller, Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

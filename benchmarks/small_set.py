@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from benchmarks import fleets
 from benchmarks.figures import Figure, at_most, in_turns, typical_difference, typical_ratio
 from benchmarks.projects import workshop
-from tests.support.simulator import running_simulator
+from tests.harness.simulator import running_simulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,9 +11,9 @@ from benchmarks.figures import Figure, at_most, number
 from benchmarks.timed import TimedSimulator
 from enos_ota.enos import Credentials, EnosClient
 from enos_ota.reconciler import Reconciler, Record, plan
-from tests.support.in_process import GATEWAY, InProcessAdapter
-from tests.support.lockstep import Lockstep
-from tests.support.simulator import JOB
+from tests.harness.in_process import GATEWAY, InProcessAdapter
+from tests.harness.lockstep import Lockstep
+from tests.harness.simulator import JOB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -19,7 +19,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from enos_ota.review import text
 from enos_ota.review.html import render
 from enos_ota.review.model import Effect, Key
-from tests.support import browser, reports
+from tests.harness import browser, reports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -21,9 +21,9 @@ from enos_ota.enos import (
     TasksNotRetryable,
     TaskStatus,
 )
-from tests.support.clock import FakeClock
-from tests.support.reconciling import many
-from tests.support.simulator import JOB, RunningSimulator, running_simulator
+from tests.harness.clock import FakeClock
+from tests.harness.reconciling import many
+from tests.harness.simulator import JOB, RunningSimulator, running_simulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,9 +21,9 @@ from enos_ota.enos import (
 )
 from enos_simulator.fleet import parse_fleet
 from enos_simulator.simulator import Simulator
-from tests.support.clock import FakeClock
-from tests.support.in_process import GATEWAY, InProcessAdapter, connection_closed
-from tests.support.simulator import JOB, SMALL_FLEET, running_simulator
+from tests.harness.clock import FakeClock
+from tests.harness.in_process import GATEWAY, InProcessAdapter, connection_closed
+from tests.harness.simulator import JOB, SMALL_FLEET, running_simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable

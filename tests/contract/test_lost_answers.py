@@ -10,8 +10,8 @@ import pytest
 from enos_ota.operations.retry_batches import Retrial, Standing
 from enos_ota.reconciler import InTurn
 from enos_ota.reconciler.classify import fold
-from tests.support.reconciling import World, keys, many, world
-from tests.support.simulator import JOB
+from tests.harness.reconciling import World, keys, many, world
+from tests.harness.simulator import JOB
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from tests.support.engine import CHECKOUT
+from tests.harness.engine import CHECKOUT
 from toolchain import venv
 
 LOWEST: Final = venv.lowest(CHECKOUT)

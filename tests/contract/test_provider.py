@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.servicer import ROOT, SERIALIZED, UNKNOWN_TEXT, ProviderError, Servicer
-from tests.support.simulator import JOB, RunningSimulator, running_simulator
+from tests.harness.servicer import ROOT, SERIALIZED, UNKNOWN_TEXT, ProviderError, Servicer
+from tests.harness.simulator import JOB, RunningSimulator, running_simulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

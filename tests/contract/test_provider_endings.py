@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from enos_ota.audit import digest
-from tests.support.servicer import ROOT, ProviderError, Servicer
-from tests.support.simulator import JOB, RunningSimulator, running_simulator
+from tests.harness.servicer import ROOT, ProviderError, Servicer
+from tests.harness.simulator import JOB, RunningSimulator, running_simulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

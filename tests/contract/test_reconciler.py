@@ -11,8 +11,8 @@ from enos_ota.engine.liveness import EngineGone
 from enos_ota.enos import AnswerLost, EnosClient, InvalidArgument, Page, ServerError
 from enos_ota.reconciler import Category, Finding, JobFacts, JobStatus, Limits, Record
 from enos_ota.reconciler.outcome import AFTER_PUSH, UNKNOWN_TEXT
-from tests.support.reconciling import fleet_of, keys, many, world
-from tests.support.simulator import JOB, RunningSimulator
+from tests.harness.reconciling import fleet_of, keys, many, world
+from tests.harness.simulator import JOB, RunningSimulator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

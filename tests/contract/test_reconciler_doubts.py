@@ -11,8 +11,8 @@ import pytest
 from enos_ota.enos import AnswerLost, EnosClient, Page
 from enos_ota.reconciler import Category, Finding, Guard, JobFacts, JobStatus, Limits, Pool, Record, Terms
 from enos_ota.reconciler.outcome import AFTER_PUSH, UNKNOWN_TEXT, rest
-from tests.support.reconciling import World, fleet_of, keys, many, world
-from tests.support.simulator import JOB
+from tests.harness.reconciling import World, fleet_of, keys, many, world
+from tests.harness.simulator import JOB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -12,9 +12,9 @@ from enos_ota.enos import EnosClient, InvalidArgument, RequestTooLarge, TasksNot
 from enos_ota.reconciler import Category, Guard, JobStatus, Limits, Pool, Terms
 from enos_ota.reconciler.cancellation import URGENT_BATCH
 from enos_ota.reconciler.outcome import AFTER_PUSH
-from tests.support.reconciling import fleet_of, keys, many, world
-from tests.support.simulator import JOB
-from tests.support.small_gateway import behind_a_small_gateway
+from tests.harness.reconciling import fleet_of, keys, many, world
+from tests.harness.simulator import JOB
+from tests.harness.small_gateway import behind_a_small_gateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -16,8 +16,8 @@ from typing import Any, Literal
 import pytest
 
 from enos_ota.reconciler import Guard, Pool, Record, Terms
-from tests.support.reconciling import World, fleet_of, world
-from tests.support.simulator import JOB
+from tests.harness.reconciling import World, fleet_of, world
+from tests.harness.simulator import JOB
 
 GUARDED = Terms(guard=Guard(max_devices=10**9))
 

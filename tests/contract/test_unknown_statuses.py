@@ -12,8 +12,8 @@ from enos_ota.reconciler.classify import fold
 from enos_ota.reconciler.foresight import foresee
 from enos_ota.reconciler.reconciler import plan
 from enos_ota.reconciler.survey import survey
-from tests.support.reconciling import keys, many, world
-from tests.support.simulator import JOB
+from tests.harness.reconciling import keys, many, world
+from tests.harness.simulator import JOB
 
 MARKERS = ("Cancelled by user",)
 SAID = "1 task has a status that EnOS does not document (k0000 exploded)"

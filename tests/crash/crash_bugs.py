@@ -22,15 +22,15 @@ from enos_ota.reconciler.classify import Past
 from enos_ota.reconciler.guard import Guard
 from enos_ota.reconciler.outcome import rest
 from tests.crash import crash_scenarios as scenarios
-from tests.support.crash_explore import faults, interrupts, kills, only, orphans, throttled_orphans, undisturbed
-from tests.support.crash_line import Adapter, Fault
-from tests.support.crash_verdicts import Wrong
+from tests.harness.crash_explore import faults, interrupts, kills, only, orphans, throttled_orphans, undisturbed
+from tests.harness.crash_line import Adapter, Fault
+from tests.harness.crash_verdicts import Wrong
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from enos_ota.enos import Page, Task
-    from tests.support.crash_explore import Scenario, Schedules
+    from tests.harness.crash_explore import Scenario, Schedules
 
 Plant: TypeAlias = Callable[[], AbstractContextManager[object]]
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.crash.crash_bugs import BUGS, Bug
-from tests.support.crash_explore import explore
+from tests.harness.crash_explore import explore
 
 if TYPE_CHECKING:
-    from tests.support.explored import Note
+    from tests.harness.explored import Note
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name.replace(" ", "-"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.crash.crash_scenarios import LARGE, SCENARIOS
-from tests.support.crash_explore import (
+from tests.harness.crash_explore import (
     Scenario,
     double_kills,
     explore,
@@ -20,8 +20,8 @@ from tests.support.crash_explore import (
 )
 
 if TYPE_CHECKING:
-    from tests.support.crash_explore import Schedules
-    from tests.support.explored import Note
+    from tests.harness.crash_explore import Schedules
+    from tests.harness.explored import Note
 
 every_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name.replace(" ", "-"))
 

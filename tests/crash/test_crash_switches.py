@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.crash.crash_scenarios import CREATE, HEAL, LARGE, QUOTED, SCENARIOS
-from tests.support.crash_explore import Explored, explore, faults, interrupts, kills, orphans, sampled
-from tests.support.crash_switches import named, pairs, single
+from tests.harness.crash_explore import Explored, explore, faults, interrupts, kills, orphans, sampled
+from tests.harness.crash_switches import named, pairs, single
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tests.support.crash_explore import Schedules
-    from tests.support.crash_world import Schedule, World
-    from tests.support.explored import Note
+    from tests.harness.crash_explore import Schedules
+    from tests.harness.crash_world import Schedule, World
+    from tests.harness.explored import Note
 
 IN_FULL = (CREATE, HEAL)
 MOST = 60

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_simulator.fleet import DEFAULT_APP_SECRET
-from tests.support.engine import CHECKOUT, VENV, PulumiEngine, obtain
-from tests.support.simulator import RunningSimulator, running_simulator
-from tests.support.stack import JumpingClock, Sealed, Stack, make_stack, seal
+from tests.harness.engine import CHECKOUT, VENV, PulumiEngine, obtain
+from tests.harness.simulator import RunningSimulator, running_simulator
+from tests.harness.stack import JumpingClock, Sealed, Stack, make_stack, seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,13 +6,13 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from tests.support.engine import Result
-from tests.support.simulator import JOB
-from tests.support.stack import sent
+from tests.harness.engine import Result
+from tests.harness.simulator import JOB
+from tests.harness.stack import sent
 
 if TYPE_CHECKING:
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack import Stack
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack import Stack
 
 
 def enos_ota(stack: Stack, *arguments: str, typed: str = "") -> Result:

@@ -6,14 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from enos_ota.audit import digest
-from tests.support.simulator import JOB
-from tests.support.stack import a_set, diagnostics, sent
+from tests.harness.simulator import JOB
+from tests.harness.stack import a_set, diagnostics, sent
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack import Stack
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack import Stack
 
 CI = {"GITHUB_ACTOR": "ada", "GITHUB_SHA": "c0ffee"}
 

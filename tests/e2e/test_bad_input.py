@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.simulator import JOB
-from tests.support.stack import Stack, a_set, diagnostics
+from tests.harness.simulator import JOB
+from tests.harness.stack import Stack, a_set, diagnostics
 
 if TYPE_CHECKING:
-    from tests.support.simulator import RunningSimulator
+    from tests.harness.simulator import RunningSimulator
 
 HEADLINE = "error: The configuration has a problem; nothing was sent to EnOS:"
 FILE = "stacks/Pulumi.dev.yaml"

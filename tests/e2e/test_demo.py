@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.engine import CHECKOUT
+from tests.harness.engine import CHECKOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.engine import PulumiEngine
+    from tests.harness.engine import PulumiEngine
 
 MARK = "DEMO_TEST_RUN"
 """A variable by which the processes of one run are known; the demo hands on all but ENOS_* and PULUMI_*."""

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
 
-from tests.support.engine import CHECKOUT, VENV
-from tests.support.sessions import LEFT_OUT, Shell, Step, is_shown_by, replaced, steps
-from tests.support.stack import NEVER_SHOWN
+from tests.harness.engine import CHECKOUT, VENV
+from tests.harness.sessions import LEFT_OUT, Shell, Step, is_shown_by, replaced, steps
+from tests.harness.stack import NEVER_SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.engine import PulumiEngine
+    from tests.harness.engine import PulumiEngine
 
 LAST_DAY: Final = "2027-05-15"
 """The day in the documents that stands for one in three months."""

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.support.simulator import JOB
-from tests.support.stack import a_set, diagnostics, recorded, touched
+from tests.harness.simulator import JOB
+from tests.harness.stack import a_set, diagnostics, recorded, touched
 
 if TYPE_CHECKING:
-    from tests.support.engine import Result
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack import JumpingClock, Stack
+    from tests.harness.engine import Result
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack import JumpingClock, Stack
 
 PUMPS = f"set 'pumps' (job {JOB}): "
 AFTER_PUSH = f"warning: {PUMPS}1 key cancelled after push (dk-07): the device had been told already and may go on"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.support.simulator import JOB
-from tests.support.stack import a_set, diagnostics, recorded, sent, touched
+from tests.harness.simulator import JOB
+from tests.harness.stack import a_set, diagnostics, recorded, sent, touched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.engine import Result
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack import Stack
+    from tests.harness.engine import Result
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack import Stack
 
 OTHER_JOB = "65a1b2c3d4e5f60718293a4c"
 HELD_UP = 3

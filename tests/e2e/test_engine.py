@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.engine import CHECKOUT
+from tests.harness.engine import CHECKOUT
 from toolchain import build
 from toolchain import engine as choice
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.engine import PulumiEngine
+    from tests.harness.engine import PulumiEngine
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The workflows of the examples, executed: their commands in their order, against the simulator and the real `pulumi`.
 
-Only what sets the machine up is left out, see `tests.support.workflows`. GitHub and GitLab are lists (the same file);
+Only what sets the machine up is left out, see `tests.harness.workflows`. GitHub and GitLab are lists (the same file);
 what is told in which case, without a review behind it, is in tests/unit/workflows.
 """
 
@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Final
 import pytest
 import yaml
 
-from tests.support.engine import CHECKOUT
-from tests.support.gitlab import Commits, GitLab, running_gitlab
-from tests.support.simulator import JOB, RunningSimulator, running_simulator
-from tests.support.stack import NEVER_SHOWN, touched
-from tests.support.workflows import Ended, GitHub, WorkflowRun, bash, load, node
+from tests.harness.engine import CHECKOUT
+from tests.harness.gitlab import Commits, GitLab, running_gitlab
+from tests.harness.simulator import JOB, RunningSimulator, running_simulator
+from tests.harness.stack import NEVER_SHOWN, touched
+from tests.harness.workflows import Ended, GitHub, WorkflowRun, bash, load, node
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
-    from tests.support.engine import PulumiEngine
+    from tests.harness.engine import PulumiEngine
 
 EXAMPLES: Final = CHECKOUT / "examples"
 KEYS: Final = "stacks/prod/pump-2.3.0.txt"

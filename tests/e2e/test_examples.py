@@ -14,17 +14,17 @@ import yaml
 from jsonschema import Draft7Validator
 
 from enos_ota.settings import check_stack_file
-from tests.support.engine import CHECKOUT, Result
-from tests.support.installed import environment
-from tests.support.simulator import JOB, RunningSimulator, running_simulator
-from tests.support.stack import Stack, recorded, touched
-from tests.support.workflows import bash, load
+from tests.harness.engine import CHECKOUT, Result
+from tests.harness.installed import environment
+from tests.harness.simulator import JOB, RunningSimulator, running_simulator
+from tests.harness.stack import Stack, recorded, touched
+from tests.harness.workflows import bash, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.engine import PulumiEngine
+    from tests.harness.engine import PulumiEngine
 
 EXAMPLES: Final = CHECKOUT / "examples"
 CANCELLED: Final = ("failed", "Cancelled by user")

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.simulator import JOB, running_simulator
-from tests.support.stack import Sealed, a_set, diagnostics, sent
+from tests.harness.simulator import JOB, running_simulator
+from tests.harness.stack import Sealed, a_set, diagnostics, sent
 
 if TYPE_CHECKING:
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack import Stack
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack import Stack
 
 
 @pytest.fixture

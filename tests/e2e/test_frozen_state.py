@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests.support.engine import CHECKOUT
-from tests.support.simulator import JOB, SMALL_FLEET, RunningSimulator, running_simulator
-from tests.support.stack import Stack, a_set, make_stack, sent
+from tests.harness.engine import CHECKOUT
+from tests.harness.simulator import JOB, SMALL_FLEET, RunningSimulator, running_simulator
+from tests.harness.stack import Stack, a_set, make_stack, sent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.engine import PulumiEngine
-    from tests.support.stack import Sealed
+    from tests.harness.engine import PulumiEngine
+    from tests.harness.stack import Sealed
 
 FROZEN: Final = CHECKOUT / "tests" / "data" / "state-1.json"
 GATEWAY: Final = "http://127.0.0.1:8480"

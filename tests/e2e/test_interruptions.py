@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.simulator import JOB
-from tests.support.stack import NAME, a_set, recorded, sent
+from tests.harness.simulator import JOB
+from tests.harness.stack import NAME, a_set, recorded, sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack import Running, Stack
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack import Running, Stack
 
 CANCELLED = ("failed", "Cancelled by user")
 TEN_MINUTES = 600

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.engine import PulumiEngine, Result
+from tests.harness.engine import PulumiEngine, Result
 from toolchain import build, cache
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.support.simulator import JOB
-from tests.support.stack import a_set, recorded, sent
+from tests.harness.simulator import JOB
+from tests.harness.stack import a_set, recorded, sent
 
 if TYPE_CHECKING:
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack import Stack
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack import Stack
 
 CANCELLED = ("failed", "Cancelled by user")
 OTHER_JOB = "65a1b2c3d4e5f60718293a4c"

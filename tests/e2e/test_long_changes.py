@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.support.simulator import JOB
-from tests.support.stack import a_set
+from tests.harness.simulator import JOB
+from tests.harness.stack import a_set
 
 if TYPE_CHECKING:
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack import Stack
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack import Stack
 
 SEARCHES = "waiting: the searches of EnOS to show what was cancelled"
 

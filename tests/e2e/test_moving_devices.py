@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.support.simulator import JOB
-from tests.support.stack import a_set, recorded, sent, touched
+from tests.harness.simulator import JOB
+from tests.harness.stack import a_set, recorded, sent, touched
 
 if TYPE_CHECKING:
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack import Stack
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack import Stack
 
 
 def test_a_device_that_begins_while_it_is_about_to_be_cancelled_is_too_late_and_spoils_nothing(

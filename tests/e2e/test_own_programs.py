@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.simulator import JOB
-from tests.support.stack import NAME, Stack, diagnostics, sent
+from tests.harness.simulator import JOB
+from tests.harness.stack import NAME, Stack, diagnostics, sent
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.engine import PulumiEngine
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack import Sealed
+    from tests.harness.engine import PulumiEngine
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack import Sealed
 
 CANCELLED = ("failed", "Cancelled by user")
 

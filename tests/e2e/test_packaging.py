@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_ota import __version__
-from tests.support.engine import CHECKOUT
-from tests.support.installed import Installation, install
-from tests.support.simulator import JOB
-from tests.support.stack import NAME, Stack, sent
+from tests.harness.engine import CHECKOUT
+from tests.harness.installed import Installation, install
+from tests.harness.simulator import JOB
+from tests.harness.stack import NAME, Stack, sent
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.engine import PulumiEngine
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack import Sealed
+    from tests.harness.engine import PulumiEngine
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack import Sealed
 
 NO_SOURCE = shutil.ignore_patterns(
     ".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "dist", "build", ".pulumi"

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from tests.support.engine import CHECKOUT, VENV, Result
-from tests.support.simulator import JOB
-from tests.support.stack import Stack, a_set, sent
+from tests.harness.engine import CHECKOUT, VENV, Result
+from tests.harness.simulator import JOB
+from tests.harness.stack import Stack, a_set, sent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.support.simulator import RunningSimulator
+    from tests.harness.simulator import RunningSimulator
 
 PACK = CHECKOUT / "policy"
 HERE = {"guard-and-expectation": {"stacks": ["dev"]}}

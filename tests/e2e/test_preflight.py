@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.engine import Result
-from tests.support.simulator import JOB, running_simulator
-from tests.support.stack import a_set, sent, wait_until
+from tests.harness.engine import Result
+from tests.harness.simulator import JOB, running_simulator
+from tests.harness.stack import a_set, sent, wait_until
 
 if TYPE_CHECKING:
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack import Stack
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack import Stack
 
 RUN = "enos-ota-dev"
 """Where messages stand that are about no set in particular."""

@@ -8,12 +8,12 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from tests.support.engine import CHECKOUT, Result
-from tests.support.simulator import JOB
-from tests.support.stack import a_set
+from tests.harness.engine import CHECKOUT, Result
+from tests.harness.simulator import JOB
+from tests.harness.stack import a_set
 
 if TYPE_CHECKING:
-    from tests.support.stack import Stack
+    from tests.harness.stack import Stack
 
 LANGUAGE_SERVER = "# yaml-language-server: $schema=../docs/stack.schema.json"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.support.simulator import JOB
-from tests.support.stack import a_set, diagnostics, recorded, sent
+from tests.harness.simulator import JOB
+from tests.harness.stack import a_set, diagnostics, recorded, sent
 
 if TYPE_CHECKING:
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack import Stack
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack import Stack
 
 
 def test_an_up_refuses_what_its_preview_would_have_and_goes_on_with_the_other_sets(

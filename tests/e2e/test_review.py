@@ -13,18 +13,18 @@ from enos_ota.engine.preview_json import TYPE
 from enos_ota.enos import ConnectError
 from enos_ota.review.model import Change, Effect, Outcome
 from enos_ota.review.reviewing import review
-from tests.support.authority import Authority
-from tests.support.engine import CHECKOUT
-from tests.support.scripted_server import ScriptedServer
-from tests.support.simulator import JOB
-from tests.support.stack import NAME, Stack, a_set, recorded, sent
+from tests.harness.authority import Authority
+from tests.harness.engine import CHECKOUT
+from tests.harness.scripted_server import ScriptedServer
+from tests.harness.simulator import JOB
+from tests.harness.stack import NAME, Stack, a_set, recorded, sent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from enos_ota.review.model import Report, SetReport
-    from tests.support.simulator import RunningSimulator
+    from tests.harness.simulator import RunningSimulator
 
 
 def reviewed(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_ota.review.model import Report
-from tests.support.engine import VENV, Result
-from tests.support.stack import Stack, a_set
+from tests.harness.engine import VENV, Result
+from tests.harness.stack import Stack, a_set
 
 if TYPE_CHECKING:
     from pathlib import Path

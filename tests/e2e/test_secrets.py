@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
-from tests.support.simulator import JOB
-from tests.support.stack import a_set
+from tests.harness.simulator import JOB
+from tests.harness.stack import a_set
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack import Sealed, Stack
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack import Sealed, Stack
 
 
 def test_no_secret_is_in_the_state_or_in_a_preview(stack: Stack, simulator: RunningSimulator, sealed: Sealed) -> None:

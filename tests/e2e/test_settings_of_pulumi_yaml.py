@@ -1,4 +1,4 @@
-"""The real Pulumi merges Pulumi.yaml and stack file as our commands do: the table is in `tests.support`."""
+"""The real Pulumi merges Pulumi.yaml and stack file as our commands do: the table is in `tests.harness`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.project_settings import MERGED, REFUSED, Shared
-from tests.support.stack import a_set, diagnostics, sent
+from tests.harness.project_settings import MERGED, REFUSED, Shared
+from tests.harness.stack import a_set, diagnostics, sent
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.engine import PulumiEngine
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack import Stack
+    from tests.harness.engine import PulumiEngine
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack import Stack
 
 PROJECT = "name: enos-ota\nruntime: python\n"
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from enos_simulator.switches import Switches
-from tests.support.simulator import JOB, running_simulator
-from tests.support.stack import a_set, recorded, sent, touched
+from tests.harness.simulator import JOB, running_simulator
+from tests.harness.stack import a_set, recorded, sent, touched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack import JumpingClock, Stack
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack import JumpingClock, Stack
 
 ALTERNATIVES: dict[str, Any] = {
     "cancel_mode": "partial",

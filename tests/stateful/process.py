@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pulumi.runtime.proto import provider_pb2
 
-from tests.support.servicer import ROOT, SERIALIZED, Servicer, _struct
+from tests.harness.servicer import ROOT, SERIALIZED, Servicer, _struct
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -23,12 +23,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from enos_simulator.movement import STILL, Movement
+from tests.harness.servicer import ProviderError
 from tests.stateful.engine import InterruptedRunError
 from tests.stateful.peace import settle
 from tests.stateful.stack import Stack
 from tests.stateful.witness import KilledError
 from tests.stateful.world import FANS, KEYS, MANY, NOWHERE, PUMPS
-from tests.support.servicer import ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,8 +11,8 @@ from enos_ota.audit import digest
 from enos_ota.engine.properties import inputs_of, outputs_of, record_of
 from enos_ota.reconciler import Category, JobStatus
 from enos_ota.reconciler.outcome import UNKNOWN_TEXT
+from tests.harness.servicer import ProviderError
 from tests.stateful.engine import Bag, Resource
-from tests.support.servicer import ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.sessions import is_shown_by, replaced, steps
+from tests.harness.sessions import is_shown_by, replaced, steps
 
 DOCUMENT = """\
 # Title

@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from enos_ota.cli import main
-from tests.support.fulldisk import no_room_in
-from tests.support.simulator import running_simulator
-from tests.support.stack_project import Project
+from tests.harness.fulldisk import no_room_in
+from tests.harness.simulator import running_simulator
+from tests.harness.stack_project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-    from tests.support.simulator import RunningSimulator
+    from tests.harness.simulator import RunningSimulator
 
     Fill = Callable[[Path], object]
     Run = Callable[..., Result]

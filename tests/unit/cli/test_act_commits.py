@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_ota.operations.git_commit import head_of
-from tests.support.simulator import JOB, running_simulator
+from tests.harness.simulator import JOB, running_simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack_project import Project
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack_project import Project
 
     Run = Callable[..., Result]
     Reach = Callable[..., None]

@@ -9,16 +9,16 @@ import pytest
 from enos_ota.enos import Pause
 from enos_ota.operations.reporting_clock import AloudClock
 from enos_ota.reconciler import Stop
-from tests.support.clock import FakeClock
-from tests.support.scripted_server import ScriptedServer, http
-from tests.support.simulator import JOB, running_simulator
+from tests.harness.clock import FakeClock
+from tests.harness.scripted_server import ScriptedServer, http
+from tests.harness.simulator import JOB, running_simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from click.testing import Result
 
-    from tests.support.stack_project import Project
+    from tests.harness.stack_project import Project
 
     Run = Callable[..., Result]
     Reach = Callable[..., None]

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.simulator import JOB, running_simulator
+from tests.harness.simulator import JOB, running_simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from click.testing import Result
 
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack_project import Project
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack_project import Project
 
     Run = Callable[..., Result]
     Reach = Callable[..., None]

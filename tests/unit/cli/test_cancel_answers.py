@@ -16,15 +16,15 @@ from enos_ota.operations.order import Order
 from enos_ota.operations.stages import Stages
 from enos_ota.reconciler import Limits
 from enos_ota.settings import read_stack_file
-from tests.support.simulator import JOB, running_simulator
+from tests.harness.simulator import JOB, running_simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from click.testing import Result
 
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack_project import Project
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack_project import Project
 
     Reach = Callable[..., None]
 

@@ -9,17 +9,17 @@ from click.testing import CliRunner
 
 from enos_ota.cli import main
 from enos_ota.settings import read_stack_file
-from tests.support.reconciling import keys as numbered
-from tests.support.reconciling import many
-from tests.support.simulator import JOB, running_simulator
+from tests.harness.reconciling import keys as numbered
+from tests.harness.reconciling import many
+from tests.harness.simulator import JOB, running_simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from click.testing import Result
 
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack_project import Project
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack_project import Project
 
     Reach = Callable[..., None]
 

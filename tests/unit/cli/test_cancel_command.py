@@ -26,10 +26,10 @@ from enos_ota.operations.recorder import NotRecorded, Recorder
 from enos_ota.operations.report import tell_end
 from enos_ota.operations.stages import Stages
 from enos_ota.settings import read_stack_file
-from tests.support.reconciling import fleet_of, many
-from tests.support.reconciling import keys as numbered
-from tests.support.simulator import JOB, running_simulator
-from tests.support.stack import wait_until
+from tests.harness.reconciling import fleet_of, many
+from tests.harness.reconciling import keys as numbered
+from tests.harness.simulator import JOB, running_simulator
+from tests.harness.stack import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from click.testing import Result
 
     from enos_ota.settings import SetSettings
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack_project import Project
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack_project import Project
 
     Run = Callable[..., Result]
     Fill = Callable[[Path], None]

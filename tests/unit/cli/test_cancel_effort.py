@@ -5,16 +5,16 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING
 
-from tests.support.reconciling import keys as numbered
-from tests.support.reconciling import many
-from tests.support.simulator import JOB, running_simulator
+from tests.harness.reconciling import keys as numbered
+from tests.harness.reconciling import many
+from tests.harness.simulator import JOB, running_simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from click.testing import Result
 
-    from tests.support.stack_project import Project
+    from tests.harness.stack_project import Project
 
     Run = Callable[..., Result]
     Reach = Callable[..., None]

@@ -10,14 +10,14 @@ from click.testing import CliRunner
 
 from enos_ota.cli import main
 from enos_ota.enos import EnosClient, paging
-from tests.support.reconciling import many
-from tests.support.simulator import JOB, running_simulator
+from tests.harness.reconciling import many
+from tests.harness.simulator import JOB, running_simulator
 
 if TYPE_CHECKING:
     from click.testing import Result
 
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack_project import Project
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack_project import Project
     from tests.unit.cli.conftest import Reach, Run
 
 WAITING = 3_000

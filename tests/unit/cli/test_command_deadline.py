@@ -11,17 +11,17 @@ from click.testing import CliRunner
 
 from enos_ota.cli import main
 from enos_ota.operations import context as station
-from tests.support.clock import FakeClock
-from tests.support.reconciling import many
-from tests.support.simulator import JOB, running_simulator
+from tests.harness.clock import FakeClock
+from tests.harness.reconciling import many
+from tests.harness.simulator import JOB, running_simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from click.testing import Result
 
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack_project import Project
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack_project import Project
 
     Run = Callable[..., Result]
     Reach = Any

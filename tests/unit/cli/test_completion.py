@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.stack_project import BASE, ONE_SET
+from tests.harness.stack_project import BASE, ONE_SET
 
 if TYPE_CHECKING:
-    from tests.support.stack_project import Project
+    from tests.harness.stack_project import Project
 
 BASH = shutil.which("bash")
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from enos_ota.settings import SetSettings
-    from tests.support.stack_project import Project
+    from tests.harness.stack_project import Project
 
 JOB = "65a1"
 

@@ -16,14 +16,14 @@ from enos_ota.cli import interrupts
 from enos_ota.cli.interrupts import describe_sent, interruptible
 from enos_ota.reconciler import Stop
 from enos_ota.reconciler.sent import SentRequests
-from tests.support.simulator import JOB, running_simulator
-from tests.support.stack import wait_until
+from tests.harness.simulator import JOB, running_simulator
+from tests.harness.stack import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack_project import Project
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack_project import Project
 
     Reach = Any
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.simulator import JOB, RunningSimulator, running_simulator
+from tests.harness.simulator import JOB, RunningSimulator, running_simulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.stack_project import Project
+    from tests.harness.stack_project import Project
     from tests.unit.cli.conftest import Reach, Run
 
 HOSTILE = "[red]\x1b[31mred\x1b[0m[/]\n=1+1 \u202elast"

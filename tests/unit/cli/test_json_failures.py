@@ -11,15 +11,15 @@ import pytest
 from enos_ota import enos
 from enos_ota.cli import COMMANDS, main
 from enos_ota.cli.failures import Misconfigured, Refused, as_json, told
-from tests.support.scripted_server import ScriptedServer, ok, refusal, rows
-from tests.support.simulator import JOB, RunningSimulator, running_simulator
+from tests.harness.scripted_server import ScriptedServer, ok, refusal, rows
+from tests.harness.simulator import JOB, RunningSimulator, running_simulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from click.testing import Result
 
-    from tests.support.stack_project import Project
+    from tests.harness.stack_project import Project
     from tests.unit.cli.conftest import Reach, Run
 
 KEYS = "stacks/keys/these.txt"

@@ -10,16 +10,16 @@ from click.testing import CliRunner
 
 from enos_ota.cli import main
 from enos_ota.reconciler import Stop
-from tests.support.reconciling import keys as numbered
-from tests.support.reconciling import many
-from tests.support.simulator import JOB, running_simulator
-from tests.support.stack import JumpingClock
+from tests.harness.reconciling import keys as numbered
+from tests.harness.reconciling import many
+from tests.harness.simulator import JOB, running_simulator
+from tests.harness.stack import JumpingClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack_project import Project
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack_project import Project
 
     Reach = Callable[..., None]
     Prepare = Callable[[Project, RunningSimulator], object]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.simulator import JOB
+from tests.harness.simulator import JOB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack_project import Project
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack_project import Project
 
     Run = Callable[..., Result]
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.reconciling import many
-from tests.support.simulator import JOB, running_simulator
+from tests.harness.reconciling import many
+from tests.harness.simulator import JOB, running_simulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack_project import Project
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack_project import Project
 
     Reach = Any
 

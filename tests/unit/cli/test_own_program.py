@@ -11,15 +11,15 @@ import pytest
 import enos_ota
 from enos_ota.operations.own_program import program_of
 from enos_ota.settings.project import Project as PulumiProject
-from tests.support.simulator import JOB
+from tests.harness.simulator import JOB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from click.testing import Result
 
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack_project import Project
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack_project import Project
 
     Run = Callable[..., Result]
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.simulator import JOB
+from tests.harness.simulator import JOB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from click.testing import Result
 
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack_project import Project
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack_project import Project
 
     Run = Callable[..., Result]
 

@@ -15,19 +15,19 @@ from click.testing import CliRunner
 from enos_ota.audit import digest
 from enos_ota.cli import main
 from enos_ota.reconciler import Stop
-from tests.support.reconciling import fleet_of
-from tests.support.reconciling import keys as numbered
-from tests.support.simulator import JOB, running_simulator
-from tests.support.small_gateway import behind_a_small_gateway
-from tests.support.stack import JumpingClock, wait_until
+from tests.harness.reconciling import fleet_of
+from tests.harness.reconciling import keys as numbered
+from tests.harness.simulator import JOB, running_simulator
+from tests.harness.small_gateway import behind_a_small_gateway
+from tests.harness.stack import JumpingClock, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from click.testing import Result
 
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack_project import Project
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack_project import Project
 
     Reach = Callable[..., None]
 

@@ -9,8 +9,8 @@ import pytest
 
 from enos_ota.plan import days
 from enos_ota.settings import read_stack_file
-from tests.support.reconciling import many
-from tests.support.simulator import JOB, running_simulator
+from tests.harness.reconciling import many
+from tests.harness.simulator import JOB, running_simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from click.testing import Result
 
     from enos_ota.settings import SetSettings
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack_project import Project
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack_project import Project
 
     Run = Callable[..., Result]
     Reach = Callable[..., None]

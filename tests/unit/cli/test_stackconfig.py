@@ -13,12 +13,12 @@ from enos_ota.cli import main
 from enos_ota.engine.stack_secrets import read_stack
 from enos_ota.settings import SettingsError, load_connection
 from enos_ota.settings.project import find_project
-from tests.support.stack_project import ONE_SET
+from tests.harness.stack_project import ONE_SET
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.stack_project import Project
+    from tests.harness.stack_project import Project
 
 SECURE = "enos:appSecret: {secure: v1:abc}\n"
 BASE = """\

@@ -10,13 +10,13 @@ from click.testing import CliRunner
 
 from enos_ota.cli import main
 from enos_ota.enos import Task
-from tests.support.simulator import JOB
+from tests.harness.simulator import JOB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack_project import Project
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack_project import Project
     from tests.unit.cli.conftest import Run
 
 STATUSES = pytest.mark.parametrize(("status", "told"), [("exploded", "exploded"), (None, "no status"), (7, "7")])

@@ -11,7 +11,7 @@ import pytest
 from enos_ota import audit as audit_log
 from enos_ota.enos import EnosClient
 from enos_ota.reconciler import Stop
-from tests.support.simulator import JOB, running_simulator
+from tests.harness.simulator import JOB, running_simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from click.testing import Result
 
     from enos_ota.enos import WriteWatch
-    from tests.support.simulator import RunningSimulator
-    from tests.support.stack_project import Project
+    from tests.harness.simulator import RunningSimulator
+    from tests.harness.stack_project import Project
 
     Run = Callable[..., Result]
     Reach = Callable[..., None]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from enos_ota.devicekeys import reader as keyfiles
-from tests.support.scripted_server import ScriptedServer, ok, refusal, rows
-from tests.support.simulator import JOB, RunningSimulator, running_simulator
+from tests.harness.scripted_server import ScriptedServer, ok, refusal, rows
+from tests.harness.simulator import JOB, RunningSimulator, running_simulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,12 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enos_ota.cli import main
-from tests.support.stack_project import BASE, ONE_SET
+from tests.harness.stack_project import BASE, ONE_SET
 
 if TYPE_CHECKING:
     from click.testing import Result
 
-    from tests.support.stack_project import Project
+    from tests.harness.stack_project import Project
     from tests.unit.cli.conftest import Run
 
 ROOT = Path(__file__).parents[3]

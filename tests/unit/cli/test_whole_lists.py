@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.reconciling import fleet_of, many
-from tests.support.scripted_server import ScriptedServer, ok, rows
-from tests.support.simulator import JOB, running_simulator
+from tests.harness.reconciling import fleet_of, many
+from tests.harness.scripted_server import ScriptedServer, ok, rows
+from tests.harness.simulator import JOB, running_simulator
 
 if TYPE_CHECKING:
-    from tests.support.stack_project import Project
+    from tests.harness.stack_project import Project
     from tests.unit.cli.conftest import Reach, Run
 
 FORMATS = ["table", "csv", "json", "keys", "yaml"]

@@ -11,7 +11,7 @@ from enos_ota.engine.preview_run import Call, preview, unreadable
 from enos_ota.engine.pulumi_cli import child_environment, ignored_options
 from enos_ota.engine.stack_secrets import read_stack
 from enos_ota.operations.doctor.engine import check_engine
-from tests.support.stack_project import BASE, Project
+from tests.harness.stack_project import BASE, Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,12 +11,12 @@ from enos_ota.reconciler import DEFAULT_MARKERS, Category, JobFacts, JobStatus
 from enos_ota.reconciler.forecast import Forecast
 from enos_ota.reconciler.survey import survey
 from enos_ota.reconciler.workers import Pool
-from tests.support.simulator import JOB, SMALL_FLEET, running_simulator
+from tests.harness.simulator import JOB, SMALL_FLEET, running_simulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.simulator import RunningSimulator
+    from tests.harness.simulator import RunningSimulator
 
 FACTS = JobFacts(JobStatus.STARTED, "Pump firmware 2.3.0", "2.3.0")
 LARGE: dict[str, Any] = {

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from enos_ota.enos import Credentials, EnosClient, Timeout
-from tests.support.clock import FakeClock
+from tests.harness.clock import FakeClock
 
 if TYPE_CHECKING:
-    from tests.support.scripted_server import ScriptedServer
+    from tests.harness.scripted_server import ScriptedServer
 
 Connect = Callable[..., EnosClient]
 

@@ -8,7 +8,7 @@ import pytest
 
 from enos_ota.enos import Credentials
 from enos_ota.enos.auth import Timestamps, encryption, sign
-from tests.support.clock import FakeClock
+from tests.harness.clock import FakeClock
 
 APP_KEY = "11112222-3333-4444-5555-666677778888"
 APP_SECRET = "aaaabbbb-cccc-4ddd-8eee-ffff00001111"

@@ -17,7 +17,7 @@ from enos_ota.enos import (
     Timeout,
     UnquotableValue,
 )
-from tests.support.scripted_server import ScriptedServer, ok, rows
+from tests.harness.scripted_server import ScriptedServer, ok, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ from enos_ota.enos import AnswerLost, ConfigurationError, ConnectError, EnosErro
 from enos_ota.enos.connections import ConnectFailed
 from enos_ota.enos.failures import LOWER_LAYERS, error_for
 from enos_ota.enos.operations import CANCEL_TASKS, GET_JOB, Call
-from tests.support.scripted_server import DROP, ScriptedServer
+from tests.harness.scripted_server import DROP, ScriptedServer
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.clock import FakeClock
-from tests.support.scripted_server import Request, ScriptedServer, http, ok, token
+from tests.harness.clock import FakeClock
+from tests.harness.scripted_server import Request, ScriptedServer, http, ok, token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,7 @@ import pytest
 
 from enos_ota.enos.limiter import Limiter, NotYet, Pause, Turn
 from enos_ota.enos.pace import DECREASE, FIRST
-from tests.support.clock import FakeClock
+from tests.harness.clock import FakeClock
 
 
 def limiter_of(rate: float | None, clock: FakeClock) -> Limiter:

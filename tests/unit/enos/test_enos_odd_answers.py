@@ -20,8 +20,8 @@ from enos_ota.enos import (
     Timeout,
 )
 from enos_ota.enos import transport as transport_module
-from tests.support.clock import FakeClock
-from tests.support.scripted_server import (
+from tests.harness.clock import FakeClock
+from tests.harness.scripted_server import (
     ScriptedServer,
     free_port,
     http,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_ota.enos import Credentials, EnosError, RetryPolicy
-from tests.support.scripted_server import Request, ScriptedServer, Step, envelope, free_port, http, rejection, token
+from tests.harness.scripted_server import Request, ScriptedServer, Step, envelope, free_port, http, rejection, token
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ import pytest
 from enos_ota.enos import (
     JobNotFound,
 )
-from tests.support.scripted_server import (
+from tests.harness.scripted_server import (
     ScriptedServer,
     http,
     ok,
@@ -20,7 +20,7 @@ from tests.support.scripted_server import (
 )
 
 if TYPE_CHECKING:
-    from tests.support.clock import FakeClock
+    from tests.harness.clock import FakeClock
     from tests.unit.enos.conftest import Connect
 
 JOB = ok({"jobId": "j", "status": "started"})

@@ -18,8 +18,8 @@ from enos_ota.enos import (
     Throttled,
     Timeout,
 )
-from tests.support.clock import FakeClock
-from tests.support.scripted_server import (
+from tests.harness.clock import FakeClock
+from tests.harness.scripted_server import (
     DROP,
     Request,
     ScriptedServer,

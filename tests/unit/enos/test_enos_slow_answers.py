@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_ota.enos import AnswerLost, ConnectError, InvalidAnswer, RetryPolicy, Timeout
-from tests.support.authority import Authority
-from tests.support.scripted_server import Request, ScriptedServer, Step, drip, http, ok
+from tests.harness.authority import Authority
+from tests.harness.scripted_server import Request, ScriptedServer, Step, drip, http, ok
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.clock import FakeClock
+    from tests.harness.clock import FakeClock
     from tests.unit.enos.conftest import Connect
 
 JOB = ok({"jobId": "j", "status": "started"})

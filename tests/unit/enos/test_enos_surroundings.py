@@ -16,7 +16,7 @@ from enos_ota.enos import (
     RetryPolicy,
     ServerError,
 )
-from tests.support.scripted_server import (
+from tests.harness.scripted_server import (
     Request,
     ScriptedServer,
     envelope,

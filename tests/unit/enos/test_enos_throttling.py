@@ -11,9 +11,9 @@ import pytest
 from enos_ota.enos import Credentials, EnosClient, Throttled
 from enos_simulator.fleet import parse_fleet
 from enos_simulator.simulator import Simulator
-from tests.support.in_process import GATEWAY, InProcessAdapter
-from tests.support.lockstep import Lockstep
-from tests.support.simulator import JOB, SMALL_FLEET
+from tests.harness.in_process import GATEWAY, InProcessAdapter
+from tests.harness.lockstep import Lockstep
+from tests.harness.simulator import JOB, SMALL_FLEET
 
 if TYPE_CHECKING:
     from collections.abc import Callable

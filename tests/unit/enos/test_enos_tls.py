@@ -12,13 +12,13 @@ import pytest
 import trustme
 
 from enos_ota.enos import ConfigurationError, ConnectError, RetryPolicy, Timeout
-from tests.support.scripted_server import ScriptedServer, ok
+from tests.harness.scripted_server import ScriptedServer, ok
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.support.clock import FakeClock
+    from tests.harness.clock import FakeClock
     from tests.unit.enos.conftest import Connect
 
 JOB = ok({"jobId": "j"})

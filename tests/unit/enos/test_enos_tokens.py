@@ -12,7 +12,7 @@ from enos_ota.enos.limiter import NotYet
 from enos_ota.enos.tokens import Token, TokenSource
 
 if TYPE_CHECKING:
-    from tests.support.clock import FakeClock
+    from tests.harness.clock import FakeClock
 
 
 class Service:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_ota.enos import AnswerLost, EnosClient, RetryPolicy, Timeout
-from tests.support.scripted_server import DROP, ScriptedServer, Step, drip, http, ok, refusal, rejection, token
+from tests.harness.scripted_server import DROP, ScriptedServer, Step, drip, http, ok, refusal, rejection, token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.clock import FakeClock
+    from tests.harness.clock import FakeClock
     from tests.unit.enos.conftest import Connect
 
 JOB = ok({"jobId": "j", "status": "started"})

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_ota.enos import AnswerLost, EnosClient, EnosError, TasksNotCancellable, Throttled
-from tests.support.clock import FakeClock
-from tests.support.scripted_server import DROP, Request, ScriptedServer, Step, http, ok, refusal, rejection
+from tests.harness.clock import FakeClock
+from tests.harness.scripted_server import DROP, Request, ScriptedServer, Step, http, ok, refusal, rejection
 
 if TYPE_CHECKING:
     from collections.abc import Callable

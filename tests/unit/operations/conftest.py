@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.stack_project import Project
+from tests.harness.stack_project import Project
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,15 +13,15 @@ import pytest
 from enos_ota.enos import SYSTEM_CLOCK, ConfigurationError, Timeout
 from enos_ota.operations.doctor.findings import State
 from enos_ota.operations.doctor.reach import Reach, reach
-from tests.support.authority import Authority
-from tests.support.clock import FakeClock
-from tests.support.scripted_server import ScriptedServer, drip, free_port, http
+from tests.harness.authority import Authority
+from tests.harness.clock import FakeClock
+from tests.harness.scripted_server import ScriptedServer, drip, free_port, http
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from enos_ota.enos import Clock
-    from tests.support.scripted_server import Request
+    from tests.harness.scripted_server import Request
 
 NOW = datetime(2026, 5, 4, 12, 0, 0, tzinfo=timezone.utc)
 QUICK = Timeout(connect=5, read=5)

@@ -15,11 +15,11 @@ from enos_ota.cli import main
 from enos_ota.operations.doctor import Examination, Finding, State, exit_code
 from enos_ota.operations.doctor.engine import OLDEST, check_engine
 from enos_ota.operations.doctor.findings import Cause
-from tests.support.authority import Authority
-from tests.support.clock import FakeClock
-from tests.support.scripted_server import ScriptedServer, envelope, free_port, http, ok, refusal, rejection, rows
-from tests.support.simulator import JOB, RunningSimulator, running_simulator
-from tests.support.stack_project import BASE, Project
+from tests.harness.authority import Authority
+from tests.harness.clock import FakeClock
+from tests.harness.scripted_server import ScriptedServer, envelope, free_port, http, ok, refusal, rejection, rows
+from tests.harness.simulator import JOB, RunningSimulator, running_simulator
+from tests.harness.stack_project import BASE, Project
 from toolchain import engine as toolchain_engine
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from enos_ota.enos import Clock
-    from tests.support.scripted_server import Step
+    from tests.harness.scripted_server import Step
 
 NOT_ALLOWED = envelope({"message": "Your IP address is not allowed"}, 403)
 CHECKS = [

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 from enos_ota_policies.pack import policies
 
-from tests.support.engine import CHECKOUT
+from tests.harness.engine import CHECKOUT
 
 if TYPE_CHECKING:
     from pathlib import Path

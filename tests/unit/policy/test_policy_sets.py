@@ -11,7 +11,7 @@ from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
 
 from enos_ota.devicekeys import rules as keys
 from enos_ota.engine import properties as state
-from tests.support.engine import CHECKOUT
+from tests.harness.engine import CHECKOUT
 
 OUTPUTS = {"deviceKeys": "a\nb\n", "apiGateway": "g", "orgId": "o", "jobId": "j", "cancelledCount": 2.0}
 INPUTS = {name: value for name, value in OUTPUTS.items() if name != "cancelledCount"}

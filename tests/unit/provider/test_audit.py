@@ -14,7 +14,7 @@ import pytest
 
 from enos_ota.audit import LOCK_PATIENCE, AuditError, AuditLog, Subject, actor_of, commit_of, digest
 from enos_ota.enos import SYSTEM_CLOCK, AnswerLost, Clock, TasksNotCancellable
-from tests.support.clock import FakeClock
+from tests.harness.clock import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enos_ota.reconciler.progress import MOST, Progress, Step, line, next_line
-from tests.support.clock import FakeClock
+from tests.harness.clock import FakeClock
 
 
 def said(seconds: float, every: float) -> list[float]:

@@ -11,8 +11,8 @@ import pytest
 from enos_ota.enos import AnswerLost, Credentials, EnosClient, RetryPolicy
 from enos_ota.reconciler import Limits, Reconciler, Record, plan
 from enos_ota.reconciler.ending import EarlyEnd, Ending, Stop, StoppableClock
-from tests.support.clock import FakeClock
-from tests.support.scripted_server import ScriptedServer, drip, ok
+from tests.harness.clock import FakeClock
+from tests.harness.scripted_server import ScriptedServer, drip, ok
 
 
 def test_a_wait_does_not_go_beyond_the_deadline_and_ends_the_change_there() -> None:

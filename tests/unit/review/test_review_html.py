@@ -20,7 +20,7 @@ from enos_ota.review.html import bars, firstscreen, render
 from enos_ota.review.html.markup import element, json_text, raw, serialise, visible
 from enos_ota.review.model import Effect, Report
 from enos_ota.review.screen import first_screen
-from tests.support import any_report, reports
+from tests.harness import any_report, reports
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

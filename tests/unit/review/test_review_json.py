@@ -12,8 +12,8 @@ from jsonschema.exceptions import ValidationError
 
 from enos_ota.review.jsontext import render, schema
 from enos_ota.review.model import Report
-from tests.support import reports
-from tests.support.any_report import reports as any_report
+from tests.harness import reports
+from tests.harness.any_report import reports as any_report
 
 PUBLISHED = Path(__file__).parents[3] / "docs" / "review.schema.json"
 VALIDATOR = Draft202012Validator(json.loads(schema()))

@@ -9,13 +9,13 @@ import pytest
 
 from enos_ota.enos import Credentials, EnosClient
 from enos_ota.review.live import look_at_job
-from tests.support.clock import FakeClock
-from tests.support.simulator import JOB, running_simulator
+from tests.harness.clock import FakeClock
+from tests.harness.simulator import JOB, running_simulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.simulator import RunningSimulator
+    from tests.harness.simulator import RunningSimulator
 
 
 def fleet(version: str) -> dict[str, object]:

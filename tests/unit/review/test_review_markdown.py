@@ -13,9 +13,9 @@ from markdown_it import MarkdownIt
 from enos_ota.review.markdown import LIMIT, marker, render
 from enos_ota.review.model import Part, Report
 from enos_ota.review.screen import first_screen
-from tests.support import reports
-from tests.support.any_report import HOSTILE, huge_reports
-from tests.support.any_report import reports as any_report
+from tests.harness import reports
+from tests.harness.any_report import HOSTILE, huge_reports
+from tests.harness.any_report import reports as any_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

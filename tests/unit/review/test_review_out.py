@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from enos_ota.cli import main
 from enos_ota.review import reviewing
-from tests.support import reports
-from tests.support.fulldisk import files_up_to
+from tests.harness import reports
+from tests.harness.fulldisk import files_up_to
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,9 +12,9 @@ import pytest
 from enos_ota.reconciler.verdict import UNREAD
 from enos_ota.review.model import Change, Outcome
 from enos_ota.review.reviewing import review
-from tests.support.clock import FakeClock
-from tests.support.scripted_server import DROP, ScriptedServer, envelope, ok, refusal, rejection
-from tests.support.stack_project import Project
+from tests.harness.clock import FakeClock
+from tests.harness.scripted_server import DROP, ScriptedServer, envelope, ok, refusal, rejection
+from tests.harness.stack_project import Project
 
 if TYPE_CHECKING:
     from pathlib import Path

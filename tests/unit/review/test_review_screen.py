@@ -15,8 +15,8 @@ from enos_ota.review.model import Change, Effect, GuardUse, JobReport, Limit, Ou
 from enos_ota.review.reviewing import review
 from enos_ota.review.screen import Tone, first_screen
 from enos_ota.review.text import Kind, plain
-from tests.support import reports
-from tests.support.any_report import reports as any_report
+from tests.harness import reports
+from tests.harness.any_report import reports as any_report
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ import pytest
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 from enos_ota.review import jsontext, markdown, terminal
-from tests.support import reports
+from tests.harness import reports
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

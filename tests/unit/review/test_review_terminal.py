@@ -12,9 +12,9 @@ from rich.cells import cell_len
 from enos_ota.review.model import Effect, Key, Report
 from enos_ota.review.terminal import render
 from enos_ota.review.text import key
-from tests.support import reports
-from tests.support.any_report import HOSTILE
-from tests.support.any_report import reports as any_report
+from tests.harness import reports
+from tests.harness.any_report import HOSTILE
+from tests.harness.any_report import reports as any_report
 
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 

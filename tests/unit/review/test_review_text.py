@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enos_ota.review.text import Kind, command, distinct, key, name, plain, say, saying, visible
-from tests.support.any_report import HOSTILE
+from tests.harness.any_report import HOSTILE
 
 _ESCAPE = re.compile(r"\\(\\|n|r|t|x..|u.{4}|U.{8})")
 TEXTS = st.one_of(st.text(), st.sampled_from(HOSTILE))

@@ -17,7 +17,7 @@ from enos_ota.review.live import LiveJob
 from enos_ota.review.model import Change, Report
 from enos_ota.review.screen import first_screen
 from enos_ota.review.text import Kind, plain
-from tests.support import reports
+from tests.harness import reports
 
 
 def undo(report: Report) -> str:

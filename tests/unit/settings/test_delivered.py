@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from enos_ota.settings import SettingsError, load_stack
-from tests.support.stack_project import BASE, ONE_SET
+from tests.harness.stack_project import BASE, ONE_SET
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.stack_project import Project
+    from tests.harness.stack_project import Project
 
 
 def test_a_file_that_pulumi_did_not_read_is_noticed(project: Project) -> None:

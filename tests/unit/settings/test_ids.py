@@ -9,10 +9,10 @@ from click.testing import CliRunner
 
 from enos_ota.cli import main
 from enos_ota.settings import ids
-from tests.support.stack_project import BASE
+from tests.harness.stack_project import BASE
 
 if TYPE_CHECKING:
-    from tests.support.stack_project import Project
+    from tests.harness.stack_project import Project
 
 
 @pytest.mark.parametrize(

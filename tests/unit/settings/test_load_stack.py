@@ -9,10 +9,10 @@ import pytest
 
 from enos_ota.reconciler.guard import Guard
 from enos_ota.settings import SetSettings, StackSettings
-from tests.support.stack_project import BASE, ONE_SET
+from tests.harness.stack_project import BASE, ONE_SET
 
 if TYPE_CHECKING:
-    from tests.support.stack_project import Project
+    from tests.harness.stack_project import Project
 
 
 def test_a_set_has_its_defaults(project: Project) -> None:

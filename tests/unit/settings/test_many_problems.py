@@ -10,7 +10,7 @@ from enos_ota.settings import check_stack_file
 from enos_ota.settings.problems import MOST
 
 if TYPE_CHECKING:
-    from tests.support.stack_project import Project
+    from tests.harness.stack_project import Project
 
 MANY = range(MOST + 500)
 

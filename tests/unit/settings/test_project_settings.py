@@ -10,10 +10,10 @@ import pytest
 from enos_ota.engine.stack_secrets import read_stack
 from enos_ota.settings import check_stack_file, load_checks, load_connection
 from enos_ota.settings.stack_selection import select_stack_files
-from tests.support.project_settings import MERGED, REFUSED, Shared
+from tests.harness.project_settings import MERGED, REFUSED, Shared
 
 if TYPE_CHECKING:
-    from tests.support.stack_project import Project
+    from tests.harness.stack_project import Project
 
 BASE = "enos:apiGateway: https://apim.example.com\nenos:orgId: o1\nenos:appKey: key\n"
 CREDENTIALS = {"ENOS_APP_KEY": "key", "ENOS_APP_SECRET": "secret"}

@@ -16,10 +16,10 @@ from ruamel.yaml import YAML
 from enos_ota.settings import check_stack_file
 from enos_ota.settings.models import DeclaredSet, EnosKeys, EnosOtaKeys
 from enos_ota.settings.schema import set_schema, stack_schema
-from tests.support.stack_project import BASE, ONE_SET
+from tests.harness.stack_project import BASE, ONE_SET
 
 if TYPE_CHECKING:
-    from tests.support.stack_project import Project
+    from tests.harness.stack_project import Project
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = stack_schema()

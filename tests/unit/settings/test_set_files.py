@@ -9,10 +9,10 @@ import pytest
 
 from enos_ota.settings import check_stack_file
 from enos_ota.settings.check import validate_stack_file
-from tests.support.stack_project import BASE
+from tests.harness.stack_project import BASE
 
 if TYPE_CHECKING:
-    from tests.support.stack_project import Project
+    from tests.harness.stack_project import Project
 
 FILE = "stacks/Pulumi.prod.yaml"
 SET = "stacks/prod/pump-2.3.0.yaml"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_ota.settings.check import check_stack_file, validate_stack_file
-from tests.support.stack_project import BASE
+from tests.harness.stack_project import BASE
 
 if TYPE_CHECKING:
-    from tests.support.stack_project import Project
+    from tests.harness.stack_project import Project
 
 FILE = "stacks/Pulumi.prod.yaml"
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_ota.settings import Problem, SettingsError, check_stack_file, stack_file_path
-from tests.support.stack_project import BASE, ONE_SET
+from tests.harness.stack_project import BASE, ONE_SET
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.stack_project import Project
+    from tests.harness.stack_project import Project
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_ota.settings import SettingsError, load_stack
-from tests.support.stack_project import BASE, SECRET
+from tests.harness.stack_project import BASE, SECRET
 
 if TYPE_CHECKING:
-    from tests.support.stack_project import Project
+    from tests.harness.stack_project import Project
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from tests.support.simulator import simulator_process
+from tests.harness.simulator import simulator_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,8 @@ from enos_simulator import control
 from enos_simulator.fleet import parse_fleet
 from enos_simulator.gateway import Request
 from enos_simulator.simulator import Simulator
-from tests.support.simulator import JOB, SMALL_FLEET, RunningSimulator, running_simulator
-from tests.support.simulator_harness import Clock
+from tests.harness.simulator import JOB, SMALL_FLEET, RunningSimulator, running_simulator
+from tests.harness.simulator_harness import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

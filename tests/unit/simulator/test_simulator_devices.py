@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from enos_simulator.movement import Movement, MovementError
-from tests.support.simulator_harness import Caller, make_caller
+from tests.harness.simulator_harness import Caller, make_caller
 
 JOB = "job"
 STEADY = {"push": 0, "begin": 2, "finish": 10, "failures": 0}

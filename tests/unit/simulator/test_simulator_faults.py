@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from enos_simulator.faults import FaultError, parse_fault
-from tests.support.simulator import JOB, SMALL_FLEET
-from tests.support.simulator_harness import Caller, make_caller
+from tests.harness.simulator import JOB, SMALL_FLEET
+from tests.harness.simulator_harness import Caller, make_caller
 
 if TYPE_CHECKING:
     from enos_simulator.gateway import Reply

@@ -17,7 +17,7 @@ from enos_simulator.app import create_app
 from enos_simulator.fleet import parse_fleet
 from enos_simulator.gateway import OTA_JOBS, TOKEN_GET
 from enos_simulator.simulator import Simulator
-from tests.support.simulator import JOB, SMALL_FLEET, RunningSimulator, running_simulator
+from tests.harness.simulator import JOB, SMALL_FLEET, RunningSimulator, running_simulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_simulator.gateway import OTA_JOBS, TOKEN_GET, Request
-from tests.support.simulator import JOB, SMALL_FLEET
-from tests.support.simulator_harness import JSON_HEADER, Caller, make_caller
+from tests.harness.simulator import JOB, SMALL_FLEET
+from tests.harness.simulator_harness import JSON_HEADER, Caller, make_caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ import requests
 from enos_simulator import signing
 from enos_simulator.gateway import OTA_JOBS, TOKEN_GET
 from enos_simulator.server import url_of
-from tests.support.simulator import JOB, RunningSimulator, running_simulator
+from tests.harness.simulator import JOB, RunningSimulator, running_simulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from enos_simulator.movement import Movement
 from enos_simulator.storage import Storage
 from enos_simulator.store import STATUSES
-from tests.support.simulator_harness import Caller, make_caller
+from tests.harness.simulator_harness import Caller, make_caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.simulator import JOB, SMALL_FLEET
-from tests.support.simulator_harness import Caller, make_caller
+from tests.harness.simulator import JOB, SMALL_FLEET
+from tests.harness.simulator_harness import Caller, make_caller
 
 STATES = {"init": 700, "published": 30, "upgrading": 20, "succeeded": 400, "failed": 50, "cancelled": 100}
 LARGE: dict[str, Any] = {

@@ -15,8 +15,8 @@ import requests
 
 from enos_simulator.fleet import parse_fleet
 from enos_simulator.storage import Storage, StorageError
-from tests.support.simulator import JOB, SMALL_FLEET, simulator_process
-from tests.support.simulator_harness import Caller, make_caller
+from tests.harness.simulator import JOB, SMALL_FLEET, simulator_process
+from tests.harness.simulator_harness import Caller, make_caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

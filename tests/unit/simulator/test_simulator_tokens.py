@@ -6,8 +6,8 @@ import base64
 
 import pytest
 
-from tests.support.simulator import JOB, SMALL_FLEET
-from tests.support.simulator_harness import NOW, Caller, Clock, make_caller
+from tests.harness.simulator import JOB, SMALL_FLEET
+from tests.harness.simulator_harness import NOW, Caller, Clock, make_caller
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.simulator import JOB, SMALL_FLEET
-from tests.support.simulator_harness import Caller, make_caller
+from tests.harness.simulator import JOB, SMALL_FLEET
+from tests.harness.simulator_harness import Caller, make_caller
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import pytest
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import language_pb2
 
-from tests.support.language_host import RunningHost, language_host, program_info
+from tests.harness.language_host import RunningHost, language_host, program_info
 from tests.unit.toolchain.bundles import script
 from toolchain import build
 from toolchain.host.language import plugin_of, plugin_version

@@ -18,7 +18,7 @@ import pytest
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc, language_pb2
 
-from tests.support.language_host import RunningHost, language_host, program_info
+from tests.harness.language_host import RunningHost, language_host, program_info
 from tests.unit.toolchain.bundles import script
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from enos_ota.review.model import OtherChange, Outcome
-from tests.support.engine import CHECKOUT
-from tests.support.nights import ADVISED, DECLARED_MEANWHILE, FAILS, LOST, MORE, OTHER, RETRIED, a_set, advice, leave
-from tests.support.workflows import Ended, GitHub, node
+from tests.harness.engine import CHECKOUT
+from tests.harness.nights import ADVISED, DECLARED_MEANWHILE, FAILS, LOST, MORE, OTHER, RETRIED, a_set, advice, leave
+from tests.harness.workflows import Ended, GitHub, node
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_ota.review.model import Outcome
-from tests.support.engine import CHECKOUT
-from tests.support.gitlab import ME, TOKEN, GitLab, running_gitlab
-from tests.support.nights import ADVISED, DECLARED_MEANWHILE, LOST, MORE, OTHER, RETRIED, advice, leave
+from tests.harness.engine import CHECKOUT
+from tests.harness.gitlab import ME, TOKEN, GitLab, running_gitlab
+from tests.harness.nights import ADVISED, DECLARED_MEANWHILE, LOST, MORE, OTHER, RETRIED, advice, leave
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

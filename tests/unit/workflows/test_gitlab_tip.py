@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.engine import CHECKOUT
-from tests.support.gitlab import Commits
+from tests.harness.engine import CHECKOUT
+from tests.harness.gitlab import Commits
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.engine import CHECKOUT
-from tests.support.workflows import CHECK_OUT, GITHUB_SCRIPT, SET_UP_COMMANDS, action, load, steps, workflow_files
+from tests.harness.engine import CHECKOUT
+from tests.harness.workflows import CHECK_OUT, GITHUB_SCRIPT, SET_UP_COMMANDS, action, load, steps, workflow_files
 from toolchain import build
 
 if TYPE_CHECKING:

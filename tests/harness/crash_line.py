@@ -7,7 +7,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from tests.support.in_process import InProcessAdapter
+from tests.harness.in_process import InProcessAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Callable

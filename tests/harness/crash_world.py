@@ -32,11 +32,11 @@ from enos_ota.reconciler import InTurn, JobStatus, Limits, Reconciler, Stop
 from enos_ota.reconciler.guard import BREAK_GLASS
 from enos_simulator.fleet import parse_fleet
 from enos_simulator.simulator import Simulator, UnknownJobError
-from tests.support import crash_verdicts as verdicts
-from tests.support.clock import FakeClock
-from tests.support.crash_engine import Engine, Resource, RunFailed
-from tests.support.crash_line import TO_THE_FLEET, TO_THE_ROWS, Adapter, Fault, operation_of
-from tests.support.crash_verdicts import Arrival, Guarded, Moment, Violation, Wrong
+from tests.harness import crash_verdicts as verdicts
+from tests.harness.clock import FakeClock
+from tests.harness.crash_engine import Engine, Resource, RunFailed
+from tests.harness.crash_line import TO_THE_FLEET, TO_THE_ROWS, Adapter, Fault, operation_of
+from tests.harness.crash_verdicts import Arrival, Guarded, Moment, Violation, Wrong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

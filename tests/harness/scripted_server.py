@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from tests.support.clock import FakeClock
+    from tests.harness.clock import FakeClock
 
 
 @dataclass(frozen=True)

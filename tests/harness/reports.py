@@ -25,7 +25,7 @@ from enos_ota.review.model import (
     SetReport,
     StatusCount,
 )
-from tests.support.any_report import HOSTILE
+from tests.harness.any_report import HOSTILE
 
 JOB_ID: Final = "65a1b2c3d4e5f60718293a4b"
 OTHER_JOB_ID: Final = "65a1b2c3d4e5f60718293a4c"

@@ -24,7 +24,7 @@ import subprocess
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from tests.support.simulator import RunningSimulator, simulator_process
+from tests.harness.simulator import RunningSimulator, simulator_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

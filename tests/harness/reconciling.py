@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from enos_ota.enos import Credentials, EnosClient
 from enos_ota.reconciler import Limits, Reconciler, Record, Stop, Terms, plan
-from tests.support.clock import FakeClock
-from tests.support.simulator import JOB, RunningSimulator, running_simulator
+from tests.harness.clock import FakeClock
+from tests.harness.simulator import JOB, RunningSimulator, running_simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

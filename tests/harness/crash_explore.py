@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from io import StringIO
 from typing import TYPE_CHECKING, TypeAlias
 
-from tests.support.crash_line import Fault
-from tests.support.crash_world import Overtaken, Schedule, World
+from tests.harness.crash_line import Fault
+from tests.harness.crash_world import Overtaken, Schedule, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from tests.support.crash_verdicts import Wrong
+    from tests.harness.crash_verdicts import Wrong
 
 Story: TypeAlias = Callable[[World], None]
 Schedules: TypeAlias = "Callable[[World], Iterable[Schedule]]"

@@ -25,15 +25,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import yaml
 
 from enos_simulator.simulator import wall_clock
-from tests.support.engine import CHECKOUT, VENV, Result, UnexpectedExitError
-from tests.support.simulator import JOB
+from tests.harness.engine import CHECKOUT, VENV, Result, UnexpectedExitError
+from tests.harness.simulator import JOB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from tests.support.engine import PulumiEngine
-    from tests.support.simulator import RunningSimulator
+    from tests.harness.engine import PulumiEngine
+    from tests.harness.simulator import RunningSimulator
 
 NAME: Final = "dev"
 """Every stack's name."""

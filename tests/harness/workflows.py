@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from ruamel.yaml import YAML
 
-from tests.support.engine import CHECKOUT
+from tests.harness.engine import CHECKOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
