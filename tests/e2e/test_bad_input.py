@@ -110,7 +110,7 @@ def test_a_secret_in_plain_text(stack: Stack, simulator: RunningSimulator) -> No
     stack.config["enos:appSecret"] = simulator.app_secret
     stack.declare(a_set("dk-01"))
     _, told = refused(stack, simulator)
-    assert told.endswith("enos:appSecret stands there in plain text: pulumi config set --secret enos:appSecret")
+    assert told.endswith("enos:appSecret is in plain text: pulumi config set --secret enos:appSecret")
 
 
 def test_several_problems_are_one_error(stack: Stack, simulator: RunningSimulator) -> None:

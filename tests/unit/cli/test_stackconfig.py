@@ -200,7 +200,7 @@ def test_a_ca_bundle_is_found_from_any_directory_of_the_project(
         ("enos:orgID: x", "enos:orgID is no configuration key; did you mean enos:orgId?"),
         ("enos:batchSize: 0", "enos:batchSize must be at least 1"),
         ("enos:cancelledMarkers: [no]", "enos:cancelledMarkers[0] is no without quotes"),
-        ("enos:appSecret: in-the-open", "enos:appSecret stands there in plain text"),
+        ("enos:appSecret: in-the-open", "enos:appSecret is in plain text"),
         ("enos:maxConcurency: 4", "enos:maxConcurency is no configuration key; did you mean enos:maxConcurrency?"),
     ],
 )
