@@ -1,4 +1,4 @@
-"""Which documents have parts that are made of code, and how these get in."""
+"""The documents with generated parts, and how each is written."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _SET_SCHEMAS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document, and what to make of its text.
+    """A document with a generated part.
 
     Attributes:
-        path: from the root of the repository.
-        written: from what the document holds to what it ought to hold.
+        path: relative to the root of the repository.
+        written: makes the new text of the document from its present one.
     """
 
     path: str
@@ -41,7 +41,7 @@ class Document:
 
 
 def documents() -> tuple[Document, ...]:
-    """Every document with a part that is made of code."""
+    """Every document with a generated part."""
     return (
         Document("docs/cli.md", lambda text: filled(text, commands.parts())),
         Document("docs/configuration.md", lambda text: filled(text, configuration.parts())),
@@ -56,7 +56,7 @@ def _json(schema: dict[str, Any]) -> str:
 
 
 def filled(text: str, parts: Mapping[str, str]) -> str:
-    """The text with what stands between its marks written anew.
+    """Return the text with the parts between its marks replaced.
 
     Raises:
         ValueError: a part has no place in the text, or a place no part.

@@ -1,6 +1,6 @@
 """A stack's configuration as commands read it: from its files, without an engine.
 
-Whoever reads it passes in how an encrypted value is decrypted, see `enos_ota.engine.stack_secrets`.
+The caller passes in a function that decrypts values, see `enos_ota.engine.stack_secrets`.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class SetSettings:
 class Locate(Protocol):
     """Makes a problem of a path below a set and a text."""
 
-    def __call__(self, path: Sequence[str | int], text: str) -> Problem:  # noqa: D102 - the class says it
+    def __call__(self, path: Sequence[str | int], text: str) -> Problem:  # noqa: D102 - see the class
         ...
 
 

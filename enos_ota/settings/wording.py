@@ -56,12 +56,8 @@ def explain(
         if details["type"] != "extra_forbidden":
             yield path, f"{label(path)} {_describe(details)}".strip()
         elif part:
-            yield (
-                path,
-                label(path[:-1])
-                + "."
-                + describe_unknown_key(str(path[-1]), part, noun=f"key of {path[-2]}", hints=hints),
-            )
+            text = describe_unknown_key(str(path[-1]), part, noun=f"key of {path[-2]}", hints=hints)
+            yield path, f"{label(path[:-1])}.{text}"
         else:
             yield path, describe_unknown_key(str(path[-1]), model, noun=noun, hints=hints)
 

@@ -212,6 +212,7 @@ def test_a_wrong_value_is_refused_as_it_is_by_a_program(project: Project, line: 
 
 def test_a_wrong_set_keeps_nobody_from_looking_at_a_job(project: Project) -> None:
     project.write(BASE, sets="- {name: pump, jobId: 65a1, deviceKeysFile: keys/gone.txt}")
+    project.write_set("pump.yaml", "- no set\n")
     assert read_stack(project.root, None, {}).get("enos:orgId") == "o1"
 
 

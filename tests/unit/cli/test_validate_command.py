@@ -303,15 +303,20 @@ def test_a_program_of_ones_own_is_checked_where_it_speaks_of_enos(sound: Project
 
 
 ANY_VALUE = st.recursive(VALUES, containers, max_leaves=8)
-ANY_CONFIG = ANY_VALUE | st.lists(st.dictionaries(NAMES, ANY_VALUE, max_size=5)).map(lambda sets: {SETS: sets})
+ANY_SET = st.dictionaries(NAMES, ANY_VALUE, max_size=5)
+ANY_CONFIG = ANY_VALUE | st.lists(ANY_SET).map(lambda sets: {SETS: sets})
 
 
-@given(text=st.text() | ANY_CONFIG.map(lambda value: yaml.safe_dump({"config": value})))
-def test_whatever_a_stack_file_holds_it_is_judged(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+@given(text=st.text() | ANY_CONFIG.map(lambda value: yaml.safe_dump({"config": value})) | ANY_SET.map(yaml.safe_dump))
+def test_a_stack_file_and_a_set_file_with_any_content_end_in_a_verdict(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
     folder = tmp_path_factory.mktemp("any")
     (folder / "Pulumi.yaml").write_text("name: enos-ota\n")
     (folder / "Pulumi.prod.yaml").write_bytes(text.encode("utf-8", "surrogatepass"))
     (folder / "keys.txt").write_text("dk-01\n")
+    (folder / "prod").mkdir()
+    (folder / "prod" / "pump.yaml").write_bytes(text.encode("utf-8", "surrogatepass"))
     result = CliRunner().invoke(main, ["validate", str(folder / "Pulumi.prod.yaml"), str(folder / "keys.txt")])
     assert result.exit_code in {0, 2}, result.output
     assert isinstance(result.exception, (SystemExit, type(None)))
