@@ -1,4 +1,4 @@
-"""`python -m reference` rewrites the generated parts; with `--check` it lists the outdated ones and exits 1."""
+"""`python -m reference` writes the parts anew; with `--check` it says which are not up to date, and exits 1."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
         if not arguments:
             file.write_text(new, encoding="utf-8")
     for path in stale:
-        sys.stderr.write(f"{path} is not up to date: make docs\n" if arguments else f"{path} is rewritten\n")
+        sys.stderr.write(f"{path} is not up to date: make docs\n" if arguments else f"{path} is written anew\n")
     return 1 if stale and arguments else 0
 
 

@@ -1,4 +1,4 @@
-"""The documents with generated parts, and how each is written."""
+"""Which documents have parts that are made of code, and how these get in."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _SET_SCHEMAS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document with a generated part.
+    """A document, and what to make of its text.
 
     Attributes:
-        path: relative to the root of the repository.
-        written: makes the new text of the document from its present one.
+        path: from the root of the repository.
+        written: from what the document holds to what it ought to hold.
     """
 
     path: str
@@ -41,7 +41,7 @@ class Document:
 
 
 def documents() -> tuple[Document, ...]:
-    """Every document with a generated part."""
+    """Every document with a part that is made of code."""
     return (
         Document("docs/cli.md", lambda text: filled(text, commands.parts())),
         Document("docs/configuration.md", lambda text: filled(text, configuration.parts())),
@@ -56,7 +56,7 @@ def _json(schema: dict[str, Any]) -> str:
 
 
 def filled(text: str, parts: Mapping[str, str]) -> str:
-    """Return the text with the parts between its marks replaced.
+    """The text with what stands between its marks written anew.
 
     Raises:
         ValueError: a part has no place in the text, or a place no part.
