@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Final
 from enos_ota.devicekeys import files
 from enos_ota.devicekeys.yamltext import Unquoted
 from enos_ota.enos import ConfigurationError, check_gateway
-from enos_ota.settings import document as documents
+from enos_ota.settings import stackfile as documents
+from enos_ota.settings.check import AUDIT_LOG_KEY, check_all_but_sets
 from enos_ota.settings.connection import VARIABLES
 from enos_ota.settings.problems import Problem, SettingsError
 from enos_ota.settings.project import StackConfig, choose_stack, find_project, nothing_decrypted
-from enos_ota.settings.stack import AUDIT_LOG_KEY, check_all_but_sets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from enos_ota.settings.document import Document
+    from enos_ota.settings.stackfile import Document
 
 _NEEDED: Final = tuple(VARIABLES[name] for name in ("apiGateway", "orgId", "appKey", "appSecret"))
 """Variables that say where EnOS is, and who asks."""

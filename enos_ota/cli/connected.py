@@ -32,10 +32,10 @@ def connected(stack: str | None) -> Iterator[tuple[EnosClient, Connection]]:
         stack: the stack that was asked for, if any. Without one the environment alone may say all.
     """
     from enos_ota.connect import client_of  # noqa: PLC0415 - slow to import, and help needs none of it
+    from enos_ota.engine.stack_secrets import read_stack  # noqa: PLC0415 - the same
     from enos_ota.enos import SYSTEM_CLOCK  # noqa: PLC0415 - the same
     from enos_ota.reconciler.ending import COMMAND_IS_OVER, EarlyEnd, Ending, Stop  # noqa: PLC0415 - the same
     from enos_ota.settings import SettingsError, load_connection  # noqa: PLC0415 - the same
-    from enos_ota.settings.project import read_stack  # noqa: PLC0415 - the same
 
     with told():
         config = _legible(stack)
@@ -54,9 +54,9 @@ def connected(stack: str | None) -> Iterator[tuple[EnosClient, Connection]]:
 
 
 def _legible(stack: str | None) -> StackConfig:
+    from enos_ota.engine.stack_secrets import read_stack  # noqa: PLC0415 - as above
     from enos_ota.salvage import without_file  # noqa: PLC0415 - as above
     from enos_ota.settings import SettingsError  # noqa: PLC0415 - as above
-    from enos_ota.settings.project import read_stack  # noqa: PLC0415 - as above
 
     try:
         return read_stack(Path.cwd(), stack, os.environ)

@@ -16,6 +16,7 @@ from enos_ota.cli.output import say_aside
 from enos_ota.cli.plain import plain
 from enos_ota.connect import audit_log_of, client_of
 from enos_ota.devicekeys.reader import KeyFileError
+from enos_ota.engine.stack_secrets import read_secret, read_stack
 from enos_ota.enos import EnosError
 from enos_ota.operations.git_commit import head_of
 from enos_ota.operations.own_program import program_of
@@ -27,9 +28,9 @@ from enos_ota.reconciler.guard import BREAK_GLASS, break_glass
 from enos_ota.reconciler.sent import SentRequests
 from enos_ota.salvage import salvage, without_file
 from enos_ota.settings import Problem, SettingsError, load_checks, load_connection
-from enos_ota.settings import document as documents
-from enos_ota.settings.project import StackConfig, choose_stack, config_of, find_project, nothing_decrypted, read_stack
-from enos_ota.settings.stack import AUDIT_LOG_KEY, GUARD_KEY
+from enos_ota.settings import stackfile as documents
+from enos_ota.settings.check import AUDIT_LOG_KEY, GUARD_KEY
+from enos_ota.settings.project import StackConfig, choose_stack, config_of, find_project, nothing_decrypted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -291,4 +292,4 @@ def _stack_to_edit(named: str | None, environ: Mapping[str, str], aside: Path | 
         # A slip of the pen would do without the guard.
         text = f"there is no such file; the stacks here are {', '.join(others)}. `pulumi stack init` makes another"
         raise SettingsError([Problem(text, documents.shown_path(file))])
-    return _Site(replace(config_of(project, stack, environ), file=file))
+    return _Site(replace(config_of(project, stack, environ, read_secret), file=file))

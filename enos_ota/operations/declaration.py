@@ -22,7 +22,7 @@ from enos_ota.devicekeys import writer as keytext
 from enos_ota.devicekeys.yamltext import shown
 from enos_ota.operations.set_names import numbered, stem_of
 from enos_ota.settings import Problem, SettingsError, read_stack_file
-from enos_ota.settings import document as documents
+from enos_ota.settings import stackfile as documents
 from enos_ota.settings.models import ExpectKeys
 from enos_ota.settings.sets import SETS_KEY
 

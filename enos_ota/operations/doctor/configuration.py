@@ -7,19 +7,20 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from enos_ota.engine.stack_secrets import read_stack
 from enos_ota.operations.doctor.findings import Cause, Finding, State
 from enos_ota.salvage import without_file
 from enos_ota.settings import SettingsError, load_address, load_connection, read_stack_file
-from enos_ota.settings import document as documents
+from enos_ota.settings import stackfile as documents
 from enos_ota.settings.connection import VARIABLES
 from enos_ota.settings.models import ENOS, SECRETS
-from enos_ota.settings.project import StackConfig, locate_stack, read_stack
+from enos_ota.settings.project import StackConfig, locate_stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from enos_ota.settings import Address, Connection, Problem
+    from enos_ota.settings import Connection, EnosAddress, Problem
 
 _SOURCES: Final = {f"{ENOS}:{name}": variable for name, variable in VARIABLES.items()}
 _SECRET: Final = frozenset(f"{ENOS}:{name}" for name in SECRETS)
@@ -52,7 +53,7 @@ def check_configuration(
     return Finding("configuration", State.OK, text, where), config, connection
 
 
-def address_of(config: StackConfig, environ: Mapping[str, str]) -> Address | None:
+def address_of(config: StackConfig, environ: Mapping[str, str]) -> EnosAddress | None:
     """Gateway and organization where nothing else is needed to know them, None if nobody says or they are wrong."""
     try:
         return load_address(config.get, environ)
