@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota.review.jsontext import schema as review_schema
-from enos_ota.settings.schema import stack_schema
+from enos_ota.settings.schema import set_schema, stack_schema
 from reference import commands, configuration
 
 if TYPE_CHECKING:
@@ -16,10 +16,14 @@ if TYPE_CHECKING:
 
 _PART: Final = re.compile(r"(<!-- made by `make docs`: (?P<name>[\w ]+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
 
-# An example is copied as a whole, so its stack file has the schema beside it.
-_SCHEMAS: Final = (
+# An example is copied as a whole, so it has the schemas it uses beside its stack file.
+_STACK_SCHEMAS: Final = (
     "docs/stack.schema.json",
     *(f"examples/{name}/stacks/stack.schema.json" for name in ("fleet", "gitops-github", "gitops-gitlab", "one-job")),
+)
+_SET_SCHEMAS: Final = (
+    "docs/set.schema.json",
+    *(f"examples/{name}/stacks/set.schema.json" for name in ("fleet", "gitops-github", "gitops-gitlab")),
 )
 
 
@@ -42,11 +46,13 @@ def documents() -> tuple[Document, ...]:
         Document("docs/cli.md", lambda text: filled(text, commands.parts())),
         Document("docs/configuration.md", lambda text: filled(text, configuration.parts())),
         Document("docs/review.schema.json", lambda _: review_schema()),
-        *(
-            Document(path, lambda _: json.dumps(stack_schema(), indent=2, ensure_ascii=False) + "\n")
-            for path in _SCHEMAS
-        ),
+        *(Document(path, lambda _: _json(stack_schema())) for path in _STACK_SCHEMAS),
+        *(Document(path, lambda _: _json(set_schema())) for path in _SET_SCHEMAS),
     )
+
+
+def _json(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def filled(text: str, parts: Mapping[str, str]) -> str:

@@ -31,10 +31,10 @@ def connected(stack: str | None) -> Iterator[tuple[EnosClient, Connection]]:
         stack: the stack that the operator named, if any. Without a stack the environment alone may be enough.
     """
     from enos_ota.connect import client_of  # noqa: PLC0415 - slow to import, and help needs none of it
+    from enos_ota.engine.stack_secrets import read_stack  # noqa: PLC0415 - the same
     from enos_ota.enos import SYSTEM_CLOCK  # noqa: PLC0415 - the same
     from enos_ota.reconciler.ending import COMMAND_IS_OVER, EarlyEnd, Ending, Stop  # noqa: PLC0415 - the same
     from enos_ota.settings import SettingsError, load_connection  # noqa: PLC0415 - the same
-    from enos_ota.settings.project import read_stack  # noqa: PLC0415 - the same
 
     with exit_with_message():
         config = _usable_config(stack)
@@ -53,8 +53,8 @@ def connected(stack: str | None) -> Iterator[tuple[EnosClient, Connection]]:
 
 
 def _usable_config(stack: str | None) -> StackConfig:
+    from enos_ota.engine.stack_secrets import read_stack  # noqa: PLC0415 - as above
     from enos_ota.settings import SettingsError  # noqa: PLC0415 - as above
-    from enos_ota.settings.project import read_stack  # noqa: PLC0415 - as above
     from enos_ota.settings.recovery import settings_from_environment  # noqa: PLC0415 - as above
 
     try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from enos_ota.audit import COMMIT, Subject, commit_of
 from enos_ota.connect import audit_log_of, client_of
+from enos_ota.engine.stack_secrets import read_secret, read_stack
 from enos_ota.enos import EnosError
 from enos_ota.operations.git_commit import head_of
 from enos_ota.operations.own_program import program_of
@@ -21,9 +22,9 @@ from enos_ota.reconciler import EarlyEnd, StoppableClock
 from enos_ota.reconciler.ending import COMMAND_IS_OVER, Ending
 from enos_ota.reconciler.guard import BREAK_GLASS, break_glass
 from enos_ota.settings import Problem, SettingsError, load_checks, load_connection
-from enos_ota.settings.project import StackConfig, choose_stack, config_of, find_project, nothing_decrypted, read_stack
+from enos_ota.settings.check import AUDIT_LOG_KEY, GUARD_KEY
+from enos_ota.settings.project import StackConfig, choose_stack, config_of, find_project, nothing_decrypted
 from enos_ota.settings.recovery import settings_from_environment
-from enos_ota.settings.stack import AUDIT_LOG_KEY, GUARD_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -269,7 +270,7 @@ def _required_config(named: str | None, environ: Mapping[str, str]) -> StackConf
             f"there is no such file; the stacks here are {', '.join(others)}. Use `pulumi stack init` for a new stack"
         )
         raise SettingsError([Problem(text, shown_path(file))])
-    return replace(config_of(project, stack, environ), file=file)
+    return replace(config_of(project, stack, environ, read_secret), file=file)
 
 
 def _for_unusable_stack_file(config: StackConfig, error: SettingsError, environ: Mapping[str, str]) -> StackConfig:

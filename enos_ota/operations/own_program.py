@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.settings import SettingsError
-from enos_ota.settings import document as documents
+from enos_ota.settings import stackfile as documents
 from enos_ota.settings.sets import SETS_KEY
 
 if TYPE_CHECKING:

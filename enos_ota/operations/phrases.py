@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from enos_ota.settings import document
+from enos_ota.settings import stackfile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,4 +17,4 @@ def counted(number: int, noun: str) -> str:
 
 def shown_path(path: Path) -> str:
     """Return a path as the operator would type it."""
-    return document.shown_path(path)
+    return stackfile.shown_path(path)

@@ -278,7 +278,7 @@ class DeclaredSet(Keys):
         }
     )
 
-    name: Name = Field(description="Name of the resource, unique in the stack.")
+    name: Name = Field(description="Name of the set, unique in the stack; a set file may leave it out.")
     job_id: Id = Field(description="The OTA job.")
     expect: ExpectKeys | None = Field(
         default=None, description="What the job must be about; otherwise nothing is sent."
@@ -290,7 +290,7 @@ class DeclaredSet(Keys):
     device_keys: list[DeviceKey] | None = Field(default=None, description="Device keys, in any order.")
     device_keys_file: Annotated[Text, _looks_like(_KEY_FILE_PATTERN)] | None = Field(
         default=None,
-        description="More device keys: a .txt, .csv or .yaml file, relative to the stack file, in the project.",
+        description="More device keys: a .txt, .csv or .yaml file in the project, relative to the file of the set.",
     )
     on_too_late: Literal["report", "fail"] = Field(
         default="report", description="What to do about devices that were upgrading or done already."

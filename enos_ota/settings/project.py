@@ -1,37 +1,29 @@
-"""A stack's configuration as the commands read it: from its file, without an engine.
+"""A stack's configuration as commands read it: from its files, without an engine.
 
-Pulumi itself is asked for one thing only, if it is there: to decrypt a secret.
+Whoever reads it passes in how an encrypted value is decrypted, see `enos_ota.engine.stack_secrets`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from enos_ota.devicekeys import yamltext
-from enos_ota.engine import pulumi_cli as pulumicall
-from enos_ota.settings import NoCredentials, Problem, SettingsError, project_around, short_name
-from enos_ota.settings import document as documents
-from enos_ota.settings.stack import check_all_but_sets
+from enos_ota.settings import NoCredentials, Problem, SettingsError, project_around, short_name, stackfile
+from enos_ota.settings.check import check_all_but_sets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
-
-    from enos_ota.settings.document import Document
+    from enos_ota.settings.stackfile import Document
 
 PULUMI_STACK: Final = "PULUMI_STACK"
 """The environment variable by which Pulumi, and these commands, are told the stack."""
 
 EXAMPLE: Final = "example"
 """A stack file of this name is there to be copied; it is nobody's stack."""
-
-_PATIENCE: Final = 60.0
-"""Seconds that Pulumi gets for one secret: a state far away may take some, one that never answers must not take all."""
 
 _CA_BUNDLE: Final = "enos:caBundle"
 _CREDENTIALS: Final = {"enos:appKey": "ENOS_APP_KEY", "enos:appSecret": "ENOS_APP_SECRET"}
@@ -41,6 +33,14 @@ _MOST_PARTS: Final = 3
 """organization/project/stack; without the project Pulumi takes that of the directory."""
 
 _NO_PROJECT: Final = "there is no Pulumi.yaml here or above: run this in the project's directory"
+
+
+class UnreadableSecret(Exception):  # noqa: N818 - names the fact
+    """An encrypted value could not be decrypted; the text is the reason."""
+
+
+ReadSecret: TypeAlias = Callable[[Path, str, str, Mapping[str, str]], str]
+"""Decrypts a value of a stack: project folder, stack as written, full key, environment; raises `UnreadableSecret`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,11 @@ class Project:
     @property
     def path(self) -> Path:
         """Pulumi.yaml."""
-        return documents.read_project(self.root).path
+        return stackfile.read_project(self.root).path
 
     def stack_file(self, stack: str) -> Path:
         """Where the configuration of a stack is, or would be; the stack may be named in full."""
-        return documents.stack_file_path(self.root, stack)
+        return stackfile.stack_file_path(self.root, stack)
 
     def stacks(self) -> tuple[str, ...]:
         """The stacks that have a file, sorted, without the example."""
@@ -84,12 +84,12 @@ def find_project(directory: Path) -> Project | None:
     """
     root = project_around(directory)
     try:
-        file = documents.read_project(root)
-    except documents.NoProject:
+        file = stackfile.read_project(root)
+    except stackfile.NoProject:
         return None
     name = file.keys.get("name")
     if not isinstance(name, str) or not name:
-        raise SettingsError([Problem("must give the project a name", documents.shown_path(file.path))])
+        raise SettingsError([Problem("must give the project a name", stackfile.shown_path(file.path))])
     return Project(root, name)
 
 
@@ -114,7 +114,7 @@ def choose_stack(project: Project, named: str | None, environ: Mapping[str, str]
     stacks = project.stacks()
     if len(stacks) == 1:
         return stacks[0]
-    place = documents.shown_path(project.stack_file("*").parent)
+    place = stackfile.shown_path(project.stack_file("*").parent)
     if stacks:
         text = f"{place} has several stacks ({', '.join(stacks)}): name one with --stack, or set {PULUMI_STACK}"
     else:
@@ -162,14 +162,14 @@ class StackConfig:
         value = self._values.get(key)
         if value is None:
             return None
-        if documents.is_secret(value):
+        if stackfile.is_secret(value):
             return self._decrypt(key)
         if isinstance(value, yamltext.Unquoted):
             return value.text
         if not isinstance(value, str):
             return json.dumps(value, ensure_ascii=False, default=str)
         if key == _CA_BUNDLE and self.project:
-            return documents.shown_path(self.project.root / value)
+            return stackfile.shown_path(self.project.root / value)
         return value
 
 
@@ -186,13 +186,16 @@ def locate_stack(directory: Path, named: str | None, environ: Mapping[str, str])
     return project, stack, project.stack_file(stack)
 
 
-def read_stack(directory: Path, named: str | None, environ: Mapping[str, str], *, needed: bool = False) -> StackConfig:
+def read_stack_config(
+    directory: Path, named: str | None, environ: Mapping[str, str], read_secret: ReadSecret, *, needed: bool = False
+) -> StackConfig:
     """The configuration of the stack that is meant in a directory.
 
     Args:
         directory: Where the command runs.
         named: The stack that was asked for, if any.
         environ: The environment.
+        read_secret: Decrypts what is encrypted.
         needed: Whether there has to be a stack. Otherwise the environment alone may say how EnOS is reached, and where
             no stack can be told from it, there is an empty configuration.
 
@@ -216,65 +219,51 @@ def read_stack(directory: Path, named: str | None, environ: Mapping[str, str], *
     file = project.stack_file(stack)
     if (needed or named) and not os.path.lexists(file):
         others = f"; the stacks here are {', '.join(stacks)}" if (stacks := project.stacks()) else ""
-        raise SettingsError([Problem(f"there is no such file{others}", documents.shown_path(file))])
-    return config_of(project, stack, environ)
+        raise SettingsError([Problem(f"there is no such file{others}", stackfile.shown_path(file))])
+    return config_of(project, stack, environ, read_secret)
 
 
-def config_of(project: Project, stack: str, environ: Mapping[str, str]) -> StackConfig:
+def config_of(project: Project, stack: str, environ: Mapping[str, str], read_secret: ReadSecret) -> StackConfig:
     """The configuration of a stack of a project, from its stack file, if there is one, and from Pulumi.yaml.
 
     Args:
         project: The project.
         stack: The stack, as `choose_stack` returns it; empty for what Pulumi.yaml says alone.
         environ: The environment.
+        read_secret: Decrypts what is encrypted.
 
     Raises:
         SettingsError: A file cannot be read, or has a problem outside of its sets.
     """
     file = project.stack_file(stack)
-    document = documents.read(file, project.name)
+    document = stackfile.read(file, project.name)
     if problems := document.flaws or check_all_but_sets(document, environ):
         raise SettingsError(problems)
     found = file if document.exists else None
-    return StackConfig(project, stack, found, document.values, _decryption(project, stack, file, environ), document)
+    decrypt = _decryption(project, stack, file, environ, read_secret)
+    return StackConfig(project, stack, found, document.values, decrypt, document)
 
 
 def nothing_decrypted(_: str) -> None:
     """Of a file that is not used nothing is decrypted."""
 
 
-def _decryption(project: Project, stack: str, file: Path, environ: Mapping[str, str]) -> Callable[[str], str | None]:
-    """Pulumi's own, for secrets that are needed: credentials in the environment win, so those of the file are not."""
+def _decryption(
+    project: Project, stack: str, file: Path, environ: Mapping[str, str], read_secret: ReadSecret
+) -> Callable[[str], str | None]:
+    """Decrypt the secrets that are needed: credentials in the environment win, so those of the file are not."""
     not_needed = _CREDENTIALS.keys() if all(environ.get(name) for name in _CREDENTIALS.values()) else ()
 
     def decrypt(key: str) -> str | None:
         if key in not_needed:
             return None
-        text, why = _pulumi_config_get(project, stack, key, environ)
-        if text is None:
-            problem = Problem(_undecrypted(key, why), documents.shown_path(file), path=key)
-            raise NoCredentials([problem]) if key in _CREDENTIALS else SettingsError([problem])
-        return text
+        try:
+            return read_secret(project.root, stack, key, environ)
+        except UnreadableSecret as error:
+            problem = Problem(_undecrypted(key, str(error)), stackfile.shown_path(file), path=key)
+            raise (NoCredentials if key in _CREDENTIALS else SettingsError)([problem]) from None
 
     return decrypt
-
-
-def _pulumi_config_get(project: Project, stack: str, key: str, environ: Mapping[str, str]) -> tuple[str | None, str]:
-    """What `pulumi config get` says; or None, and why."""
-    pulumi = shutil.which("pulumi", path=environ.get("PATH", os.defpath))
-    if pulumi is None:
-        return None, "there is no pulumi on the PATH"
-    words = ("config", "get", key, "--stack", stack)
-    try:
-        done = pulumicall.run(pulumi, *words, environ=environ, directory=project.root, patience=_PATIENCE)
-    except subprocess.TimeoutExpired:
-        return None, f"pulumi did not answer within {_PATIENCE:g} s"
-    except OSError as error:
-        return None, f"pulumi cannot be started: {error.strerror}"
-    if done.returncode == 0:
-        return done.stdout.rstrip("\n"), ""
-    said = next((line for line in done.stderr.splitlines() if line.strip()), f"exit code {done.returncode}")
-    return None, f"pulumi says: {yamltext.shown(said.strip(), 200)}"
 
 
 def _undecrypted(key: str, why: str) -> str:

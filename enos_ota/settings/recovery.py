@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from enos_ota.settings import stackfile
+from enos_ota.settings.check import check_all_but_sets
 from enos_ota.settings.connection import VARIABLES
 from enos_ota.settings.problems import SettingsError
-from enos_ota.settings.project import StackConfig, choose_stack, config_of, find_project, nothing_decrypted
+from enos_ota.settings.project import StackConfig, choose_stack, find_project, nothing_decrypted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,12 +44,11 @@ def settings_from_environment(
             raise error
     if project:
         stack = choose_stack(project, named, environ)
-        try:
-            config_of(project, stack, {})
-        except SettingsError:
-            config = StackConfig(project, stack, project.stack_file(stack), {}, nothing_decrypted)
-        else:
+        file = project.stack_file(stack)
+        document = stackfile.read(file, project.name)
+        if not document.flaws and not check_all_but_sets(document, {}):
             raise error
+        config = StackConfig(project, stack, file, {}, nothing_decrypted)
     if not all(environ.get(name) for name in _NEEDED):
         raise SettingsError(error.findings, _ADVICE) from None
     return config

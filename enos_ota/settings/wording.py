@@ -133,7 +133,7 @@ def _no_text(value: Any, *, secret: bool) -> str:
     if isinstance(value, (list, dict)):
         return f"must be a text, not a {'list' if isinstance(value, list) else 'mapping'}"
     given = "is not in quotes" if secret else f"is {spelled(value)} without quotes"
-    return f"{given}, and Pulumi may turn that into another text: put it in quotes"
+    return f"{given}, and YAML may turn that into another text: put it in quotes"
 
 
 def _no_choice(value: Any, expected: str) -> str:

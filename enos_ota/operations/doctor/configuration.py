@@ -7,12 +7,13 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from enos_ota.engine.stack_secrets import read_stack
 from enos_ota.operations.doctor.findings import Cause, Finding, State
 from enos_ota.settings import SettingsError, load_address, load_connection, read_stack_file
-from enos_ota.settings import document as documents
+from enos_ota.settings import stackfile as documents
 from enos_ota.settings.connection import VARIABLES
 from enos_ota.settings.models import ENOS, SECRETS
-from enos_ota.settings.project import StackConfig, locate_stack, read_stack
+from enos_ota.settings.project import StackConfig, locate_stack
 from enos_ota.settings.recovery import settings_from_environment
 
 if TYPE_CHECKING:

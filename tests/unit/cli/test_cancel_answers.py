@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
+from enos_ota.operations.order import Order
 
 from enos_ota import connect
 from enos_ota.cli import main
 from enos_ota.operations.context import opened
-from enos_ota.operations.order import Order
 from enos_ota.operations.stages import Stages
 from enos_ota.reconciler import Limits
 from enos_ota.settings import read_stack_file

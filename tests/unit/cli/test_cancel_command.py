@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
+from enos_ota.operations.declaration import Declaration, FileChange
+from enos_ota.operations.order import Order
 
 from enos_ota.audit import digest
 from enos_ota.cli import main
 from enos_ota.devicekeys import files
 from enos_ota.operations.cancel import cancel_crowd
 from enos_ota.operations.context import opened
-from enos_ota.operations.declaration import Declaration, FileChange
-from enos_ota.operations.order import Order
 from enos_ota.operations.recorder import NotRecorded, Recorder
 from enos_ota.operations.report import tell_end
 from enos_ota.operations.stages import Stages

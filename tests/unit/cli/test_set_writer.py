@@ -6,9 +6,9 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from enos_ota.operations.declaration import Declaration, Wish, declare, to_expect
 
 from enos_ota.devicekeys import reader as keyfiles
-from enos_ota.operations.declaration import Declaration, Wish, declare, to_expect
 from enos_ota.operations.set_names import suggested_name
 from enos_ota.settings import SettingsError, check_stack_file, read_stack_file
 

@@ -101,7 +101,7 @@ def test_json_is_a_list_of_places_and_texts(sound: Project, run: Run) -> None:
                 "file": "stacks/Pulumi.prod.yaml",
                 "line": 5,
                 "path": "enos-ota:cancelledTaskSets[0].jobId",
-                "text": 'set "pump": jobId is 0012345 without quotes, and Pulumi may turn that into another text:'
+                "text": 'set "pump": jobId is 0012345 without quotes, and YAML may turn that into another text:'
                 " put it in quotes",
             }
         ],
@@ -275,7 +275,8 @@ def test_a_file_of_no_project_has_nothing_to_check(run: Run, tmp_path: Path, mon
     result = run("validate", "notes.txt")
     assert (result.exit_code, result.stdout) == (0, "")
     assert (
-        result.stderr == "notes.txt is no file of an enos-ota project: nothing to check.\nno stack files: no problems\n"
+        result.stderr
+        == "notes.txt does not belong to an enos-ota project: nothing to check.\nno stack files: no problems\n"
     )
 
 
@@ -287,7 +288,7 @@ def test_a_project_that_has_nothing_to_do_with_enos_may_hold_any_yaml(sound: Pro
     result = run("validate", "network/Pulumi.prod.yaml", "network/Pulumi.yaml", "stacks/Pulumi.prod.yaml")
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr.splitlines()[0] == (
-        "network/Pulumi.prod.yaml is no file of an enos-ota project: nothing to check."
+        "network/Pulumi.prod.yaml does not belong to an enos-ota project: nothing to check."
     )
 
 
@@ -405,3 +406,66 @@ def test_the_hook_stops_a_commit_with_a_problem(sound: Project) -> None:
     done = as_pre_commit_does(sound)
     assert done.returncode == 2
     assert "deviceKeysFile stacks/keys/pump.txt: the file holds no device key" in done.stdout
+
+
+# Set files.
+
+
+@pytest.mark.parametrize("word", ["stacks/prod/pump.yaml", "stacks/prod/pump.txt", "stacks/prod/notes.md"])
+def test_a_file_beside_the_set_files_means_their_stack(project: Project, run: Run, word: str) -> None:
+    """A pre-commit hook is handed what a commit changes."""
+    another_stack(project, "dev", sets=WITH_LOOSE_ID)
+    project.write(BASE)
+    project.write_set("pump.yaml", 'jobId: "65a1"\ndeviceKeysFile: pump.txt\n')
+    project.write_set("pump.txt", "dk-01\n")
+    if word.endswith(".md"):
+        project.write_set("notes.md")
+        assert "does not belong here" in run("validate", word).stdout
+    else:
+        assert run("validate", word).stderr == ONE_SOUND
+
+
+def test_a_key_file_that_a_set_file_names_means_that_stack_too(project: Project, run: Run) -> None:
+    """Key files may still be elsewhere in the project."""
+    another_stack(project, "dev", sets=WITH_LOOSE_ID)
+    project.write(BASE)
+    project.write_set("pump.yaml", 'jobId: "65a1"\ndeviceKeysFile: ../keys/pump.txt\n')
+    (project.root / "stacks/keys/pump.txt").write_text("dk-01\n")
+    assert run("validate", "stacks/keys/pump.txt").stderr == ONE_SOUND
+
+
+@pytest.mark.parametrize("words", [(), ("stacks/prdo/pump.yaml",)])
+def test_set_files_of_a_stack_without_a_stack_file_are_a_problem(
+    project: Project, run: Run, words: tuple[str, ...]
+) -> None:
+    """A slip in the folder's name would leave the sets undeclared."""
+    project.write(BASE, sets=ONE_SET)
+    project.write_set("pump.yaml", stack="prdo")
+    result = run("validate", *words)
+    assert (result.exit_code, result.stdout) == (
+        2,
+        "stacks/prdo: there is no stack file stacks/Pulumi.prdo.yaml for the set files here: create it, or move them\n",
+    )
+
+
+def test_a_folder_of_key_lists_is_no_folder_of_set_files(sound: Project, run: Run) -> None:
+    """Key files of the list may be YAML."""
+    (sound.root / "stacks/keys/more.yaml").write_text("- dk-02\n")
+    assert run("validate").stderr == ONE_SOUND
+
+
+def test_a_problem_of_a_set_file_has_its_path_in_json(project: Project, run: Run) -> None:
+    """The path begins at the top of that file."""
+    project.write(BASE)
+    project.write_set("pump.yaml", 'jobId: "65a1"\ndeviceKeys: [dk-01]\nguard: {maxShare: 7}\n')
+    (told,) = json.loads(run("validate", "--format", "json").stdout)
+    assert (told["file"], told["line"], told["path"]) == ("stacks/prod/pump.yaml", 3, "guard.maxShare")
+
+
+def test_the_hook_is_handed_set_files_their_key_files_and_what_does_not_belong_there(project: Project) -> None:
+    """Its pattern covers the usual layout."""
+    project.write(BASE)
+    project.write_set("pump.yaml", 'jobId: "65a1"\ndeviceKeysFile: pump.txt\n')
+    project.write_set("pump.txt", "dk-01\n")
+    project.write_set("notes.md")
+    assert committed(project)[2:] == ["stacks/prod/notes.md", "stacks/prod/pump.txt", "stacks/prod/pump.yaml"]

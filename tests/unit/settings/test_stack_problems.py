@@ -107,7 +107,7 @@ def test_a_wrong_value_is_named_with_its_line(project: Project, line: str, text:
 def test_an_unquoted_id_is_refused(project: Project) -> None:
     project.write("enos:apiGateway: https://a.example\nenos:orgId: 0012345\n")
     assert project.problems({**project.delivered(), "enos:orgId": "5349"}) == [
-        "stacks/Pulumi.prod.yaml:3: enos:orgId is 0012345 without quotes, and Pulumi may turn that into another text:"
+        "stacks/Pulumi.prod.yaml:3: enos:orgId is 0012345 without quotes, and YAML may turn that into another text:"
         " put it in quotes"
     ]
 
@@ -192,7 +192,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(project: Project) ->
         "  stacks/Pulumi.prod.yaml:4: enos:batchSize must be at least 1",
         "  stacks/Pulumi.prod.yaml:5: enos-ota:guard.maxDevices must be at least 0",
         '  stacks/Pulumi.prod.yaml:9: set "one": onToolate is no key of a set; did you mean onTooLate?',
-        '  stacks/Pulumi.prod.yaml:12: set "two": jobId is 1e5 without quotes, and Pulumi may turn that into another'
+        '  stacks/Pulumi.prod.yaml:12: set "two": jobId is 1e5 without quotes, and YAML may turn that into another'
         " text: put it in quotes",
         '  stacks/Pulumi.prod.yaml:13: set "two": no device keys; to end a set remove the whole set, what is'
         " cancelled stays cancelled",

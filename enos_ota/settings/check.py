@@ -16,19 +16,20 @@ from pydantic import ValidationError
 from enos_ota.devicekeys import files
 from enos_ota.devicekeys.yamltext import shown
 from enos_ota.reconciler.guard import Guard
-from enos_ota.settings import document as documents
+from enos_ota.settings import stackfile
 from enos_ota.settings.connection import environment_problems, find_address
-from enos_ota.settings.document import project_around
 from enos_ota.settings.models import ENOS, ENOS_OTA, NAMESPACES, SECRETS, SETS, EnosOtaKeys, ends_as_log
 from enos_ota.settings.problems import MOST, Problem, SettingsError, in_order, label
-from enos_ota.settings.sets import SETS_KEY, KeyFilesAt, SetSettings, read_sets
+from enos_ota.settings.set_files import SetFolder, read_set_folder
+from enos_ota.settings.sets import SETS_KEY, KeyFileFolder, SetSettings, WrittenSet, items_of, read_sets
+from enos_ota.settings.stackfile import project_around
 from enos_ota.settings.wording import explain, unknown_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from enos_ota.settings.document import Document
     from enos_ota.settings.models import Preflight
+    from enos_ota.settings.stackfile import Document
 
 SECRET_KEYS_VARIABLE: Final = "PULUMI_CONFIG_SECRET_KEYS"  # noqa: S105 - the name of a variable
 """Where Pulumi's language host names the keys that are secret, as a JSON list."""
@@ -37,6 +38,7 @@ _APP_SECRET: Final = f"{ENOS}:appSecret"
 _GATEWAY_VARIABLE: Final = "ENOS_API_GATEWAY"
 AUDIT_LOG_KEY: Final = f"{ENOS_OTA}:auditLog"
 GUARD_KEY: Final = f"{ENOS_OTA}:guard"
+_SETS_SHOW: Final = "device keys and outcomes show in previews"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def load_stack(
     Raises:
         SettingsError: with all problems at once. Nothing was registered or sent.
     """
-    found = _Examination(config, environ, documents.read(stack_file, project) if stack_file else None)
+    found = _Check(config, environ, stackfile.read(stack_file, project) if stack_file else None)
     found.run()
     if found.unreadable:
         raise SettingsError(found.problems)
@@ -148,8 +150,8 @@ class StackFileCheck:
 
 def validate_stack_file(stack_file: Path, *, project: str = ENOS_OTA) -> StackFileCheck:
     """Check a stack file and its key files, without Pulumi, environment or network."""
-    if not os.path.lexists(stack_file):
-        return StackFileCheck(problems=(Problem("there is no such file", documents.shown_path(stack_file)),))
+    if not (os.path.lexists(stack_file) or read_set_folder(stack_file).files):
+        return StackFileCheck(problems=(Problem("there is no such file", stackfile.shown_path(stack_file)),))
     return _examined(stack_file, {}, project, None, None)
 
 
@@ -161,8 +163,8 @@ def _examined(
     key_files: Mapping[str, Path] | None,
 ) -> StackFileCheck:
     gateway = {name: value for name, value in environ.items() if name == _GATEWAY_VARIABLE}
-    document = documents.read(stack_file, project) if text is None else documents.parse(text, stack_file, project)
-    found = _Examination(None, gateway, document, proposed=key_files)
+    document = stackfile.read(stack_file, project) if text is None else stackfile.parse(text, stack_file, project)
+    found = _Check(None, gateway, document, proposed=key_files)
     found.run()
     _, problems = find_address(found.enos, {}, found.enos_problem)
     is_empty = document.values.keys() <= document.of_project
@@ -177,14 +179,14 @@ def check_all_but_sets(document: Document, environ: Mapping[str, str]) -> tuple[
         environ: the environment, which may name the gateway.
     """
     gateway = {name: value for name, value in environ.items() if name == _GATEWAY_VARIABLE}
-    found = _Examination(None, gateway, document, sets=False)
+    found = _Check(None, gateway, document, sets=False)
     found.run()
     _, problems = find_address(found.enos, {}, found.enos_problem)
     return in_order([*found.problems, *problems])
 
 
-class _Examination:
-    """One reading of a stack's configuration; what is wrong gathers in `problems`."""
+class _Check:
+    """One check of a stack's configuration; it collects all problems."""
 
     def __init__(
         self,
@@ -208,18 +210,20 @@ class _Examination:
         self._gateway_outside = environ.get(_GATEWAY_VARIABLE)
         self._with_sets = sets
         self._proposed_key_files = proposed or {}
+        self._listed: list[Any] = []  # the items of the list of sets
 
     def run(self) -> None:
         if self.document:
             self.problems.extend(self.document.flaws)
-            if self.document.flaws and not self.document.values:
-                self.unreadable = True
-                return
+            self.unreadable = bool(self.document.flaws) and not self.document.values
             self._compare(self.document)
-        values = self._values()
-        self.problems.extend(islice(self._unknown(values), MOST + 2))
-        for namespace in NAMESPACES:
-            self._check_namespace(namespace, values)
+        if not self.unreadable:
+            values = self._values()
+            self.problems.extend(islice(self._unknown(values), MOST + 2))
+            for namespace in NAMESPACES:
+                self._check_namespace(namespace, values)
+        if self._with_sets:
+            self._check_sets()
         self.problems = _without_repetitions(self.problems)
 
     def problem(self, key: str, path: Sequence[str | int], text: str) -> Problem:
@@ -244,8 +248,8 @@ class _Examination:
             key
             for key, value in document.values.items()
             if _is_known(key)
-            and not list(documents.secrets(value))  # of these there is more to say than that they differ
-            and not (key in self._delivered and documents.agrees(value, self._delivered[key]))
+            and not list(stackfile.secrets(value))  # of these there is more to say than that they differ
+            and not (key in self._delivered and stackfile.agrees(value, self._delivered[key]))
             and value is not None
         ]
         if other:
@@ -270,7 +274,7 @@ class _Examination:
             given.pop(SETS, None)
         self._check_secrets(namespace, given)
         if namespace == ENOS_OTA and SETS in given:
-            self._check_sets(given.pop(SETS))
+            self._read_list(given.pop(SETS))
         try:
             checked = model.model_validate(given)
         except ValidationError as error:
@@ -289,7 +293,7 @@ class _Examination:
         for name, value in list(given.items()):
             key = f"{namespace}:{name}"
             written = self.document is not None and key in self.document.values
-            paths = list(documents.secrets(value)) if written else [()] if key in (self._secret_keys or ()) else []
+            paths = list(stackfile.secrets(value)) if written else [()] if key in (self._secret_keys or ()) else []
             if namespace == ENOS and name in SECRETS:
                 secret = bool(paths) or (not written and self._secret_keys is None)
                 if key == _APP_SECRET and not secret and not self._is_local(given):
@@ -301,7 +305,7 @@ class _Examination:
                         given[name] = self._delivered[key]
                 continue
             for path in paths:
-                why = "device keys and outcomes show in previews" if name == SETS else "it shows in previews and state"
+                why = _SETS_SHOW if name == SETS else "it shows in previews and state"
                 text = f"{label((key, *path))} must not be secret: {why}; write it in plain text"
                 self.problems.append(self.problem(key, path, text))
             if () in paths and written:
@@ -314,29 +318,50 @@ class _Examination:
         gateways = [str(gateway) for gateway in (self._gateway_outside, given.get("apiGateway")) if gateway]
         return bool(gateways) and all(gateway.strip().lower().startswith("http://") for gateway in gateways)
 
-    def _check_sets(self, value: Any) -> None:
-        items = value
-        if isinstance(value, str):
-            try:
-                items = json.loads(value)
-            except (ValueError, RecursionError):
-                items = None
-        if not isinstance(items, list):
+    def _read_list(self, value: Any) -> None:
+        items = items_of(value)
+        if items is None:
             self.problems.append(self.problem(SETS_KEY, (), f"{SETS_KEY} must be a list of sets"))
-            return
-        self.sets, found = read_sets(items, lambda path, text: self.problem(SETS_KEY, path, text), self._key_files())
+        self._listed = items or []
+
+    def _check_sets(self) -> None:
+        folder = read_set_folder(self.document.path) if self.document else SetFolder()
+        self.problems.extend(folder.problems)
+        written = [*self._written_in_list(), *self._written_in_files(folder)]
+        self.sets, found = read_sets(written)
         self.problems.extend(problem for problem in found if problem.severity == "error")
         self.warnings.extend(problem for problem in found if problem.severity == "warning")
+        if not folder.problems:  # a set that cannot be read may name any key file
+            self.warnings.extend(_unused(folder.key_files, written))
 
-    def _key_files(self) -> KeyFilesAt | str:
+    def _written_in_list(self) -> Iterator[WrittenSet]:
+        key_files = self._key_files()
+        file = self.document.file_of(SETS_KEY) if self.document else None
+        for position, item in enumerate(self._listed):
+
+            def locate(path: Sequence[str | int], text: str, position: int = position) -> Problem:
+                return self.problem(SETS_KEY, (position, *path), text)
+
+            yield WrittenSet(item, position + 1, file, locate, key_files)
+
+    def _written_in_files(self, folder: SetFolder) -> Iterator[WrittenSet]:
+        if self.document and folder.path and folder.files and not self.document.exists:
+            text = f"there is no stack file {self.document.name} for the set files here: create it, or move them"
+            self.problems.append(Problem(text, stackfile.shown_path(folder.path)))
+        for file in folder.files:
+            for path in stackfile.secrets(file.item):
+                text = f"{label(path)} must not be secret: {_SETS_SHOW}; write it in plain text"
+                self.problems.append(file.problem(path, text))
+            key_files = KeyFileFolder(file.path.parent, project_around(file.path.parent), "set file")
+            yield WrittenSet(_stand_in(file.item), None, file.path, file.problem, key_files)
+
+    def _key_files(self) -> KeyFileFolder | str:
         if self.document is None:
             return "that is not known here (pulumi --config-file hides it)"
         if not self.document.exists:
             return f"there is none at {self.document.name}"
         directory = self.document.path.parent
-        name = documents.shown_path(directory)
-        name = "" if name == "." else name
-        return KeyFilesAt(directory, project_around(directory), name, self._proposed_key_files)
+        return KeyFileFolder(directory, project_around(directory), "stack file", self._proposed_key_files)
 
     def _check_audit_log(self, named: str | None) -> None:
         """Refuse what only the file system knows to be wrong."""
@@ -391,7 +416,7 @@ def _secret_keys(environ: Mapping[str, str]) -> frozenset[str] | None:
 
 def _stand_in(value: Any, path: str = "secret") -> Any:
     """The same value with a text of its own for each secret, so that one mistake is told once."""
-    if documents.is_secret(value):
+    if stackfile.is_secret(value):
         return path
     if isinstance(value, dict):
         return {key: _stand_in(inner, f"{path}.{key}") for key, inner in value.items()}
@@ -403,11 +428,20 @@ def _stand_in(value: Any, path: str = "secret") -> Any:
     return value
 
 
+def _unused(key_files: Iterable[Path], written: Iterable[WrittenSet]) -> Iterator[Problem]:
+    """Warnings of key files that no set names."""
+    named = {os.path.realpath(path) for each in written if (path := each.key_file)}
+    for path in key_files:
+        if os.path.realpath(path) not in named:
+            text = "no set names this key file: add it to a set as deviceKeysFile, or remove it"
+            yield Problem(text, stackfile.shown_path(path), severity="warning")
+
+
 def _without_repetitions(problems: list[Problem]) -> list[Problem]:
-    """Of a value that must not be secret nothing else is worth saying: what was checked was a stand-in."""
-    secret = {problem.path for problem in problems if " must not be secret: " in problem.text}
-    return [
-        problem
-        for problem in problems
-        if problem.path not in secret or not problem.path or " must not be secret: " in problem.text
-    ]
+    """Drop the other problems of a value that must not be secret: they are about its stand-in."""
+
+    def is_secret(problem: Problem) -> bool:
+        return " must not be secret: " in problem.text
+
+    secret = {(problem.file, problem.path) for problem in problems if problem.path and is_secret(problem)}
+    return [problem for problem in problems if (problem.file, problem.path) not in secret or is_secret(problem)]

@@ -85,6 +85,10 @@ class Document:
         place = self._places.get(key) or _Place(self.name, self._tree, (_CONFIG, key))
         return place.problem(text, key, path)
 
+    def file_of(self, key: str) -> Path:
+        """The file that gives the value of a key: the stack file or Pulumi.yaml."""
+        return Path(self._places[key].file) if key in self.of_project else self.path
+
     def left_to_esc(self, *keys: str) -> Problem | None:
         """The problem that some of these keys may be in a Pulumi ESC environment, which only Pulumi can read.
 
@@ -340,6 +344,14 @@ def shown_path(path: Path) -> str:
     """A path as an operator would type it: from the working directory when it is below that."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative
+
+
+def is_inside(path: Path, root: Path) -> bool:
+    """Whether a path is inside of a folder once links are followed: no pull request must show what lies outside."""
+    try:
+        return path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError, ValueError):
+        return True  # a loop of links: reading it fails with a clear error
 
 
 def short_name(stack: str) -> str:
