@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LONGEST: Final = 60
-"""Characters of each part of a suggested name."""
+_LONGEST_PART: Final = 60
+_LONGEST: Final = 100
+"""Characters that the name of a set may have."""
 
 
 def suggested_name(job_name: str, firmware_version: str, job_id: str) -> str:
@@ -19,7 +20,7 @@ def suggested_name(job_name: str, firmware_version: str, job_id: str) -> str:
     version = _slug(firmware_version)
     if version and version not in parts[0]:
         parts.append(version)
-    return "-".join(filter(None, parts)) or "set"
+    return "-".join(filter(None, parts))[:_LONGEST] or "set"
 
 
 def free_names(name: str) -> Iterator[str]:
@@ -30,4 +31,4 @@ def free_names(name: str) -> Iterator[str]:
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9._]+", "-", text.lower()).strip("-._")[:_LONGEST].rstrip("-._")
+    return re.sub(r"[^a-z0-9._]+", "-", text.lower()).strip("-._")[:_LONGEST_PART].rstrip("-._")
