@@ -100,7 +100,7 @@ def test_where_not_a_single_one_reads_as_cancelled_the_answer_is_no(
     ended = retry(project, "dk-01", "dk-02")
     assert (ended.exit_code, sent(simulator)) == (1, [])
     assert "0 of 2 devices retried" in ended.stdout
-    assert "Error: none of these reads as cancelled." in ended.stderr
+    assert "Error: none of these tasks reads as cancelled." in ended.stderr
 
 
 def test_where_nothing_could_be_retried_a_machine_gets_the_same_exit_code(
@@ -114,7 +114,7 @@ def test_where_nothing_could_be_retried_a_machine_gets_the_same_exit_code(
 def test_another_count_sends_nothing(project: Project, simulator: RunningSimulator) -> None:
     ended = retry(project, "dk-01", "dk-02", expect=3)
     assert (ended.exit_code, sent(simulator)) == (1, [])
-    assert "3 were expected, but these are 2 device keys" in ended.stderr
+    assert "expected 3 device keys, found 2" in ended.stderr
 
 
 @pytest.mark.usefixtures("simulator")
