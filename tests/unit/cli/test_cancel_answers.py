@@ -11,6 +11,9 @@ from click.testing import CliRunner
 
 from enos_ota import connect
 from enos_ota.cli import main
+from enos_ota.cli.operating import operation
+from enos_ota.operations.request import CancelRequest
+from enos_ota.operations.stages import CancelRun
 from enos_ota.reconciler import Limits
 from enos_ota.settings import read_stack_file
 from tests.harness.simulator import JOB, running_simulator

@@ -56,8 +56,8 @@ def test_a_job_is_stopped_with_one_request(run: Run, simulator: RunningSimulator
 
 def test_it_says_that_what_is_stopped_is_held_and_not_cancelled(run: Run, simulator: RunningSimulator) -> None:
     ended = run(*STOP)
-    assert "Held, not cancelled: 7 tasks that wait. 1 that are upgrading go on, as far as is known." in ended.stdout
-    assert "No task of a stopped job can be cancelled." in ended.stdout
+    assert "7 waiting tasks are on hold (not cancelled). 1 upgrade in progress probably continues.\n" in ended.stdout
+    assert "The tasks of a stopped job cannot be cancelled." in ended.stdout
     assert is_stopped(simulator)
 
 
@@ -65,7 +65,7 @@ def test_a_job_that_is_stopped_already_is_fine_and_nothing_is_sent(run: Run, sim
     simulator.set_job(JOB, "stopped")
     ended = run(*STOP)
     assert (ended.exit_code, writes(simulator)) == (0, [])
-    assert "was stopped already: nothing was sent" in ended.stdout
+    assert "was stopped already: no request was sent" in ended.stdout
 
 
 def test_a_job_that_was_stopped_meanwhile_is_fine_and_the_request_is_not_denied(
@@ -122,7 +122,7 @@ def test_a_stop_that_enos_refused_is_not_told_as_an_answer_lost(
     simulator.fault("error", "stop", code=24500)
     ended = run(*STOP)
     assert (ended.exit_code, writes(simulator)) == (3, ["stop"])
-    assert f"looking whether it was done: EnOS did not do stop (job {JOB}): 24500" in ended.stderr
+    assert f"it is unknown whether the stop was processed: EnOS did not do stop (job {JOB}): 24500" in ended.stderr
     assert "lost" not in ended.stderr
 
 
