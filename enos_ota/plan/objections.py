@@ -15,7 +15,7 @@ class Objection:
     Attributes:
         code: `GUARD_EXCEEDED`, `FIRMWARE_MISMATCH`, `FIRMWARE_UNKNOWN` or `NO_TASKS`.
         count: Devices whose cancel would be sent.
-        total: Tasks of the job; None when EnOS does not say.
+        total: Tasks of the job; None when EnOS does not say, or no limit depends on it.
         guard: The limits that are exceeded.
         expected: The firmware version that is expected.
         found: The firmware version of the job.
@@ -31,7 +31,9 @@ class Objection:
 
 def guard_objection(guard: Guard, count: int, total: int | None) -> Objection | None:
     """The objection to cancelling so many devices in a job of so many tasks; None if the guard allows it."""
-    return Objection(Code.GUARD_EXCEEDED, count, total, guard) if guard.is_exceeded(count, total) else None
+    if not guard.is_exceeded(count, total):
+        return None
+    return Objection(Code.GUARD_EXCEEDED, count, None if guard.max_share is None else total, guard)
 
 
 def firmware_objection(expected: str | None, found: str) -> Objection | None:

@@ -140,7 +140,7 @@ def test_of_a_stopped_job_nothing_is_asked_and_the_set_declared(
     stopped(simulator)
     ended = cancel(*arguments)
     assert (ended.exit_code, sent(simulator), declared(project)) == (1, 0, [WAITING])
-    assert "nothing can be cancelled until it is started again" in ended.stdout
+    assert "nothing is pushed and nothing can be cancelled" in ended.stdout
     assert "type the number" not in ended.output
 
 
