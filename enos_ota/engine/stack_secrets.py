@@ -53,5 +53,5 @@ def read_secret(root: Path, stack: str, key: str, environ: Mapping[str, str]) ->
         raise UnreadableSecret(f"pulumi cannot be started: {error.strerror}") from None
     if done.returncode == 0:
         return done.stdout.rstrip("\n")
-    said = next((line for line in done.stderr.splitlines() if line.strip()), f"exit code {done.returncode}")
-    raise UnreadableSecret(f"pulumi says: {shown(said.strip(), 200)}")
+    reason = next((line for line in done.stderr.splitlines() if line.strip()), f"exit code {done.returncode}")
+    raise UnreadableSecret(f"pulumi says: {shown(reason.strip(), 200)}")

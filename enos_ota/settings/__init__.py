@@ -1,4 +1,4 @@
-"""Stack configuration and environment as typed settings; whatever is wrong with them is told at once."""
+"""Stack configuration and environment as typed settings; all problems are reported at once."""
 
 from enos_ota.settings.check import (
     StackSettings,
@@ -7,15 +7,15 @@ from enos_ota.settings.check import (
     load_stack,
     read_stack_file,
 )
-from enos_ota.settings.connection import Address, Checks, Connection, load_address, load_checks, load_connection
+from enos_ota.settings.connection import Checks, Connection, EnosAddress, load_address, load_checks, load_connection
 from enos_ota.settings.problems import NoCredentials, Problem, SettingsError
 from enos_ota.settings.sets import SetSettings
 from enos_ota.settings.stackfile import project_around, short_name, stack_file_path
 
 __all__ = [
-    "Address",
     "Checks",
     "Connection",
+    "EnosAddress",
     "NoCredentials",
     "Problem",
     "SetSettings",

@@ -1,4 +1,4 @@
-"""What a program needs to know about its stack: read, compared with what Pulumi delivered, checked as a whole."""
+"""The settings of a stack for its program: read, compared with what Pulumi delivered, checked as a whole."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from enos_ota.devicekeys import files
 from enos_ota.devicekeys.yamltext import shown
 from enos_ota.reconciler.guard import Guard
 from enos_ota.settings import stackfile
-from enos_ota.settings.connection import environment_problems, find_address
+from enos_ota.settings.connection import combine_addresses, environment_problems
 from enos_ota.settings.models import ENOS, ENOS_OTA, NAMESPACES, SECRETS, SETS, EnosOtaKeys, ends_as_log
 from enos_ota.settings.problems import MOST, Problem, SettingsError, in_order, label
 from enos_ota.settings.set_files import SetFolder, read_set_folder
 from enos_ota.settings.sets import SETS_KEY, KeyFileFolder, SetSettings, WrittenSet, items_of, read_sets
 from enos_ota.settings.stackfile import project_around
-from enos_ota.settings.wording import explain, unknown_key
+from enos_ota.settings.wording import describe_unknown_setting, explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from enos_ota.settings.stackfile import Document
 
 SECRET_KEYS_VARIABLE: Final = "PULUMI_CONFIG_SECRET_KEYS"  # noqa: S105 - the name of a variable
-"""Where Pulumi's language host names the keys that are secret, as a JSON list."""
+"""The variable in which Pulumi's language host lists the secret keys, as JSON."""
 
 _APP_SECRET: Final = f"{ENOS}:appSecret"
 _GATEWAY_VARIABLE: Final = "ENOS_API_GATEWAY"
@@ -43,7 +43,7 @@ _SETS_SHOW: Final = "device keys and outcomes show in previews"
 
 @dataclass(frozen=True, slots=True)
 class StackSettings:
-    """What a program needs; no secret among it.
+    """Settings of a stack for its program, without a secret.
 
     Attributes:
         gateway: in the normal form of `enos_ota.enos.check_gateway`.
@@ -51,8 +51,8 @@ class StackSettings:
         deadline: seconds for one set's change.
         guard: limits of one change of a set that has none of its own.
         preflight: whether a preview reads the tasks it would cancel.
-        audit_log: file to which writing requests are added, as configured; None for none.
-        sets: in the order in which they are declared.
+        audit_log: file that records writing requests, as configured; None for none.
+        sets: those of the list in its order, then those of set files by name.
     """
 
     gateway: str
@@ -67,18 +67,17 @@ class StackSettings:
 def load_stack(
     config: Mapping[str, str] | None, environ: Mapping[str, str], *, stack_file: Path | None, project: str = ENOS_OTA
 ) -> StackSettings:
-    """Check the configuration of a stack and give back what the program needs.
+    """Check the configuration of a stack and return its settings.
 
-    Stack file and Pulumi.yaml are what counts, as only there can be seen what was in quotes and what was secret. What
-    Pulumi delivered must say the same; it adds what neither holds (Pulumi ESC). Missing credentials are no problem
-    here: a preview with `--refresh=false` needs none.
+    The values come from the files, because only they show quotes and secrets: stack file, Pulumi.yaml, set files. The
+    values that Pulumi delivered must be equal; they add what the files do not have (Pulumi ESC). Credentials may be
+    missing: a preview with `--refresh=false` needs none.
 
     Args:
-        config: full key -> text, as Pulumi hands it to a program; None where Pulumi was not asked, and the file is all
-            there is.
+        config: full key -> text, as Pulumi passes it to a program; None for the files alone.
         environ: the environment.
-        stack_file: see `stack_file_path`; None when it is not known. Then what was delivered is checked as well as it
-            can be, and `deviceKeysFile` is refused.
+        stack_file: see `stack_file_path`; None when it is unknown. Then the delivered values are checked as far as
+            possible, `deviceKeysFile` is refused, and there are no set files.
         project: name of the Pulumi project, the namespace of keys that are written without one.
 
     Raises:
@@ -88,7 +87,7 @@ def load_stack(
     found.run()
     if found.unreadable:
         raise SettingsError(found.problems)
-    address, problems = find_address(found.enos, environ, found.enos_problem, present=found.present)
+    address, problems = combine_addresses(found.enos, environ, found.enos_problem, present=found.present)
     problems = [*found.problems, *environment_problems(environ), *problems]
     if problems or address is None:
         raise SettingsError(problems)
@@ -106,7 +105,7 @@ def load_stack(
 
 
 def check_stack_file(stack_file: Path, *, project: str = ENOS_OTA) -> tuple[Problem, ...]:
-    """Every problem of a stack file, its key files and Pulumi.yaml, by file and line, without Pulumi or network."""
+    """Return every problem of a stack's files by file and line, without Pulumi or network."""
     return validate_stack_file(stack_file, project=project).problems
 
 
@@ -118,14 +117,14 @@ def read_stack_file(
     text: str | None = None,
     key_files: Mapping[str, Path] | None = None,
 ) -> tuple[tuple[SetSettings, ...], tuple[Problem, ...]]:
-    """The sets of a stack that are valid, and every problem of its configuration, without the engine or network.
+    """Return the valid sets of a stack, and every problem of its files, without engine or network.
 
     Args:
-        stack_file: the stack file; where there is none, Pulumi.yaml alone counts.
+        stack_file: the stack file; if it is missing, Pulumi.yaml alone counts.
         environ: the environment, which may name the gateway.
         project: see `load_stack`.
-        text: what to read in place of the file's content, to look at an edit before it is made.
-        key_files: files to read in place of key files, by how the stack file names these.
+        text: text in place of the file's content, to check an edit before it is made.
+        key_files: files to read in place of key files, by `deviceKeysFile`.
     """
     found = _examined(stack_file, environ, project, text, key_files)
     return found.sets, found.problems
@@ -133,13 +132,13 @@ def read_stack_file(
 
 @dataclass(frozen=True, slots=True)
 class StackFileCheck:
-    """What is in a stack file, and what is wrong with it.
+    """Result of checking the files of a stack.
 
     Attributes:
-        sets: the sets that are valid.
-        problems: every problem, by file and line.
-        warnings: what is doubtful and may be meant, by file and line.
-        is_empty: whether there is no configuration in it at all.
+        sets: the valid sets.
+        problems: every error, by file and line.
+        warnings: every warning, by file and line.
+        is_empty: whether the stack file has no setting.
     """
 
     sets: tuple[SetSettings, ...] = ()
@@ -149,7 +148,7 @@ class StackFileCheck:
 
 
 def validate_stack_file(stack_file: Path, *, project: str = ENOS_OTA) -> StackFileCheck:
-    """Check a stack file and its key files, without Pulumi, environment or network."""
+    """Check the files of a stack, without Pulumi, environment or network."""
     if not (os.path.lexists(stack_file) or read_set_folder(stack_file).files):
         return StackFileCheck(problems=(Problem("there is no such file", stackfile.shown_path(stack_file)),))
     return _examined(stack_file, {}, project, None, None)
@@ -166,13 +165,13 @@ def _examined(
     document = stackfile.read(stack_file, project) if text is None else stackfile.parse(text, stack_file, project)
     found = _Check(None, gateway, document, proposed=key_files)
     found.run()
-    _, problems = find_address(found.enos, {}, found.enos_problem)
+    _, problems = combine_addresses(found.enos, {}, found.enos_problem)
     is_empty = document.values.keys() <= document.of_project
     return StackFileCheck(found.sets, in_order([*found.problems, *problems]), in_order(found.warnings), is_empty)
 
 
 def check_all_but_sets(document: Document, environ: Mapping[str, str]) -> tuple[Problem, ...]:
-    """The same for what a command needs that works on a job: the sets are not looked at, nor are their key files.
+    """Check the configuration that a command on a job needs: everything except sets and key files.
 
     Args:
         document: the configuration.
@@ -181,7 +180,7 @@ def check_all_but_sets(document: Document, environ: Mapping[str, str]) -> tuple[
     gateway = {name: value for name, value in environ.items() if name == _GATEWAY_VARIABLE}
     found = _Check(None, gateway, document, sets=False)
     found.run()
-    _, problems = find_address(found.enos, {}, found.enos_problem)
+    _, problems = combine_addresses(found.enos, {}, found.enos_problem)
     return in_order([*found.problems, *problems])
 
 
@@ -200,11 +199,11 @@ class _Check:
         self.document = document
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
-        self.enos: dict[str, Any] = {}  # what is valid under enos:
-        self.present: frozenset[str] = frozenset()  # what is given there, right or wrong
-        self.keys = EnosOtaKeys()  # what is under enos-ota:, the defaults where any of it is wrong
+        self.enos: dict[str, Any] = {}  # the valid keys under enos:
+        self.present: frozenset[str] = frozenset()  # all keys there, valid or not
+        self.keys = EnosOtaKeys()  # the keys under enos-ota:, defaults if any is invalid
         self.sets: tuple[SetSettings, ...] = ()
-        self.unreadable = False  # nothing was read, so that everything would be missing
+        self.unreadable = False  # the stack file could not be read, so every key would be missing
         self._delivered = config
         self._secret_keys = _secret_keys(environ)
         self._gateway_outside = environ.get(_GATEWAY_VARIABLE)
@@ -227,7 +226,7 @@ class _Check:
         self.problems = _without_repetitions(self.problems)
 
     def problem(self, key: str, path: Sequence[str | int], text: str) -> Problem:
-        """A problem with a value, wherever that came from."""
+        """A problem with a value of any source."""
         if self.document and key in self.document.values:
             return self.document.problem(key, path, text)
         return Problem(text, path=label((key, *path)))
@@ -241,20 +240,20 @@ class _Check:
         return delivered | self.document.values if self.document else delivered
 
     def _compare(self, document: Document) -> None:
-        """Refuse a value that was mangled between file and program, and a file that is not the one Pulumi read."""
+        """Refuse a value that Pulumi changed on the way, and a stack file other than the one that Pulumi read."""
         if self._delivered is None:
             return
         other = [
             key
             for key, value in document.values.items()
             if _is_known(key)
-            and not list(stackfile.secrets(value))  # of these there is more to say than that they differ
+            and not list(stackfile.secrets(value))  # `_check_secrets` reports these
             and not (key in self._delivered and stackfile.agrees(value, self._delivered[key]))
             and value is not None
         ]
         if other:
             text = (
-                f"Pulumi handed on other values than this file holds for {', '.join(other)}:"
+                f"Pulumi delivered other values than this file has for {', '.join(other)}:"
                 " it was edited meanwhile, or pulumi --config-file names another file;"
                 " only this one can be checked, so put the settings here"
             )
@@ -262,7 +261,7 @@ class _Check:
 
     def _unknown(self, values: Mapping[str, Any]) -> Iterator[Problem]:
         for key in values:
-            if text := unknown_key(key):
+            if text := describe_unknown_setting(key):
                 yield self.problem(key, (), text)
 
     def _check_namespace(self, namespace: str, values: Mapping[str, Any]) -> None:
@@ -289,7 +288,7 @@ class _Check:
             self.enos = given
 
     def _check_secrets(self, namespace: str, given: dict[str, Any]) -> None:
-        """Refuse secrets that would show, and the one that must be secret and is not; take out what is encrypted."""
+        """Refuse secrets that would show, and an application secret in plain text; remove encrypted values."""
         for name, value in list(given.items()):
             key = f"{namespace}:{name}"
             written = self.document is not None and key in self.document.values
@@ -297,7 +296,7 @@ class _Check:
             if namespace == ENOS and name in SECRETS:
                 secret = bool(paths) or (not written and self._secret_keys is None)
                 if key == _APP_SECRET and not secret and not self._is_local(given):
-                    text = f"{key} stands there in plain text: pulumi config set --secret {key}"
+                    text = f"{key} is in plain text: pulumi config set --secret {key}"
                     self.problems.append(self.problem(key, (), text))
                 if written and paths:
                     given.pop(name)
@@ -314,7 +313,7 @@ class _Check:
                 given[name] = _stand_in(value)
 
     def _is_local(self, given: Mapping[str, Any]) -> bool:
-        """Plain http is for loopback alone: there the secret is a simulator's, and nothing is to be guarded."""
+        """Whether the gateway is plain http, so on this machine: there the secret is a simulator's."""
         gateways = [str(gateway) for gateway in (self._gateway_outside, given.get("apiGateway")) if gateway]
         return bool(gateways) and all(gateway.strip().lower().startswith("http://") for gateway in gateways)
 
@@ -364,7 +363,7 @@ class _Check:
         return KeyFileFolder(directory, project_around(directory), "stack file", self._proposed_key_files)
 
     def _check_audit_log(self, named: str | None) -> None:
-        """Refuse what only the file system knows to be wrong."""
+        """Refuse an audit log that only the file system shows to be impossible."""
         if named is None or self.document is None:
             return
         if text := audit_log_objection(project_around(self.document.path.parent), named):
@@ -372,9 +371,9 @@ class _Check:
 
 
 def audit_log_objection(project: Path, named: str) -> str:
-    """Return why a file cannot be the audit log, as far as only the file system knows it; empty if it can.
+    """Return why a file cannot be the audit log, as far as only the file system shows it; empty if it can.
 
-    Neither the file nor its directory need exist. A link counts as what it leads to.
+    Neither the file nor its folder need exist. A link counts as its target.
 
     Args:
         project: the project's directory, to which the file may be relative.
@@ -385,12 +384,12 @@ def audit_log_objection(project: Path, named: str) -> str:
     try:
         target = path.resolve()
         inside = Path(named).is_absolute() or target.is_relative_to(project.resolve())
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # whether it can be made, writing tells
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # writing creates it or fails
             mode = path.stat().st_mode
     except (OSError, RuntimeError, ValueError) as error:
-        return f"cannot be used: {getattr(error, 'strerror', None) or 'no path that the system knows'}"
+        return f"cannot be used: {getattr(error, 'strerror', None) or 'it is no valid path'}"
     if not inside:
-        return "leads out of the project: write the whole path"
+        return "leads out of the project: write an absolute path"
     if stat.S_ISDIR(mode):
         return "is a directory: name a file in it"
     if not stat.S_ISREG(mode):
@@ -406,7 +405,7 @@ def _is_known(key: str) -> bool:
 
 
 def _secret_keys(environ: Mapping[str, str]) -> frozenset[str] | None:
-    """The keys that Pulumi calls secret; None when it said nothing."""
+    """Return the keys that Pulumi lists as secret; None if it lists nothing."""
     try:
         listed = json.loads(environ.get(SECRET_KEYS_VARIABLE, ""))
     except ValueError:
@@ -415,7 +414,7 @@ def _secret_keys(environ: Mapping[str, str]) -> frozenset[str] | None:
 
 
 def _stand_in(value: Any, path: str = "secret") -> Any:
-    """The same value with a text of its own for each secret, so that one mistake is told once."""
+    """Replace each secret by a text of its own, so that one mistake is reported once."""
     if stackfile.is_secret(value):
         return path
     if isinstance(value, dict):

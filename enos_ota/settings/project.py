@@ -1,6 +1,6 @@
 """A stack's configuration as commands read it: from its files, without an engine.
 
-Whoever reads it passes in how an encrypted value is decrypted, see `enos_ota.engine.stack_secrets`.
+The caller passes in a function that decrypts values, see `enos_ota.engine.stack_secrets`.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from enos_ota.settings.stackfile import Document
 
 PULUMI_STACK: Final = "PULUMI_STACK"
-"""The environment variable by which Pulumi, and these commands, are told the stack."""
+"""The environment variable that names the stack, for Pulumi and for these commands."""
 
 EXAMPLE: Final = "example"
-"""A stack file of this name is there to be copied; it is nobody's stack."""
+"""The name of the stack file to copy; it is no stack."""
 
 _CA_BUNDLE: Final = "enos:caBundle"
 _CREDENTIALS: Final = {"enos:appKey": "ENOS_APP_KEY", "enos:appSecret": "ENOS_APP_SECRET"}
 
 
 _MOST_PARTS: Final = 3
-"""organization/project/stack; without the project Pulumi takes that of the directory."""
+"""organization/project/stack; without a project Pulumi takes that of the folder."""
 
 _NO_PROJECT: Final = "there is no Pulumi.yaml here or above: run this in the project's directory"
 
@@ -45,11 +45,11 @@ ReadSecret: TypeAlias = Callable[[Path, str, str, Mapping[str, str]], str]
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A directory with a Pulumi.yaml.
+    """A folder with a Pulumi.yaml.
 
     Attributes:
-        root: The directory.
-        name: The project's name, the namespace of keys that are written without one.
+        root: The folder.
+        name: The project's name, the namespace of keys without one.
     """
 
     root: Path
@@ -61,15 +61,15 @@ class Project:
         return stackfile.read_project(self.root).path
 
     def stack_file(self, stack: str) -> Path:
-        """Where the configuration of a stack is, or would be; the stack may be named in full."""
+        """Return the stack file of a stack, which need not exist; the name may be qualified."""
         return stackfile.stack_file_path(self.root, stack)
 
     def stacks(self) -> tuple[str, ...]:
-        """The stacks that have a file, sorted, without the example."""
+        """The stacks that have a stack file, sorted, without the example."""
         return tuple(name for name in self.stack_files() if name != EXAMPLE)
 
     def stack_files(self) -> dict[str, Path]:
-        """Every stack file by the stack's name, sorted, the example among them."""
+        """Every stack file by the stack's name, sorted, with the example."""
         pattern = self.stack_file("*")
         prefix, _, suffix = pattern.name.partition("*")
         found = {path.name[len(prefix) : -len(suffix)]: path for path in sorted(pattern.parent.glob(pattern.name))}
@@ -77,10 +77,10 @@ class Project:
 
 
 def find_project(directory: Path) -> Project | None:
-    """The project that a directory is in; None if it is in none.
+    """Return the project around a folder; None if there is none.
 
     Raises:
-        SettingsError: The project file cannot be read, or has no name in it.
+        SettingsError: Pulumi.yaml cannot be read, or has no name.
     """
     root = project_around(directory)
     try:
@@ -94,12 +94,12 @@ def find_project(directory: Path) -> Project | None:
 
 
 def choose_stack(project: Project, named: str | None, environ: Mapping[str, str]) -> str:
-    """The stack to use: the one that is named, else that of PULUMI_STACK, else the only one there is.
+    """Return the stack: the named one, else that of PULUMI_STACK, else the only one.
 
-    It is returned as it was written: Pulumi needs a name such as `organization/project/stack` in full.
+    The name is returned as written: Pulumi needs `organization/project/stack` in full.
 
     Raises:
-        SettingsError: There is none, or there are several; or the name is that of a stack of another project.
+        SettingsError: There is none, or there are several; or it is a stack of another project.
     """
     if stack := named or environ.get(PULUMI_STACK):
         source = "--stack" if named else PULUMI_STACK
@@ -124,14 +124,14 @@ def choose_stack(project: Project, named: str | None, environ: Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class StackConfig:
-    """The configuration of one stack; `get` is what `enos_ota.settings.load_connection` and its like ask.
+    """The configuration of one stack; `get` is the argument of `enos_ota.settings.load_connection` and its like.
 
     Attributes:
-        project: The project; None outside of any, then there is no configuration but the environment.
-        full_name: The name of the stack as it was written, in which organization and project may stand: what Pulumi
-            is told. Empty if there is no stack.
-        file: Its file; None if there is none.
-        document: Its configuration as it was written; None if there is none, or it cannot be used.
+        project: The project; None outside of any, then the environment is the whole configuration.
+        full_name: The name of the stack as written, with or without organization and project: the argument for
+            Pulumi. Empty if there is no stack.
+        file: The stack file; None if there is none.
+        document: The configuration as written; None if there is none, or it cannot be used.
     """
 
     project: Project | None
@@ -143,21 +143,21 @@ class StackConfig:
 
     @property
     def stack(self) -> str:
-        """The name of the stack; empty if there is none."""
+        """The short name of the stack; empty if there is none."""
         return short_name(self.full_name)
 
     @property
     def not_named(self) -> tuple[str, ...]:
-        """The stacks that could have been meant where none was named; empty where one was, or there are none."""
+        """The stacks of the project, if none was chosen."""
         return () if self.stack or self.project is None else self.project.stacks()
 
     def get(self, key: str) -> str | None:
-        """The text of a key such as `enos:apiGateway`, as Pulumi would hand it to a program; secrets decrypted.
+        """Return the text of a key such as `enos:apiGateway`, as Pulumi would pass it to a program, decrypted.
 
-        A CA bundle that is named relative to the project, as a program finds it, comes with a path that can be used.
+        The path of a CA bundle, relative to the project, is returned relative to the working directory.
 
         Raises:
-            SettingsError: It is a secret, and nobody here can decrypt it.
+            SettingsError: It is a secret and cannot be decrypted.
         """
         value = self._values.get(key)
         if value is None:
@@ -174,10 +174,10 @@ class StackConfig:
 
 
 def locate_stack(directory: Path, named: str | None, environ: Mapping[str, str]) -> tuple[Project, str, Path]:
-    """The project, the name of the stack as it was written, and where the stack file is or would be.
+    """Return the project, the name of the stack as written, and its stack file, which need not exist.
 
     Raises:
-        SettingsError: There is no project, or no telling which stack is meant.
+        SettingsError: There is no project, or the stack is not determined.
     """
     project = find_project(directory)
     if project is None:
@@ -189,18 +189,18 @@ def locate_stack(directory: Path, named: str | None, environ: Mapping[str, str])
 def read_stack_config(
     directory: Path, named: str | None, environ: Mapping[str, str], read_secret: ReadSecret, *, needed: bool = False
 ) -> StackConfig:
-    """The configuration of the stack that is meant in a directory.
+    """Read the configuration of a stack, from its files alone.
 
     Args:
-        directory: Where the command runs.
-        named: The stack that was asked for, if any.
+        directory: The folder in which the command runs.
+        named: The stack that the operator named, if any.
         environ: The environment.
         read_secret: Decrypts what is encrypted.
-        needed: Whether there has to be a stack. Otherwise the environment alone may say how EnOS is reached, and where
-            no stack can be told from it, there is an empty configuration.
+        needed: Whether a stack is required. Otherwise the environment alone may suffice, and the configuration is
+            empty if the stack is not determined.
 
     Raises:
-        SettingsError: No project or no stack where one is needed or was named; the file is no stack file, or has a
+        SettingsError: There is no project or stack, and one is needed or was named; or the configuration has a
             problem outside of its sets.
     """
     project = find_project(directory)
@@ -224,11 +224,11 @@ def read_stack_config(
 
 
 def config_of(project: Project, stack: str, environ: Mapping[str, str], read_secret: ReadSecret) -> StackConfig:
-    """The configuration of a stack of a project, from its stack file, if there is one, and from Pulumi.yaml.
+    """Read the configuration of a stack of a project, from its stack file, if there is one, and from Pulumi.yaml.
 
     Args:
         project: The project.
-        stack: The stack, as `choose_stack` returns it; empty for what Pulumi.yaml says alone.
+        stack: The stack, as `choose_stack` returns it; empty for Pulumi.yaml alone.
         environ: The environment.
         read_secret: Decrypts what is encrypted.
 
@@ -245,7 +245,7 @@ def config_of(project: Project, stack: str, environ: Mapping[str, str], read_sec
 
 
 def nothing_decrypted(_: str) -> None:
-    """Of a file that is not used nothing is decrypted."""
+    """Decrypt nothing, for a configuration without a usable stack file."""
 
 
 def _decryption(

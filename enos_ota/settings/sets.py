@@ -18,7 +18,7 @@ from enos_ota.reconciler.guard import Guard
 from enos_ota.settings.models import ENOS_OTA, SETS, DeclaredSet, is_mangled
 from enos_ota.settings.problems import MOST, Problem
 from enos_ota.settings.stackfile import is_inside, shown_path
-from enos_ota.settings.wording import explain, meant
+from enos_ota.settings.wording import explain, suggest_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,10 +40,10 @@ class SetSettings:
         job_id: the OTA job whose tasks are cancelled.
         expect_firmware_version: what the job must be about, or None for anything.
         reason: one line, or None.
-        device_keys: of list and file together, sorted by code point, no duplicates.
-        on_too_late: what to do about devices that were upgrading or done already.
+        device_keys: those of list and key file, sorted by code point, without duplicates.
+        on_too_late: what to do about devices that were already upgrading or finished.
         on_missing: what to do about keys without a task in the job.
-        guard: limits of one change, the stack's where the set has none of its own.
+        guard: limits of one change; the stack's where the set has none.
         expires: last day, ISO 8601, or None.
         former_names: earlier names, to become aliases.
         protect: whether Pulumi refuses to remove the set.
@@ -66,7 +66,7 @@ class SetSettings:
 class Locate(Protocol):
     """Makes a problem of a path below a set and a text."""
 
-    def __call__(self, path: Sequence[str | int], text: str) -> Problem:  # noqa: D102 - the class says it
+    def __call__(self, path: Sequence[str | int], text: str) -> Problem:  # noqa: D102 - see the class
         ...
 
 
@@ -171,9 +171,9 @@ def read_sets(written: Iterable[WrittenSet]) -> tuple[tuple[SetSettings, ...], l
 
 
 def _misspelled(item: dict[Any, Any], names: frozenset[str]) -> bool:
-    """Whether a set has an unknown key that was meant to be one of these: that they are missing says nothing new."""
+    """Whether a set has a misspelling of one of these keys: another problem that they are missing would repeat it."""
     unknown = [str(key) for key in item if key not in DeclaredSet.names()]
-    return any(meant(key, DeclaredSet) in names for key in unknown[:MOST])
+    return any(suggest_key(key, DeclaredSet) in names for key in unknown[:MOST])
 
 
 def _settings(declared: DeclaredSet, draft: _Draft) -> SetSettings:
@@ -225,7 +225,7 @@ class _Reader:
         return _Draft(self.written, name, job_id, former, device_keys, valid)
 
     def _validate(self, item: Any) -> tuple[DeclaredSet | None, set[str | int]]:
-        """The set if it is valid by itself, else the keys that are not."""
+        """Return the set if it is valid by itself, else the invalid keys."""
         wrong: set[str | int] = set()
         try:
             return DeclaredSet.model_validate(item), wrong
@@ -233,13 +233,13 @@ class _Reader:
             hints = len(self.problems) < MOST
             for path, text in explain(error, DeclaredSet, noun="key of a set", hints=hints):
                 wrong.update(path[:1])
-                # What is wrong with single device keys is said elsewhere, once for all keys of a kind.
+                # `_from_list` reports single device keys, once for all keys of a kind.
                 if path[:1] != ("deviceKeys",) or len(path) == 1:
                     self.note(path, text)
         return None, wrong
 
     def _from_list(self, listed: list[Any]) -> list[str]:
-        """The keys of a list that are fine; what is wrong with the others is noted."""
+        """Return the valid keys of a list, and note the problems of the others."""
 
         def where(at: int) -> str:
             line = self.written.locate(("deviceKeys", at), "").line
@@ -250,7 +250,7 @@ class _Reader:
             self.note(("deviceKeys", finding.positions[0]), f"deviceKeys: {finding.sentence(where)}")
         for at, key in enumerate(listed):
             if isinstance(key, str) and key.endswith("UTC") and is_mangled(key):
-                text = f"deviceKeys: {key} is a date that lost its form on the way: put it in quotes"
+                text = f"deviceKeys: {key} is what Pulumi made of a date: put it in quotes"
                 self.note(("deviceKeys", at), text)
                 break
         if unusual := keys.unusual(listed):
@@ -309,7 +309,7 @@ def _name_problems(drafts: Sequence[_Draft]) -> Iterator[Problem]:
 
 
 def _shared_keys(drafts: Sequence[_Draft]) -> Iterator[Problem]:
-    """Two sets of one job with a key in common: which of them cancelled it, and whose key is it when one is removed?"""
+    """Sets of one job that share a key: each key must belong to one set, for the day when that is removed."""
     jobs: dict[str, list[_Draft]] = {}
     for draft in drafts:
         if draft.job_id is not None:

@@ -57,7 +57,7 @@ def select_stack_files(words: Sequence[str], directory: Path) -> StackSelection:
         words: names and paths, in any mixture.
         directory: where relative paths begin and the project is searched.
     """
-    search = _Search(directory)
+    search = _Selector(directory)
     for word in words:
         search.take(word)
     if not words:
@@ -66,7 +66,7 @@ def select_stack_files(words: Sequence[str], directory: Path) -> StackSelection:
 
 
 @dataclass(slots=True)
-class _Search:
+class _Selector:
     """The selection so far, and the projects read for it: a hundred key files read each stack file once."""
 
     directory: Path

@@ -186,7 +186,7 @@ def test_a_program_that_cannot_ask_forgets_nothing(example: Stack) -> None:
     example.run("stack", "init", "prod")
     example.up()
     ended = example.up("--refresh=false", code=1, environ={"ENOS_APP_SECRET": "rotated"})
-    assert "error: what rolls out 2.3.0 cannot be found out, so nothing is done: " in ended.output
+    assert "error: the jobs that roll out 2.3.0 could not be read, so nothing was changed: " in ended.output
     assert len(example.resources()) == 1
     ended = example.up("--refresh=false", code=1, environ={"ENOS_APP_KEY": "", "ENOS_ORG_ID": ""})
     assert "ENOS_ORG_ID and ENOS_APP_KEY must be set: this program asks EnOS" in ended.output

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from enos_ota.settings import Address, Connection, Problem
+    from enos_ota.settings import Connection, EnosAddress, Problem
 
 _SOURCES: Final = {f"{ENOS}:{name}": variable for name, variable in VARIABLES.items()}
 _SECRET: Final = frozenset(f"{ENOS}:{name}" for name in SECRETS)
@@ -53,7 +53,7 @@ def check_configuration(
     return Finding("configuration", State.OK, text, where), config, connection
 
 
-def address_of(config: StackConfig, environ: Mapping[str, str]) -> Address | None:
+def address_of(config: StackConfig, environ: Mapping[str, str]) -> EnosAddress | None:
     """Gateway and organization where nothing else is needed to know them, None if nobody says or they are wrong."""
     try:
         return load_address(config.get, environ)

@@ -45,7 +45,7 @@ def test_what_pulumi_would_not_take_is_refused_with_its_line(project: Project, s
         ("enos-ota:guard.maxDevices: {value: 3}", "enos-ota:guard.maxDevices is no configuration key"),
         ("enos-ota:guard: {value: {maxDevice: 3}}", "enos-ota:guard.maxDevice is no key of guard; did you mean"),
         ("enos:orgId: 0012", "enos:orgId is 0012 without quotes, and YAML may turn that into another text"),
-        ("enos:appSecret: hunter2", "enos:appSecret stands there in plain text"),
+        ("enos:appSecret: hunter2", "enos:appSecret is in plain text"),
         ("deadline: 0", "enos-ota:deadline must be more than 0"),
     ],
 )
@@ -142,7 +142,7 @@ def test_a_program_that_was_handed_another_value_than_pulumi_yaml_holds_refuses(
     project.share("enos-ota:guard: {value: {maxDevices: 3}}")
     project.write(BASE)
     (problem,) = project.problems({**project.delivered(), "enos-ota:guard": '{"maxDevices":300}'})
-    assert problem.startswith("Pulumi.yaml:5: Pulumi handed on other values than this file holds for enos-ota:guard")
+    assert problem.startswith("Pulumi.yaml:5: Pulumi delivered other values than this file has for enos-ota:guard")
 
 
 def test_pulumi_yaml_alone_makes_the_stacks_of_another_project_ours(project: Project) -> None:

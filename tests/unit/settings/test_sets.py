@@ -27,7 +27,7 @@ FILE = "stacks/Pulumi.prod.yaml"
         ("protect: yes", "protect must be true or false, without quotes"),
         ('protect: "true"', "protect must be true or false, without quotes"),
         ("reason:", "reason has no value: give it one, in quotes, or remove the key"),
-        ('reason: "a\\nb"', "reason holds control characters or line breaks: it must be one line"),
+        ('reason: "a\\nb"', "reason has control characters or line breaks: it must be one line"),
         (f"reason: {'x' * 501}", "reason is longer than 500 characters"),
         (
             "reason: 4711",
@@ -81,7 +81,7 @@ def test_a_wrong_key_or_value_of_a_set_is_named(project: Project, line: str, tex
         ("a/b", "name must be without white space, / and :: (it becomes part of the resource's id)"),
         ("a b", "name must be without white space, / and :: (it becomes part of the resource's id)"),
         ("a::b", "name must be without white space, / and :: (it becomes part of the resource's id)"),
-        ("a\\tb", "name holds control characters or line breaks: it must be one line"),
+        ("a\\tb", "name has control characters or line breaks: it must be one line"),
     ],
 )
 def test_a_name_must_fit_into_an_id(project: Project, name: str, text: str) -> None:
@@ -95,7 +95,7 @@ def test_a_name_must_fit_into_an_id(project: Project, name: str, text: str) -> N
     [
         ('""', "jobId is empty"),
         ('" 1"', "jobId has white space around it: remove it"),
-        ('"1\\u2028"', "jobId holds control characters or line breaks: it must be one line"),
+        ('"1\\u2028"', "jobId has control characters or line breaks: it must be one line"),
         ("65e1", "jobId is 65e1 without quotes, and YAML may turn that into another text: put it in quotes"),
         ("~", "jobId has no value: give it one, in quotes, or remove the key"),
     ],
