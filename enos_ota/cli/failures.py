@@ -5,7 +5,6 @@ click.ClickException
 └── Ended
     ├── Refused             1  the answer is no
     ├── Misconfigured       2  an invalid stack file, key file or environment
-    ├── MissingExtraError   2  an optional package
     └── Undetermined        3  the operation failed, or its result is unknown
 """
 
@@ -50,18 +49,6 @@ class Misconfigured(Ended):
     """A stack file, a key file or the environment is invalid. No request was sent."""
 
     exit_code = 2
-
-
-class MissingExtraError(Ended):
-    """A command needs optional packages; `package` is the first missing one."""
-
-    exit_code = 2
-
-    def __init__(self, extra: str, package: str) -> None:
-        super().__init__(
-            f"this command needs {package}, which is not installed. It comes with the extra {extra!r}: "
-            f'in a checkout of enos-ota, pip install ".[{extra}]"'
-        )
 
 
 class Undetermined(Ended):
