@@ -45,8 +45,8 @@ def retry(
     """Undo a cancel: tell EnOS to push the firmware to these devices again.
 
     Only tasks that read as cancelled are sent. The stack's guard counts them. Keys that a stack of this project still
-    declares are refused, because the next `pulumi up` would cancel them again. (enos-ota cannot read the keys that only
-    a program of your own declares.) Every request is recorded in the audit log.
+    declares are refused, because the next `pulumi up` would cancel them again. (This command does not know the keys
+    that only a program of your own declares.) Every request is recorded in the audit log.
 
     Exit codes: 0 retried, or waiting already; 1 refused, or some or all tasks were not retried; 3 the retry failed
     wholly or in part, or was interrupted. Ctrl-C works as in cancel.
