@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from enos_ota.enos import JobStatus
 from enos_ota.review.judge import OUTDATED, assess
 from enos_ota.review.live import WAITING
-from enos_ota.review.model import Change, Effect, JobReport, OtherJob, Outcome, Report, SetReport, StatusCount
+from enos_ota.review.model import Change, Effect, JobReport, OtherJob, Outcome, ReviewReport, SetReport, StatusCount
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -56,9 +56,9 @@ class Findings:
     no_credentials: str = ""
 
 
-def misconfigured(occasion: Occasion, problems: Sequence[str]) -> Report:
+def misconfigured(occasion: Occasion, problems: Sequence[str]) -> ReviewReport:
     """The report on a configuration that cannot be used: nothing was asked, neither Pulumi nor EnOS."""
-    return Report(
+    return ReviewReport(
         project=occasion.project,
         stack=occasion.stack,
         commit=occasion.commit,
@@ -69,7 +69,9 @@ def misconfigured(occasion: Occasion, problems: Sequence[str]) -> Report:
     )
 
 
-def compose(occasion: Occasion, found: Findings, surroundings: Surroundings, *, expect_no_changes: bool) -> Report:
+def compose(
+    occasion: Occasion, found: Findings, surroundings: Surroundings, *, expect_no_changes: bool
+) -> ReviewReport:
     """The report.
 
     Args:
@@ -82,7 +84,7 @@ def compose(occasion: Occasion, found: Findings, surroundings: Surroundings, *, 
     ordered = tuple(sorted(sets, key=_gravity))  # stable: otherwise in Pulumi's order
     outcome, reasons = _verdict(ordered, found, expect_no_changes=expect_no_changes)
     told = [text for each in ordered for text in (*each.errors, *each.warnings)]
-    return Report(
+    return ReviewReport(
         project=occasion.project,
         stack=occasion.stack,
         commit=occasion.commit,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from enos_ota.review.model import Report
+from enos_ota.review.model import ReviewReport
 
 if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _UNUSUAL: Final = re.compile(r"[^\x20-\x7e\n]")
 
 
-def render(report: Report) -> str:
-    """The report as JSON, every field in it. `Report.model_validate(json.loads(…))` reads it back."""
+def render(report: ReviewReport) -> str:
+    """The report as JSON, every field in it. `ReviewReport.model_validate(json.loads(…))` reads it back."""
     text = json.dumps(report.model_dump(), indent=2, ensure_ascii=False)
     # Letters stay legible; what a terminal would act on, or an eye would miss, is escaped.
     return _UNUSUAL.sub(_escaped, text) + "\n"
@@ -29,7 +29,7 @@ def schema() -> str:
 
     All that it names is always there. Later versions of enos-ota may add to it, so that more is allowed.
     """
-    described = Report.model_json_schema(mode="serialization", schema_generator=_Written)
+    described = ReviewReport.model_json_schema(mode="serialization", schema_generator=_Written)
     return json.dumps({"$schema": GenerateJsonSchema.schema_dialect, **described}, indent=2) + "\n"
 
 

@@ -20,7 +20,7 @@ from enos_ota.review.model import (
     Change,
     Effect,
     GuardUse,
-    Key,
+    KeyReport,
     Limit,
     SetReport,
     StatusCount,
@@ -222,7 +222,7 @@ def _outdated(changed: Mapping[str, Finding | None]) -> Iterator[str]:
 
 def _declared_keys(
     step: SetStep, change: Plan, foresight: Foresight, seen: Seen | None, changed: Mapping[str, Finding | None]
-) -> Iterator[Key]:
+) -> Iterator[KeyReport]:
     was_cancelled = step.before.cancelled_keys() if step.before and not step.changes_job else frozenset()
     for key in sorted(change.todo | change.kept.known_keys()):
         task = foresight.cancels.get(key)
@@ -231,15 +231,15 @@ def _declared_keys(
         version = ", ".join(dict.fromkeys(row.from_version for row in rows if row.from_version))
         if task is not None:
             effect = Effect.CANCEL_AGAIN if key in was_cancelled else Effect.CANCEL
-            yield Key(device_key=key, effect=effect, status=task.raw_status, source_version=version)
+            yield KeyReport(device_key=key, effect=effect, status=task.raw_status, source_version=version)
         elif key in change.todo and key not in foresight.record.known_keys():
-            yield Key(device_key=key, effect=Effect.UNREAD)
+            yield KeyReport(device_key=key, effect=Effect.UNREAD)
         elif finding is None:
             status = rows[0].raw_status if rows else ""
-            yield Key(device_key=key, effect=Effect.CANCELLED, status=status, source_version=version)
+            yield KeyReport(device_key=key, effect=Effect.CANCELLED, status=status, source_version=version)
         else:
             effect = _EFFECTS[finding.category]
-            yield Key(device_key=key, effect=effect, status=_told(finding), source_version=version)
+            yield KeyReport(device_key=key, effect=effect, status=_told(finding), source_version=version)
 
 
 def _told(finding: Finding) -> str:
@@ -247,7 +247,7 @@ def _told(finding: Finding) -> str:
     return {AFTER_PUSH: STATUS_AFTER_PUSH, UNKNOWN_TEXT: STATUS_UNKNOWN_TEXT}.get(finding, finding.status)
 
 
-def _released_keys(step: SetStep) -> Iterator[Key]:
+def _released_keys(step: SetStep) -> Iterator[KeyReport]:
     """Keys that leave the record: un-declared, or recorded for another job. Nothing is sent for them."""
     if step.before is None:
         return
@@ -255,7 +255,7 @@ def _released_keys(step: SetStep) -> Iterator[Key]:
     for key in sorted(step.before.known_keys().difference(declared)):
         finding = step.before.findings.get(key)
         told = f"{finding.category.value} {_told(finding)}".strip() if finding else Category.CANCELLED.value
-        yield Key(device_key=key, effect=Effect.RELEASED, status=told)
+        yield KeyReport(device_key=key, effect=Effect.RELEASED, status=told)
 
 
 def _without_keys(step: SetStep) -> SetReport:

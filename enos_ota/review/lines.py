@@ -54,7 +54,7 @@ class Tone(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ReportLine:
     """A label, and facts beside it, each short; a format sets them apart."""
 
     label: str
@@ -94,16 +94,16 @@ _ELSEWHERE: Final = {
 class SetLines:
     """What is said of one set: before, and after, what is said of its tasks."""
 
-    heading: tuple[Line, ...]
-    limits: tuple[Line, ...]
-    digest: tuple[Line, ...]
+    heading: tuple[ReportLine, ...]
+    limits: tuple[ReportLine, ...]
+    digest: tuple[ReportLine, ...]
 
 
-def of_job(job: JobReport) -> Iterator[Line]:
+def of_job(job: JobReport) -> Iterator[ReportLine]:
     """What is rolled back."""
     if _is_unknown(job):
         unseen = "an unknown job" if job.looked else "a job that was not looked at"
-        yield Line("Rollback of", (say(unseen),), Tone.CAREFUL)
+        yield ReportLine("Rollback of", (say(unseen),), Tone.CAREFUL)
         return
     if job.firmware_version or job.firmware_name:
         named = (" (", name(job.firmware_name), ")") if job.firmware_name and job.firmware_version else ()
@@ -115,7 +115,7 @@ def of_job(job: JobReport) -> Iterator[Line]:
     status = {"unknown": "nothing is known of the job"}.get(job.status, f"{kind} {job.status}")
     recorded = "" if job.looked or job.status == "unknown" else ", as last recorded"
     tone = Tone.PLAIN if job.status == "started" else Tone.CAREFUL
-    yield Line("Rollback of", (about, *product, say(status + recorded)), tone)
+    yield ReportLine("Rollback of", (about, *product, say(status + recorded)), tone)
 
 
 def _is_unknown(job: JobReport) -> bool:
@@ -135,11 +135,11 @@ def retirement(job: JobReport, sets: Iterable[SetReport]) -> Iterator[Text]:
     yield (*gone, *say("; ", *which, " can be retired"))
 
 
-def place(job: JobReport) -> Iterator[Line]:
+def place(job: JobReport) -> Iterator[ReportLine]:
     """Where the job is found."""
     where = [say("organization ", name(job.org_id))] if job.org_id else []
     at = [say("at ", name(job.gateway))] if job.gateway else []
-    yield Line("Job id", (say(name(job.job_id)), *where, *at), Tone.QUIET)
+    yield ReportLine("Job id", (say(name(job.job_id)), *where, *at), Tone.QUIET)
 
 
 def of_set(each: SetReport, *, will: str, alone: bool, looked: bool) -> SetLines:
@@ -151,9 +151,13 @@ def of_set(each: SetReport, *, will: str, alone: bool, looked: bool) -> SetLines
         alone: Whether it is its job's only one, so that what is said of the job is said of it.
         looked: Whether EnOS was asked about its job.
     """
-    heading = [Line("Set", (say(name(each.name)), *_change(each))) if alone else Line("Change", tuple(_change(each)))]
+    heading = [
+        ReportLine("Set", (say(name(each.name)), *_change(each)))
+        if alone
+        else ReportLine("Change", tuple(_change(each)))
+    ]
     if each.reason:
-        heading.append(Line("Reason", (say(name(each.reason)),)))
+        heading.append(ReportLine("Reason", (say(name(each.reason)),)))
     if not alone:
         heading += [*_own_cancels(each, will=will), *_elsewhere([each], looked=looked)]
     return SetLines(tuple(heading), tuple(_guard(each)), tuple(_digest(each)))
@@ -198,7 +202,7 @@ def _edits(each: SetReport) -> Iterator[Text]:
         yield say("declared as before")
 
 
-def cancels(job: JobReport, sets: Sequence[SetReport], *, will: str) -> Iterator[Line]:
+def cancels(job: JobReport, sets: Sequence[SetReport], *, will: str) -> Iterator[ReportLine]:
     """How much is cancelled, how it stands now, and what is not reached."""
     number = sum(each.will_cancel for each in sets)
     # Counts come from a search that may lag behind what was just read.
@@ -206,24 +210,24 @@ def cancels(job: JobReport, sets: Sequence[SetReport], *, will: str) -> Iterator
     out_of = (" of ", waiting) if waiting is not None else ()
     tasks = "waiting task" if (number if waiting is None else waiting) == 1 else "waiting tasks"
     if all(each.change is Change.DELETE for each in sets):
-        yield Line("To cancel", (say("nothing"),))
+        yield ReportLine("To cancel", (say("nothing"),))
     elif job.looked and _is_unknown(job):
-        yield Line("To cancel", (say("nothing: EnOS has no such job"),), Tone.CAREFUL)
+        yield ReportLine("To cancel", (say("nothing: EnOS has no such job"),), Tone.CAREFUL)
     elif not job.looked and not number and not _open(sets) and _may_be_retried(sets):
-        yield Line("To cancel", (say("not known, EnOS was not asked"),), Tone.CAREFUL)
+        yield ReportLine("To cancel", (say("not known, EnOS was not asked"),), Tone.CAREFUL)
     elif number or not _open(sets):
         count = number or ("none" if waiting else "nothing")
         what = say(
             count, *(out_of if waiting or number else ()), f" {tasks} {will} be cancelled" if number or waiting else ""
         )
-        yield Line("To cancel", (what, *_and(sets, will)))
+        yield ReportLine("To cancel", (what, *_and(sets, will)))
     else:
-        yield Line("To cancel", tuple(_and(sets, will)), Tone.CAREFUL)
+        yield ReportLine("To cancel", tuple(_and(sets, will)), Tone.CAREFUL)
     counted: Counter[tuple[str, str]] = Counter()
     for each in sets:
         counted.update({(one.status, one.source_version): one.tasks for one in each.will_cancel_by})
     if counted:
-        yield Line("By status", tuple(_told_apart(counted)))
+        yield ReportLine("By status", tuple(_told_apart(counted)))
     yield from _elsewhere(sets, looked=job.looked)
 
 
@@ -250,15 +254,15 @@ def _and(sets: Iterable[SetReport], will: str) -> Iterator[Text]:
         yield say("nothing of what is held while the job is stopped")
 
 
-def _own_cancels(each: SetReport, *, will: str) -> Iterator[Line]:
+def _own_cancels(each: SetReport, *, will: str) -> Iterator[ReportLine]:
     """The same for one set of several."""
     items = [say(each.will_cancel, f" {will} be cancelled")] if each.will_cancel else []
     items += _and([each], will)
     if items:
-        yield Line("To cancel", tuple(items))
+        yield ReportLine("To cancel", tuple(items))
 
 
-def _elsewhere(sets: Sequence[SetReport], *, looked: bool) -> Iterator[Line]:
+def _elsewhere(sets: Sequence[SetReport], *, looked: bool) -> Iterator[ReportLine]:
     counts: Counter[Effect] = Counter()
     for each in sets:
         counts.update(each.counts)
@@ -267,12 +271,12 @@ def _elsewhere(sets: Sequence[SetReport], *, looked: bool) -> Iterator[Line]:
     if items:
         if not looked and any(counts[effect] for effect in _ELSEWHERE if effect is not Effect.RELEASED):
             items.append(say("as last recorded"))
-        yield Line("Other keys", tuple(items), Tone.BAD if bad else Tone.PLAIN)
+        yield ReportLine("Other keys", tuple(items), Tone.BAD if bad else Tone.PLAIN)
     elif any(counts.values()) and not counts[Effect.UNREAD]:
-        yield Line("Other keys", (say("none, every declared key waits"),))
+        yield ReportLine("Other keys", (say("none, every declared key waits"),))
 
 
-def exposed(job: JobReport, *, declared: bool) -> Iterator[Line]:
+def exposed(job: JobReport, *, declared: bool) -> Iterator[ReportLine]:
     """How far the rollout is, and who will still get the firmware.
 
     Args:
@@ -281,7 +285,7 @@ def exposed(job: JobReport, *, declared: bool) -> Iterator[Line]:
     """
     if job.by_status:
         total = [say(job.total, f" task{'' if job.total == 1 else 's'}")] if job.total is not None else []
-        yield Line("Whole job", (*total, *_kinds(job.by_status, {"failed": "failed or cancelled"})))
+        yield ReportLine("Whole job", (*total, *_kinds(job.by_status, {"failed": "failed or cancelled"})))
     if job.status == "deleted" or not (job.looked or declared):
         return
     tone = Tone.CAREFUL
@@ -304,10 +308,10 @@ def exposed(job: JobReport, *, declared: bool) -> Iterator[Line]:
         items.append(say("this firmware also in started job ", *named, *waiting))
     if (rest := len(others) - _OTHER_JOBS) > 0:
         items.append(say("and in ", rest, f" more started job{'' if rest == 1 else 's'}"))
-    yield Line("Still exposed", tuple(items), tone)
+    yield ReportLine("Still exposed", tuple(items), tone)
 
 
-def _guard(each: SetReport) -> Iterator[Line]:
+def _guard(each: SetReport) -> Iterator[ReportLine]:
     use = each.guard
     if each.change is Change.DELETE:
         return
@@ -323,7 +327,7 @@ def _guard(each: SetReport) -> Iterator[Line]:
         items.append(say("overridden by ", command(BREAK_GLASS), ": ", name(use.broken_glass)))
     if use.exceeded or use.broken_glass:
         tone = Tone.BAD
-    yield Line("Guard", tuple(items), tone)
+    yield ReportLine("Guard", tuple(items), tone)
 
 
 def _use(use: GuardUse) -> Text:
@@ -350,7 +354,7 @@ def _limits(limit: Limit) -> Iterator[str | int | Piece]:
         yield "no guard"
 
 
-def undo(job: JobReport, sets: Iterable[SetReport]) -> Iterator[Line]:
+def undo(job: JobReport, sets: Iterable[SetReport]) -> Iterator[ReportLine]:
     """How what is cancelled gets its firmware after all."""
     sets = list(sets)
     number = sum(each.will_cancel for each in sets)
@@ -367,7 +371,7 @@ def undo(job: JobReport, sets: Iterable[SetReport]) -> Iterator[Line]:
         items.append(say("N is how many keys FILE has"))
     if any(each.change is not Change.DELETE for each in sets):
         items.append(say("first take the keys out of the set, which alone sends nothing"))
-    yield Line("Undo", tuple(items), Tone.QUIET)
+    yield ReportLine("Undo", tuple(items), Tone.QUIET)
 
 
 def _released(each: SetReport) -> int:
@@ -376,25 +380,25 @@ def _released(each: SetReport) -> int:
     return sum(key.effect is Effect.RELEASED and key.status.startswith(cancelled) for key in each.keys)
 
 
-def _digest(each: SetReport) -> Iterator[Line]:
+def _digest(each: SetReport) -> Iterator[ReportLine]:
     if not each.digest:
         return
     items = [say(name(each.digest), " (sha256)")]
     if each.digest_before and each.digest_before != each.digest:
         items.append(say("before ", name(each.digest_before[:_DIGEST])))
-    yield Line("Digest", tuple(items), Tone.QUIET)
+    yield ReportLine("Digest", tuple(items), Tone.QUIET)
 
 
-def notes(each: SetReport, told: frozenset[str]) -> Iterator[Line]:
+def notes(each: SetReport, told: frozenset[str]) -> Iterator[ReportLine]:
     """What else is to be said of a set, and is not among the reasons of the verdict."""
     about = f"set {each.name!r} (job {each.job_id}): "
     for label, tone, texts in (("Fails", Tone.BAD, each.errors), ("Note", Tone.CAREFUL, each.warnings)):
         said = [text.removeprefix(about) for text in texts if text not in told]
         said = [text for text in said if label == "Fails" or not _has_line(text, each)]
         for text in said[:_NOTES]:
-            yield Line(label, (say(saying(text)),), tone)
+            yield ReportLine(label, (say(saying(text)),), tone)
         if (rest := len(said) - _NOTES) > 0:
-            yield Line(label, (say("and ", rest, " more"),), tone)
+            yield ReportLine(label, (say("and ", rest, " more"),), tone)
 
 
 def _has_line(text: str, each: SetReport) -> bool:

@@ -21,8 +21,8 @@ from enos_ota.review.text import Kind, say
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from enos_ota.review.model import Key, Report
-    from enos_ota.review.screen import JobPart, KeyGroup, Line, Screen, SetPart, Verdict
+    from enos_ota.review.model import KeyReport, ReviewReport
+    from enos_ota.review.screen import Headline, JobSection, KeyGroup, ReportLine, Screen, SetSection
     from enos_ota.review.text import Piece, Text
 
 LIMIT: Final = 64_000
@@ -72,7 +72,7 @@ def _is_tame(character: str) -> bool:
     return character.isprintable() and character not in "<>%"
 
 
-def render(report: Report) -> str:
+def render(report: ReviewReport) -> str:
     """The report as Markdown, of at most `LIMIT` characters."""
     return _Page(report).text()
 
@@ -80,7 +80,7 @@ def render(report: Report) -> str:
 class _Page:
     """A comment that is put together as long as there is room, the gravest first."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: ReviewReport) -> None:
         self._screen = first_screen(report)
         self._blocks = [f"{marker(report.stack)}\n\n{_heading(self._screen.verdict)}"]
         self._everything = _inline(self._screen.everything)
@@ -127,9 +127,9 @@ class _Page:
                 self._left[what] += 1
         return ["\n".join(shown)] if shown else []
 
-    def _parts(self, screen: Screen) -> list[tuple[str, SetPart | None]]:
+    def _parts(self, screen: Screen) -> list[tuple[str, SetSection | None]]:
         """What is said of jobs and sets, as long as there is room; of each set the keys are still to come."""
-        shown: list[tuple[str, SetPart | None]] = []
+        shown: list[tuple[str, SetSection | None]] = []
         full = False
         for block, part in _sections(screen.jobs):
             full = full or not self._take(block, self._room - _KEYS)
@@ -140,7 +140,7 @@ class _Page:
                 self._left["keys"] += sum(group.total for group in part.groups)
         return shown
 
-    def _details(self, parts: Sequence[SetPart]) -> dict[int, str]:
+    def _details(self, parts: Sequence[SetSection]) -> dict[int, str]:
         """The keys, by the `id` of their group: the gravest groups first, of each as many as there is room for all."""
         groups = [group for part in parts for group in part.groups]
         shown: dict[int, str] = {}
@@ -172,7 +172,7 @@ class _Page:
             yield self._everything
 
 
-def _sections(jobs: Iterable[JobPart]) -> Iterator[tuple[str, SetPart | None]]:
+def _sections(jobs: Iterable[JobSection]) -> Iterator[tuple[str, SetSection | None]]:
     """Blocks of jobs and sets; with the set whose keys follow."""
     for job in jobs:
         alone = job.sets[0] if len(job.sets) == 1 and not job.sets[0].lines else None
@@ -182,16 +182,16 @@ def _sections(jobs: Iterable[JobPart]) -> Iterator[tuple[str, SetPart | None]]:
                 yield f"##### Set {_inline(part.title[1:])}\n\n{_lines(part.lines)}", part
 
 
-def _heading(verdict: Verdict) -> str:
+def _heading(verdict: Headline) -> str:
     occasion = " · ".join(map(_inline, verdict.occasion))
-    return f"### {_MARKS[verdict.tone]} {verdict.badge}: {_inline(verdict.headline)}\n\n{occasion}"
+    return f"### {_MARKS[verdict.tone]} {verdict.badge}: {_inline(verdict.sentence)}\n\n{occasion}"
 
 
-def _lines(lines: Iterable[Line]) -> str:
+def _lines(lines: Iterable[ReportLine]) -> str:
     return "\n".join(f"- {_mark(line)}**{line.label}:** {' · '.join(map(_inline, line.items))}" for line in lines)
 
 
-def _mark(line: Line) -> str:
+def _mark(line: ReportLine) -> str:
     return f"{_MARKS[line.tone]} " if line.tone in {Tone.CAREFUL, Tone.BAD} else ""
 
 
@@ -213,7 +213,7 @@ def _group(group: KeyGroup, most: int) -> str:
     return f"<details><summary>{html.escape(summary)}</summary>\n\n{fence}\n{body}{fence}\n\n</details>"
 
 
-def _row(key: str, each: Key) -> str:
+def _row(key: str, each: KeyReport) -> str:
     since = f"from {text.name(each.source_version).text}" if each.source_version else ""
     return f"{key}  {text.name(each.status).text:9}  {since}".rstrip()
 

@@ -16,7 +16,7 @@ VERSION: Final = 1
 """Of the JSON format. It changes when a reader of the old one would misread the new one."""
 
 
-class Part(BaseModel):
+class ReportPart(BaseModel):
     """A part of the report."""
 
     model_config = ConfigDict(
@@ -98,7 +98,7 @@ STATUS_UNKNOWN_TEXT: Final = "failed, with a text nobody knows"
 """In place of the status of a task that failed after EnOS had accepted its cancel."""
 
 
-class Key(Part):
+class KeyReport(ReportPart):
     """One device key of a set."""
 
     device_key: str
@@ -107,7 +107,7 @@ class Key(Part):
     source_version: str = Field(default="", description="Firmware the device comes from; empty if unread.")
 
 
-class StatusCount(Part):
+class StatusCount(ReportPart):
     """How many tasks have one status and come from one version."""
 
     status: str
@@ -115,7 +115,7 @@ class StatusCount(Part):
     tasks: int
 
 
-class Limit(Part):
+class Limit(ReportPart):
     """The limits of one change of a set; null: none."""
 
     max_devices: int | None = None
@@ -127,7 +127,7 @@ class Limit(Part):
         return self.max_devices is not None or self.max_share is not None
 
 
-class GuardUse(Part):
+class GuardUse(ReportPart):
     """How far a set's change goes, beside its guard."""
 
     limit: Limit
@@ -143,7 +143,7 @@ class GuardUse(Part):
     broken_glass: str = Field(default="", description="The reason for which the guard is overridden; empty: it is not.")
 
 
-class JobReport(Part):
+class JobReport(ReportPart):
     """A job that sets are about, as it is now."""
 
     job_id: str
@@ -168,7 +168,7 @@ class JobReport(Part):
     looked: bool = Field(default=False, description="Whether EnOS was asked about it just now.")
 
 
-class OtherJob(Part):
+class OtherJob(ReportPart):
     """A job that no set is about."""
 
     job_id: str
@@ -176,7 +176,7 @@ class OtherJob(Part):
     waiting: int | None = Field(default=None, description="Tasks that are `init` or `published`; null: not known.")
 
 
-class SetReport(Part):
+class SetReport(ReportPart):
     """What an `up` would do to one set."""
 
     name: str
@@ -206,7 +206,7 @@ class SetReport(Part):
     metadata: tuple[str, ...] = Field(default=(), description="Settings that change, such as `reason`.")
     errors: tuple[str, ...] = Field(default=(), description="For which an `up` would fail.")
     warnings: tuple[str, ...] = ()
-    keys: tuple[Key, ...] = Field(default=(), description="Every key, by effect, then sorted.")
+    keys: tuple[KeyReport, ...] = Field(default=(), description="Every key, by effect, then sorted.")
 
     def count(self, *effects: Effect) -> int:
         """Keys with one of these effects."""
@@ -218,7 +218,7 @@ class SetReport(Part):
         return self.count(Effect.CANCEL, Effect.CANCEL_AGAIN)
 
 
-class OtherChange(Part):
+class OtherChange(ReportPart):
     """A change of something that is no set, in a program of one's own."""
 
     op: str
@@ -226,7 +226,7 @@ class OtherChange(Part):
     name: str
 
 
-class Report(Part):
+class ReviewReport(ReportPart):
     """What an `up` of a stack would do."""
 
     version: Literal[1] = VERSION

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from enos_ota.enos import Clock, EnosClient
-    from enos_ota.review.model import Report
+    from enos_ota.review.model import ReviewReport
     from enos_ota.settings import Connection
     from enos_ota.settings.project import StackConfig
 
@@ -73,7 +73,7 @@ def review(
     packs: Sequence[Path] = (),
     pack_configs: Sequence[Path] = (),
     clock: Clock = SYSTEM_CLOCK,
-) -> Report:
+) -> ReviewReport:
     """Review a stack. Whatever is wrong is in the report.
 
     Args:

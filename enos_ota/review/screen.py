@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.review import lines
-from enos_ota.review.lines import Line, Tone
+from enos_ota.review.lines import ReportLine, Tone
 from enos_ota.review.model import Change, Effect, JobReport, Outcome
 from enos_ota.review.text import Text, command, name, say, saying
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from enos_ota.review.model import Key, Report, SetReport
+    from enos_ota.review.model import KeyReport, ReviewReport, SetReport
 
-__all__ = ["JobPart", "KeyGroup", "Line", "Screen", "SetPart", "Tone", "Verdict", "first_screen"]
+__all__ = ["Headline", "JobSection", "KeyGroup", "ReportLine", "Screen", "SetSection", "Tone", "first_screen"]
 
 _BADGES: Final = {
     Outcome.FINE: "OK",
@@ -42,14 +42,14 @@ _UTC: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2}:[0-9]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Headline:
     """What a reader has to see before anything else.
 
     Attributes:
         outcome: The answer.
         badge: The answer in a word or two, in capitals.
         tone: GOOD, CAREFUL or BAD.
-        headline: The answer in a sentence.
+        sentence: The answer in a sentence.
         occasion: What was reviewed, when, and what could not be looked at; one fact each.
         reasons: Why the answer is not "fine", the gravest first.
         warnings: What is to be known although it stops nothing.
@@ -58,7 +58,7 @@ class Verdict:
     outcome: Outcome
     badge: str
     tone: Tone
-    headline: Text
+    sentence: Text
     occasion: tuple[Text, ...]
     reasons: tuple[Text, ...]
     warnings: tuple[Text, ...]
@@ -82,28 +82,28 @@ class KeyGroup:
     meaning: str
     tone: Tone
     total: int
-    keys: tuple[Key, ...]
+    keys: tuple[KeyReport, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class SetPart:
+class SetSection:
     """One set: `lines` are empty where it is the only one of its job, whose lines then say it all."""
 
     name: str
     title: Text
     tone: Tone
-    lines: tuple[Line, ...]
+    lines: tuple[ReportLine, ...]
     groups: tuple[KeyGroup, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class JobPart:
+class JobSection:
     """One job, and the sets that are about it."""
 
     job_id: str
     title: Text
-    lines: tuple[Line, ...]
-    sets: tuple[SetPart, ...]
+    lines: tuple[ReportLine, ...]
+    sets: tuple[SetSection, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,17 +118,17 @@ class Screen:
         everything: How to see all keys.
     """
 
-    verdict: Verdict
-    jobs: tuple[JobPart, ...]
+    verdict: Headline
+    jobs: tuple[JobSection, ...]
     others: tuple[Text, ...]
     unchanged: tuple[Text, ...]
     everything: Text
 
 
-def first_screen(report: Report) -> Screen:
+def first_screen(report: ReviewReport) -> Screen:
     """The screen of a report."""
     told = frozenset(report.reasons)
-    parts: list[JobPart] = []
+    parts: list[JobSection] = []
     unchanged: list[Text] = []
     for job, sets in _by_job(report):
         if all(map(_is_quiet, sets)):
@@ -147,7 +147,7 @@ def first_screen(report: Report) -> Screen:
     )
 
 
-def _by_job(report: Report) -> Iterator[tuple[JobReport, Sequence[SetReport]]]:
+def _by_job(report: ReviewReport) -> Iterator[tuple[JobReport, Sequence[SetReport]]]:
     """The sets of each job, in the order in which the jobs' first sets come."""
     known = {job.job_id: job for job in report.jobs}
     by_job: dict[str, list[SetReport]] = {}
@@ -163,25 +163,25 @@ def _is_quiet(each: SetReport) -> bool:
     return plain and all(effect is Effect.CANCELLED or not number for effect, number in each.counts.items())
 
 
-def _verdict(report: Report) -> Verdict:
+def _verdict(report: ReviewReport) -> Headline:
     glass = any(each.guard.broken_glass for each in report.sets)
     overridden = [say("a guard is overridden for this run")] if glass else []
     tone = _TONES.get(report.outcome, Tone.BAD)
     unread = any(each.unknown or each.count(Effect.UNREAD) for each in report.sets)
     is_unseen = report.outcome is Outcome.FINE and (unread or not report.refreshed)
     retired = [told for job, sets in _by_job(report) for told in lines.retirement(job, sets)]
-    return Verdict(
+    return Headline(
         outcome=report.outcome,
         badge=_UNSEEN if is_unseen else _BADGES[report.outcome],
         tone=Tone.CAREFUL if (glass or is_unseen) and tone is Tone.GOOD else tone,
-        headline=say(saying(report.headline)),
+        sentence=say(saying(report.headline)),
         occasion=tuple(_occasion(report)),
         reasons=tuple(_each(report.reasons)),
         warnings=(*overridden, *retired, *_each(report.warnings)),
     )
 
 
-def _occasion(report: Report) -> Iterator[Text]:
+def _occasion(report: ReviewReport) -> Iterator[Text]:
     # Of a directory without a project, or with several stacks, nobody knows which one is meant.
     if report.stack:
         yield say("stack ", name(report.stack), *((" of ", name(report.project)) if report.project else ()))
@@ -209,7 +209,7 @@ def _each(texts: Iterable[str]) -> Iterator[Text]:
         yield from (say(saying(line)) for line in text.split("\n") if line.strip())
 
 
-def _job_part(report: Report, job: JobReport, sets: Sequence[SetReport], told: frozenset[str]) -> JobPart:
+def _job_part(report: ReviewReport, job: JobReport, sets: Sequence[SetReport], told: frozenset[str]) -> JobSection:
     will = "will" if report.previewed else "would"
     one = len(sets) == 1
     about_sets = [lines.of_set(each, will=will, alone=one, looked=job.looked) for each in sets]
@@ -225,12 +225,12 @@ def _job_part(report: Report, job: JobReport, sets: Sequence[SetReport], told: f
         *lines.place(job),
         *(notes[0] if one else ()),
     ]
-    return JobPart(
+    return JobSection(
         job_id=job.job_id,
         title=say("job ", name(job.name or job.job_id)),
         lines=tuple(together),
         sets=tuple(
-            SetPart(
+            SetSection(
                 name=each.name,
                 title=say("set ", name(each.name)),
                 tone=Tone.BAD if each.errors else Tone.CAREFUL if each.warnings else Tone.PLAIN,
@@ -243,7 +243,7 @@ def _job_part(report: Report, job: JobReport, sets: Sequence[SetReport], told: f
 
 
 def _groups(each: SetReport, will: str) -> Iterator[KeyGroup]:
-    by_effect: dict[Effect, list[Key]] = {}
+    by_effect: dict[Effect, list[KeyReport]] = {}
     for key in each.keys:
         by_effect.setdefault(key.effect, []).append(key)
     for effect, (meaning, tone) in lines.EFFECTS.items():

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from enos_ota.review.model import Key, Report
-    from enos_ota.review.screen import JobPart, KeyGroup, Line, Screen, SetPart, Verdict
+    from enos_ota.review.model import KeyReport, ReviewReport
+    from enos_ota.review.screen import Headline, JobSection, KeyGroup, ReportLine, Screen, SetSection
     from enos_ota.review.text import Piece, Text
 
 _MOST: Final = 10
@@ -41,7 +41,7 @@ _MARKS: Final = {Tone.GOOD: "✓", Tone.CAREFUL: "!", Tone.BAD: "✗"}
 _FIRM: Final = "\ue000"
 
 
-def render(report: Report, *, width: int = 100, color: bool = False) -> str:
+def render(report: ReviewReport, *, width: int = 100, color: bool = False) -> str:
     """The report as text of that many columns; with colours and bold, or nothing but text."""
     console = Console(
         file=io.StringIO(),
@@ -82,9 +82,9 @@ def _screen(screen: Screen) -> Iterator[RenderableType]:
         yield _styled(screen.everything)
 
 
-def _verdict(verdict: Verdict) -> Iterator[RenderableType]:
+def _verdict(verdict: Headline) -> Iterator[RenderableType]:
     colour = _COLOURS[verdict.tone]
-    yield Styled.assemble((verdict.badge, f"bold reverse {colour}"), "  ", _styled(verdict.headline, "bold"))
+    yield Styled.assemble((verdict.badge, f"bold reverse {colour}"), "  ", _styled(verdict.sentence, "bold"))
     yield _joined(verdict.occasion, "dim")
     for texts, tone in ((verdict.reasons, Tone.BAD), (verdict.warnings, Tone.CAREFUL)):
         if texts:
@@ -101,7 +101,7 @@ def _bullets(texts: Iterable[Text], mark: str, style: str = "") -> Iterator[Rend
         yield grid
 
 
-def _job(job: JobPart) -> Iterator[RenderableType]:
+def _job(job: JobSection) -> Iterator[RenderableType]:
     yield _styled(job.title, "bold", capital=True)
     yield _lines(job.lines)
     for part in job.sets:
@@ -111,7 +111,7 @@ def _job(job: JobPart) -> Iterator[RenderableType]:
             yield Padding(_lines(part.lines), (0, 0, 0, 2))
 
 
-def _lines(lines: Iterable[Line]) -> RenderableType:
+def _lines(lines: Iterable[ReportLine]) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
@@ -120,7 +120,7 @@ def _lines(lines: Iterable[Line]) -> RenderableType:
     return grid
 
 
-def _keys(part: SetPart) -> Iterator[RenderableType]:
+def _keys(part: SetSection) -> Iterator[RenderableType]:
     yield Styled.assemble("Keys of ", _styled(part.title), style="bold")
     for group in part.groups:
         meaning = f": {group.meaning}" if group.meaning else ""
@@ -143,7 +143,7 @@ def _table(group: KeyGroup) -> RenderableType:
     return grid
 
 
-def _row(each: Key) -> Iterator[Styled]:
+def _row(each: KeyReport) -> Iterator[Styled]:
     yield Styled(_quoted(text.Piece(text.key(each.device_key), Kind.NAME)))
     yield _styled(status(each.status))
     yield _styled(text.say("from ", text.name(each.source_version)) if each.source_version else ())

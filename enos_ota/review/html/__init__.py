@@ -10,12 +10,12 @@ from enos_ota.review.html.document import document
 from enos_ota.review.screen import first_screen
 
 if TYPE_CHECKING:
-    from enos_ota.review.model import Report
+    from enos_ota.review.model import ReviewReport
 
 __all__ = ["render"]
 
 
-def render(report: Report) -> str:
+def render(report: ReviewReport) -> str:
     """One HTML file that works wherever it is opened and loads nothing.
 
     The first screen can be read without JavaScript; the table of all keys needs it. Texts of the report may hold

@@ -12,7 +12,7 @@ from enos_ota.review.html.markup import Element, element, number
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from enos_ota.review.model import JobReport, Report
+    from enos_ota.review.model import JobReport, ReviewReport
 
 ROLLED_BACK: Final = "cancelled by this change"
 
@@ -51,7 +51,7 @@ class Row:
     after: int
 
 
-def rows(job: JobReport, report: Report) -> list[Row]:
+def rows(job: JobReport, report: ReviewReport) -> list[Row]:
     """The tasks of a job by status; empty if EnOS did not say."""
     now: Counter[str] = Counter()
     for each in job.by_status:
@@ -65,7 +65,7 @@ def rows(job: JobReport, report: Report) -> list[Row]:
     return [Row(name, now[name], after[name]) for name in names if now[name] or after[name]]
 
 
-def _taken(job: JobReport, report: Report, now: Counter[str]) -> Counter[str]:
+def _taken(job: JobReport, report: ReviewReport, now: Counter[str]) -> Counter[str]:
     """What the change takes from each status, never more than there is: the counts are from different moments."""
     taken: Counter[str] = Counter()
     for each in report.sets:
@@ -81,7 +81,7 @@ def _taken(job: JobReport, report: Report, now: Counter[str]) -> Counter[str]:
     return +taken
 
 
-def chart(job: JobReport, report: Report) -> Element | None:
+def chart(job: JobReport, report: ReviewReport) -> Element | None:
     """Two bars and a table of their numbers; None if EnOS did not say how many tasks there are.
 
     Args:

@@ -13,8 +13,8 @@ from enos_ota.review.text import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from enos_ota.review.model import Report
-    from enos_ota.review.screen import JobPart, Line, Screen, SetPart, Verdict
+    from enos_ota.review.model import ReviewReport
+    from enos_ota.review.screen import Headline, JobSection, ReportLine, Screen, SetSection
     from enos_ota.review.text import Piece, Text
 
 ALL_TASKS: Final = "Whole job"
@@ -23,7 +23,7 @@ ALL_TASKS: Final = "Whole job"
 _QUOTED: Final = re.compile("`([^`]+)`")
 
 
-def first(screen: Screen, report: Report) -> Element:
+def first(screen: Screen, report: ReviewReport) -> Element:
     """The first screen.
 
     Args:
@@ -39,11 +39,11 @@ def first(screen: Screen, report: Report) -> Element:
     )
 
 
-def _verdict(verdict: Verdict) -> Element:
+def _verdict(verdict: Headline) -> Element:
     notes = [*(("bad", text) for text in verdict.reasons), *(("careful", text) for text in verdict.warnings)]
     return element(
         "header",
-        element("h1", element("span", verdict.badge, class_="badge"), " ", element("span", *inline(verdict.headline))),
+        element("h1", element("span", verdict.badge, class_="badge"), " ", element("span", *inline(verdict.sentence))),
         element("p", *_apart(verdict.occasion), class_="about"),
         element("ul", *(element("li", *inline(text), class_=f"tone-{tone}") for tone, text in notes), class_="notes")
         if notes
@@ -52,7 +52,7 @@ def _verdict(verdict: Verdict) -> Element:
     )
 
 
-def _job(part: JobPart, report: Report) -> Element:
+def _job(part: JobSection, report: ReviewReport) -> Element:
     job = report.job(part.job_id)
     chart = bars.chart(job, report) if job else None
     return element(
@@ -64,15 +64,15 @@ def _job(part: JobPart, report: Report) -> Element:
     )
 
 
-def _set(part: SetPart) -> Element:
+def _set(part: SetSection) -> Element:
     return element("section", element("h3", *inline(part.title)), _facts(part.lines), class_="set")
 
 
-def _facts(lines: Iterable[Line], chart: Element | None = None) -> Element:
+def _facts(lines: Iterable[ReportLine], chart: Element | None = None) -> Element:
     return element("dl", *chain.from_iterable(_fact(line, chart) for line in lines), class_="facts")
 
 
-def _fact(line: Line, chart: Element | None) -> tuple[Element, Element]:
+def _fact(line: ReportLine, chart: Element | None) -> tuple[Element, Element]:
     tone = f"tone-{line.tone.value}"
     told = [chart] if chart is not None and line.label == ALL_TASKS else _apart(line.items)
     return element("dt", line.label, class_=tone), element("dd", *told, class_=tone)

@@ -8,13 +8,13 @@ from enos_ota.review import text
 from enos_ota.review.lines import EFFECTS
 
 if TYPE_CHECKING:
-    from enos_ota.review.model import Effect, Key, Report
+    from enos_ota.review.model import Effect, KeyReport, ReviewReport
 
 ORDER: Final = {effect: place for place, effect in enumerate(EFFECTS)}
 """The table is sorted so until somebody sorts it otherwise."""
 
 
-def payload(report: Report) -> dict[str, Any]:
+def payload(report: ReviewReport) -> dict[str, Any]:
     """All keys, for `page.js`, which shows the texts in it as they are.
 
     A group is the keys of one set that have effect, status and source version in common, so that a key costs three
@@ -43,6 +43,6 @@ def payload(report: Report) -> dict[str, Any]:
     }
 
 
-def _named(key: Key) -> str | list[str]:
+def _named(key: KeyReport) -> str | list[str]:
     shown = text.key(key.device_key)
     return key.device_key if shown == key.device_key else [key.device_key, shown]

@@ -11,7 +11,7 @@ from enos_ota.review.html.markup import Element, element, number
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from enos_ota.review.screen import KeyGroup, Screen, SetPart
+    from enos_ota.review.screen import KeyGroup, Screen, SetSection
 
 _COLUMNS: Final = (
     ("key", "Device key"),
@@ -114,7 +114,7 @@ def paper(screen: Screen) -> Element | None:
     return element("section", element("h2", "Device keys"), *parts, class_="card paper") if parts else None
 
 
-def _listed(each: SetPart, group: KeyGroup, shown: Sequence[str]) -> Iterator[Element]:
+def _listed(each: SetSection, group: KeyGroup, shown: Sequence[str]) -> Iterator[Element]:
     more = f", the first {number(len(shown))} of them" if 0 < len(shown) < group.total else ""
     told = f" {group.effect.value}" + (f" ({group.meaning})" if group.meaning else "") + more
     yield element("h3", *inline(each.title), ": ", element("b", number(group.total)), told)

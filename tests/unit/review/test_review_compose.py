@@ -11,7 +11,7 @@ from enos_ota.enos import Job, JobStatus, Task, TaskStatus
 from enos_ota.review.compose import Findings, Occasion, compose, misconfigured
 from enos_ota.review.judge import Seen, Surroundings
 from enos_ota.review.live import LiveJob, Sibling
-from enos_ota.review.model import Change, Effect, OtherChange, Outcome, Report
+from enos_ota.review.model import Change, Effect, OtherChange, Outcome, ReviewReport
 from enos_ota.review.screen import first_screen
 
 OCCASION = Occasion("enos-ota", "prod", "abc", "2026-11-23T18:00:00Z")
@@ -33,7 +33,7 @@ def looked(*keys: str, status: TaskStatus = TaskStatus.INIT, total: int | None =
 FINE = Findings(Preview((a_step("a", "k1", "k2"),)), previewed=True, refreshed=True, seen={"a": looked("k1", "k2")})
 
 
-def verdict(found: Findings, *, expect_no_changes: bool = False) -> Report:
+def verdict(found: Findings, *, expect_no_changes: bool = False) -> ReviewReport:
     return compose(OCCASION, found, AROUND, expect_no_changes=expect_no_changes)
 
 

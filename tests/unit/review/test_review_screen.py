@@ -11,7 +11,7 @@ from hypothesis import given
 from enos_ota.reconciler import Category, Finding, JobFacts, JobStatus, Record, Rules, judge
 from enos_ota.reconciler.outcome import AFTER_PUSH
 from enos_ota.review import html
-from enos_ota.review.model import Change, Effect, GuardUse, JobReport, Limit, Outcome, Report
+from enos_ota.review.model import Change, Effect, GuardUse, JobReport, Limit, Outcome, ReviewReport
 from enos_ota.review.reviewing import review
 from enos_ota.review.screen import Tone, first_screen
 from enos_ota.review.text import Kind, plain
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from enos_ota.review.model import SetReport
-    from enos_ota.review.screen import JobPart, Line, Screen
+    from enos_ota.review.screen import JobSection, ReportLine, Screen
 
 KEYS = [f"k{number}" for number in range(10)]
 ORDER = ["Rollback of", "To cancel", "By status", "Other keys", "Still exposed", "Guard", "Undo", "Digest"]
 
 
-def only_job(report: Report) -> JobPart:
+def only_job(report: ReviewReport) -> JobSection:
     (job,) = first_screen(report).jobs
     return job
 
 
-def lines(report: Report) -> dict[str, str]:
+def lines(report: ReviewReport) -> dict[str, str]:
     return {line.label: shown(line) for line in only_job(report).lines}
 
 
-def shown(line: Line) -> str:
+def shown(line: ReportLine) -> str:
     return " · ".join(map(plain, line.items))
 
 
 def everything(screen: Screen) -> list[str]:
     verdict = screen.verdict
     texts = [
-        verdict.headline,
+        verdict.sentence,
         *verdict.occasion,
         *verdict.reasons,
         *verdict.warnings,
@@ -58,11 +58,11 @@ def everything(screen: Screen) -> list[str]:
     return [plain(text) for text in [*texts, screen.everything]]
 
 
-def first_set(report: Report, **changes: object) -> Report:
+def first_set(report: ReviewReport, **changes: object) -> ReviewReport:
     return report.model_copy(update={"sets": (report.sets[0].model_copy(update=changes), *report.sets[1:])})
 
 
-def first_job(report: Report, **changes: object) -> Report:
+def first_job(report: ReviewReport, **changes: object) -> ReviewReport:
     return report.model_copy(update={"jobs": (report.jobs[0].model_copy(update=changes), *report.jobs[1:])})
 
 
@@ -344,7 +344,7 @@ def test_every_outcome_has_a_badge(outcome: Outcome) -> None:
 
 
 @given(any_report())
-def test_any_report_makes_a_screen_on_which_nothing_is_invisible(report: Report) -> None:
+def test_any_report_makes_a_screen_on_which_nothing_is_invisible(report: ReviewReport) -> None:
     for text in everything(first_screen(report)):
         assert text.isprintable()
 

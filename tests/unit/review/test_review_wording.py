@@ -14,13 +14,13 @@ from enos_ota.review.compose import Findings, Occasion, compose
 from enos_ota.review.judge import Seen, Surroundings
 from enos_ota.review.lines import status
 from enos_ota.review.live import LiveJob
-from enos_ota.review.model import Change, Report
+from enos_ota.review.model import Change, ReviewReport
 from enos_ota.review.screen import first_screen
 from enos_ota.review.text import Kind, plain
 from tests.harness import reports
 
 
-def undo(report: Report) -> str:
+def undo(report: ReviewReport) -> str:
     (job,) = first_screen(report).jobs
     return " · ".join(plain(item) for line in job.lines if line.label == "Undo" for item in line.items)
 
@@ -78,7 +78,7 @@ def test_every_category_is_a_word_of_ours() -> None:
 # A job that is gone: nothing fails, but an approver has to know at once.
 
 
-def warnings(report: Report) -> list[str]:
+def warnings(report: ReviewReport) -> list[str]:
     return [plain(text) for text in first_screen(report).verdict.warnings]
 
 
