@@ -1,4 +1,4 @@
-"""A report for a terminal."""
+"""Review report for a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from rich.table import Table
 from rich.text import Text as Styled
 
 from enos_ota.review import text
+from enos_ota.review.exposure import Exposure
 from enos_ota.review.lines import status
+from enos_ota.review.model import Effect
 from enos_ota.review.screen import Tone, first_screen
 from enos_ota.review.text import Kind
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from enos_ota.review.text import Piece, Text
 
 _MOST: Final = 10
-"""Keys of one effect that are named."""
+"""Keys of one effect that are listed."""
 
 _COLOURS: Final = {
     Tone.PLAIN: "",
@@ -34,15 +36,22 @@ _COLOURS: Final = {
     Tone.BAD: "red",
     Tone.QUIET: "dim",
 }
+_EXPOSURES: Final = {
+    Exposure.RUNS: "bold red",
+    Exposure.UPGRADING: "red",
+    Exposure.WAITING: "yellow",
+    Exposure.CANCELLED: "blue",
+    Exposure.UNKNOWN: "",
+}
 _KINDS: Final = {Kind.NUMBER: "bold", Kind.COMMAND: "cyan", Kind.NAME: "bold"}
 _MARKS: Final = {Tone.GOOD: "✓", Tone.CAREFUL: "!", Tone.BAD: "✗"}
 
-# Stands for a space that no line may be broken at; nothing of a report has it, as it is no printable character.
+# Replaces a space at which no line may break; a report never has it, as it is not printable.
 _FIRM: Final = "\ue000"
 
 
 def render(report: ReviewReport, *, width: int = 100, color: bool = False) -> str:
-    """The report as text of that many columns; with colours and bold, or nothing but text."""
+    """Return the report as text of this width; with colours and bold, or plain."""
     console = Console(
         file=io.StringIO(),
         width=width,
@@ -85,7 +94,7 @@ def _screen(screen: Screen) -> Iterator[RenderableType]:
 def _verdict(verdict: Headline) -> Iterator[RenderableType]:
     colour = _COLOURS[verdict.tone]
     yield Styled.assemble((verdict.badge, f"bold reverse {colour}"), "  ", _styled(verdict.sentence, "bold"))
-    yield _joined(verdict.occasion, "dim")
+    yield _joined(verdict.context, "dim")
     for texts, tone in ((verdict.reasons, Tone.BAD), (verdict.warnings, Tone.CAREFUL)):
         if texts:
             yield ""
@@ -125,10 +134,9 @@ def _keys(part: SetSection) -> Iterator[RenderableType]:
     for group in part.groups:
         meaning = f": {group.meaning}" if group.meaning else ""
         heading = text.say(group.total, f" {group.title}{meaning}")
-        yield Padding(_styled(heading, _COLOURS[group.tone]), (0, 0, 0, 2))
-        if group.tone is Tone.QUIET:
-            continue
-        yield Padding(_table(group), (0, 0, 0, 4))
+        yield Padding(_styled(heading, _EXPOSURES[group.exposure]), (0, 0, 0, 2))
+        if group.effect is not Effect.CANCELLED:
+            yield Padding(_table(group), (0, 0, 0, 4))
 
 
 def _table(group: KeyGroup) -> RenderableType:
@@ -156,14 +164,15 @@ def _joined(texts: Iterable[Text], style: str) -> Styled:
 def _styled(texts: Text, style: str = "", *, capital: bool = False) -> Styled:
     styled = Styled(style=style)
     for piece in texts:
-        styled.append(_quoted(piece), _KINDS.get(piece.kind, ""))
+        colour = _EXPOSURES[piece.exposure] if piece.exposure else ""
+        styled.append(_quoted(piece), f"{_KINDS.get(piece.kind, '')} {colour}".strip())
     if capital and styled.plain:
         styled.plain = styled.plain[0].upper() + styled.plain[1:]
     return styled
 
 
 def _quoted(piece: Piece) -> str:
-    """A piece; a name in quotes if it could be read as more than a name."""
+    """Return a piece; a name in quotes if it has other characters than a plain name."""
     if piece.kind is Kind.NUMBER:
         return piece.text.replace(" ", _FIRM)
     if piece.kind is Kind.NAME and not _is_simple(piece.text):

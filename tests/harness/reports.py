@@ -571,3 +571,6 @@ CASES: Final = {
     )
 }
 """Every situation that is worth a look, by name; each call makes its report anew."""
+
+IN_ALL_FORMATS: Final = ("first_preview", "drift", "misconfigured")
+"""Situations whose snapshots are kept in every format."""

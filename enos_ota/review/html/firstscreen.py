@@ -18,18 +18,13 @@ if TYPE_CHECKING:
     from enos_ota.review.text import Piece, Text
 
 ALL_TASKS: Final = "Whole job"
-"""Label of the line in whose place the bars and their numbers stand."""
+"""Label of the line that the bars and their numbers replace."""
 
 _QUOTED: Final = re.compile("`([^`]+)`")
 
 
 def first(screen: Screen, report: ReviewReport) -> Element:
-    """The first screen.
-
-    Args:
-        screen: What it says.
-        report: Where the bars get their numbers from.
-    """
+    """Return the first screen; the bars get their numbers from the report."""
     return element(
         "main",
         _verdict(screen.verdict),
@@ -44,7 +39,7 @@ def _verdict(verdict: Headline) -> Element:
     return element(
         "header",
         element("h1", element("span", verdict.badge, class_="badge"), " ", element("span", *inline(verdict.sentence))),
-        element("p", *_apart(verdict.occasion), class_="about"),
+        element("p", *_apart(verdict.context), class_="about"),
         element("ul", *(element("li", *inline(text), class_=f"tone-{tone}") for tone, text in notes), class_="notes")
         if notes
         else None,
@@ -74,8 +69,8 @@ def _facts(lines: Iterable[ReportLine], chart: Element | None = None) -> Element
 
 def _fact(line: ReportLine, chart: Element | None) -> tuple[Element, Element]:
     tone = f"tone-{line.tone.value}"
-    told = [chart] if chart is not None and line.label == ALL_TASKS else _apart(line.items)
-    return element("dt", line.label, class_=tone), element("dd", *told, class_=tone)
+    value = [chart] if chart is not None and line.label == ALL_TASKS else _apart(line.items)
+    return element("dt", line.label, class_=tone), element("dd", *value, class_=tone)
 
 
 def _list(title: str, texts: Sequence[Text]) -> Element | None:
@@ -86,7 +81,7 @@ def _list(title: str, texts: Sequence[Text]) -> Element | None:
 
 
 def _apart(items: Iterable[Text]) -> Iterator[Element | str]:
-    """Short texts one after the other, set apart."""
+    """Join short texts with dots."""
     for place, item in enumerate(items):
         if place:
             yield "\N{NO-BREAK SPACE}· "  # a line may break after the dot
@@ -94,18 +89,19 @@ def _apart(items: Iterable[Text]) -> Iterator[Element | str]:
 
 
 def inline(text: Text) -> Iterator[Element | str]:
-    """The pieces of a text."""
+    """Return the pieces of a text."""
     for piece in text:
         yield from _piece(piece)
 
 
 def _piece(piece: Piece) -> Iterator[Element | str]:
     if piece.kind is Kind.NUMBER:
-        yield element("b", piece.text.replace(" ", "\N{NARROW NO-BREAK SPACE}"))
+        exposure = f"exposure-{piece.exposure.value}" if piece.exposure else None
+        yield element("b", piece.text.replace(" ", "\N{NARROW NO-BREAK SPACE}"), class_=exposure)
     elif piece.kind is Kind.COMMAND:
         yield element("code", piece.text)
     elif piece.kind is Kind.NAME:
-        # Whatever direction it is written in, it cannot turn what follows.
+        # Isolates right-to-left text from what follows.
         yield element("bdi", piece.text)
     elif piece.kind is Kind.SAYING:
         for place, part in enumerate(_QUOTED.split(piece.text)):

@@ -79,7 +79,7 @@ def test_of_many_keys_a_few_are_named_and_the_way_to_all_is_told() -> None:
     text = render(reports.many_keys(3_000))
     assert len(text.splitlines()) < 60
     assert "… 2 970 more" in text
-    assert text.endswith("Every key: enos-ota review --stack prod --format html --out review.html\n")
+    assert text.endswith("All keys: enos-ota review --stack prod --format html --out review.html\n")
 
 
 def test_a_number_is_never_broken_over_two_lines() -> None:
