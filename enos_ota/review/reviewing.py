@@ -45,7 +45,7 @@ from enos_ota.settings import (
     short_name,
 )
 from enos_ota.settings.project import PULUMI_STACK, find_project, locate_stack
-from enos_ota.settings.set_files import declared_items
+from enos_ota.settings.set_files import declared_items, declaring_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from enos_ota.enos import Clock, EnosClient
     from enos_ota.plan import Plan
-    from enos_ota.review.model import Report
+    from enos_ota.review.model import ReviewReport
     from enos_ota.settings import Connection
     from enos_ota.settings.project import StackConfig
 
@@ -73,7 +73,7 @@ def review(
     packs: Sequence[Path] = (),
     pack_configs: Sequence[Path] = (),
     clock: Clock = SYSTEM_CLOCK,
-) -> Report:
+) -> ReviewReport:
     """Review a stack. Everything that is wrong is in the report.
 
     Args:
@@ -99,7 +99,8 @@ def review(
             return report_misconfigured(context, [str(problem) for problem in problems])
         config = read_stack(directory, name, environ, needed=True)
         run = _ReviewRun(config, environ, clock, now.date(), to_run)
-        return build_report(context, run.read(), run.settings, expect_no_changes=expect_no_changes)
+        report = build_report(context, run.read(), run.settings, expect_no_changes=expect_no_changes)
+        return report.with_files(declaring_files(config.document)) if config.document else report
     except SettingsError as error:
         return report_misconfigured(context, error.problems)
 
