@@ -114,8 +114,6 @@ def read_stack_file(
     environ: Mapping[str, str],
     *,
     project: str = ENOS_OTA,
-    text: str | None = None,
-    key_files: Mapping[str, Path] | None = None,
 ) -> tuple[tuple[SetSettings, ...], tuple[Problem, ...]]:
     """Return the valid sets of a stack, and every problem of its files, without engine or network.
 
@@ -123,10 +121,8 @@ def read_stack_file(
         stack_file: the stack file; if it is missing, Pulumi.yaml alone counts.
         environ: the environment, which may name the gateway.
         project: see `load_stack`.
-        text: text in place of the file's content, to check an edit before it is made.
-        key_files: files to read in place of key files, by `deviceKeysFile`.
     """
-    found = _examined(stack_file, environ, project, text, key_files)
+    found = _examined(stack_file, environ, project)
     return found.sets, found.problems
 
 
@@ -151,19 +147,17 @@ def validate_stack_file(stack_file: Path, *, project: str = ENOS_OTA) -> StackFi
     """Check the files of a stack, without Pulumi, environment or network."""
     if not (os.path.lexists(stack_file) or read_set_folder(stack_file).files):
         return StackFileCheck(problems=(Problem("there is no such file", stackfile.shown_path(stack_file)),))
-    return _examined(stack_file, {}, project, None, None)
+    return _examined(stack_file, {}, project)
 
 
 def _examined(
     stack_file: Path,
     environ: Mapping[str, str],
     project: str,
-    text: str | None,
-    key_files: Mapping[str, Path] | None,
 ) -> StackFileCheck:
     gateway = {name: value for name, value in environ.items() if name == _GATEWAY_VARIABLE}
-    document = stackfile.read(stack_file, project) if text is None else stackfile.parse(text, stack_file, project)
-    found = _Check(None, gateway, document, proposed=key_files)
+    document = stackfile.read(stack_file, project)
+    found = _Check(None, gateway, document)
     found.run()
     _, problems = combine_addresses(found.enos, {}, found.enos_problem)
     is_empty = document.values.keys() <= document.of_project
@@ -194,7 +188,6 @@ class _Check:
         document: Document | None,
         *,
         sets: bool = True,
-        proposed: Mapping[str, Path] | None = None,
     ) -> None:
         self.document = document
         self.problems: list[Problem] = []
@@ -208,7 +201,6 @@ class _Check:
         self._secret_keys = _secret_keys(environ)
         self._gateway_outside = environ.get(_GATEWAY_VARIABLE)
         self._with_sets = sets
-        self._proposed_key_files = proposed or {}
         self._listed: list[Any] = []  # the items of the list of sets
 
     def run(self) -> None:
@@ -360,7 +352,7 @@ class _Check:
         if not self.document.exists:
             return f"there is none at {self.document.name}"
         directory = self.document.path.parent
-        return KeyFileFolder(directory, project_around(directory), "stack file", self._proposed_key_files)
+        return KeyFileFolder(directory, project_around(directory), "stack file")
 
     def _check_audit_log(self, named: str | None) -> None:
         """Refuse an audit log that only the file system shows to be impossible."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from pydantic import ValidationError
@@ -21,7 +20,7 @@ from enos_ota.settings.stackfile import is_inside, shown_path
 from enos_ota.settings.wording import explain, suggest_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 SETS_KEY: Final = f"{ENOS_OTA}:{SETS}"
 
@@ -94,17 +93,11 @@ class KeyFileFolder:
         directory: folder of the file that declares the set; `deviceKeysFile` is relative to it.
         project: folder of the project; a key file outside of it is refused.
         declared_in: kind of the file that declares the set.
-        proposed: files to read in place of key files, by `deviceKeysFile`.
     """
 
     directory: Path
     project: Path
     declared_in: Literal["stack file", "set file"]
-    proposed: Mapping[str, Path] = field(default_factory=lambda: MappingProxyType({}))
-
-    def path(self, named: str) -> Path:
-        """Where to read a key file."""
-        return self.proposed.get(named) or self.directory / named
 
     def shown(self, named: str) -> str:
         """How messages call a key file."""
@@ -290,7 +283,7 @@ class _Reader:
         name = folder.shown(named)
         own = self.written.locate(path, "").path
         try:
-            file = keyfiles.load(folder.path(named), name=name)
+            file = keyfiles.load(folder.directory / named, name=name)
         except keyfiles.KeyFileError as error:
             for problem in error.problems:
                 if problem.line:

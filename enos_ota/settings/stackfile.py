@@ -220,10 +220,10 @@ def read(path: Path, project: str) -> Document:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         return _unreadable(path, Problem("is not UTF-8: save the file as UTF-8", name, line), project)
-    return parse(text, path, project)
+    return _parse(text, path, project)
 
 
-def parse(text: str, path: Path, project: str) -> Document:
+def _parse(text: str, path: Path, project: str) -> Document:
     """Read the configuration of a stack from the text of its stack file."""
     name = shown_path(path)
     tree = yamltext.load(text)
