@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos import EnosError, JobNotFound, JobStatus, TaskStatus
-from enos_ota.enos.job_search import find_jobs
 from enos_ota.reconciler.reading import TaskReader
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ def _siblings_if_possible(client: EnosClient, job: Job, ours: Collection[str]) -
 def _siblings(client: EnosClient, job: Job, ours: Collection[str]) -> Iterable[Sibling]:
     if not job.firmware_version:
         return
-    found = find_jobs(client, firmware_version=job.firmware_version, status=JobStatus.STARTED)
+    found = client.search_jobs(firmware_version=job.firmware_version, status=JobStatus.STARTED)
     others = (each for each in found if each.job_id not in ours and _same_firmware(each, job))
     for number, other in enumerate(others):
         waiting = client.count_tasks(other.job_id, statuses=sorted(WAITING)) if number < _OTHER_JOBS else None
