@@ -8,11 +8,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from enos_ota.plan import Record, TaskSet, build_plan, days
 from tests.harness.simulator import JOB, simulator_process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
+    from enos_ota.reconciler import Reconciler
     from tests.harness.simulator import RunningSimulator
 
 PUBLISHED: Final = 300
@@ -45,6 +47,12 @@ def served(count: int) -> Iterator[RunningSimulator]:
 def keys(count: int, first: int = 1) -> list[str]:
     """Return keys of this fleet, in order."""
     return list(_keys(count, first))
+
+
+def apply(reconciler: Reconciler, device_keys: Collection[str]) -> Record:
+    """Cancel the tasks of these keys."""
+    task_set = TaskSet("pumps", JOB, tuple(device_keys))
+    return reconciler.apply(build_plan(task_set, Record(), today=days.today())).record
 
 
 def _keys(count: int, first: int) -> Iterator[str]:

@@ -16,10 +16,11 @@ from urllib.parse import parse_qsl, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
+from benchmarks import fleets
 from benchmarks.effort import measured
 from enos_ota.enos import SYSTEM_CLOCK, Credentials, EnosClient
 from enos_ota.enos.auth import Timestamps, encryption, sign
-from enos_ota.reconciler import Pool, Reconciler, Record, plan
+from enos_ota.reconciler import Pool, Reconciler
 from tests.harness.simulator import JOB
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def record(simulator: RunningSimulator, keys: Collection[str]) -> Recording:
         adapter=lambda: _Recorder(sent),
     ) as client:
         reconciler = Reconciler(client, workers=Pool(CONCURRENCY))
-        outcome = reconciler.apply(JOB, plan(keys, Record()))
+        outcome = fleets.apply(reconciler, keys)
         if outcome.cancelled_count != len(keys):
             raise MismatchError(f"{outcome.cancelled_count} of {len(keys)} cancelled: {outcome.problem}")
         change = tuple(sent)

@@ -10,10 +10,9 @@ from benchmarks import fleets
 from benchmarks.figures import Figure, at_most, number
 from benchmarks.timed import TimedSimulator
 from enos_ota.enos import Credentials, EnosClient
-from enos_ota.reconciler import Reconciler, Record, plan
+from enos_ota.reconciler import Reconciler
 from tests.harness.in_process import GATEWAY, InProcessAdapter
 from tests.harness.lockstep import Lockstep
-from tests.harness.simulator import JOB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -73,7 +72,7 @@ class _Run:
         )
         reconciler = Reconciler(client, clock=clock, workers=LockstepPool(clock, CONCURRENCY))
         with client:
-            record = reconciler.apply(JOB, plan(fleets.keys(count), Record()))
+            record = fleets.apply(reconciler, fleets.keys(count))
         self.ended_after = clock.monotonic()
         if record.cancelled_count != count:
             raise ValueError(f"{record.cancelled_count} of {count} cancelled: {record.problem}")

@@ -33,7 +33,7 @@ def connected(stack: str | None) -> Iterator[tuple[EnosClient, Connection]]:
     from enos_ota.connect import client_of  # noqa: PLC0415 - slow to import, and help needs none of it
     from enos_ota.engine.stack_secrets import read_stack  # noqa: PLC0415 - the same
     from enos_ota.enos import SYSTEM_CLOCK  # noqa: PLC0415 - the same
-    from enos_ota.reconciler.ending import COMMAND_IS_OVER, EarlyEnd, Ending, Stop  # noqa: PLC0415 - the same
+    from enos_ota.reconciler.deadline import COMMAND_IS_OVER, Deadline, Stop, Stopped  # noqa: PLC0415 - the same
     from enos_ota.settings import SettingsError, load_connection  # noqa: PLC0415 - the same
 
     with exit_with_message():
@@ -45,10 +45,10 @@ def connected(stack: str | None) -> Iterator[tuple[EnosClient, Connection]]:
                 read_stack(Path.cwd(), stack, os.environ, needed=True)  # lists the stacks
             raise
         with client_of(connection) as client:
-            ending = Ending(SYSTEM_CLOCK, Stop(), connection.deadline, COMMAND_IS_OVER)
+            ending = Deadline(SYSTEM_CLOCK, Stop(), connection.deadline, COMMAND_IS_OVER)
             try:
                 yield ending.limit(client), connection
-            except EarlyEnd as end:
+            except Stopped as end:
                 raise Undetermined(f"{end}") from None
 
 

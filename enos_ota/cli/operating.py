@@ -12,7 +12,7 @@ from enos_ota.cli.plain import plain
 from enos_ota.devicekeys.reader import KeyFileError
 from enos_ota.operations.context import open_context
 from enos_ota.operations.sent_summary import describe_sent
-from enos_ota.reconciler import EarlyEnd, Stop
+from enos_ota.reconciler import Stop, Stopped
 from enos_ota.reconciler.sent import SentRequests
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _early_ends(requests: SentRequests) -> Iterator[None]:
     except KeyFileError as error:
         sent = describe_sent(requests) if requests else "No request was sent."
         raise Misconfigured("\n".join(map(plain, f"{error}\n{sent}".split("\n")))) from None
-    except EarlyEnd as end:
+    except Stopped as end:
         raise Undetermined(plain(f"{end}. {describe_sent(requests)}")) from None
     except KeyboardInterrupt:
         raise Undetermined(plain(f"interrupted. {describe_sent(requests)}")) from None

@@ -70,7 +70,7 @@ def _write(result: RetryResult) -> None:
     from enos_ota.operations.phrases import counted  # noqa: PLC0415 - as above
     from enos_ota.operations.request import WAITING  # noqa: PLC0415 - as above
     from enos_ota.operations.retry_batches import RetryState  # noqa: PLC0415 - as above
-    from enos_ota.reconciler.naming import listed, shown  # noqa: PLC0415 - as above
+    from enos_ota.plan.naming import listed, shown  # noqa: PLC0415 - as above
 
     outcome, check = result.outcome, result.check
     say(f"{len(outcome.retried)} of {counted(len(result.keys), 'device')} retried (job {result.request.job_id})")
@@ -95,7 +95,10 @@ def _write(result: RetryResult) -> None:
 
 
 def _some(result: RetryResult, keys: Sequence[str]) -> str:
-    from enos_ota.reconciler.guard import one_line  # noqa: PLC0415 - as above
-    from enos_ota.reconciler.naming import listed, shown  # noqa: PLC0415 - as above
+    from enos_ota.plan.naming import (  # noqa: PLC0415 - as above
+        listed,
+        one_line,
+        shown,
+    )
 
     return listed([f"{shown(key)} {one_line(status)}".strip() for key, status in result.statuses(keys).items()])

@@ -13,10 +13,9 @@ from enos_ota.operations.bounds import declared_sets
 from enos_ota.operations.errors import OperationRefused
 from enos_ota.operations.set_names import suggested_name
 from enos_ota.operations.set_writer import NewSet, SetWriter, expectable
+from enos_ota.plan.classify import is_cancelled, normalise_markers
+from enos_ota.plan.naming import name_of, one_line, shown
 from enos_ota.reconciler import Pool
-from enos_ota.reconciler.classify import fold, is_cancelled
-from enos_ota.reconciler.guard import one_line
-from enos_ota.reconciler.naming import name_of, shown
 from enos_ota.reconciler.reading import TaskReader
 
 if TYPE_CHECKING:
@@ -119,7 +118,7 @@ def adopt(context: OperationContext, request: AdoptRequest) -> AdoptResult:
 
 def _cancelled(context: OperationContext, job: Job) -> tuple[frozenset[str], dict[str, str]]:
     """Return the keys whose tasks read as cancelled; and by name those that cannot be adopted, with the reason."""
-    markers = fold(context.connection.cancelled_markers)
+    markers = normalise_markers(context.connection.cancelled_markers)
     rows = list(context.tasks(job.job_id, [TaskStatus.FAILED]))
     with contextlib.suppress(InvalidArgument):
         # EnOS documents no such status: whether a search accepts it is unknown [U].

@@ -26,12 +26,14 @@ from enos_ota.operations.report import CancelReport
 from enos_ota.operations.request import RECORD_ASIDE_ADVICE, WAITING
 from enos_ota.operations.set_names import suggested_name
 from enos_ota.operations.stages import CancelRun
-from enos_ota.reconciler import JobStatus, Pool, Rules
-from enos_ota.reconciler.classify import facts_of
-from enos_ota.reconciler.forecast import Conditions, Forecast, report
-from enos_ota.reconciler.guard import break_glass, expectation_objection, one_line
-from enos_ota.reconciler.naming import listed, name_of
-from enos_ota.reconciler.survey import survey
+from enos_ota.plan import JobFacts, JobStatus, Record, Severity, TaskSet, build_plan
+from enos_ota.plan.classify import facts_of, normalise_markers
+from enos_ota.plan.guard import break_glass
+from enos_ota.plan.messages import describe_objection, preview_messages
+from enos_ota.plan.naming import listed, name_of, one_line
+from enos_ota.plan.objections import firmware_objection
+from enos_ota.reconciler import Pool
+from enos_ota.reconciler.live_reader import read_job, read_live_set
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from enos_ota.operations.bounds import EffectiveLimits
     from enos_ota.operations.context import OperationContext
     from enos_ota.operations.request import CancelRequest
-    from enos_ota.reconciler import JobFacts
+    from enos_ota.plan import Plan
     from enos_ota.settings import SetSettings
 
 _NOTHING_DONE: Final = "No request was sent and no file was written."
@@ -65,7 +67,7 @@ def cancel(
         confirm: Called with the number of devices; raises `OperationRefused` unless the operator confirms it.
 
     Raises:
-        OperationOperationRefused: No request was sent.
+        OperationRefused: No request was sent.
         EnosError: No request was sent.
         SettingsError: No request was sent.
     """
@@ -87,10 +89,11 @@ def cancel(
         # A script needs no preview: the reconciler refuses whatever a preview would refuse, before the first request.
         run = CancelRun(context, request, sets, learn=lambda job: show(_describe(number, request, job)))
     else:
-        forecast = _counts(context, request, number) if scope.many else _preview(context, request, scope)
-        may_send = not forecast.is_held and (forecast.will_cancel > 0 or not forecast.looked)
-        is_override_told = _show_preview(context, request, forecast, limits, show)
-        run = CancelRun(context, request, sets, job=forecast.job, is_override_told=is_override_told, may_send=may_send)
+        plan = _plan(context, request, scope, limits)
+        may_send = not plan.is_held and bool(plan.cancels or plan.unread_count)
+        _show_plan(plan, show)
+        announced = plan.override is not None
+        run = CancelRun(context, request, sets, job=plan.job, is_override_told=announced, may_send=may_send)
     run.cut_off, run.skipped = scope.cut_off, scope.skipped
     change = run.declare(keys)
     for line in commit_hints.already_declared(change):
@@ -263,53 +266,58 @@ def _job(context: OperationContext, request: CancelRequest) -> Job:
         OperationRefused: The job is about other firmware.
     """
     job = context.client.get_job(request.job_id)
-    if objection := expectation_objection(request.firmware_version, job.firmware_version, by_option=True):
-        raise OperationRefused(f"job {request.job_id}: {objection}. {_NOTHING_DONE}")
+    if objection := firmware_objection(request.firmware_version, job.firmware_version):
+        why = describe_objection(objection, by_option=True)
+        raise OperationRefused(f"job {request.job_id}: {why}. {_NOTHING_DONE}")
     return job
 
 
-def _preview(context: OperationContext, request: CancelRequest, scope: _Scope) -> Forecast:
-    forecast = survey(
-        context.client,
-        request.job_id,
-        scope.keys,
-        markers=context.connection.cancelled_markers,
-        max_keys=_MOST_READ,
-        workers=Pool(context.connection.max_concurrency),
-    )
-    # Where EnOS cuts off lists, its totals may be capped.
-    return replace(forecast, waiting=None) if scope.cut_off else forecast
-
-
-def _counts(context: OperationContext, request: CancelRequest, number: int) -> Forecast:
-    """Count the tasks of a job by status, without listing them."""
-    client, job_id = context.client, request.job_id
-    facts = facts_of(client.get_job(job_id))
-    statuses = (*WAITING, TaskStatus.UPGRADING, TaskStatus.SUCCEEDED, TaskStatus.FAILED)
-    by_status = {status.value: client.count_tasks(job_id, statuses=[status]) for status in statuses}
-    return Forecast(facts, number, looked=False, total=client.count_tasks(job_id), waiting=number, by_status=by_status)
-
-
-def _show_preview(
-    context: OperationContext,
-    request: CancelRequest,
-    forecast: Forecast,
-    limits: EffectiveLimits,
-    show: Callable[[str], None],
-) -> bool:
-    """Show what the cancel would do. Return whether the preview says that the guard is overridden.
+def _plan(context: OperationContext, request: CancelRequest, scope: _Scope, limits: EffectiveLimits) -> Plan:
+    """Read what EnOS says now, and build the plan. If there are very many keys, their tasks are only counted.
 
     Raises:
-        OperationRefused: The cancel would be refused.
+        EnosError: The job does not exist, or cannot be read.
     """
-    name = request.name or suggested_name(forecast.job.name, forecast.job.firmware_version, request.job_id)
-    conditions = Conditions(limits.guard, limits.firmware_version or None, break_glass(context.environ))
-    found = report(forecast, Rules(name, request.job_id), conditions)
-    for text in (*found.information, *found.warnings):
-        show(text)
-    if found.failures:
-        raise OperationRefused("; ".join(found.failures) + f". {_NOTHING_DONE}")
-    return found.overridden
+    task_set = TaskSet(
+        request.name,
+        request.job_id,
+        tuple(sorted(scope.keys)),
+        guard=limits.guard,
+        expect_firmware_version=limits.firmware_version,
+    )
+    if scope.many:
+        live = read_job(context.client, request.job_id, by_status=True)
+    else:
+        unread = build_plan(task_set, Record(), today=context.today)
+        workers = Pool(context.connection.max_concurrency)
+        live = read_live_set(context.client, unread, max_keys=_MOST_READ, workers=workers)
+    if scope.cut_off:
+        live = replace(live, waiting=None)  # where EnOS cuts off lists, its totals may be capped
+    job = facts_of(live.job) if live.job else JobFacts()
+    name = request.name or suggested_name(job.name, job.firmware_version, request.job_id)
+    return build_plan(
+        replace(task_set, name=name),
+        Record(),
+        live,
+        today=context.today,
+        markers=normalise_markers(context.connection.cancelled_markers),
+        break_glass=break_glass(context.environ),
+        unlisted=scope.many,
+    )
+
+
+def _show_plan(plan: Plan, show: Callable[[str], None]) -> None:
+    """Show what the cancel would do.
+
+    Raises:
+        OperationRefused: No request would be sent.
+    """
+    messages = preview_messages(plan)
+    for each in messages:
+        if each.severity is not Severity.REFUSAL:
+            show(each.text)
+    if refusals := [each.text for each in messages if each.severity is Severity.REFUSAL]:
+        raise OperationRefused("; ".join(refusals) + f". {_NOTHING_DONE}")
 
 
 def _describe(number: int, request: CancelRequest, job: JobFacts) -> str:

@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from enos_ota.operations.phrases import counted, shown_path
-from enos_ota.reconciler.naming import shown
+from enos_ota.plan.naming import shown
 from enos_ota.settings.sets import SETS_KEY
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from enos_ota.operations.own_program import program_of
 from enos_ota.operations.phrases import shown_path
 from enos_ota.operations.reporting_clock import ReportingClock
 from enos_ota.plan import days
-from enos_ota.reconciler import EarlyEnd, StoppableClock
-from enos_ota.reconciler.ending import COMMAND_IS_OVER, Ending
-from enos_ota.reconciler.guard import BREAK_GLASS, break_glass
+from enos_ota.plan.guard import BREAK_GLASS, break_glass
+from enos_ota.reconciler import StoppableClock, Stopped
+from enos_ota.reconciler.deadline import COMMAND_IS_OVER, Deadline
 from enos_ota.settings import Problem, SettingsError, load_checks, load_connection
 from enos_ota.settings.check import AUDIT_LOG_KEY, GUARD_KEY
 from enos_ota.settings.project import StackConfig, choose_stack, config_of, find_project, nothing_decrypted
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from enos_ota.audit import AuditLog
     from enos_ota.enos import EnosClient, Task, TaskStatus
     from enos_ota.operations.own_program import Program
-    from enos_ota.reconciler import Guard, Stop
+    from enos_ota.plan import Guard
+    from enos_ota.reconciler import Stop
     from enos_ota.reconciler.sent import SentRequests, SentRequestWatch
     from enos_ota.settings import Connection
 
@@ -71,7 +72,7 @@ class OperationContext:
     client: EnosClient
     clock: ReportingClock
     stop: Stop
-    ending: Ending
+    ending: Deadline
     requests: SentRequests
     environ: Mapping[str, str]
     today: date
@@ -126,7 +127,7 @@ class OperationContext:
             return None
         try:
             return read()
-        except (EnosError, EarlyEnd, KeyboardInterrupt):
+        except (EnosError, Stopped, KeyboardInterrupt):
             return None
 
     def tasks(self, job_id: str, statuses: Collection[TaskStatus]) -> Iterator[Task]:
@@ -134,7 +135,7 @@ class OperationContext:
 
         Raises:
             EnosError: The tasks, or some of them, could not be read.
-            EarlyEnd: The operation was interrupted, or its deadline is over.
+            Stopped: The operation was interrupted, or its deadline is over.
         """
         for task in self.client.search_tasks(job_id, statuses=statuses):
             self.ending.check()
@@ -228,7 +229,7 @@ def open_context(
     stoppable = StoppableClock(stop)
     with client_of(connection, clock=stoppable) as client:
         clock = ReportingClock(stoppable, client.pause, notify)
-        ending = Ending(clock, stop, connection.deadline, COMMAND_IS_OVER)
+        ending = Deadline(clock, stop, connection.deadline, COMMAND_IS_OVER)
         yield OperationContext(
             config=config,
             connection=connection,

@@ -11,10 +11,11 @@ from enos_ota.operations import commit_hints
 from enos_ota.operations.phrases import counted, shown_path
 from enos_ota.operations.request import WAITING
 from enos_ota.operations.sent_summary import describe_sent
-from enos_ota.reconciler import Category, Rules, judge
-from enos_ota.reconciler.guard import BREAK_GLASS, WAYS_OUT, expectation_objection
-from enos_ota.reconciler.naming import shown
-from enos_ota.reconciler.outcome import AFTER_PUSH
+from enos_ota.plan import Category, TaskSet, describe_record
+from enos_ota.plan.guard import BREAK_GLASS
+from enos_ota.plan.messages import describe_limits, describe_objection
+from enos_ota.plan.naming import shown
+from enos_ota.plan.record import AFTER_PUSH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,7 +49,8 @@ class CancelReport:
         self._record = run.record
         self._program = context.program
         self._unread_by = self._program.path if self._program and not self._program.reads_sets else None
-        self._verdict = judge(run.record, Rules(", ".join(run.change.set_names), request.job_id))
+        task_set = TaskSet(", ".join(run.change.set_names), request.job_id)
+        self._verdict = describe_record(run.record, task_set, is_expired=False)
         self.is_written = run.is_written
         self._waiting = self._still_waiting() if context.requests or not request.keys else None
         self._unfinished = self._why_unfinished(self._waiting)
@@ -65,7 +67,8 @@ class CancelReport:
 
     def error(self) -> str:
         """Return why no request was sent and no file was written."""
-        problem = self._record.problem.removesuffix("; nothing was sent").rstrip(".")
+        objection = self._run.objection
+        problem = describe_objection(objection) if objection else self._record.problem.rstrip(".")
         return f"Error: {problem}. No request was sent and no file was written."
 
     def hints(self) -> Iterator[str]:
@@ -75,20 +78,13 @@ class CancelReport:
         yield from filter(None, hints)
 
     def _exit_code(self) -> int:
-        problem = self._record.problem
-        if not problem:
+        if not self._record.problem:
             # For an `up` held keys are fine, as it comes back to them. Who cancels by hand wants to know: not done.
             if self._record.accepted_count:
                 return _NOT_DONE  # EnOS says it is done, and its searches do not show it yet
             is_left = self._record.of(Category.HELD) or self._run.skipped
             return _NO if self._verdict.errors or is_left else 0
-        expected = self._run.firmware_version
-        is_no = (
-            self._run.is_refused
-            or WAYS_OUT in problem
-            or expectation_objection(expected, self._record.job.firmware_version)
-        )
-        return _NO if is_no else _NOT_DONE
+        return _NO if self._run.is_refused else _NOT_DONE
 
     def _still_waiting(self) -> int | None:
         """Count the other waiting tasks of the job; None if their number is unknown."""
@@ -102,7 +98,7 @@ class CancelReport:
             return None
         # A row proves that a task waits; the total is exact only up to EnOS's cap.
         waiting = max(len(page.items), page.total_size or 0)
-        ours = sum(finding.category in {Category.PENDING, Category.HELD} for finding in self._record.findings.values())
+        ours = sum(finding.category in {Category.PENDING, Category.HELD} for finding in self._record.outcomes.values())
         return max(0, waiting - ours - self._run.skipped)
 
     def _unanswered(self) -> str:
@@ -156,7 +152,7 @@ class CancelReport:
             show(commit_hints.commit_hint(self._change, message, left=left, is_read=not self._unread_by))
         for hint in self.hints():
             show(hint)
-        if any(finding.can_be_sent for finding in record.findings.values()):
+        if any(finding.can_be_sent for finding in record.outcomes.values()):
             show("To continue, run the same command again. Cancelled tasks are not sent again.")
         if record.cancelled_count:
             show(self._undo())
@@ -186,10 +182,10 @@ class CancelReport:
         if self._context.stack_file_unusable or not guard.is_set:
             return ""
         if guard.max_share is None:
-            return guard.exceeded(number, None)
+            return describe_limits(guard, number, None)
         client, job_id = self._context.client, self._request.job_id
         total = self._context.read_if_possible(lambda: client.count_tasks(job_id))
-        return "" if total is None else guard.exceeded(number, total)
+        return "" if total is None else describe_limits(guard, number, total)
 
     def as_json(self) -> dict[str, Any]:
         """Return the report for machines."""
@@ -204,7 +200,7 @@ class CancelReport:
             "reason": self._request.reason,
             "keys": len(self._run.keys),
             "cancelled": record.cancelled_count,
-            "cancelledAfterPush": sum(finding == AFTER_PUSH for finding in record.findings.values()),
+            "cancelledAfterPush": len(record.keys_with(AFTER_PUSH)),
             "exceptions": [
                 {"deviceKey": key, "category": category, "status": status} for key, category, status in rows(record)
             ],

@@ -10,10 +10,12 @@ from enos_ota.operations.errors import OperationRefused
 from enos_ota.operations.key_input import read_keys
 from enos_ota.operations.phrases import counted, shown_path
 from enos_ota.operations.retry_batches import RetryOperation, RetryOutcome, RetryState
+from enos_ota.plan.classify import normalise_markers
+from enos_ota.plan.guard import BREAK_GLASS, break_glass
+from enos_ota.plan.messages import describe_limits, describe_objection
+from enos_ota.plan.naming import listed, shown
+from enos_ota.plan.objections import firmware_objection
 from enos_ota.reconciler import Pool
-from enos_ota.reconciler.classify import fold
-from enos_ota.reconciler.guard import BREAK_GLASS, break_glass, expectation_objection
-from enos_ota.reconciler.naming import listed, shown
 from enos_ota.settings import SettingsError, read_stack_file
 
 if TYPE_CHECKING:
@@ -121,7 +123,7 @@ def retry(context: OperationContext, request: RetryRequest) -> RetryResult:
         EnosError: No request was sent.
         SettingsError: No request was sent.
         KeyFileError: No request was sent.
-        EarlyEnd: No request was sent.
+        Stopped: No request was sent.
     """
     context.warn_of_missing_limits()
     keys = read_keys(request.keys, context.notify)
@@ -132,8 +134,10 @@ def retry(context: OperationContext, request: RetryRequest) -> RetryResult:
     _refuse_declared(context, request, keys)
     _warn_of_own_sets(context)
     job = context.client.get_job(request.job_id)
-    if objection := expectation_objection(request.firmware_version, job.firmware_version, by_option=True):
-        raise OperationRefused(f"job {request.job_id}: {objection}. No request was sent.")
+    if objection := firmware_objection(request.firmware_version, job.firmware_version):
+        raise OperationRefused(
+            f"job {request.job_id}: {describe_objection(objection, by_option=True)}. No request was sent."
+        )
     if job.status is JobStatus.STOPPED:
         raise OperationRefused(
             f"job {request.job_id} is stopped: start it first, in the EnOS console. No request was sent."
@@ -186,7 +190,7 @@ def _retry(context: OperationContext, request: RetryRequest, keys: frozenset[str
     operation = RetryOperation(
         context.client,
         request.job_id,
-        markers=fold(context.connection.cancelled_markers),
+        markers=normalise_markers(context.connection.cancelled_markers),
         batch_size=context.connection.batch_size,
         clock=context.clock,
         stop=context.stop,
@@ -210,7 +214,7 @@ def _guard_override(context: OperationContext, request: RetryRequest, count: int
     if not guard.is_set or not count:
         return ""
     total = None if guard.max_share is None else context.client.count_tasks(request.job_id)
-    if not (limits := guard.exceeded(count, total)):
+    if not (limits := describe_limits(guard, count, total)):
         return ""
     if reason := break_glass(context.environ):
         context.notify(f"Guard overridden (break-glass reason: {reason}). Retrying {counted(count, 'task')} ({limits})")

@@ -8,16 +8,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos import ApiError, EnosError, InvalidArgument, RequestTooLarge, TasksNotRetryable, TaskStatus
+from enos_ota.plan.classify import is_cancelled
 from enos_ota.reconciler.batch import FIRST_WAIT, LAG, LONGEST_WAIT, ROUNDS
-from enos_ota.reconciler.classify import is_cancelled
-from enos_ota.reconciler.ending import EarlyEnd, Ending, InTime
+from enos_ota.reconciler.deadline import Deadline, DeadlineWatch, Stopped
 from enos_ota.reconciler.reading import TaskReader, chunks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from enos_ota.enos import Clock, EnosClient, Task, WriteWatch
-    from enos_ota.reconciler.ending import Stop
+    from enos_ota.reconciler.deadline import Stop
     from enos_ota.reconciler.workers import Workers
 
 SETTLE: Final = 10.0
@@ -78,7 +78,7 @@ def retry_state(tasks: Sequence[Task], markers: frozenset[str]) -> RetryState:
 
     Args:
         tasks: Its tasks in the job.
-        markers: The texts of a cancelled task, as `enos_ota.reconciler.classify.fold` gives them.
+        markers: The texts of a cancelled task, as `enos_ota.plan.classify.normalise_markers` gives them.
     """
     if not tasks:
         return RetryState.MISSING
@@ -132,19 +132,19 @@ class RetryOperation:
         self._latest: dict[str, Task] = {}
         self._sent: set[str] = set()
         self._accepted: set[str] = set()
-        self._restart_deadline(Ending(clock, stop, deadline))
+        self._restart_deadline(Deadline(clock, stop, deadline))
 
-    def _restart_deadline(self, ending: Ending) -> None:
+    def _restart_deadline(self, ending: Deadline) -> None:
         self._ending = ending
         self._client = ending.limit(self._plain_client)
-        self._reader = TaskReader(self._client, self._job_id, workers=self._workers, ending=ending)
+        self._reader = TaskReader(self._client, self._job_id, workers=self._workers, deadline=ending)
 
     def check(self, keys: Iterable[str]) -> RetryCheck:
         """Read the state of the keys; a key without a task is read twice.
 
         Raises:
             EnosError: The tasks could not be read.
-            EarlyEnd: The deadline is over, or the retry was interrupted.
+            Stopped: The deadline is over, or the retry was interrupted.
         """
         tasks = self._reader.of_keys_surely(keys).complete()
         self._ending.check()
@@ -160,13 +160,13 @@ class RetryOperation:
         problem = ""
         try:
             self._send_until_settled(sorted(keys))
-        except (EnosError, EarlyEnd) as error:
-            if not self._sent and not isinstance(error, (ApiError, EarlyEnd)):
+        except (EnosError, Stopped) as error:
+            if not self._sent and not isinstance(error, (ApiError, Stopped)):
                 raise
             problem = str(error)
         try:
             self._read_back()
-        except (EnosError, EarlyEnd) as error:
+        except (EnosError, Stopped) as error:
             problem = problem or f"the retried tasks could not be read: {error}"
         changed = {key: task for key, task in self._latest.items() if not self._is_as_before(key)}
         pending = tuple(key for key in sorted(keys) if key not in changed)
@@ -216,13 +216,13 @@ class RetryOperation:
                 return
             keys = left
         tasks = "1 task still reads" if len(keys) == 1 else f"{len(keys)} tasks still read"
-        raise EarlyEnd(f"{tasks} as before after {ROUNDS} attempts, the last: {refusal}")
+        raise Stopped(f"{tasks} as before after {ROUNDS} attempts, the last: {refusal}")
 
     def _send(self, keys: Sequence[str]) -> EnosError | None:
         """Send one retryTask. Return None if EnOS accepted it, else why the tasks have to be read."""
         self._ending.check()
         try:
-            self._client.retry_tasks(self._job_id, keys, watch=InTime(self._ending, self._watch(keys)))
+            self._client.retry_tasks(self._job_id, keys, watch=DeadlineWatch(self._ending, self._watch(keys)))
         except (TasksNotRetryable, InvalidArgument) as refusal:
             # It is not documented whether a refused request changes nothing [U], so the tasks are read.
             self._sent.update(keys)
@@ -252,7 +252,7 @@ class RetryOperation:
         if not self._sent or self._ending.interrupted:
             return
         if self._ending.left < _GRACE:
-            self._restart_deadline(Ending(self._clock, self._stop, _GRACE))
+            self._restart_deadline(Deadline(self._clock, self._stop, _GRACE))
         until = self._clock.monotonic() + SETTLE
         wait = FIRST_WAIT
         left = self._read_unchanged(self._sent)

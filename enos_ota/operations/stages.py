@@ -15,9 +15,10 @@ from enos_ota.operations.recorder import Recorder
 from enos_ota.operations.request import RECORD_ASIDE_ADVICE
 from enos_ota.operations.set_names import suggested_name
 from enos_ota.operations.set_writer import NewSet, SetFileChange, SetWriter, expectable
-from enos_ota.reconciler import EarlyEnd, JobFacts, Record, Terms, plan
-from enos_ota.reconciler.guard import break_glass
-from enos_ota.reconciler.naming import shown
+from enos_ota.plan import JobFacts, Record, TaskSet, build_plan
+from enos_ota.plan.guard import break_glass
+from enos_ota.plan.naming import shown
+from enos_ota.reconciler import ApplyOptions, Stopped
 from enos_ota.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from enos_ota.operations.bounds import EffectiveLimits
     from enos_ota.operations.context import OperationContext
     from enos_ota.operations.request import CancelRequest
+    from enos_ota.plan import Objection
     from enos_ota.settings import SetSettings
 
 
@@ -72,6 +74,7 @@ class CancelRun:
         self.new_set = NewSet(request.job_id, frozenset(), request.name)
         self.record = Record()
         self.is_written = False
+        self.objection: Objection | None = None
         self.is_refused = False
         self.cut_off: IncompleteList | None = None
         self.skipped = 0
@@ -143,7 +146,7 @@ class CancelRun:
             next_stage()
         except OperationRefused as error:
             self.fail(str(error), is_refused=True)
-        except (EnosError, EarlyEnd) as error:
+        except (EnosError, Stopped) as error:
             self.fail(str(error))
         except SettingsError as error:
             self.fail("; ".join(error.problems))
@@ -165,7 +168,7 @@ class CancelRun:
 
         def watch(batch: Sequence[str], override: str) -> WriteWatch:
             if not self._may_send:
-                raise EarlyEnd(
+                raise Stopped(
                     "Some tasks became cancellable after the check. No request was sent. Run the same command again to"
                     " confirm"
                 )
@@ -181,17 +184,22 @@ class CancelRun:
             )
             return recorder.watch(log)
 
-        terms = Terms(
+        task_set = TaskSet(
+            "",
+            request.job_id,
+            tuple(sorted(keys)),
             guard=limits.guard,
             expect_firmware_version=limits.firmware_version,
+        )
+        options = ApplyOptions(
             break_glass=break_glass(context.environ),
-            is_override_told=self._is_override_told,
+            override_announced=self._is_override_told,
             learn=learn,
             watch=watch,
             say=context.notify,
         )
         try:
-            return self._reconciler.apply(request.job_id, plan(keys, Record()), terms)
+            result = self._reconciler.apply(build_plan(task_set, Record(), today=context.today), options)
         except EnosError as error:
             if recorder.is_written and not context.requests:
                 sent = "EnOS refused the request" if context.requests.refused else "no request was sent"
@@ -200,6 +208,9 @@ class CancelRun:
             elif isinstance(error, AuditError) and not self.is_written:
                 context.notify("No request was sent and no file was written:")
             raise
+        self.objection = result.objection
+        self.is_refused = self.is_refused or result.objection is not None
+        return result.record
 
     def _report_written(self, change: SetFileChange) -> None:
         if files := " and ".join(commit_hints.places(change)):
@@ -209,7 +220,7 @@ class CancelRun:
 def _joined(before: Record, after: Record) -> Record:
     return Record(
         keys=before.keys | after.keys,
-        findings={**before.findings, **after.findings},
+        outcomes={**before.outcomes, **after.outcomes},
         job=after.job,
         problem=before.problem or after.problem,
     )

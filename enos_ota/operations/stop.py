@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from enos_ota.enos import EnosError, JobHasStopped, JobStatus, TaskStatus
 from enos_ota.operations.errors import OperationRefused, OperationUndetermined
 from enos_ota.operations.request import WAITING
-from enos_ota.reconciler.ending import InTime
-from enos_ota.reconciler.guard import expectation_objection
+from enos_ota.plan.messages import describe_objection
+from enos_ota.plan.objections import firmware_objection
+from enos_ota.reconciler.deadline import DeadlineWatch
 
 if TYPE_CHECKING:
     from enos_ota.enos import Job
@@ -61,12 +62,12 @@ def stop_job(context: OperationContext, *, job_id: str, reason: str, firmware_ve
         OperationRefused: The job is about other firmware.
         OperationUndetermined: Whether the job is stopped is unknown.
         EnosError: EnOS refused the stop, or it could not be sent.
-        EarlyEnd: The operation was interrupted, or its deadline is over.
+        Stopped: The operation was interrupted, or its deadline is over.
     """
     client = context.client
     job = client.get_job(job_id)
-    if objection := expectation_objection(firmware_version, job.firmware_version, by_option=True):
-        raise OperationRefused(f"job {job_id} was not stopped: {objection}")
+    if objection := firmware_objection(firmware_version, job.firmware_version):
+        raise OperationRefused(f"job {job_id} was not stopped: {describe_objection(objection, by_option=True)}")
     was_stopped = job.status is JobStatus.STOPPED
     sent = not was_stopped
     if sent:
@@ -90,10 +91,10 @@ def _stop(context: OperationContext, job_id: str, reason: str) -> bool:
     Raises:
         EnosError: EnOS refused the stop, or it could not be sent.
         OperationUndetermined: The job does not read as stopped.
-        EarlyEnd: The operation was interrupted, or its deadline is over.
+        Stopped: The operation was interrupted, or its deadline is over.
     """
     is_lost = False
-    watch = InTime(context.ending, context.watch("stopJob", (), job_id=job_id, reason=reason))
+    watch = DeadlineWatch(context.ending, context.watch("stopJob", (), job_id=job_id, reason=reason))
     try:
         context.client.stop_job(job_id, watch=watch)
     except JobHasStopped:

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from enos_ota.reconciler import Category
-from enos_ota.reconciler.guard import BREAK_GLASS
+from enos_ota.plan import Category, Code, Severity
+from enos_ota.plan.guard import BREAK_GLASS
 from enos_ota.review.model import STATUS_AFTER_PUSH, STATUS_UNKNOWN_TEXT, Change, Effect
 from enos_ota.review.text import Piece, Text, command, name, say, saying
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from enos_ota.review.model import GuardUse, JobReport, Limit, SetReport, StatusCount
+    from enos_ota.review.model import GuardUse, JobReport, Limit, SetMessage, SetReport, StatusCount
 
 _KINDS: Final = 6
 """Statuses and versions that are told apart on the first screen."""
@@ -29,10 +29,8 @@ _NOTES: Final = 6
 _DIGEST: Final = 12
 """Characters of a digest that is there only to be compared with another."""
 
-_COUNTED: Final = re.compile(r"[0-9]+ keys? (?:too late to cancel|without a task in this job)\b")
-"""How a set's warnings begin that only say what is counted beside "Other keys", with a few of the keys."""
-_AFTER_PUSH: Final = re.compile("([0-9]+) keys? cancelled after push")
-"""How the one begins that says what is told beside "By status", of keys that are yet to be cancelled."""
+_COUNTED: Final = frozenset({Code.TOO_LATE.value, Code.MISSING.value})
+"""Codes of warnings whose keys are counted beside "Other keys"."""
 _PUSHED: Final = "published"
 
 _OURS: Final = re.compile(
@@ -388,22 +386,24 @@ def _digest(each: SetReport) -> Iterator[Line]:
 def notes(each: SetReport, told: frozenset[str]) -> Iterator[Line]:
     """What else is to be said of a set, and is not among the reasons of the verdict."""
     about = f"set {each.name!r} (job {each.job_id}): "
+    covered = {one.text for one in each.messages if _has_line(one, each)}
     for label, tone, texts in (("Fails", Tone.BAD, each.errors), ("Note", Tone.CAREFUL, each.warnings)):
-        said = [text.removeprefix(about) for text in texts if text not in told]
-        said = [text for text in said if label == "Fails" or not _has_line(text, each)]
+        said = [text.removeprefix(about) for text in texts if text not in told and text not in covered]
         for text in said[:_NOTES]:
             yield Line(label, (say(saying(text)),), tone)
         if (rest := len(said) - _NOTES) > 0:
             yield Line(label, (say("and ", rest, " more"),), tone)
 
 
-def _has_line(text: str, each: SetReport) -> bool:
-    """Whether a line of its own says the same."""
-    if each.guard.broken_glass and text.startswith(f"the guard is overridden by {BREAK_GLASS}"):
-        return True
-    told = sum(one.tasks for one in each.will_cancel_by if one.status == _PUSHED)
-    after_push = _AFTER_PUSH.match(text)
-    return bool(_COUNTED.match(text) or (after_push and int(after_push[1]) == told))
+def _has_line(message: SetMessage, each: SetReport) -> bool:
+    """Whether a line of its own says the same as a warning."""
+    if message.severity is not Severity.WARNING:
+        return False
+    if message.code == Code.AFTER_PUSH.value:
+        # Beside "By status" are the keys that are yet to be cancelled.
+        published = sum(one.tasks for one in each.will_cancel_by if one.status == _PUSHED)
+        return message.keys == published
+    return message.code in _COUNTED or (message.code == Code.GUARD_OVERRIDDEN.value and bool(each.guard.broken_glass))
 
 
 def quiet(job: JobReport, each: SetReport) -> Text:

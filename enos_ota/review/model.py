@@ -12,6 +12,8 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from enos_ota.plan import Severity  # noqa: TC001 - pydantic reads it
+
 VERSION: Final = 1
 """Of the JSON format. It changes when a reader of the old one would misread the new one."""
 
@@ -176,6 +178,17 @@ class OtherJob(Part):
     waiting: int | None = Field(default=None, description="Tasks that are `init` or `published`; null: not known.")
 
 
+class SetMessage(Part):
+    """An error or a warning about a set, with the code by which a program recognises it."""
+
+    code: str = Field(description="Stable, such as `guard-exceeded`.")
+    severity: Severity = Field(
+        description="`error` and `refusal`: an `up` would fail; `refusal`: no request would be sent for the set."
+    )
+    text: str
+    keys: int = Field(default=0, description="Keys that a remark about cancelled keys is about; else 0.")
+
+
 class SetReport(Part):
     """What an `up` would do to one set."""
 
@@ -206,6 +219,7 @@ class SetReport(Part):
     metadata: tuple[str, ...] = Field(default=(), description="Settings that change, such as `reason`.")
     errors: tuple[str, ...] = Field(default=(), description="For which an `up` would fail.")
     warnings: tuple[str, ...] = ()
+    messages: tuple[SetMessage, ...] = Field(default=(), description="The same errors and warnings with their codes.")
     keys: tuple[Key, ...] = Field(default=(), description="Every key, by effect, then sorted.")
 
     def count(self, *effects: Effect) -> int:

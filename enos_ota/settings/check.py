@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from enos_ota.devicekeys import files
 from enos_ota.devicekeys.yamltext import shown
-from enos_ota.reconciler.guard import Guard
+from enos_ota.plan.guard import Guard
 from enos_ota.settings import stackfile
 from enos_ota.settings.connection import combine_addresses, environment_problems
 from enos_ota.settings.models import ENOS, ENOS_OTA, NAMESPACES, SECRETS, SETS, EnosOtaKeys, ends_as_log

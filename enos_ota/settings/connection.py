@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from enos_ota.enos import ConfigurationError, Credentials, Timeout, check_gateway
-from enos_ota.reconciler.guard import Guard
+from enos_ota.plan import Guard
 from enos_ota.settings.models import ENOS, ENOS_OTA, EnosKeys, EnosOtaKeys
 from enos_ota.settings.problems import NoCredentials, Problem, SettingsError, label
 from enos_ota.settings.wording import explain

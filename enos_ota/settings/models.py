@@ -19,8 +19,7 @@ from typing_extensions import Self
 
 from enos_ota.devicekeys import rules as keys
 from enos_ota.devicekeys.yamltext import Unquoted, shown
-from enos_ota.plan import days
-from enos_ota.reconciler.guard import Guard
+from enos_ota.plan import Guard, days
 from enos_ota.settings import ids
 
 ENOS: Final = "enos"

@@ -14,7 +14,7 @@ from enos_ota.devicekeys import reader as keyfiles
 from enos_ota.devicekeys import rules as keys
 from enos_ota.devicekeys.visible import excerpt
 from enos_ota.devicekeys.yamltext import shown
-from enos_ota.reconciler.guard import Guard
+from enos_ota.plan import Guard, TaskSet
 from enos_ota.settings.models import ENOS_OTA, SETS, DeclaredSet, is_mangled
 from enos_ota.settings.problems import MOST, Problem
 from enos_ota.settings.stackfile import is_inside, shown_path
@@ -61,6 +61,22 @@ class SetSettings:
     expires: str | None
     former_names: tuple[str, ...]
     protect: bool
+
+    def task_set(self, api_gateway: str, org_id: str) -> TaskSet:
+        """The set as a plan has it."""
+        return TaskSet(
+            name=self.name,
+            job_id=self.job_id,
+            device_keys=self.device_keys,
+            api_gateway=api_gateway,
+            org_id=org_id,
+            reason=self.reason or "",
+            on_too_late=self.on_too_late,
+            on_missing=self.on_missing,
+            guard=self.guard,
+            expect_firmware_version=self.expect_firmware_version or "",
+            expires=self.expires or "",
+        )
 
 
 class Locate(Protocol):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from enos_ota.operations.retry_batches import RetryOperation, RetryState
-from enos_ota.reconciler import InTurn
-from enos_ota.reconciler.classify import fold
+from enos_ota.plan.classify import normalise_markers
+from enos_ota.reconciler import SerialWorkers
 from tests.harness.reconciling import World, keys, many, world
 from tests.harness.simulator import JOB
 
@@ -66,11 +66,11 @@ def test_no_retry_is_sent_again_within_three_seconds_of_one_whose_answer_was_los
         operation = RetryOperation(
             here.client,
             JOB,
-            markers=fold(["Cancelled by user"]),
+            markers=normalise_markers(["Cancelled by user"]),
             batch_size=200,
             clock=here.clock,
             stop=here.stop,
-            workers=InTurn(),
+            workers=SerialWorkers(),
             deadline=600,
             watch=lambda _: None,
         )

@@ -230,7 +230,7 @@ def test_a_merge_brings_it_about_proves_it_and_keeps_the_audit_log(
         ("Stack", "Up", "Show", "Prove", "Keep the audit log"), 0
     )
     assert [key for key in DECLARED if simulator.states()[key] != CANCELLED] == []
-    assert "nothing to do: what is declared is so" in repository.summary
+    assert "nothing to do: every set is as declared" in repository.summary
     assert ended["Keep the audit log"].files == ("audit",)
     lines = (repository.project / "audit" / "prod.jsonl").read_text(encoding="utf-8").splitlines()
     assert {(each["actor"], each["commit"], each["reason"]) for each in map(json.loads, lines)} == {

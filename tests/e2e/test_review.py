@@ -59,7 +59,7 @@ def test_a_first_preview_tells_of_every_key_and_of_the_job(stack: Stack, simulat
     assert [w.partition("): ")[2] for w in pumps.warnings] == [
         "1 key without a task in this job, so there is nothing to cancel (dk-99)",
         "1 key too late to cancel (dk-08 upgrading)",
-        "1 key cancelled after push (dk-07): the device had been told already and may go on",
+        "1 task was cancelled after the device had been notified (dk-07); this device may still upgrade",
     ]
     assert sent(simulator) == []
 

@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from enos_ota.plan import Severity
 from enos_ota.review.model import (
     Change,
     Effect,
@@ -22,6 +23,7 @@ from enos_ota.review.model import (
     OtherJob,
     Outcome,
     Report,
+    SetMessage,
     SetReport,
     StatusCount,
 )
@@ -189,11 +191,15 @@ def first_preview() -> Report:
         {Effect.CANCEL: 36, Effect.TOO_LATE: 4, Effect.CANCELLED: 2}, limit=Limit(max_devices=500, max_share=0.5)
     )
     late = "4 keys too late to cancel (pump-00001 upgrading, pump-00002 succeeded, pump-00003 upgrading, … 1 more)"
-    pushed = "9 keys cancelled after push (pump-00008, pump-00012, pump-00016, … 6 more): the device had been told"
-    about.more["warnings"] = (
-        f"{about.subject}: {late}",
-        f"{about.subject}: {pushed} already and may go on",
+    pushed = (
+        "9 tasks were cancelled after the devices had been notified (pump-00008, pump-00012, pump-00016, … 6 more); "
+        "these devices may still upgrade"
     )
+    about.more["messages"] = tuple(
+        SetMessage(code=code, severity=Severity.WARNING, text=f"{about.subject}: {text}", keys=keys)
+        for code, text, keys in (("too-late", late, 0), ("after-push", pushed, 9))
+    )
+    about.more["warnings"] = tuple(each.text for each in about.more["messages"])
     about.more["guard"] = GuardUse(limit=about.limit, would_send=36, allowed=60, exceeded=False)
     others = (OtherJob(job_id=OTHER_JOB_ID, name="Pump firmware 2.3.0, pilot", waiting=7),)
     return report(
@@ -385,10 +391,12 @@ def failing_preview() -> Report:
 def broken_glass() -> Report:
     """The guard is overridden for this run."""
     about = Situation({Effect.CANCEL: 36}, limit=Limit(max_devices=20))
-    about.more["warnings"] = (
+    text = (
         f"{about.subject}: the guard is overridden by ENOS_OTA_BREAK_GLASS (INC-4711: fire); this change would cancel "
-        "36 devices: at most 20 may be (maxDevices)",
+        "36 devices: at most 20 may be (maxDevices)"
     )
+    about.more["warnings"] = (text,)
+    about.more["messages"] = (SetMessage(code="guard-overridden", severity=Severity.WARNING, text=text),)
     about.more["guard"] = GuardUse(
         limit=about.limit, would_send=36, allowed=20, exceeded=True, broken_glass="INC-4711: fire"
     )
@@ -402,7 +410,7 @@ def missing() -> Report:
         f"{about.subject}: 1 key with tasks in several products (pump-00001 init,upgrading): a cancel cannot tell them "
         "apart; see to it in the EnOS console, then take it out of the set",
         f"{about.subject}: 2 keys without a task in this job, so there is nothing to cancel (pump-00002, pump-00003): "
-        "check the key and the job, or take it out of the set (or say onMissing: report)",
+        "check the key and the job, or take it out of the set (or set onMissing: report)",
     )
     about.more["errors"] = errors
     return report(
@@ -438,8 +446,8 @@ def outage() -> Report:
         outcome=Outcome.UNDETERMINED,
         headline="it could not be found out what `pulumi up` would do",
         reasons=(
-            "set 'pump-2.3.0' (job 65a1b2c3d4e5f60718293a4b) could not be read, so nothing is known to have changed: "
-            "https://apim.example.com did not answer in 30 s, 5 times (searchTask)",
+            "set 'pump-2.3.0' (job 65a1b2c3d4e5f60718293a4b): the tasks could not be read; "
+            "the recorded state is unchanged: https://apim.example.com did not answer in 30 s, 5 times (searchTask)",
         ),
         live=False,
         refreshed=False,

@@ -106,7 +106,7 @@ def test_the_plan_is_shown_and_the_count_is_asked_for(project: Project, simulato
     assert ended.exit_code == 0
     assert (
         "2 will be cancelled (1 published already), 1 cancelled already, 1 too late (dk-08 upgrading); "
-        "job 'Pump firmware 2.3.0', firmware 2.3.0, started; 5 more wait and are not in this set\n"
+        "job 'Pump firmware 2.3.0', firmware 2.3.0, started; 5 other waiting tasks are not in this set\n"
     ) in ended.stdout
     assert sent(simulator) == [["dk-07"], ["dk-01"]]
 
@@ -751,7 +751,7 @@ def test_of_a_crowd_that_waits_those_go_first_that_are_published(reach: Reach, p
         assert ended.exit_code == 0
         assert sorted(sent(simulator)[0]) == sorted(published)
         assert sorted(key for batch in sent(simulator) for key in batch) == numbered(2_500)
-    assert "2500 keys to work on, too many to look at each" in ended.stdout
+    assert "2500 keys to work on, too many to read each" in ended.stdout
     assert sets(project)["fire"].device_keys == tuple(numbered(2_500))
     assert "2500 of 2500 devices read as cancelled" in ended.stdout
 

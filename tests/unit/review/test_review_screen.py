@@ -8,12 +8,23 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 
-from enos_ota.reconciler import Category, Finding, JobFacts, JobStatus, Record, Rules, judge
-from enos_ota.reconciler.outcome import AFTER_PUSH
+from enos_ota.plan import (
+    Category,
+    JobFacts,
+    JobStatus,
+    KeyOutcome,
+    Record,
+    SetVerdict,
+    Severity,
+    TaskSet,
+    describe_record,
+)
+from enos_ota.plan.record import AFTER_PUSH
 from enos_ota.review import html
-from enos_ota.review.model import Change, Effect, GuardUse, JobReport, Limit, Outcome, Report
+from enos_ota.review.model import Change, Effect, GuardUse, JobReport, Limit, Outcome, Report, SetMessage
 from enos_ota.review.reviewing import review
 from enos_ota.review.screen import Tone, first_screen
+from enos_ota.review.set_report import set_messages
 from enos_ota.review.text import Kind, plain
 from tests.harness import reports
 from tests.harness.any_report import reports as any_report
@@ -24,6 +35,7 @@ if TYPE_CHECKING:
     from enos_ota.review.model import SetReport
     from enos_ota.review.screen import JobPart, Line, Screen
 
+PUMPS = TaskSet("pump-2.3.0", reports.JOB_ID)
 KEYS = [f"k{number}" for number in range(10)]
 ORDER = ["Rollback of", "To cancel", "By status", "Other keys", "Still exposed", "Guard", "Undo", "Digest"]
 
@@ -35,6 +47,11 @@ def only_job(report: Report) -> JobPart:
 
 def lines(report: Report) -> dict[str, str]:
     return {line.label: shown(line) for line in only_job(report).lines}
+
+
+def with_messages(verdict: SetVerdict) -> Report:
+    """A report whose set has these warnings."""
+    return first_set(reports.first_preview(), warnings=verdict.warnings, messages=set_messages(verdict.messages))
 
 
 def shown(line: Line) -> str:
@@ -296,25 +313,28 @@ def test_nothing_is_said_twice_of_a_job(case: str) -> None:
 
 @pytest.mark.parametrize("category", [Category.TOO_LATE, Category.MISSING])
 def test_a_warning_that_only_counts_keys_is_left_to_the_line_that_counts_them(category: Category) -> None:
-    record = Record(findings={"k1": Finding(category, "failed")}, job=JobFacts(JobStatus.STARTED))
-    verdict = judge(record, Rules("pump-2.3.0", reports.JOB_ID, on_missing="report"))
+    record = Record(outcomes={"k1": KeyOutcome(category, "failed")}, job=JobFacts(JobStatus.STARTED))
+    verdict = describe_record(record, replace(PUMPS, on_missing="report"), is_expired=False)
     assert len(verdict.warnings) == 1
-    assert "Note" not in lines(first_set(reports.first_preview(), warnings=verdict.warnings))
+    assert "Note" not in lines(with_messages(verdict))
 
 
 def test_keys_that_were_told_already_are_noted_only_where_they_are_not_counted_as_such() -> None:
-    nine, ten = (Record(keys=frozenset(keys), findings=dict.fromkeys(keys, AFTER_PUSH)) for keys in (KEYS[:9], KEYS))
-    rules = Rules("pump-2.3.0", reports.JOB_ID)
-    assert "Note" not in lines(first_set(reports.first_preview(), warnings=judge(nine, rules).warnings))
-    assert "Note" in lines(first_set(reports.first_preview(), warnings=judge(ten, rules).warnings))
+    nine, ten = (Record(keys=frozenset(keys), outcomes=dict.fromkeys(keys, AFTER_PUSH)) for keys in (KEYS[:9], KEYS))
+    assert "Note" not in lines(with_messages(describe_record(nine, PUMPS, is_expired=False)))
+    assert "Note" in lines(with_messages(describe_record(ten, PUMPS, is_expired=False)))
+
+
+def test_what_a_line_says_already_is_found_by_its_code_whatever_its_words() -> None:
+    late = SetMessage(code="too-late", severity=Severity.WARNING, text="any words at all")
+    report = first_set(reports.first_preview(), warnings=(late.text,), messages=(late,))
+    assert "Note" not in lines(report)
 
 
 def test_a_warning_with_advice_is_told_without_repeating_its_set() -> None:
-    record = Record(keys=frozenset({"k1"}), findings={}, job=replace(JobFacts(JobStatus.STARTED), automatic_retry=True))
-    verdict = judge(record, Rules("pump-2.3.0", reports.JOB_ID))
-    assert lines(first_set(reports.first_preview(), warnings=verdict.warnings))["Note"].startswith(
-        "not durable: the job"
-    )
+    record = Record(keys=frozenset({"k1"}), outcomes={}, job=replace(JobFacts(JobStatus.STARTED), automatic_retry=True))
+    verdict = describe_record(record, PUMPS, is_expired=False)
+    assert lines(with_messages(verdict))["Note"].startswith("not durable: the job")
 
 
 def test_a_long_list_of_warnings_says_how_many_there_are() -> None:

@@ -7,15 +7,14 @@ from datetime import date
 import pytest
 
 from enos_ota.engine.preview_json import Preview, SetStep
-from enos_ota.engine.properties import Declared
-from enos_ota.reconciler import Category, JobFacts, JobStatus, Record
+from enos_ota.plan import Category, JobFacts, JobStatus, LiveSet, Record, TaskSet, build_plan
 from enos_ota.review import terminal
-from enos_ota.review.compose import Findings, Occasion, compose
-from enos_ota.review.judge import Seen, Surroundings
+from enos_ota.review.compose import ReviewContext, ReviewFacts, build_report
 from enos_ota.review.lines import status
 from enos_ota.review.live import LiveJob
 from enos_ota.review.model import Change, Report
 from enos_ota.review.screen import first_screen
+from enos_ota.review.set_report import ReviewSettings
 from enos_ota.review.text import Kind, plain
 from tests.harness import reports
 
@@ -109,12 +108,15 @@ def test_a_set_that_is_retired_by_this_change_is_not_to_be_retired() -> None:
 def test_a_job_that_is_no_longer_there_is_deleted_and_one_that_never_was_is_unknown(
     recorded: JobStatus, told: str
 ) -> None:
-    declared = Declared("pumps", "https://enos", "o1", "j1", ("k1",), "report", "fail", "")
+    declared = TaskSet("pumps", "j1", ("k1",), "https://enos", "o1")
     record = Record(frozenset({"k1"}), job=JobFacts(recorded, "Pumps", "2.3.0"))
     step = SetStep("pumps", Change.NONE, declared, recorded=declared, before=record, now=record)
-    found = Findings(Preview((step,)), previewed=True, refreshed=True, seen={step.identity: Seen(LiveJob(None), {})})
-    around = Surroundings(("Cancelled by user",), date(2026, 11, 23))
-    report = compose(Occasion("enos-ota", "prod", "", "2026-11-23T18:00:00Z"), found, around, expect_no_changes=True)
+    settings = ReviewSettings(("Cancelled by user",), date(2026, 11, 23))
+    gone = LiveSet(None, not_found="there is no such job")
+    plans = {step.identity: build_plan(declared, record, gone, today=settings.today)}
+    found = ReviewFacts(Preview((step,)), previewed=True, refreshed=True, jobs={"j1": LiveJob(gone)}, plans=plans)
+    context = ReviewContext("enos-ota", "prod", "", "2026-11-23T18:00:00Z")
+    report = build_report(context, found, settings, expect_no_changes=True)
     (job,) = report.jobs
     assert (report.exit_code, job.status, job.looked) == (0, told, True)
     assert job.name == ("Pumps" if told == "deleted" else "")

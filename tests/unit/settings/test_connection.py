@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from enos_ota.enos import Credentials, Timeout
-from enos_ota.reconciler.guard import Guard
+from enos_ota.plan import Guard
 from enos_ota.settings import (
     Checks,
     Connection,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota.reconciler.guard import Guard
+from enos_ota.plan import Guard
 from enos_ota.settings import SetSettings, StackSettings
 from tests.harness.stack_project import BASE, ONE_SET
 

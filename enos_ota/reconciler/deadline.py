@@ -17,7 +17,7 @@ SET_IS_OVER: Final = "the deadline of {:g} s for one set is over"
 COMMAND_IS_OVER: Final = "the deadline of {:g} s for one command is over"
 
 
-class EarlyEnd(Exception):  # noqa: N818 - an ending, not an error: what was done by then is kept
+class Stopped(Exception):  # noqa: N818 - not an error: what was done by then is kept
     """Nothing more is sent; the text says why."""
 
 
@@ -65,14 +65,14 @@ class StoppableClock:
         self._stop.wait(seconds)
 
 
-class Ending:
+class Deadline:
     """The end of one set's change: no wait and no request goes beyond it. Safe to share between threads.
 
     Args:
         clock: What it goes by. Its `sleep` should return early once the run is interrupted.
         stop: Interrupts the run.
         seconds: From now on.
-        over: The text of the `EarlyEnd` that comes then.
+        over: The text of the `Stopped` that comes then.
     """
 
     def __init__(self, clock: Clock, stop: Stop, seconds: float = FOREVER, over: str = SET_IS_OVER) -> None:
@@ -105,18 +105,18 @@ class Ending:
         """Go on only if there is time.
 
         Raises:
-            EarlyEnd: The run is interrupted, or the deadline is over.
+            Stopped: The run is interrupted, or the deadline is over.
         """
         if reason := self._stop.reason:
-            raise EarlyEnd(reason)
+            raise Stopped(reason)
         if self._clock.monotonic() >= self._ends:
-            raise EarlyEnd(self._over)
+            raise Stopped(self._over)
 
     def sleep(self, seconds: float) -> None:
         """Wait, but not beyond the end.
 
         Raises:
-            EarlyEnd: The end came.
+            Stopped: The end came.
         """
         self._clock.sleep(min(seconds, self.left))
         self.check()
@@ -130,30 +130,30 @@ class NotSent(EnosError):  # noqa: N818 - says what happened, as its relatives d
     """A request that was announced and then not sent."""
 
 
-class InTime:
+class DeadlineWatch:
     """Sees to it that no request that writes leaves after the end: until then there may be a token to get, or a lock.
 
     Args:
-        ending: The end.
+        deadline: The end.
         watch: What else is told of the request.
     """
 
-    def __init__(self, ending: Ending, watch: WriteWatch | None) -> None:
-        self._ending = ending
+    def __init__(self, deadline: Deadline, watch: WriteWatch | None) -> None:
+        self._deadline = deadline
         self._watch = watch
 
     def before(self) -> None:
         """The request is about to be sent.
 
         Raises:
-            EarlyEnd: It must not be any more.
+            Stopped: It must not be any more.
         """
-        self._ending.check()
+        self._deadline.check()
         if self._watch:
             self._watch.before()
             try:
-                self._ending.check()  # what was just written to disk took its time too
-            except EarlyEnd as end:
+                self._deadline.check()  # what was just written to disk took its time too
+            except Stopped as end:
                 self._watch.after(NotSent(str(end)))
                 raise
 

@@ -1,16 +1,14 @@
-"""What is known of a declared set: one category for every key, the job, and what went wrong."""
+"""The record of a set: the outcome of every key, the job, and the problem of the last change."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from enos_ota.reconciler.naming import listed, shown
-
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
 
 class Category(str, Enum):
@@ -33,7 +31,7 @@ class Category(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class KeyOutcome:
     """Something to say about one declared key; a key that is plainly cancelled has none.
 
     Attributes:
@@ -67,10 +65,10 @@ NO_STATUS: Final = "no status"
 _OF_PENDING: Final = frozenset({"", "init", "published"})
 """Statuses of a pending key that are known; empty where its task was not read."""
 
-AFTER_PUSH: Final = Finding(Category.CANCELLED, "published")
+AFTER_PUSH: Final = KeyOutcome(Category.CANCELLED, "published")
 """Cancelled after the device had been told: it may go on with what it knows [U]."""
 
-UNKNOWN_TEXT: Final = Finding(Category.CANCELLED, "failed")
+UNKNOWN_TEXT: Final = KeyOutcome(Category.CANCELLED, "failed")
 """EnOS accepted the cancel and the task failed, but with a text that is not among the known markers."""
 
 
@@ -102,19 +100,19 @@ class Record:
 
     Attributes:
         keys: The keys that are settled: nothing is planned for them. A declared key outside them is work to do.
-        findings: Everything that is not plainly "cancelled", by key; also the keys that are `PENDING`.
+        outcomes: Everything that is not plainly "cancelled", by key; also the keys that are `PENDING`.
         job: What is known of the job.
         problem: Why the last change could not be finished, for the operator; empty when it was.
     """
 
     keys: frozenset[str] = frozenset()
-    findings: Mapping[str, Finding] = field(default_factory=lambda: MappingProxyType({}))
+    outcomes: Mapping[str, KeyOutcome] = field(default_factory=lambda: MappingProxyType({}))
     job: JobFacts = JobFacts()
     problem: str = ""
 
     def cancelled_keys(self) -> frozenset[str]:
         """The keys that are cancelled, with or without a remark."""
-        others = {key for key, finding in self.findings.items() if finding.category is not Category.CANCELLED}
+        others = {key for key, finding in self.outcomes.items() if finding.category is not Category.CANCELLED}
         return self.keys - others
 
     @property
@@ -125,70 +123,26 @@ class Record:
     @property
     def accepted_count(self) -> int:
         """How many pending keys are in a cancelTask that EnOS accepted, and were not read since."""
-        return sum(each.was_accepted for each in self.findings.values() if each.category is Category.PENDING)
+        return sum(each.was_accepted for each in self.outcomes.values() if each.category is Category.PENDING)
 
     def of(self, category: Category) -> dict[str, str]:
         """The keys with a finding of this category, sorted, with their status."""
-        return {key: finding.status for key, finding in sorted(self.findings.items()) if finding.category is category}
+        return {key: finding.status for key, finding in sorted(self.outcomes.items()) if finding.category is category}
+
+    def keys_with(self, outcome: KeyOutcome) -> list[str]:
+        """The keys with this very outcome, sorted."""
+        return sorted(key for key, each in self.outcomes.items() if each == outcome)
 
     def without(self, keys: Collection[str]) -> Record:
         """The same without these keys: what un-declaring them leaves. Nothing is sent for that."""
         gone = frozenset(keys)
         return Record(
             keys=self.keys - gone,
-            findings={key: finding for key, finding in self.findings.items() if key not in gone},
+            outcomes={key: finding for key, finding in self.outcomes.items() if key not in gone},
             job=self.job,
             problem=self.problem,
         )
 
     def known_keys(self) -> frozenset[str]:
         """Every key that is mentioned: settled ones and pending ones."""
-        return self.keys | self.findings.keys()
-
-
-def settle(findings: Mapping[str, Finding | None], job: JobFacts, problem: str = "") -> Record:
-    """The record of keys just looked at; pending ones are left out of `keys`, so that they show as work to do."""
-    others = {key: finding for key, finding in findings.items() if finding is not None}
-    return Record(
-        keys=frozenset(key for key, finding in findings.items() if not _is_pending(finding)),
-        findings=others,
-        job=job,
-        problem=problem or status_problem(others),
-    )
-
-
-def merged(kept: Record, findings: Mapping[str, Finding | None], job: JobFacts, problem: str = "") -> Record:
-    """The record of the keys worked on just now, beside those that were settled before."""
-    now = settle(findings, job, problem)
-    others = kept.without(findings.keys())
-    return replace(now, keys=now.keys | others.keys, findings={**others.findings, **now.findings})
-
-
-def rest(record: Record, keys: Iterable[str], job: JobFacts) -> Record:
-    """The record of a set for which nothing can or may be done any more (job deleted, set expired).
-
-    Keys that were still to do are settled as `PENDING`: it is said what did not happen, but nothing is planned.
-    """
-    open_keys = frozenset(keys) - record.keys
-    return Record(
-        keys=record.keys | open_keys,
-        findings={**dict.fromkeys(open_keys, Finding(Category.PENDING)), **record.findings},
-        job=job,
-        problem="",
-    )
-
-
-def status_problem(findings: Mapping[str, Finding]) -> str:
-    """What is wrong where tasks have a status that EnOS does not document; empty where none has."""
-    unknown = [f"{shown(key)} {each.status}" for key, each in sorted(findings.items()) if each.has_unknown_status]
-    if not unknown:
-        return ""
-    tasks = "1 task has" if len(unknown) == 1 else f"{len(unknown)} tasks have"
-    return (
-        f"{tasks} a status that EnOS does not document ({listed(unknown)}): it is unknown whether the upgrade goes on, "
-        "and no cancel is sent while the status stays so; look in the EnOS console"
-    )
-
-
-def _is_pending(finding: Finding | None) -> bool:
-    return finding is not None and finding.category is Category.PENDING
+        return self.keys | self.outcomes.keys()

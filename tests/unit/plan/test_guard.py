@@ -6,14 +6,11 @@ from typing import Any
 
 import pytest
 
-from enos_ota.reconciler.guard import (
-    BREAK_GLASS,
-    Guard,
-    break_glass,
-    expectation_objection,
-    limit_problems,
-    strictest,
-)
+from enos_ota.plan.codes import Code
+from enos_ota.plan.guard import BREAK_GLASS, Guard, break_glass, strictest
+from enos_ota.plan.limits import limit_problems
+from enos_ota.plan.messages import describe_limits, describe_objection
+from enos_ota.plan.objections import firmware_objection, guard_objection
 
 NAMES = ("maxDevices", "maxShare")
 WAYS_OUT = "raise the guard in the stack file, split the change, or set ENOS_OTA_BREAK_GLASS=<reason> for this run"
@@ -33,7 +30,7 @@ WAYS_OUT = "raise the guard in the stack file, split the change, or set ENOS_OTA
     ],
 )
 def test_a_change_within_its_limits_is_let_through(guard: Guard, count: int, total: int | None) -> None:
-    assert guard.objection(count, total) == ""
+    assert guard_objection(guard, count, total) is None
 
 
 @pytest.mark.parametrize(
@@ -54,25 +51,31 @@ def test_a_change_within_its_limits_is_let_through(guard: Guard, count: int, tot
 def test_a_change_beyond_a_limit_is_stopped_with_numbers_and_ways_out(
     guard: Guard, count: int, total: int, why: str
 ) -> None:
-    assert guard.objection(count, total) == f"the guard stops this change, which would cancel {why}; {WAYS_OUT}"
+    objection = guard_objection(guard, count, total)
+    assert objection
+    assert (objection.code, objection.count, objection.total) == (Code.GUARD_EXCEEDED, count, total)
+    assert describe_objection(objection) == f"the guard stops this change, which would cancel {why}; {WAYS_OUT}"
 
 
 def test_the_limits_can_be_told_of_any_other_act_as_well() -> None:
-    assert Guard(max_devices=5, max_share=0.5).exceeded(6, 20) == "at most 5 may be (maxDevices)"
-    assert Guard(max_devices=5, max_share=0.5).exceeded(5, 20) == ""
+    assert describe_limits(Guard(max_devices=5, max_share=0.5), 6, 20) == "at most 5 may be (maxDevices)"
+    assert describe_limits(Guard(max_devices=5, max_share=0.5), 5, 20) == ""
 
 
 def test_a_share_of_an_unknown_number_of_tasks_is_not_allowed() -> None:
-    objection = Guard(max_share=0.99).objection(1, None)
-    assert "how many tasks the job has is not known, so maxShare 0.99 cannot be checked" in objection
+    guard = Guard(max_share=0.99)
+    assert guard.is_exceeded(1, None)
+    assert "how many tasks the job has is not known, so maxShare 0.99 cannot be checked" in describe_limits(
+        guard, 1, None
+    )
 
 
 @pytest.mark.parametrize("hundredths", range(1, 101))
 def test_a_share_is_reckoned_as_it_is_written(hundredths: int) -> None:
     """Floating point would allow 28 of 100 with 0.29."""
     guard = Guard(max_share=hundredths / 100)
-    assert guard.objection(hundredths, 100) == ""
-    assert guard.objection(hundredths + 1, 100) != ""
+    assert not guard.is_exceeded(hundredths, 100)
+    assert guard.is_exceeded(hundredths + 1, 100)
 
 
 @pytest.mark.parametrize(
@@ -119,18 +122,24 @@ def test_the_guard_is_overridden_for_a_reason_only(environ: dict[str, str], reas
 
 @pytest.mark.parametrize(("expected", "job_version"), [(None, "2.3.0"), ("", ""), (None, ""), ("2.3.0", "2.3.0")])
 def test_a_job_that_is_as_expected_is_let_through(expected: str | None, job_version: str) -> None:
-    assert expectation_objection(expected, job_version) == ""
+    assert firmware_objection(expected, job_version) is None
 
 
 @pytest.mark.parametrize("job_version", ["2.4.0", "2.3", "2.3.0-rc1"])
 def test_a_job_about_another_firmware_is_refused(job_version: str) -> None:
-    assert expectation_objection("2.3.0", job_version) == (
+    objection = firmware_objection("2.3.0", job_version)
+    assert objection
+    assert objection.code is Code.FIRMWARE_MISMATCH
+    assert describe_objection(objection) == (
         f"firmware 2.3.0 is expected, but the job is about {job_version}: check jobId and `expect`"
     )
 
 
 def test_a_job_that_names_no_firmware_is_refused_where_one_is_expected() -> None:
-    assert "EnOS does not say which firmware the job is about" in expectation_objection("2.3.0", "")
+    objection = firmware_objection("2.3.0", "")
+    assert objection
+    assert objection.code is Code.FIRMWARE_UNKNOWN
+    assert "EnOS does not say which firmware the job is about" in describe_objection(objection)
 
 
 @pytest.mark.parametrize(

@@ -1,25 +1,23 @@
-"""What a reconciler works with, and what one set asks of it."""
+"""What a reconciler works with, and the options of one change."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from enos_ota.reconciler.guard import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from enos_ota.enos import Clock, WriteWatch
-    from enos_ota.reconciler.ending import Stop
-    from enos_ota.reconciler.outcome import JobFacts
-    from enos_ota.reconciler.reading import Learned
+    from enos_ota.plan import JobFacts, Objection, Record
+    from enos_ota.reconciler.deadline import Stop
+    from enos_ota.reconciler.reading import ServiceLimits
     from enos_ota.reconciler.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How far one change may go.
+    """Limits of one change in size and time.
 
     Attributes:
         batch_size: Keys in one cancelTask.
@@ -33,37 +31,46 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What one set asks of a change.
+class ApplyOptions:
+    """Options of one change.
 
     Attributes:
-        guard: How much one change may cancel.
-        expect_firmware_version: The job's target version; empty for any.
         break_glass: The reason for which the guard is overridden; empty when it is not.
-        is_override_told: Whether whoever `say` speaks to knows already that it is, and need not hear it again.
-        learn: Told what is known of the job once it was read, which is before anything is sent.
-        watch: Makes what is told about a cancelTask for some keys; the second argument is the reason for which the
-            guard was overridden, empty when it did not object.
+        override_announced: Whether the operator knows already that the guard is overridden.
+        learn: Called with the facts of the job once it was read, before any request that writes.
+        watch: Makes the watch of a cancelTask for some keys; the second argument is the reason for which the guard was
+            overridden, empty when it did not object.
         say: Where lines about the change go while it lasts.
     """
 
-    guard: Guard = field(default_factory=Guard)
-    expect_firmware_version: str = ""
     break_glass: str = ""
-    is_override_told: bool = False
+    override_announced: bool = False
     learn: Callable[[JobFacts], None] | None = None
     watch: Callable[[Sequence[str], str], WriteWatch] | None = None
     say: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class ApplyResult:
+    """What a change came to.
+
+    Attributes:
+        record: The record of the set after the change.
+        objection: Why no request was sent; None where nothing objected. The text is the record's problem.
+    """
+
+    record: Record
+    objection: Objection | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
     """What all changes of a reconciler share.
 
     Attributes:
-        markers: Texts by which a failed task is known to have been cancelled, folded.
-        limits: How far one change may go.
-        learned: What the service turned out to allow.
+        markers: Texts by which a failed task is known to have been cancelled, normalised.
+        limits: Limits of one change.
+        service: Limits of the service that were found out so far.
         workers: Requests that may be under way at once.
         clock: Time and waiting.
         stop: Interrupts the run.
@@ -71,7 +78,7 @@ class Tools:
 
     markers: frozenset[str]
     limits: Limits
-    learned: Learned
+    service: ServiceLimits
     workers: Workers
     clock: Clock
     stop: Stop

@@ -1,4 +1,4 @@
-"""How messages name device keys and tasks: a few of them, each so that it can be told from any other."""
+"""How messages name device keys and tasks: the first few, each distinct from any other."""
 
 from __future__ import annotations
 
@@ -27,3 +27,8 @@ def name_of(task: Task) -> str:
 def listed(names: Sequence[str]) -> str:
     """The first names, and how many more there are."""
     return ", ".join(names[:_MOST]) + (f", … {len(names) - _MOST} more" if len(names) > _MOST else "")
+
+
+def one_line(text: str) -> str:
+    """A text from outside made fit for a message: one line, no character that a terminal acts on."""
+    return "".join(character if is_visible(character) else " " for character in " ".join(text.split()))
