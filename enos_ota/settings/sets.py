@@ -254,7 +254,7 @@ class _Reader:
             line = self.written.locate(("deviceKeys", at), "").line
             return f"line {line}" if line else f"no. {at + 1}"
 
-        findings = keys.findings(listed)
+        findings = keys.find_problems(listed)
         for finding in findings:
             self.note(("deviceKeys", finding.positions[0]), f"deviceKeys: {finding.sentence(where)}")
         for at, key in enumerate(listed):

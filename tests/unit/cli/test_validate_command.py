@@ -410,7 +410,7 @@ def test_the_hook_stops_a_commit_with_a_problem(sound: Project) -> None:
     (sound.root / "stacks" / "keys" / "pump.txt").write_text("")
     done = as_pre_commit_does(sound)
     assert done.returncode == 2
-    assert "deviceKeysFile stacks/keys/pump.txt: the file holds no device key" in done.stdout
+    assert "deviceKeysFile stacks/keys/pump.txt: the file has no device key" in done.stdout
 
 
 # Set files.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enos_ota.devicekeys.formats import recognise
+from enos_ota.devicekeys.other_formats import recognise
 
 CONFLICT = "<<<<<<< HEAD\ndk-01\n=======\ndk-02\n>>>>>>> hotfix"
 DIFF3 = "<<<<<<<\ndk-01\n|||||||\ndk-00\n=======\ndk-02\n>>>>>>>"

@@ -1,7 +1,7 @@
-"""Text that is no list of device keys, known by its form: a merge conflict, a web page, a table.
+"""Recognition of texts in other formats than a list of device keys: a merge conflict, a web page, a table.
 
-Each line of such a text would pass for a device key. What is recognised here no key looks like: every form has
-characters that EnOS's default rule for keys does not allow.
+Otherwise each line of such a text would be taken as a device key. Every recognised line has characters that EnOS's
+default rule for keys does not allow.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """How a line of another text begins, what that text is, and what to do."""
+    """Another format: the beginning of its lines, its name, and what to do."""
 
     pattern: str
     what: str
@@ -44,10 +44,10 @@ _FORMS_OF_TXT: Final = (
     _Form(r"""- ["']""", "a YAML list", "name the file .yaml"),
 )
 SOURCES: Final = tuple(form.what for form in _FORMS)
-"""What the lines of other texts are recognised as."""
+"""Names of the formats that `source_of` recognises."""
 
 _WIDTH: Final = 1000
-"""Characters of a line that are looked at."""
+"""Characters of a line that are compared."""
 
 
 def _one_of(forms: Iterable[_Form]) -> re.Pattern[str]:
@@ -60,11 +60,11 @@ _ANY_FORM_OF_TXT: Final = _one_of((*_FORMS, *_FORMS_OF_TXT))
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
-    """A line by which a text is known to be no list of device keys.
+    """A line which shows that a text is not a list of device keys.
 
     Attributes:
-        position: which line, counted from 0.
-        sentence: what the text is, by which line, and what to do.
+        position: position of the line, counted from 0.
+        sentence: format of the text, the line, and what to do.
     """
 
     position: int
@@ -72,11 +72,11 @@ class Recognised:
 
 
 def recognise(lines: Iterable[str], *, is_txt: bool) -> Recognised | None:
-    """The first line by which a text is known to be no list of device keys; None if it may be one.
+    """Return the first line which shows that a text is not a list of device keys; None if there is none.
 
     Args:
         lines: the lines of the text.
-        is_txt: whether each line is read as a key, so that CSV and YAML are wrong too.
+        is_txt: whether each line is a key, so that CSV and YAML are other formats too.
     """
     any_form = _ANY_FORM_OF_TXT if is_txt else _ANY_FORM
     for position, whole in enumerate(lines):
@@ -89,7 +89,7 @@ def recognise(lines: Iterable[str], *, is_txt: bool) -> Recognised | None:
 
 
 def source_of(key: str) -> str:
-    """What a device key is a line of, if it is recognised as one of another text; else empty."""
+    """Return the name of the other format of which a device key is a line, or ""."""
     found = _ANY_FORM.match(key)
     return _form(found).what if found else ""
 
