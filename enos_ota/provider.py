@@ -27,11 +27,9 @@ from pulumi.dynamic import (
 )
 from pulumi.output import Unknown
 
-from enos_ota.audit import Subject
-from enos_ota.connect import audit_log_of, client_of, reconciler_of
+from enos_ota.audit import Subject, open_audit_log
 from enos_ota.devicekeys import rules as keys
-from enos_ota.engine import interrupts as servicer
-from enos_ota.engine import liveness
+from enos_ota.engine import interrupts, liveness, process
 from enos_ota.engine.properties import IDENTITY, METADATA, Declared, declared_of, inputs_of, outputs_of, record_of
 from enos_ota.enos import (
     AuthenticationError,
@@ -43,6 +41,8 @@ from enos_ota.plan import days
 from enos_ota.reconciler import (
     Category,
     EarlyEnd,
+    Limits,
+    Pool,
     Reconciler,
     Record,
     Stop,
@@ -54,6 +54,7 @@ from enos_ota.reconciler.guard import break_glass, limit_problems
 from enos_ota.reconciler.sent import SentRequests
 from enos_ota.reconciler.verdict import UNREAD
 from enos_ota.settings import Connection, SettingsError, ids, load_connection, project_around, short_name
+from enos_ota.settings.client import create_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -88,14 +89,12 @@ class CancelledTaskSetProvider(ResourceProvider):
 
         An un-declared set must be removable, and a change shown, where there are no credentials at all.
         """
-        # SDKs from 3.260 on answer with the whole traceback; this leaves the message. Here, in the provider's process,
-        # and not at import: that hangs programs.
-        sys.tracebacklimit = 0
+        process.hide_tracebacks()
         if isinstance(sys.stdout, TextIOWrapper):
             # A name that the output cannot hold is escaped; it must not end a change half-way.
             sys.stdout.reconfigure(errors="backslashreplace")
         stop = Stop()
-        servicer.hear_interrupts(lambda: stop.set("the run was interrupted, so nothing more was sent"))
+        interrupts.on_interrupt(lambda: stop.set("the run was interrupted, so nothing more was sent"))
         liveness.when_engine_is_gone(sys.argv, lambda: _end(stop))
         self._session = Session(req.config.get, stop=stop)
 
@@ -165,7 +164,7 @@ class CancelledTaskSetProvider(ResourceProvider):
         requests = SentRequests()
         try:
             reconciler = self._session.reconciler_for(declared)
-            terms = self._session.terms_of(declared, servicer.stack_of_call(), requests)
+            terms = self._session.terms_of(declared, requests)
             record = reconciler.apply(declared.job_id, change, terms)
         except (EnosError, SettingsError) as error:
             sent = "EnOS refused what was sent" if requests.refused else "nothing was sent"
@@ -234,12 +233,11 @@ class Session:
         """
         return self._connected(declared).reconciler
 
-    def terms_of(self, declared: Declared, stack: str, requests: SentRequests) -> Terms:
+    def terms_of(self, declared: Declared, requests: SentRequests) -> Terms:
         """What a set asks of a change.
 
         Args:
             declared: The set.
-            stack: The stack's name, or empty.
             requests: Is told of each request that cancels.
 
         Raises:
@@ -248,7 +246,7 @@ class Session:
         """
         connection, _, log = self._connected(declared)
         subject = Subject(
-            stack=stack or short_name(self._environ.get("PULUMI_STACK", "")),
+            stack=short_name(self._environ.get("PULUMI_STACK", "")),
             gateway=connection.gateway,
             org_id=connection.org_id,
             set_name=declared.set_name,
@@ -272,7 +270,7 @@ class Session:
         with self._lock:
             if declared.org_id not in self._opened:
                 connection = load_connection(self._get, self._environ, org_id=declared.org_id)
-                log = audit_log_of(connection, project_around(Path.cwd()), self._environ, _print)
+                log = open_audit_log(connection, project_around(Path.cwd()), self._environ, _print)
                 self._opened[declared.org_id] = _Opened(connection, self._connect(connection, self._stop), log)
             opened = self._opened[declared.org_id]
         _same_place(opened.connection, declared)
@@ -291,15 +289,22 @@ def _connect(connection: Connection, stop: Stop) -> Reconciler:
     def before_write() -> None:
         liveness.ensure_engine(sys.argv)
 
-    client = client_of(connection, clock=StoppableClock(stop), before_write=before_write)
-    return reconciler_of(connection, client, stop)
+    clock = StoppableClock(stop)
+    return Reconciler(
+        create_client(connection, clock=clock, before_write=before_write),
+        markers=connection.cancelled_markers,
+        limits=Limits(batch_size=connection.batch_size, deadline=connection.deadline),
+        clock=clock,
+        workers=Pool(connection.max_concurrency),
+        stop=stop,
+    )
 
 
 def _end(stop: Stop) -> None:
     """End an orphan: nobody is there any more who could save what it does or end it."""
     stop.set("the Pulumi engine of this run is gone, so nothing more was sent")
     time.sleep(_LAST_WORDS)
-    os._exit(1)
+    process.exit_immediately(1)
 
 
 def _same_place(connection: Connection, declared: Declared) -> None:

@@ -15,6 +15,7 @@ from pulumi.runtime.config import CONFIG
 from enos_ota.devicekeys import rules as keys
 from enos_ota.engine import preview_hook as preflight
 from enos_ota.engine import properties as state
+from enos_ota.engine.process import exit_immediately
 from enos_ota.plan import days
 from enos_ota.provider import CancelledTaskSetProvider
 from enos_ota.reconciler import Rules, Verdict, judge, summary
@@ -288,4 +289,4 @@ def leave_quietly_when_interrupted() -> None:
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:
-    os._exit(128 + signal.SIGINT)
+    exit_immediately(128 + signal.SIGINT)

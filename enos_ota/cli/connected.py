@@ -31,10 +31,10 @@ def connected(stack: str | None) -> Iterator[tuple[EnosClient, Connection]]:
     Args:
         stack: the stack that was asked for, if any. Without one the environment alone may say all.
     """
-    from enos_ota.connect import client_of  # noqa: PLC0415 - slow to import, and help needs none of it
     from enos_ota.enos import SYSTEM_CLOCK  # noqa: PLC0415 - the same
     from enos_ota.reconciler.ending import COMMAND_IS_OVER, EarlyEnd, Ending, Stop  # noqa: PLC0415 - the same
     from enos_ota.settings import SettingsError, load_connection  # noqa: PLC0415 - the same
+    from enos_ota.settings.client import create_client  # noqa: PLC0415 - slow to import, and help needs none of it
     from enos_ota.settings.project import read_stack  # noqa: PLC0415 - the same
 
     with told():
@@ -45,7 +45,7 @@ def connected(stack: str | None) -> Iterator[tuple[EnosClient, Connection]]:
             if config.not_named:
                 read_stack(Path.cwd(), stack, os.environ, needed=True)  # says which there are
             raise
-        with client_of(connection) as client:
+        with create_client(connection) as client:
             ending = Ending(SYSTEM_CLOCK, Stop(), connection.deadline, COMMAND_IS_OVER)
             try:
                 yield ending.limit(client), connection

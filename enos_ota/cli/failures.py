@@ -100,10 +100,8 @@ def told() -> Iterator[None]:
     except answers as error:
         raise Refused(_shown(error), **_answer(error)) from None
     except enos.EnosError as error:
-        from enos_ota import connect  # noqa: PLC0415 - as above
-
         # A job's id may come from a file, EnOS's texts from anywhere.
-        raise Undetermined(_shown(connect.told(error)), **_answer(error)) from None
+        raise Undetermined(_shown(error.advised_text), **_answer(error)) from None
 
 
 def as_json(error: click.ClickException) -> dict[str, Any]:

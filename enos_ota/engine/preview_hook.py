@@ -21,7 +21,6 @@ from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.rpc import UNKNOWN
 from pulumi.runtime.settings import get_monitor
 
-from enos_ota.connect import client_of
 from enos_ota.engine.properties import declared_of, record_of
 from enos_ota.enos import (
     SYSTEM_CLOCK,
@@ -41,6 +40,7 @@ from enos_ota.reconciler.survey import survey
 from enos_ota.reconciler.verdict import UNASKED
 from enos_ota.reconciler.workers import Pool
 from enos_ota.settings import Connection, SettingsError, load_connection
+from enos_ota.settings.client import create_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -219,7 +219,7 @@ class _Lens:
     def _opened(self, connection: Connection) -> tuple[EnosClient, Pool]:
         with self._lock:
             if not self._open:
-                self._open = client_of(connection), Pool(connection.max_concurrency)
+                self._open = create_client(connection), Pool(connection.max_concurrency)
             return self._open
 
     def close(self) -> None:

@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from enos_ota.audit import COMMIT, Subject, commit_of
+from enos_ota.audit import COMMIT, Subject, commit_of, open_audit_log
 from enos_ota.cli.failures import Misconfigured, Refused, Undetermined, told
 from enos_ota.cli.interrupts import describe_sent, interruptible
 from enos_ota.cli.output import say_aside
 from enos_ota.cli.plain import plain
-from enos_ota.connect import audit_log_of, client_of
 from enos_ota.devicekeys.reader import KeyFileError
 from enos_ota.enos import EnosError
 from enos_ota.operations.git_commit import head_of
@@ -28,6 +27,7 @@ from enos_ota.reconciler.sent import SentRequests
 from enos_ota.salvage import salvage, without_file
 from enos_ota.settings import Problem, SettingsError, load_checks, load_connection
 from enos_ota.settings import document as documents
+from enos_ota.settings.client import create_client
 from enos_ota.settings.project import StackConfig, choose_stack, config_of, find_project, nothing_decrypted, read_stack
 from enos_ota.settings.stack import AUDIT_LOG_KEY, GUARD_KEY
 
@@ -192,10 +192,10 @@ def opened(stack: str | None, *, edits: bool, aside: Path | None = None, advice:
             if not connection.audit_log:
                 return None
             commit = commit_of(environ) or head_of(root, environ, say_aside)
-            return audit_log_of(connection, aside or root, {**environ, COMMIT: commit}, say_aside)
+            return open_audit_log(connection, aside or root, {**environ, COMMIT: commit}, say_aside)
 
         stoppable = StoppableClock(stop)
-        with client_of(connection, clock=stoppable) as client:
+        with create_client(connection, clock=stoppable) as client:
             clock = AloudClock(stoppable, client.pause, say_aside)
             ending = Ending(clock, stop, connection.deadline, COMMAND_IS_OVER)
             yield Station(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from enos_ota.audit import AuditError
 from enos_ota.cli.failures import Refused
 from enos_ota.cli.output import say_aside
-from enos_ota.connect import reconciler_of
 from enos_ota.enos import EnosError
 from enos_ota.operations import commit_hints as written
 from enos_ota.operations.bounds import bounds_of
@@ -16,7 +15,7 @@ from enos_ota.operations.declaration import Declaration, Wish, declare, to_expec
 from enos_ota.operations.order import WAY_OUT
 from enos_ota.operations.recorder import Recorder
 from enos_ota.operations.set_names import suggested_name
-from enos_ota.reconciler import EarlyEnd, JobFacts, Record, Terms, plan
+from enos_ota.reconciler import EarlyEnd, JobFacts, Limits, Pool, Reconciler, Record, StoppableClock, Terms, plan
 from enos_ota.reconciler.guard import break_glass
 from enos_ota.reconciler.naming import shown
 from enos_ota.settings import SettingsError
@@ -84,7 +83,14 @@ class Stages:
         self._may_send = may_send
         self._sets = sets
         self._is_override_told = is_override_told
-        self._reconciler = reconciler_of(here.connection, here.client, here.stop)
+        self._reconciler = Reconciler(
+            here.client,
+            markers=here.connection.cancelled_markers,
+            limits=Limits(batch_size=here.connection.batch_size, deadline=here.connection.deadline),
+            clock=StoppableClock(here.stop),
+            workers=Pool(here.connection.max_concurrency),
+            stop=here.stop,
+        )
 
     def declare(self, keys: frozenset[str]) -> Declaration:
         """What to write for some keys more. Nothing is.
