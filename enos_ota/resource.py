@@ -21,8 +21,8 @@ from enos_ota.provider import CancelledTaskSetProvider
 from enos_ota.reconciler import Rules, Verdict, judge, summary
 from enos_ota.reconciler.forecast import Conditions
 from enos_ota.reconciler.guard import Guard, break_glass, limit_problems
-from enos_ota.settings import Address, Checks, Problem, SettingsError, load_address, load_checks
-from enos_ota.settings.wording import unknown_key
+from enos_ota.settings import Checks, EnosAddress, Problem, SettingsError, load_address, load_checks
+from enos_ota.settings.wording import describe_unknown_setting
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -209,9 +209,9 @@ def _refuse(name: str, problems: Sequence[str]) -> None:
         raise pulumi.RunError(f"set {name!r}: " + "; ".join(problems))
 
 
-def _settings(org_id: str | None) -> tuple[Address, Checks]:
+def _settings(org_id: str | None) -> tuple[EnosAddress, Checks]:
     # A limit that is misspelt would not hold.
-    if problems := [Problem(text) for key in CONFIG.get() if (text := unknown_key(key))]:
+    if problems := [Problem(text) for key in CONFIG.get() if (text := describe_unknown_setting(key))]:
         raise pulumi.RunError(str(SettingsError(problems)))
     try:
         return load_address(_config, os.environ, org_id=org_id), load_checks(_config)

@@ -41,18 +41,19 @@ def to_yaml(device_keys: Iterable[str], comments: Iterable[str] = ()) -> str:
     unique = sorted(set(device_keys))
     if any(map(keys.problem, unique)):
         raise ValueError("a key that no set may have")
-    return _commented(comments) + "".join(f"- {_quoted(key)}\n" for key in unique)
+    return _commented(comments) + "".join(f"- {quoted(key)}\n" for key in unique)
+
+
+def quoted(text: str) -> str:
+    """Return a text in double quotes, which every YAML reader reads back as this text."""
+    if text.isprintable() and not set(text) & set('"\\'):
+        return f'"{text}"'
+    return '"' + "".join(map(_escaped, text)) + '"'
 
 
 def _commented(comments: Iterable[str]) -> str:
     # A line break in a comment would turn the rest of it into a key.
     return "".join(f"# {''.join(c if is_visible(c) else '?' for c in comment)}\n" for comment in comments)
-
-
-def _quoted(key: str) -> str:
-    if key.isprintable() and not set(key) & set('"\\'):
-        return f'"{key}"'
-    return '"' + "".join(_escaped(character) for character in key) + '"'
 
 
 def _escaped(character: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,6 +13,7 @@ from enos_ota.engine.policy_packs import Packs
 from enos_ota.engine.preview_json import Preview, SetStep, UnreadablePreview, parse
 from enos_ota.engine.properties import Declared
 from enos_ota.engine.pulumi_cli import ignored_options
+from enos_ota.engine.stack_secrets import read_stack
 from enos_ota.enos import (
     SYSTEM_CLOCK,
     AuthenticationError,
@@ -43,8 +43,8 @@ from enos_ota.settings import (
     short_name,
 )
 from enos_ota.settings.client import create_client
-from enos_ota.settings.project import PULUMI_STACK, find_project, locate_stack, read_stack
-from enos_ota.settings.sets import SETS_KEY
+from enos_ota.settings.project import PULUMI_STACK, find_project, locate_stack
+from enos_ota.settings.set_files import declared_items
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from enos_ota.enos import Clock, EnosClient
     from enos_ota.review.model import Report
     from enos_ota.settings import Connection
-    from enos_ota.settings.project import StackConfig
+from enos_ota.settings.project import StackConfig
 
 _UNASKED: Final = "EnOS could not be asked"
 _REFUSED: Final = (
@@ -193,10 +193,10 @@ class _Examination:
         return None
 
     def _any_job(self) -> str:
-        """A job of the sets in the stack file that have not expired; empty if there is none."""
-        sets = json.loads(self._config.get(SETS_KEY) or "[]")  # was checked
+        """Return a job of the declared sets that have not expired; empty if there is none."""
         today = self.surroundings.today
-        return next((each["jobId"] for each in sets if not days.is_over(each.get("expires", ""), today)), "")
+        sets = declared_items(self._config.document) if self._config.document else ()  # was checked
+        return next((each["jobId"] for _, each in sets if not days.is_over(each.get("expires", ""), today)), "")
 
     def _waiting(self, client: EnosClient) -> EnosClient:
         return client.waiting_by(Ending(self._clock, Stop(), _PATIENCE).sleep)

@@ -13,7 +13,8 @@ from typing import IO, TYPE_CHECKING, Any
 import pytest
 
 from enos_ota.cli import interrupts
-from enos_ota.cli.interrupts import describe_sent, interruptible
+from enos_ota.cli.interrupts import interruptible
+from enos_ota.operations.sent_summary import describe_sent
 from enos_ota.reconciler import Stop
 from enos_ota.reconciler.sent import SentRequests
 from tests.harness.simulator import JOB, running_simulator
@@ -31,7 +32,7 @@ WHY = ("--job", JOB, "--reason", "INC-4711")
 STOP = ("stop", *WHY)
 CANCEL = ("cancel", *WHY, "--keys", "these.txt", "--yes", "--expect", "1")
 RETRY = ("retry", *WHY, "--keys", "cancelled.txt", "--expect", "1")
-WAITS = "interrupted: nothing new is sent; waiting up to 5 s for EnOS's answers"
+WAITS = "interrupted: no further request is sent; waiting up to 5 s for EnOS's answers"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What a program needs to know about its stack: read, compared with what Pulumi delivered, checked as a whole."""
+"""The settings of a stack for its program: read, compared with what Pulumi delivered, checked as a whole."""
 
 from __future__ import annotations
 
@@ -16,32 +16,34 @@ from pydantic import ValidationError
 from enos_ota.devicekeys import files
 from enos_ota.devicekeys.yamltext import shown
 from enos_ota.reconciler.guard import Guard
-from enos_ota.settings import document as documents
-from enos_ota.settings.connection import environment_problems, find_address
-from enos_ota.settings.document import project_around
+from enos_ota.settings import stackfile
+from enos_ota.settings.connection import combine_addresses, environment_problems
 from enos_ota.settings.models import ENOS, ENOS_OTA, NAMESPACES, SECRETS, SETS, EnosOtaKeys, ends_as_log
 from enos_ota.settings.problems import MOST, Problem, SettingsError, in_order, label
-from enos_ota.settings.sets import SETS_KEY, KeyFilesAt, SetSettings, read_sets
-from enos_ota.settings.wording import explain, unknown_key
+from enos_ota.settings.set_files import SetFolder, read_set_folder
+from enos_ota.settings.sets import SETS_KEY, KeyFileFolder, SetSettings, WrittenSet, items_of, read_sets
+from enos_ota.settings.stackfile import project_around
+from enos_ota.settings.wording import describe_unknown_setting, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from enos_ota.settings.document import Document
     from enos_ota.settings.models import Preflight
+    from enos_ota.settings.stackfile import Document
 
 SECRET_KEYS_VARIABLE: Final = "PULUMI_CONFIG_SECRET_KEYS"  # noqa: S105 - the name of a variable
-"""Where Pulumi's language host names the keys that are secret, as a JSON list."""
+"""The variable in which Pulumi's language host lists the secret keys, as JSON."""
 
 _APP_SECRET: Final = f"{ENOS}:appSecret"
 _GATEWAY_VARIABLE: Final = "ENOS_API_GATEWAY"
 AUDIT_LOG_KEY: Final = f"{ENOS_OTA}:auditLog"
 GUARD_KEY: Final = f"{ENOS_OTA}:guard"
+_SETS_SHOW: Final = "device keys and outcomes show in previews"
 
 
 @dataclass(frozen=True, slots=True)
 class StackSettings:
-    """What a program needs; no secret among it.
+    """Settings of a stack for its program, without a secret.
 
     Attributes:
         gateway: in the normal form of `enos_ota.enos.check_gateway`.
@@ -49,8 +51,8 @@ class StackSettings:
         deadline: seconds for one set's change.
         guard: limits of one change of a set that has none of its own.
         preflight: whether a preview reads the tasks it would cancel.
-        audit_log: file to which writing requests are added, as configured; None for none.
-        sets: in the order in which they are declared.
+        audit_log: file that records writing requests, as configured; None for none.
+        sets: those of the list in its order, then those of set files by name.
     """
 
     gateway: str
@@ -65,28 +67,27 @@ class StackSettings:
 def load_stack(
     config: Mapping[str, str] | None, environ: Mapping[str, str], *, stack_file: Path | None, project: str = ENOS_OTA
 ) -> StackSettings:
-    """Check the configuration of a stack and give back what the program needs.
+    """Check the configuration of a stack and return its settings.
 
-    Stack file and Pulumi.yaml are what counts, as only there can be seen what was in quotes and what was secret. What
-    Pulumi delivered must say the same; it adds what neither holds (Pulumi ESC). Missing credentials are no problem
-    here: a preview with `--refresh=false` needs none.
+    The values come from the files, because only they show quotes and secrets: stack file, Pulumi.yaml, set files. The
+    values that Pulumi delivered must be equal; they add what the files do not have (Pulumi ESC). Credentials may be
+    missing: a preview with `--refresh=false` needs none.
 
     Args:
-        config: full key -> text, as Pulumi hands it to a program; None where Pulumi was not asked, and the file is all
-            there is.
+        config: full key -> text, as Pulumi passes it to a program; None for the files alone.
         environ: the environment.
-        stack_file: see `stack_file_path`; None when it is not known. Then what was delivered is checked as well as it
-            can be, and `deviceKeysFile` is refused.
+        stack_file: see `stack_file_path`; None when it is unknown. Then the delivered values are checked as far as
+            possible, `deviceKeysFile` is refused, and there are no set files.
         project: name of the Pulumi project, the namespace of keys that are written without one.
 
     Raises:
         SettingsError: with all problems at once. Nothing was registered or sent.
     """
-    found = _Examination(config, environ, documents.read(stack_file, project) if stack_file else None)
+    found = _Check(config, environ, stackfile.read(stack_file, project) if stack_file else None)
     found.run()
     if found.unreadable:
         raise SettingsError(found.problems)
-    address, problems = find_address(found.enos, environ, found.enos_problem, present=found.present)
+    address, problems = combine_addresses(found.enos, environ, found.enos_problem, present=found.present)
     problems = [*found.problems, *environment_problems(environ), *problems]
     if problems or address is None:
         raise SettingsError(problems)
@@ -104,7 +105,7 @@ def load_stack(
 
 
 def check_stack_file(stack_file: Path, *, project: str = ENOS_OTA) -> tuple[Problem, ...]:
-    """Every problem of a stack file, its key files and Pulumi.yaml, by file and line, without Pulumi or network."""
+    """Return every problem of a stack's files by file and line, without Pulumi or network."""
     return validate_stack_file(stack_file, project=project).problems
 
 
@@ -116,14 +117,14 @@ def read_stack_file(
     text: str | None = None,
     key_files: Mapping[str, Path] | None = None,
 ) -> tuple[tuple[SetSettings, ...], tuple[Problem, ...]]:
-    """The sets of a stack that are valid, and every problem of its configuration, without the engine or network.
+    """Return the valid sets of a stack, and every problem of its files, without engine or network.
 
     Args:
-        stack_file: the stack file; where there is none, Pulumi.yaml alone counts.
+        stack_file: the stack file; if it is missing, Pulumi.yaml alone counts.
         environ: the environment, which may name the gateway.
         project: see `load_stack`.
-        text: what to read in place of the file's content, to look at an edit before it is made.
-        key_files: files to read in place of key files, by how the stack file names these.
+        text: text in place of the file's content, to check an edit before it is made.
+        key_files: files to read in place of key files, by `deviceKeysFile`.
     """
     found = _examined(stack_file, environ, project, text, key_files)
     return found.sets, found.problems
@@ -131,13 +132,13 @@ def read_stack_file(
 
 @dataclass(frozen=True, slots=True)
 class StackFileCheck:
-    """What is in a stack file, and what is wrong with it.
+    """Result of checking the files of a stack.
 
     Attributes:
-        sets: the sets that are valid.
-        problems: every problem, by file and line.
-        warnings: what is doubtful and may be meant, by file and line.
-        is_empty: whether there is no configuration in it at all.
+        sets: the valid sets.
+        problems: every error, by file and line.
+        warnings: every warning, by file and line.
+        is_empty: whether the stack file has no setting.
     """
 
     sets: tuple[SetSettings, ...] = ()
@@ -147,9 +148,9 @@ class StackFileCheck:
 
 
 def validate_stack_file(stack_file: Path, *, project: str = ENOS_OTA) -> StackFileCheck:
-    """Check a stack file and its key files, without Pulumi, environment or network."""
-    if not os.path.lexists(stack_file):
-        return StackFileCheck(problems=(Problem("there is no such file", documents.shown_path(stack_file)),))
+    """Check the files of a stack, without Pulumi, environment or network."""
+    if not (os.path.lexists(stack_file) or read_set_folder(stack_file).files):
+        return StackFileCheck(problems=(Problem("there is no such file", stackfile.shown_path(stack_file)),))
     return _examined(stack_file, {}, project, None, None)
 
 
@@ -161,30 +162,30 @@ def _examined(
     key_files: Mapping[str, Path] | None,
 ) -> StackFileCheck:
     gateway = {name: value for name, value in environ.items() if name == _GATEWAY_VARIABLE}
-    document = documents.read(stack_file, project) if text is None else documents.parse(text, stack_file, project)
-    found = _Examination(None, gateway, document, proposed=key_files)
+    document = stackfile.read(stack_file, project) if text is None else stackfile.parse(text, stack_file, project)
+    found = _Check(None, gateway, document, proposed=key_files)
     found.run()
-    _, problems = find_address(found.enos, {}, found.enos_problem)
+    _, problems = combine_addresses(found.enos, {}, found.enos_problem)
     is_empty = document.values.keys() <= document.of_project
     return StackFileCheck(found.sets, in_order([*found.problems, *problems]), in_order(found.warnings), is_empty)
 
 
 def check_all_but_sets(document: Document, environ: Mapping[str, str]) -> tuple[Problem, ...]:
-    """The same for what a command needs that works on a job: the sets are not looked at, nor are their key files.
+    """Check the configuration that a command on a job needs: everything except sets and key files.
 
     Args:
         document: the configuration.
         environ: the environment, which may name the gateway.
     """
     gateway = {name: value for name, value in environ.items() if name == _GATEWAY_VARIABLE}
-    found = _Examination(None, gateway, document, sets=False)
+    found = _Check(None, gateway, document, sets=False)
     found.run()
-    _, problems = find_address(found.enos, {}, found.enos_problem)
+    _, problems = combine_addresses(found.enos, {}, found.enos_problem)
     return in_order([*found.problems, *problems])
 
 
-class _Examination:
-    """One reading of a stack's configuration; what is wrong gathers in `problems`."""
+class _Check:
+    """One check of a stack's configuration; it collects all problems."""
 
     def __init__(
         self,
@@ -198,32 +199,34 @@ class _Examination:
         self.document = document
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
-        self.enos: dict[str, Any] = {}  # what is valid under enos:
-        self.present: frozenset[str] = frozenset()  # what is given there, right or wrong
-        self.keys = EnosOtaKeys()  # what is under enos-ota:, the defaults where any of it is wrong
+        self.enos: dict[str, Any] = {}  # the valid keys under enos:
+        self.present: frozenset[str] = frozenset()  # all keys there, valid or not
+        self.keys = EnosOtaKeys()  # the keys under enos-ota:, defaults if any is invalid
         self.sets: tuple[SetSettings, ...] = ()
-        self.unreadable = False  # nothing was read, so that everything would be missing
+        self.unreadable = False  # the stack file could not be read, so every key would be missing
         self._delivered = config
         self._secret_keys = _secret_keys(environ)
         self._gateway_outside = environ.get(_GATEWAY_VARIABLE)
         self._with_sets = sets
         self._proposed_key_files = proposed or {}
+        self._listed: list[Any] = []  # the items of the list of sets
 
     def run(self) -> None:
         if self.document:
             self.problems.extend(self.document.flaws)
-            if self.document.flaws and not self.document.values:
-                self.unreadable = True
-                return
+            self.unreadable = bool(self.document.flaws) and not self.document.values
             self._compare(self.document)
-        values = self._values()
-        self.problems.extend(islice(self._unknown(values), MOST + 2))
-        for namespace in NAMESPACES:
-            self._check_namespace(namespace, values)
+        if not self.unreadable:
+            values = self._values()
+            self.problems.extend(islice(self._unknown(values), MOST + 2))
+            for namespace in NAMESPACES:
+                self._check_namespace(namespace, values)
+        if self._with_sets:
+            self._check_sets()
         self.problems = _without_repetitions(self.problems)
 
     def problem(self, key: str, path: Sequence[str | int], text: str) -> Problem:
-        """A problem with a value, wherever that came from."""
+        """A problem with a value of any source."""
         if self.document and key in self.document.values:
             return self.document.problem(key, path, text)
         return Problem(text, path=label((key, *path)))
@@ -237,20 +240,20 @@ class _Examination:
         return delivered | self.document.values if self.document else delivered
 
     def _compare(self, document: Document) -> None:
-        """Refuse a value that was mangled between file and program, and a file that is not the one Pulumi read."""
+        """Refuse a value that Pulumi changed on the way, and a stack file other than the one that Pulumi read."""
         if self._delivered is None:
             return
         other = [
             key
             for key, value in document.values.items()
             if _is_known(key)
-            and not list(documents.secrets(value))  # of these there is more to say than that they differ
-            and not (key in self._delivered and documents.agrees(value, self._delivered[key]))
+            and not list(stackfile.secrets(value))  # `_check_secrets` reports these
+            and not (key in self._delivered and stackfile.agrees(value, self._delivered[key]))
             and value is not None
         ]
         if other:
             text = (
-                f"Pulumi handed on other values than this file holds for {', '.join(other)}:"
+                f"Pulumi delivered other values than this file has for {', '.join(other)}:"
                 " it was edited meanwhile, or pulumi --config-file names another file;"
                 " only this one can be checked, so put the settings here"
             )
@@ -258,7 +261,7 @@ class _Examination:
 
     def _unknown(self, values: Mapping[str, Any]) -> Iterator[Problem]:
         for key in values:
-            if text := unknown_key(key):
+            if text := describe_unknown_setting(key):
                 yield self.problem(key, (), text)
 
     def _check_namespace(self, namespace: str, values: Mapping[str, Any]) -> None:
@@ -270,7 +273,7 @@ class _Examination:
             given.pop(SETS, None)
         self._check_secrets(namespace, given)
         if namespace == ENOS_OTA and SETS in given:
-            self._check_sets(given.pop(SETS))
+            self._read_list(given.pop(SETS))
         try:
             checked = model.model_validate(given)
         except ValidationError as error:
@@ -285,15 +288,15 @@ class _Examination:
             self.enos = given
 
     def _check_secrets(self, namespace: str, given: dict[str, Any]) -> None:
-        """Refuse secrets that would show, and the one that must be secret and is not; take out what is encrypted."""
+        """Refuse secrets that would show, and an application secret in plain text; remove encrypted values."""
         for name, value in list(given.items()):
             key = f"{namespace}:{name}"
             written = self.document is not None and key in self.document.values
-            paths = list(documents.secrets(value)) if written else [()] if key in (self._secret_keys or ()) else []
+            paths = list(stackfile.secrets(value)) if written else [()] if key in (self._secret_keys or ()) else []
             if namespace == ENOS and name in SECRETS:
                 secret = bool(paths) or (not written and self._secret_keys is None)
                 if key == _APP_SECRET and not secret and not self._is_local(given):
-                    text = f"{key} stands there in plain text: pulumi config set --secret {key}"
+                    text = f"{key} is in plain text: pulumi config set --secret {key}"
                     self.problems.append(self.problem(key, (), text))
                 if written and paths:
                     given.pop(name)
@@ -301,7 +304,7 @@ class _Examination:
                         given[name] = self._delivered[key]
                 continue
             for path in paths:
-                why = "device keys and outcomes show in previews" if name == SETS else "it shows in previews and state"
+                why = _SETS_SHOW if name == SETS else "it shows in previews and state"
                 text = f"{label((key, *path))} must not be secret: {why}; write it in plain text"
                 self.problems.append(self.problem(key, path, text))
             if () in paths and written:
@@ -310,36 +313,57 @@ class _Examination:
                 given[name] = _stand_in(value)
 
     def _is_local(self, given: Mapping[str, Any]) -> bool:
-        """Plain http is for loopback alone: there the secret is a simulator's, and nothing is to be guarded."""
+        """Whether the gateway is plain http, so on this machine: there the secret is a simulator's."""
         gateways = [str(gateway) for gateway in (self._gateway_outside, given.get("apiGateway")) if gateway]
         return bool(gateways) and all(gateway.strip().lower().startswith("http://") for gateway in gateways)
 
-    def _check_sets(self, value: Any) -> None:
-        items = value
-        if isinstance(value, str):
-            try:
-                items = json.loads(value)
-            except (ValueError, RecursionError):
-                items = None
-        if not isinstance(items, list):
+    def _read_list(self, value: Any) -> None:
+        items = items_of(value)
+        if items is None:
             self.problems.append(self.problem(SETS_KEY, (), f"{SETS_KEY} must be a list of sets"))
-            return
-        self.sets, found = read_sets(items, lambda path, text: self.problem(SETS_KEY, path, text), self._key_files())
+        self._listed = items or []
+
+    def _check_sets(self) -> None:
+        folder = read_set_folder(self.document.path) if self.document else SetFolder()
+        self.problems.extend(folder.problems)
+        written = [*self._written_in_list(), *self._written_in_files(folder)]
+        self.sets, found = read_sets(written)
         self.problems.extend(problem for problem in found if problem.severity == "error")
         self.warnings.extend(problem for problem in found if problem.severity == "warning")
+        if not folder.problems:  # a set that cannot be read may name any key file
+            self.warnings.extend(_unused(folder.key_files, written))
 
-    def _key_files(self) -> KeyFilesAt | str:
+    def _written_in_list(self) -> Iterator[WrittenSet]:
+        key_files = self._key_files()
+        file = self.document.file_of(SETS_KEY) if self.document else None
+        for position, item in enumerate(self._listed):
+
+            def locate(path: Sequence[str | int], text: str, position: int = position) -> Problem:
+                return self.problem(SETS_KEY, (position, *path), text)
+
+            yield WrittenSet(item, position + 1, file, locate, key_files)
+
+    def _written_in_files(self, folder: SetFolder) -> Iterator[WrittenSet]:
+        if self.document and folder.path and folder.files and not self.document.exists:
+            text = f"there is no stack file {self.document.name} for the set files here: create it, or move them"
+            self.problems.append(Problem(text, stackfile.shown_path(folder.path)))
+        for file in folder.files:
+            for path in stackfile.secrets(file.item):
+                text = f"{label(path)} must not be secret: {_SETS_SHOW}; write it in plain text"
+                self.problems.append(file.problem(path, text))
+            key_files = KeyFileFolder(file.path.parent, project_around(file.path.parent), "set file")
+            yield WrittenSet(_stand_in(file.item), None, file.path, file.problem, key_files)
+
+    def _key_files(self) -> KeyFileFolder | str:
         if self.document is None:
             return "that is not known here (pulumi --config-file hides it)"
         if not self.document.exists:
             return f"there is none at {self.document.name}"
         directory = self.document.path.parent
-        name = documents.shown_path(directory)
-        name = "" if name == "." else name
-        return KeyFilesAt(directory, project_around(directory), name, self._proposed_key_files)
+        return KeyFileFolder(directory, project_around(directory), "stack file", self._proposed_key_files)
 
     def _check_audit_log(self, named: str | None) -> None:
-        """Refuse what only the file system knows to be wrong."""
+        """Refuse an audit log that only the file system shows to be impossible."""
         if named is None or self.document is None:
             return
         if text := audit_log_objection(project_around(self.document.path.parent), named):
@@ -347,9 +371,9 @@ class _Examination:
 
 
 def audit_log_objection(project: Path, named: str) -> str:
-    """Return why a file cannot be the audit log, as far as only the file system knows it; empty if it can.
+    """Return why a file cannot be the audit log, as far as only the file system shows it; empty if it can.
 
-    Neither the file nor its directory need exist. A link counts as what it leads to.
+    Neither the file nor its folder need exist. A link counts as its target.
 
     Args:
         project: the project's directory, to which the file may be relative.
@@ -360,12 +384,12 @@ def audit_log_objection(project: Path, named: str) -> str:
     try:
         target = path.resolve()
         inside = Path(named).is_absolute() or target.is_relative_to(project.resolve())
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # whether it can be made, writing tells
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # writing creates it or fails
             mode = path.stat().st_mode
     except (OSError, RuntimeError, ValueError) as error:
-        return f"cannot be used: {getattr(error, 'strerror', None) or 'no path that the system knows'}"
+        return f"cannot be used: {getattr(error, 'strerror', None) or 'it is no valid path'}"
     if not inside:
-        return "leads out of the project: write the whole path"
+        return "leads out of the project: write an absolute path"
     if stat.S_ISDIR(mode):
         return "is a directory: name a file in it"
     if not stat.S_ISREG(mode):
@@ -381,7 +405,7 @@ def _is_known(key: str) -> bool:
 
 
 def _secret_keys(environ: Mapping[str, str]) -> frozenset[str] | None:
-    """The keys that Pulumi calls secret; None when it said nothing."""
+    """Return the keys that Pulumi lists as secret; None if it lists nothing."""
     try:
         listed = json.loads(environ.get(SECRET_KEYS_VARIABLE, ""))
     except ValueError:
@@ -390,8 +414,8 @@ def _secret_keys(environ: Mapping[str, str]) -> frozenset[str] | None:
 
 
 def _stand_in(value: Any, path: str = "secret") -> Any:
-    """The same value with a text of its own for each secret, so that one mistake is told once."""
-    if documents.is_secret(value):
+    """Replace each secret by a text of its own, so that one mistake is reported once."""
+    if stackfile.is_secret(value):
         return path
     if isinstance(value, dict):
         return {key: _stand_in(inner, f"{path}.{key}") for key, inner in value.items()}
@@ -403,11 +427,20 @@ def _stand_in(value: Any, path: str = "secret") -> Any:
     return value
 
 
+def _unused(key_files: Iterable[Path], written: Iterable[WrittenSet]) -> Iterator[Problem]:
+    """Warnings of key files that no set names."""
+    named = {os.path.realpath(path) for each in written if (path := each.key_file)}
+    for path in key_files:
+        if os.path.realpath(path) not in named:
+            text = "no set names this key file: add it to a set as deviceKeysFile, or remove it"
+            yield Problem(text, stackfile.shown_path(path), severity="warning")
+
+
 def _without_repetitions(problems: list[Problem]) -> list[Problem]:
-    """Of a value that must not be secret nothing else is worth saying: what was checked was a stand-in."""
-    secret = {problem.path for problem in problems if " must not be secret: " in problem.text}
-    return [
-        problem
-        for problem in problems
-        if problem.path not in secret or not problem.path or " must not be secret: " in problem.text
-    ]
+    """Drop the other problems of a value that must not be secret: they are about its stand-in."""
+
+    def is_secret(problem: Problem) -> bool:
+        return " must not be secret: " in problem.text
+
+    secret = {(problem.file, problem.path) for problem in problems if problem.path and is_secret(problem)}
+    return [problem for problem in problems if (problem.file, problem.path) not in secret or is_secret(problem)]

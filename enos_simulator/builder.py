@@ -1,13 +1,13 @@
-"""From what a fleet file says to jobs, tasks and applications."""
+"""Builder: jobs, tasks and applications from the description in a fleet."""
 
 from __future__ import annotations
 
 from itertools import chain, cycle, repeat
 from typing import TYPE_CHECKING, Final
 
-from enos_simulator.fleet import FleetError
+from enos_simulator.errors import SetupError
 from enos_simulator.jobs import cancelled
-from enos_simulator.store import STATUSES, Job, Task
+from enos_simulator.store import STATUSES, Job, JobTasks, Task
 from enos_simulator.tokens import App
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from enos_simulator.switches import Switches
 
 CREATE_TIME: Final = 1_700_000_000_000
-"""When jobs and tasks were made, if the fleet does not say: Unix ms, the same in every run."""
+"""Default createTime of jobs and updateTime of tasks: Unix ms, the same in every run."""
 
-# What usually stands beside a status. The text of a success is seen in official samples [S], the others are ours.
-_USUAL: Final = {
+# Default desc and progress by status. The text of a success is seen in official samples [S], the others are ours.
+_DEFAULTS: Final = {
     "init": ("", 0),
     "published": ("", 0),
     "upgrading": ("downloading", 40),
@@ -31,7 +31,7 @@ _USUAL: Final = {
 
 
 def make_apps(fleet: Fleet) -> dict[str, App]:
-    """The applications, by appKey."""
+    """Build the applications, by appKey."""
     return {
         app.app_key: App(
             app.app_key,
@@ -43,13 +43,13 @@ def make_apps(fleet: Fleet) -> dict[str, App]:
     }
 
 
-def make_job(spec: JobSpec, org_id: str, status: str, switches: Switches) -> tuple[Job, list[Task]]:
-    """A job and its tasks in the order of their ids. `org_id` and `status` serve where the fleet does not say.
+def make_job(spec: JobSpec, org_id: str, status: str, switches: Switches) -> JobTasks:
+    """Build a job and its tasks in the order of their ids. `org_id` and `status` are the defaults.
 
     Raises:
-        FleetError: A device key stands twice under the same product.
+        SetupError: A device key occurs twice under the same product.
     """
-    # A selector that is not used is null, as in the documented sample [D].
+    # An unused selector is null, as in the documented sample [D].
     scope = {"type": "total", **dict.fromkeys(("versionNumbers", "deviceKeys", "attributes", "tags", "assetTrees"))}
     name = _i18n(spec.name) or {"defaultValue": f"Upgrade to {spec.firmware_version}", "i18nValue": {}}
     info = {
@@ -77,25 +77,25 @@ def make_job(spec: JobSpec, org_id: str, status: str, switches: Switches) -> tup
         for place, (key, product, version, (state, desc, progress)) in enumerate(parts)
     ]
     if len({(task.product_key, task.device_key) for task in tasks}) != len(tasks):
-        raise FleetError([f"job {spec.job_id}: a device key stands more than once under the same product"])
+        raise SetupError([f"job {spec.job_id}: a device key occurs more than once under the same product"])
     if any(task.product_key != spec.product_key for task in tasks):
-        info["productKey"] = None  # newer firmware is of no one product, and then the job names none [D]
-    return job, tasks
+        info["productKey"] = None  # newer firmware may belong to no product; the job names none then [D]
+    return JobTasks(job, tasks)
 
 
 def task_values(status: str, desc: str | None, progress: int | None, switches: Switches) -> tuple[str, str, int]:
-    """Status, desc and progress of a task, with what is usual where nothing is said.
+    """Return status, desc and progress of a task; desc and progress default to those of the status.
 
     Raises:
-        ValueError: There is no such status.
+        ValueError: Unknown status.
     """
     if status == "cancelled":
-        status, usual_desc, usual_progress = cancelled(switches)
+        status, default_desc, default_progress = cancelled(switches)
     elif status in STATUSES:
-        usual_desc, usual_progress = _USUAL[status]
+        default_desc, default_progress = _DEFAULTS[status]
     else:
         raise ValueError(f"status: one of {', '.join(STATUSES)} or cancelled, not {status!r}")
-    return status, usual_desc if desc is None else desc, usual_progress if progress is None else progress
+    return status, default_desc if desc is None else desc, default_progress if progress is None else progress
 
 
 _Part = tuple[str, str, str, tuple[str, str, int]]

@@ -1,4 +1,4 @@
-"""A stack's configuration: its stack file and the settings of Pulumi.yaml, merged as Pulumi merges them."""
+"""The configuration of a stack: its stack file and the settings of Pulumi.yaml, merged as Pulumi merges them."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ if TYPE_CHECKING:
 
 _PROJECT_FILES: Final = ("Pulumi.yaml", "Pulumi.yml")
 STACK_FILE: Final = re.compile(r"Pulumi\..*\.ya?ml", re.DOTALL)
-"""The name of a stack file; that of a stack without a name stands for Pulumi.yaml alone."""
+"""The name of a stack file."""
 
 _CONFIG: Final = "config"
 _ENVIRONMENT: Final = "environment"
 _OPTIONS: Final = "options"
 _STACK_KEYS: Final = frozenset({_CONFIG, _ENVIRONMENT, "secretsprovider", "encryptedkey", "encryptionsalt"})
-"""What Pulumi reads in a stack file."""
+"""Keys that Pulumi reads in a stack file."""
 _PROJECT_KEYS: Final = frozenset(
     {"author", "backend", "components", _CONFIG, "configuration", "description", "functions", "license", "main", "name"}
     | {_OPTIONS, "outputs", "packages", "plugins", "requiredPulumiVersion", "resources", "runtime", "sdks"}
     | {"stackConfigDir", "template", "variables", "website"}
 )
-"""What Pulumi reads in Pulumi.yaml, that of a YAML program included."""
+"""Keys that Pulumi reads in Pulumi.yaml, those of a YAML program included."""
 _SETTING_KEYS: Final = frozenset({"type", "items", "description", "secret", "default", "value"})
-"""What Pulumi allows in the long form of a setting in Pulumi.yaml."""
+"""Keys that Pulumi allows in the long form of a setting in Pulumi.yaml."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a value is written.
+    """The place of a value.
 
     Attributes:
-        file: what messages call the file.
-        tree: the file.
+        file: the file, as messages call it.
+        tree: its content.
         path: the path of the value in it.
     """
 
@@ -54,7 +54,7 @@ class _Place:
     path: tuple[str, ...]
 
     def problem(self, text: str, key: str, path: Sequence[str | int] = ()) -> Problem:
-        """A problem with what is at `path` below this value of the full key `key`."""
+        """A problem at `path` below this value, whose full key is `key`."""
         return Problem(text, self.file, self.tree.line((*self.path, *path)), label((key, *path)))
 
 
@@ -64,11 +64,11 @@ class Document:
 
     Attributes:
         path: the stack file.
-        name: what messages call it.
-        exists: whether it is there.
+        name: the stack file, as messages call it.
+        exists: whether there is a stack file.
         values: full key -> value in plain Python types plus `yamltext.Unquoted`; a secret is `{"secure": …}`.
-        of_project: the keys among them that come from Pulumi.yaml, because the stack file does not have them.
-        flaws: what is wrong with a file as such.
+        of_project: the keys that come from Pulumi.yaml, because the stack file does not have them.
+        flaws: problems of a file as such.
     """
 
     path: Path
@@ -85,10 +85,14 @@ class Document:
         place = self._places.get(key) or _Place(self.name, self._tree, (_CONFIG, key))
         return place.problem(text, key, path)
 
-    def left_to_esc(self, *keys: str) -> Problem | None:
-        """The problem that some of these keys may be in a Pulumi ESC environment, which only Pulumi can read.
+    def file_of(self, key: str) -> Path:
+        """The file that gives the value of a key: the stack file or Pulumi.yaml."""
+        return Path(self._places[key].file) if key in self.of_project else self.path
 
-        None where the stack file imports none, or the files give all of the keys.
+    def left_to_esc(self, *keys: str) -> Problem | None:
+        """Return a problem if some of these keys may be in a Pulumi ESC environment, which only Pulumi can read.
+
+        None if the stack file imports no environment, or the files have all keys.
         """
         top = self._tree.value
         missing = [key for key in keys if key not in self.values]
@@ -103,12 +107,12 @@ class Document:
 
 @dataclass(slots=True)
 class _Reading:
-    """The settings of one file, while it is read."""
+    """The settings of one file, collected while it is read."""
 
     values: dict[str, Any] = field(default_factory=dict)
     places: dict[str, _Place] = field(default_factory=dict)
     flaws: list[Problem] = field(default_factory=list)
-    required: dict[str, _Place] = field(default_factory=dict)  # keys to which every stack must give a value
+    required: dict[str, _Place] = field(default_factory=dict)  # keys that every stack must give
 
     def take(self, key: str, value: Any, place: _Place) -> None:
         self.values[key], self.places[key] = value, place
@@ -120,7 +124,7 @@ class ProjectFile:
 
     Attributes:
         path: the file.
-        keys: what is in it.
+        keys: its keys.
     """
 
     path: Path
@@ -128,14 +132,14 @@ class ProjectFile:
     _tree: yamltext.Tree
 
     def stack_file(self, stack: str) -> Path:
-        """Where Pulumi keeps the configuration of a stack, which may be named in full. The file need not exist."""
-        # `config: <text>` is the older spelling of stackConfigDir; config: {…} is another thing.
+        """Return the stack file of a stack, whose name may be qualified. The file need not exist."""
+        # `config: <text>` is the older spelling of stackConfigDir; config: {…} holds settings.
         directory = self.keys.get("stackConfigDir", self.keys.get(_CONFIG))
         parent = self.path.parent / directory if isinstance(directory, str) else self.path.parent
         return parent / f"Pulumi.{short_name(stack)}{self.path.suffix}"
 
     def settings(self, project: str) -> _Reading:
-        """The settings for every stack of the project of this name, as Pulumi reads them."""
+        """Return the settings for every stack of the project of this name, as Pulumi reads them."""
         name, config = shown_path(self.path), self.keys.get(_CONFIG)
         found = _Reading(flaws=list(_misplaced(self.keys, name, self._tree, known=_PROJECT_KEYS)))
         if isinstance(options := self.keys.get(_OPTIONS), dict):
@@ -148,7 +152,7 @@ class ProjectFile:
             if full in found.places or full in found.required:
                 found.flaws.append(place.problem(f"{yamltext.shown(key)} is given twice", full))
             elif full.partition(":")[0] in NAMESPACES:
-                # Pulumi itself goes by the spelling: what begins with the project's name, or has no namespace.
+                # Pulumi decides by the spelling: the key begins with the project's name, or has no namespace.
                 _read_setting(full, entry, place, found, is_own=":" not in key or key.startswith(f"{project}:"))
             else:
                 found.take(full, entry, place)
@@ -156,18 +160,18 @@ class ProjectFile:
 
 
 def _read_setting(key: str, entry: Any, place: _Place, found: _Reading, *, is_own: bool) -> None:
-    """Add one setting of Pulumi.yaml, or what is wrong with its form.
+    """Add one setting of Pulumi.yaml, or the problem of its form.
 
     Args:
         key: the full key.
-        entry: what is written there.
-        place: where that is.
-        found: what it is added to.
-        is_own: whether the key is in the namespace of the project: only such a one may have a type, a default, or
-            nothing but a description.
+        entry: its value.
+        place: its place.
+        found: the settings so far.
+        is_own: whether the key is in the namespace of the project: only such a key may have a type, a default, or
+            only a description.
     """
     if isinstance(entry, float) or entry is None:
-        # Pulumi's short form is for texts, whole numbers, truth values and lists.
+        # Pulumi's short form allows texts, whole numbers, truth values and lists.
         what = "has no value" if entry is None else f"is {entry} without `value:`, which Pulumi does not read here"
         found.flaws.append(place.problem(f"{key} {what}: write {key}: {{value: …}}", key))
         return
@@ -177,7 +181,7 @@ def _read_setting(key: str, entry: Any, place: _Place, found: _Reading, *, is_ow
     given = {name: value for name in ("value", "default") if (value := entry.get(name)) is not None}
     text = ""
     if unknown := sorted(entry.keys() - _SETTING_KEYS - {"secure"}):
-        text = f"{yamltext.shown(unknown[0])} is no part of a setting here: in Pulumi.yaml write {key}: {{value: …}}"
+        text = f"{yamltext.shown(unknown[0])} is no key of a setting: in Pulumi.yaml write {key}: {{value: …}}"
     elif "secure" in entry or any(secrets(list(given.values()))):
         text = f"{key} is encrypted, and Pulumi decrypts nothing in Pulumi.yaml: move it to the stack file"
     elif len(given) > 1:
@@ -194,13 +198,13 @@ def _read_setting(key: str, entry: Any, place: _Place, found: _Reading, *, is_ow
 
 
 def read(path: Path, project: str) -> Document:
-    """Read the configuration of a stack.
+    """Read the configuration of a stack; never raises, see `Document.flaws`.
 
-    As in Pulumi, a key that the stack file does not have comes from Pulumi.yaml, and the value of a key in both is the
-    stack file's as a whole. Keys without a namespace get the project's.
+    As in Pulumi, a key that the stack file does not have comes from Pulumi.yaml; of a key in both, the value in the
+    stack file replaces the other. Keys without a namespace get the project's.
 
     Args:
-        path: the stack file. A file that is not named as one is read alone.
+        path: the stack file. A file with another kind of name is read without Pulumi.yaml.
         project: the name of the project.
     """
     name = shown_path(path)
@@ -220,7 +224,7 @@ def read(path: Path, project: str) -> Document:
 
 
 def parse(text: str, path: Path, project: str) -> Document:
-    """The same for a text at hand; never raises, see `Document.flaws`."""
+    """Read the configuration of a stack from the text of its stack file."""
     name = shown_path(path)
     tree = yamltext.load(text)
     found = _Reading(flaws=[Problem(flaw.text, name, flaw.line) for flaw in tree.flaws])
@@ -243,14 +247,14 @@ def parse(text: str, path: Path, project: str) -> Document:
 def _misplaced(
     top: Mapping[str, Any], name: str, tree: yamltext.Tree, *, known: Collection[str], path: tuple[str, ...] = ()
 ) -> Iterator[Problem]:
-    """What Pulumi ignores though it is meant for it: settings beside `config:`, and keys that look like known ones.
+    """Problems of keys that Pulumi ignores by mistake: settings beside `config:`, and misspelled keys.
 
     With `Config:` or `confg:` a stack would have no guard and no audit log.
 
     Args:
         top: the keys.
-        name: what messages call the file.
-        tree: the file.
+        name: the file, as messages call it.
+        tree: its content.
         known: the keys that Pulumi reads at this place.
         path: the place.
     """
@@ -274,17 +278,17 @@ def _is_setting(key: str) -> bool:
 
 
 def _merged(path: Path, tree: yamltext.Tree, stack: _Reading, project: str, *, exists: bool) -> Document:
-    """The settings of a stack file completed by those of Pulumi.yaml."""
+    """Complete the settings of a stack file by those of Pulumi.yaml."""
     shared = _Reading()
     if STACK_FILE.fullmatch(path.name):
         try:
             shared = read_project(project_around(path.parent)).settings(project)
         except NoProject:
-            pass  # a stack file on its own
+            pass  # a stack file without a project
         except SettingsError as error:
             shared.flaws += error.findings
     if stack.flaws and not stack.values:
-        shared = _Reading(flaws=shared.flaws)  # a stack file that cannot be read may say otherwise
+        shared = _Reading(flaws=shared.flaws)  # the unreadable stack file may override them
     name = shown_path(path)
     missing = [
         place.problem(f"{key} has no value and no default here, and {name} sets no value", key)
@@ -309,7 +313,7 @@ def is_secret(value: Any) -> bool:
 
 
 def secrets(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """The paths of all encrypted values in a value."""
+    """Yield the paths of all encrypted values in a value."""
     if is_secret(value):
         yield path
     elif isinstance(value, dict):
@@ -322,9 +326,9 @@ def secrets(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str 
 
 
 def agrees(written: Any, delivered: str) -> bool:
-    """Whether a value of the file and the text that Pulumi made of it say the same.
+    """Whether a value of the file and the text that Pulumi delivered are equal.
 
-    What is encrypted cannot be compared, and what is not in quotes where it ought to be is another problem's matter.
+    Encrypted values cannot be compared; another check reports values without quotes.
     """
     if is_secret(written) or written is None or _holds_unquoted(written):
         return True
@@ -337,28 +341,36 @@ def agrees(written: Any, delivered: str) -> bool:
 
 
 def shown_path(path: Path) -> str:
-    """A path as an operator would type it: from the working directory when it is below that."""
+    """Format a path as an operator would type it: relative to the working directory if it is below that."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative
 
 
+def is_inside(path: Path, root: Path) -> bool:
+    """Whether a path is inside of a folder once links are followed: no pull request must show what lies outside."""
+    try:
+        return path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError, ValueError):
+        return True  # a loop of links: reading it fails with a clear error
+
+
 def short_name(stack: str) -> str:
-    """Return the last part of a stack's name, `prod` of `organization/project/prod`. It names the stack file."""
+    """Return the last part of a stack's name, `prod` of `organization/project/prod`; its files have that name."""
     return stack.rpartition("/")[2]
 
 
-class NoProject(SettingsError):  # noqa: N818 - says what is missing
-    """A directory is in no Pulumi project."""
+class NoProject(SettingsError):  # noqa: N818 - names what is missing
+    """There is no Pulumi.yaml in a folder."""
 
 
 def project_around(directory: Path) -> Path:
-    """The directory of the project that a directory belongs to; without a project, itself."""
-    real = Path(os.path.realpath(directory))  # Path.resolve would not survive a loop of links
+    """Return the folder of the project around a folder; without a project, the folder itself."""
+    real = Path(os.path.realpath(directory))  # Path.resolve fails on a loop of links
     return next((parent for parent in (real, *real.parents) if _project_file(parent)), directory)
 
 
 def read_project(root: Path) -> ProjectFile:
-    """Read the Pulumi.yaml of a directory.
+    """Read the Pulumi.yaml of a folder.
 
     Raises:
         NoProject: there is none.
@@ -380,9 +392,9 @@ def read_project(root: Path) -> ProjectFile:
 
 
 def stack_file_path(project_root: Path, stack: str) -> Path:
-    """Where Pulumi keeps a stack's configuration: `Pulumi.<stack>.yaml` in the project's `stackConfigDir`.
+    """Return the stack file of a stack: `Pulumi.<stack>.yaml` in the project's `stackConfigDir`.
 
-    The file need not exist. What `pulumi --config-file` names is known to the engine alone.
+    The file need not exist. Only the engine knows the file that `pulumi --config-file` names.
 
     Raises:
         SettingsError: there is no project file, or it cannot be read.
@@ -391,7 +403,7 @@ def stack_file_path(project_root: Path, stack: str) -> Path:
 
 
 def _project_file(directory: Path) -> Path | None:
-    """Pulumi.yaml in a directory, whatever it is but a directory: a pipe or a broken link must be reported."""
+    """Return Pulumi.yaml of a folder, also a pipe or a broken link, so that the problem is reported."""
     paths = (directory / name for name in _PROJECT_FILES)
     return next((path for path in paths if os.path.lexists(path) and not path.is_dir()), None)
 

@@ -1,25 +1,28 @@
-"""Settings that are written as a mapping or, for the command line, as one text of words: what they have in common."""
+"""What the inputs of a simulator (fleet, switches, faults, movement) share: their error, and the form on one line."""
 
 from __future__ import annotations
 
+import reprlib
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
+
+from enos_simulator.errors import SetupError
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
 
 def from_words(text: str, leading: str, rest: str | None = None) -> dict[str, Any]:
-    """The mapping that a text stands for: a first word, settings `name=value`, and what other words are.
+    """Parse `word name=value …` into a mapping.
 
     Args:
         text: The text.
         leading: Name of the setting that the first word is.
-        rest: Name of the setting that further words without `=` make up, as a list; None: there must be none.
+        rest: Name of the setting that lists further words without `=`; None: there must be none.
 
     Raises:
-        ValueError: A word that cannot be one.
+        ValueError: A setting is given twice, or a word is not a setting.
     """
     first, *words = text.split() or [""]
     settings: dict[str, Any] = {leading: first}
@@ -28,20 +31,24 @@ def from_words(text: str, leading: str, rest: str | None = None) -> dict[str, An
         if equals and name not in settings:
             settings[name] = value
         elif equals:
-            raise ValueError(f"{name} stands twice")
+            raise ValueError(f"{name} is given twice")
         elif rest is not None:
             settings.setdefault(rest, []).append(word)
         else:
-            raise ValueError(f"{word!r} is no setting such as name=value")
+            raise ValueError(f"{word!r} is not a setting (name=value)")
     return settings
 
 
-def problems_of(error: ValidationError, whole: str) -> list[str]:
-    """One line for each problem, with where it is; `whole` names the settings if it is nowhere in particular."""
-    return [
-        f"{'.'.join(map(str, one['loc'])) or whole}: {one['msg'].removeprefix('Value error, ')}"
-        for one in error.errors(include_url=False, include_context=False)
-    ]
+def setup_error(error: ValidationError, whole: str) -> SetupError:
+    """Convert pydantic's error: one line per problem, with its place; `whole` is the place of a general problem."""
+    problems = []
+    for one in error.errors(include_url=False, include_context=False):
+        place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in one["loc"]).lstrip(".")
+        message = one["msg"].removeprefix("Value error, ")
+        if one["type"] == "string_type":
+            message = f"must be a text: put it in quotes (YAML reads it as {reprlib.repr(one['input'])})"
+        problems.append(f"{place or whole}: {message}")
+    return SetupError(problems)
 
 
 def _as_pair(value: object) -> object:
@@ -62,4 +69,4 @@ def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
 _Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 Seconds = Annotated[tuple[_Number, _Number], BeforeValidator(_as_pair), AfterValidator(_ordered)]
-"""A range of seconds, from which each use takes a number by chance: `[0.1, 2]`, `0.1-2`, or always `2`."""
+"""A range of seconds, from which each use draws a random number: `[0.1, 2]`, `0.1-2`, or always `2`."""

@@ -1,4 +1,4 @@
-"""Options of commands that write."""
+"""Options of the commands that send writing requests or write sets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _one_line(_: click.Context, __: click.Parameter, text: str | None) -> str:
         return ""
     stripped = as_typed(text).strip()
     if not stripped:
-        # As where a variable is not set: an expectation that is empty would expect nothing.
+        # An unset shell variable must not turn an expectation into none.
         raise click.BadParameter("it is empty")
     if any(map(keys.is_control, stripped)):
         raise click.BadParameter("it has control characters or line breaks: it must be one line")
@@ -33,7 +33,7 @@ reason: Final = click.option(
     metavar="TEXT",
     required=True,
     callback=_one_line,
-    help="why, one line: for the audit log, and those who read it later",
+    help="why, one line, for the audit log and for reviewers",
 )
 
 reason_if_any: Final = click.option(
@@ -41,14 +41,14 @@ reason_if_any: Final = click.option(
     "--reason",
     metavar="TEXT",
     callback=_one_line,
-    help="why, one line: for those who read it later",
+    help="why, one line, for reviewers",
 )
 
 name: Final = click.option(
     "--name",
     metavar="NAME",
     callback=_one_line,
-    help="the set; one that is there already gets the keys (default: a new one, named after the job)",
+    help="the name of the new set; a number is added if it is taken (default: the job's name)",
 )
 
 
@@ -58,9 +58,9 @@ def _day_to_come(_: click.Context, __: click.Parameter, text: str | None) -> str
     from enos_ota.plan import days  # noqa: PLC0415 - slow to import, and help needs none of it
 
     if not days.is_day(text):
-        raise click.BadParameter("it is no date such as 2027-03-31")
+        raise click.BadParameter("it is not a date such as 2027-03-31")
     if days.is_over(text, today := days.today()):
-        raise click.BadParameter(f"that day is over: today is {today.isoformat()}, in UTC")
+        raise click.BadParameter(f"this day is in the past: today is {today.isoformat()}, in UTC")
     return text
 
 
@@ -68,15 +68,13 @@ expires: Final = click.option(
     "--expires",
     metavar="YYYY-MM-DD",
     callback=_day_to_come,
-    help="the last day of a new set: afterwards it is only reported (default: none)",
+    help="the last day of the new set; afterwards the set is only reported (default: none)",
 )
-
-overwrite: Final = click.option("--overwrite", is_flag=True, help="replace a key file of other content")
 
 expect_firmware: Final = click.option(
     "--expect-firmware",
     "firmware_version",
     metavar="VERSION",
     callback=_one_line,
-    help="the firmware that the job must be about; otherwise nothing is sent",
+    help="the firmware version that the job must have; otherwise no request is sent",
 )

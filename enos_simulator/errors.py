@@ -1,7 +1,7 @@
-"""What EnOS says when it refuses: the codes of the calls and of the token service, and the exception that carries one.
+"""Errors: the codes of EnOS (OTA calls and token service), and the exceptions of the simulator.
 
-The numbers and texts are documented [D]; which of them answers a case that the documentation leaves open is our choice
-and is said where it is made.
+The numbers and texts are documented [D]. Where the documentation does not say which code answers a case, the choice is
+explained where it is made.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Code(IntEnum):
 
 
 class TokenCode(IntEnum):
-    """Codes in the field `status` of the token service, and of a call that the gateway turns away."""
+    """Codes in the field `status` of the token service, and of a call that the gateway rejects."""
 
     OK = 0
     REPEATED = 1001
@@ -49,11 +49,19 @@ GATEWAY_ERRORS: Final = {
     500: "An unexpected error occurred",
     503: "Service unavailable",
 }
-"""What the gateway in front of the service says of itself, by HTTP status [D]. The texts are those of Kong."""
+"""Errors of the gateway in front of the service, by HTTP status [D]. The texts are those of Kong."""
 
 
-class RefusedError(Exception):
-    """An OTA call is refused; nothing more is done for it than was done already."""
+class SetupError(ValueError):
+    """A fleet, switch, fault or movement is invalid; `problems` has one line each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class BusinessError(Exception):
+    """The OTA service refuses a call."""
 
     def __init__(self, code: Code, msg: str) -> None:
         super().__init__(code, msg)
@@ -61,8 +69,8 @@ class RefusedError(Exception):
         self.msg = msg
 
 
-class TurnedAwayError(Exception):
-    """The token service or the gateway refuses a request."""
+class RejectedError(Exception):
+    """The token service or the gateway rejects a request."""
 
     def __init__(self, code: TokenCode, msg: str) -> None:
         super().__init__(code, msg)
@@ -70,6 +78,6 @@ class TurnedAwayError(Exception):
         self.msg = msg
 
 
-def invalid(argument: str, why: str) -> RefusedError:
-    """A refusal in the documented form of 99400: `Invalid Argument action:action is missing`."""
-    return RefusedError(Code.INVALID_ARGUMENT, f"Invalid Argument {argument}:{why}")
+def invalid(argument: str, why: str) -> BusinessError:
+    """Build error 99400 in its documented form: `Invalid Argument action:action is missing`."""
+    return BusinessError(Code.INVALID_ARGUMENT, f"Invalid Argument {argument}:{why}")

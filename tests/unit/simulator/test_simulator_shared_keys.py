@@ -45,37 +45,31 @@ def test_a_call_with_the_key_means_both(caller: Caller) -> None:
     assert [status for _, status in products(caller)] == ["failed", "failed"]
 
 
-def test_turned_off_everything_is_as_it_was() -> None:
-    plain = make_caller(SMALL_FLEET)
-    caller = make_caller(SMALL_FLEET)
-    caller.simulator.change_switches({"sameKeyTwoProducts": "on"})
-    caller.simulator.change_switches({"sameKeyTwoProducts": "off"})
-    assert caller.states(JOB) == plain.states(JOB)
-    assert caller.find(f"jobId = '{JOB}'") == plain.find(f"jobId = '{JOB}'")
-    assert caller.call("get", jobId=JOB)["data"] == plain.call("get", jobId=JOB)["data"]
-    assert caller.simulator.job(JOB).counts() == plain.simulator.job(JOB).counts()
-
-
-def test_it_is_turned_on_and_off_between_changes_that_searches_do_not_see_yet() -> None:
-    caller = make_caller(SMALL_FLEET, index_delay=2)
-    caller.simulator.change_switches({"sameKeyTwoProducts": "on"})
-    caller.cancel(JOB, "dk-01")
-    caller.simulator.change_switches({"sameKeyTwoProducts": "off"})
-    caller.clock.forward(2)
-    assert products(caller) == [("Pk12aB34", "failed")]
-
-
 @pytest.mark.parametrize("count", [511, 512, 513, 1024])
 def test_pages_and_totals_stay_right_where_a_block_of_the_index_ends(count: int) -> None:
     caller = make_caller({"jobs": [{"jobId": JOB, "devices": {"count": count, "key": "k{}"}}]})
-    for switch, more in (("on", 1), ("off", 0), ("on", 1)):
-        caller.simulator.change_switches({"sameKeyTwoProducts": switch})
-        keys = [
-            row["deviceKey"]
-            for page in range(1, count // 200 + 2)
-            for row in caller.find(f"jobId = '{JOB}' and status = 'init'", page)[0]
-        ]
-        assert keys == [f"k{number}" for number in range(1, count + 1)] + ["k1"] * more
+    caller.simulator.change_switches({"sameKeyTwoProducts": "on"})
+    keys = [
+        row["deviceKey"]
+        for page in range(1, count // 200 + 2)
+        for row in caller.find(f"jobId = '{JOB}' and status = 'init'", page)[0]
+    ]
+    assert keys == [f"k{number}" for number in range(1, count + 1)] + ["k1"]
+
+
+def test_turned_on_again_it_adds_no_third_task(caller: Caller) -> None:
+    for value in ("off", "on"):
+        caller.simulator.change_switches({"sameKeyTwoProducts": value})
+    assert len(products(caller)) == 2
+
+
+def test_it_is_turned_on_before_searches_see_the_last_change() -> None:
+    caller = make_caller(SMALL_FLEET, index_delay=2)
+    caller.cancel(JOB, "dk-01")
+    caller.simulator.change_switches({"sameKeyTwoProducts": "on"})
+    caller.clock.forward(2)
+    assert products(caller) == [("Pk12aB34", "failed")]
+    assert products(caller, "dk-02") == [("Pk12aB34", "init"), ("Pk12aB34-2", "init")]
 
 
 def test_a_job_that_is_added_has_it_too(caller: Caller) -> None:
