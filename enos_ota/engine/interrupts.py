@@ -3,7 +3,7 @@
 That server (`pulumi.dynamic.__main__`) answers Cancel, which the engine sends when it is interrupted, and ignores it.
 It has four threads, so that a Cancel behind four long calls would wait for one of them. This module replaces the code
 of its `Cancel` and adds threads to its pool, which it finds through the frames of its own caller. Tried with the Pulumi
-SDK 3.250, 3.259 and 3.272. If another version differs, interrupts are ignored, as in any other dynamic provider.
+SDK 3.272. If another version differs, interrupts are ignored, as in any other dynamic provider.
 """
 
 from __future__ import annotations

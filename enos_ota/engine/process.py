@@ -1,6 +1,6 @@
 """Settings of the whole process that reviewers of Python code usually refuse; nothing else in enos_ota touches them.
 
-Tried with the Pulumi SDK 3.250, 3.259 and 3.272.
+Tried with the Pulumi SDK 3.272.
 """
 
 from __future__ import annotations
