@@ -143,7 +143,7 @@ class Emergency:
             "ENOS_APP_SECRET": app.app_secret,
         }
 
-        def client_of(connection: Connection, **_: Any) -> EnosClient:
+        def create_client(connection: Connection, **_: Any) -> EnosClient:
             return EnosClient(
                 connection.gateway,
                 connection.org_id,
@@ -154,16 +154,15 @@ class Emergency:
                 adapter=lambda: self._adapter,
             )
 
-        def reconciler_of(connection: Connection, client: EnosClient, stop: Stop) -> Reconciler:
-            limits = Limits(batch_size=connection.batch_size, deadline=connection.deadline)
+        def create_reconciler(client: EnosClient, *, limits: Limits, stop: Stop, **_: Any) -> Reconciler:
             workers = LockstepPool(self._clock, CONCURRENCY)
             return Reconciler(client, limits=limits, clock=self._clock, workers=workers, stop=stop)
 
         with (
             patch.dict(os.environ, environ),
-            patch.object(station, "client_of", client_of),
+            patch.object(station, "create_client", create_client),
             patch.object(station, "StoppableClock", lambda _: self._clock),
-            patch.object(stages, "reconciler_of", reconciler_of),
+            patch.object(stages, "Reconciler", create_reconciler),
         ):
             yield
 

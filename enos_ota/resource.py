@@ -15,6 +15,7 @@ from pulumi.runtime.config import CONFIG
 from enos_ota.devicekeys import rules as keys
 from enos_ota.engine import properties as state
 from enos_ota.engine.preview_hook import PreviewHook, is_reviewed, runs_in_preview
+from enos_ota.engine.process import exit_immediately
 from enos_ota.plan import Guard, SetVerdict, TaskSet, days, describe_record
 from enos_ota.plan.limits import limit_problems
 from enos_ota.plan.messages import summarize
@@ -278,4 +279,4 @@ def leave_quietly_when_interrupted() -> None:
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:
-    os._exit(128 + signal.SIGINT)
+    exit_immediately(128 + signal.SIGINT)

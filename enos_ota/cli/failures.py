@@ -88,10 +88,8 @@ def exit_with_message() -> Iterator[None]:
     except answers as error:
         raise Refused(_printable(error), **_answer(error)) from None
     except enos.EnosError as error:
-        from enos_ota import connect  # noqa: PLC0415 - as above
-
         # The id of a job may come from a file, EnOS's texts from anywhere.
-        raise Undetermined(_printable(connect.told(error)), **_answer(error)) from None
+        raise Undetermined(_printable(error.advised_text), **_answer(error)) from None
 
 
 def as_json(error: click.ClickException) -> dict[str, Any]:

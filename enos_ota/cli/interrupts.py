@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.cli.output import say_aside
+from enos_ota.engine.process import exit_immediately
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ def interruptible(stop: Stop, requests: SentRequests) -> Iterator[None]:
         received += 1
         stop.set(INTERRUPTED)
         if received > 2:  # noqa: PLR2004 - the end of the run hangs, too
-            os._exit(3)
+            exit_immediately(3)
         if received > 1 or not requests:
             raise KeyboardInterrupt
         signal.setitimer(signal.ITIMER_REAL, ANSWERS_PATIENCE)

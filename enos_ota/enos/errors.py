@@ -34,6 +34,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+ORGANIZATION_ADVICE: Final = "Check enos:orgId (ENOS_ORG_ID)."
+"""What to do when EnOS rejects the organization."""
+
 
 class EnosError(Exception):
     """Base class of the errors of this client.
@@ -52,6 +55,24 @@ class EnosError(Exception):
         self.may_have_been_processed = (
             self.MAY_HAVE_BEEN_PROCESSED if may_have_been_processed is None else may_have_been_processed
         )
+
+    @property
+    def rejects_organization(self) -> bool:
+        """Whether EnOS named the organization as the reason for its error.
+
+        It names the parameter: `Invalid Argument orgId:  orgId does not exist`, `Denied resource:  orgId o1558…` [D].
+        """
+        return isinstance(self, (InvalidArgument, PermissionDenied)) and "orgId" in str(self)
+
+    @property
+    def rejects_access(self) -> bool:
+        """Whether EnOS answered and rejected the credentials or the organization: a retry does not help."""
+        return isinstance(self, AuthenticationError) or self.rejects_organization
+
+    @property
+    def advised_text(self) -> str:
+        """The error's text, with the setting to check where EnOS rejected the organization."""
+        return f"{self} {ORGANIZATION_ADVICE}" if self.rejects_organization else str(self)
 
 
 class ConfigurationError(EnosError):

@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from enos_ota.audit import COMMIT, Subject, commit_of
-from enos_ota.connect import audit_log_of, client_of
+from enos_ota.audit import COMMIT, Subject, commit_of, open_audit_log
 from enos_ota.engine.stack_secrets import read_secret, read_stack
 from enos_ota.enos import EnosError
 from enos_ota.operations.git_commit import head_of
@@ -23,6 +22,7 @@ from enos_ota.reconciler import StoppableClock, Stopped
 from enos_ota.reconciler.deadline import COMMAND_IS_OVER, Deadline
 from enos_ota.settings import Problem, SettingsError, load_checks, load_connection
 from enos_ota.settings.check import AUDIT_LOG_KEY, GUARD_KEY
+from enos_ota.settings.client import create_client
 from enos_ota.settings.project import StackConfig, choose_stack, config_of, find_project, nothing_decrypted
 from enos_ota.settings.recovery import settings_from_environment
 
@@ -224,10 +224,10 @@ def open_context(
         if not connection.audit_log:
             return None
         commit = commit_of(environ) or head_of(root, environ, notify)
-        return audit_log_of(connection, aside or root, {**environ, COMMIT: commit}, notify)
+        return open_audit_log(connection, aside or root, {**environ, COMMIT: commit}, notify)
 
     stoppable = StoppableClock(stop)
-    with client_of(connection, clock=stoppable) as client:
+    with create_client(connection, clock=stoppable) as client:
         clock = ReportingClock(stoppable, client.pause, notify)
         ending = Deadline(clock, stop, connection.deadline, COMMAND_IS_OVER)
         yield OperationContext(

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from enos_ota.audit import AuditError
-from enos_ota.connect import reconciler_of
 from enos_ota.enos import EnosError
 from enos_ota.operations import commit_hints
 from enos_ota.operations.bounds import effective_limits
@@ -18,7 +17,7 @@ from enos_ota.operations.set_writer import NewSet, SetFileChange, SetWriter, exp
 from enos_ota.plan import JobFacts, Record, TaskSet, build_plan
 from enos_ota.plan.guard import break_glass
 from enos_ota.plan.naming import shown
-from enos_ota.reconciler import ApplyOptions, Stopped
+from enos_ota.reconciler import ApplyOptions, Limits, Pool, Reconciler, StoppableClock, Stopped
 from enos_ota.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -89,7 +88,14 @@ class CancelRun:
         aside = context.aside / folder.name if context.aside else None
         self._writer = SetWriter(aside or folder, sets, reserved=folder if aside else None)
         self._is_override_told = is_override_told
-        self._reconciler = reconciler_of(context.connection, context.client, context.stop)
+        self._reconciler = Reconciler(
+            context.client,
+            markers=context.connection.cancelled_markers,
+            limits=Limits(batch_size=context.connection.batch_size, deadline=context.connection.deadline),
+            clock=StoppableClock(context.stop),
+            workers=Pool(context.connection.max_concurrency),
+            stop=context.stop,
+        )
 
     def declare(self, keys: frozenset[str]) -> SetFileChange:
         """Plan the files of the set with some more keys.

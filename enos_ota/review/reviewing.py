@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from enos_ota.audit import commit_of
-from enos_ota.connect import client_of, is_refusal, told
 from enos_ota.engine import preview_run as pulumi
 from enos_ota.engine.policy_packs import Packs
 from enos_ota.engine.preview_hook import REVIEWED
@@ -44,6 +43,7 @@ from enos_ota.settings import (
     load_stack,
     short_name,
 )
+from enos_ota.settings.client import create_client
 from enos_ota.settings.project import PULUMI_STACK, find_project, locate_stack
 from enos_ota.settings.set_files import declared_items, declaring_files
 
@@ -159,7 +159,7 @@ class _ReviewRun:
                 blind=previewed.why_not or (() if previewed.succeeded else (self._why_not,)),
                 no_credentials=self._why_not,
             )
-        with client_of(connection, clock=self._clock) as client:
+        with create_client(connection, clock=self._clock) as client:
             # In an outage a refresh would wait for EnOS set by set, only to fail.
             if unreached := self._unreached(client):
                 return self._outage(unreached)
@@ -210,11 +210,13 @@ class _ReviewRun:
     def _outage(self, error: Exception, previewed: _Previewed | None = None) -> ReviewFacts:
         """Without EnOS the review still shows what is declared."""
         declared = previewed if previewed and previewed.succeeded else self._preview(refresh=False)
+        rejected = isinstance(error, EnosError) and error.rejects_access
+        text = error.advised_text if isinstance(error, EnosError) else str(error)
         return ReviewFacts(
             declared.preview,
             previewed=declared.succeeded,
             refreshed=declared is previewed,
-            blind=(f"{_REFUSED if is_refusal(error) else _UNASKED}: {told(error)}", *declared.why_not),
+            blind=(f"{_REFUSED if rejected else _UNASKED}: {text}", *declared.why_not),
         )
 
     def _preview(self, *, refresh: bool) -> _Previewed:
@@ -266,7 +268,7 @@ class _ReviewRun:
         """As `_read_all`; where the preview waited for EnOS without success, the review does not wait once more."""
         if not _unread(previewed.preview):
             return self._read_all(client, connection, previewed)
-        with client_of(connection, clock=self._clock, retry=RetryPolicy(attempts=1)) as impatient:
+        with create_client(connection, clock=self._clock, retry=RetryPolicy(attempts=1)) as impatient:
             return self._read_all(impatient, connection, previewed)
 
     def _read_all(self, client: EnosClient, connection: Connection, previewed: _Previewed) -> _SetsRead:

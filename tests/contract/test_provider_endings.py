@@ -186,7 +186,7 @@ def test_each_write_has_a_line_before_and_a_line_after_it(
     simulator: RunningSimulator, tmp_path: Path, python: str
 ) -> None:
     path = tmp_path / "audit" / "prod.jsonl"
-    environ = {"GITHUB_ACTOR": "ada", "GITHUB_SHA": "c0ffee", "PULUMI_STACK": "another"}
+    environ = {"GITHUB_ACTOR": "ada", "GITHUB_SHA": "c0ffee", "PULUMI_STACK": "organization/enos-ota/prod"}
     with Servicer(config(simulator, auditLog=str(path)), environ=environ, python=python) as provider:
         provider.create_later(inputs(simulator, "dk-01", "dk-07", "dk-08", reason="INC-1"), urn=URN)()
     lines = audit(path)

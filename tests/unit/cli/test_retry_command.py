@@ -253,7 +253,7 @@ def test_batches_are_as_large_as_the_service_takes(reach: Reach, project: Projec
 def test_batches_are_as_large_as_the_gateway_takes(
     reach: Reach, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("enos_ota.connect.EnosClient", behind_a_small_gateway(300, []))
+    monkeypatch.setattr("enos_ota.settings.client.EnosClient", behind_a_small_gateway(300, []))
     project.write("enos:batchSize: 200\n")
     fleet = fleet_of(*({"deviceKey": key, "status": "cancelled"} for key in numbered(100)))
     with running_simulator(fleet) as simulator:
