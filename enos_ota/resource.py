@@ -37,8 +37,8 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
     """The OTA tasks of some devices in one job, cancelled and kept cancelled.
 
     Creating or changing it cancels the tasks of the declared keys that are still `init` or `published`, and reads back
-    what came of it. Tasks that are cancelled already are adopted. Taking a key out, or the whole set, sends nothing: a
-    cancellation stays. A refresh shows tasks that somebody retried, and the next `pulumi up` cancels them again.
+    the result. Tasks that are cancelled already are adopted. Removing a key, or the whole set, sends no request: a
+    cancellation stays. A refresh shows tasks that were retried since, and the next `pulumi up` cancels them again.
 
     Outcomes never fail the resource, so that one set never keeps another from being cancelled. They are warnings: give
     all sets to `require_converged` to have the run fail at its end.

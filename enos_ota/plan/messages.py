@@ -1,6 +1,6 @@
 """Every sentence about a set: what a change would do, what stops it, what its record means.
 
-Each message has a code. Whoever has to recognise a message goes by its code, never by its text.
+Each message has a code. A program recognises a message by its code, never by its text.
 """
 
 from __future__ import annotations

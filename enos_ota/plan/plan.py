@@ -1,4 +1,4 @@
-"""Answer what `pulumi up` would do to one set: a pure function of the declared set, its record and what EnOS says now.
+"""Build the plan of a change of one set, from the declared set, its record and what EnOS has now. Pure.
 
 The preview hook prints the answer, the review renders it, `enos-ota cancel` asks for it, `Reconciler.apply` obeys it.
 """
@@ -177,7 +177,7 @@ def _select_keys(task_set: TaskSet, record: Record, today: date) -> Plan:
 
 
 def _classify(plan: Plan, live: LiveSet, job: JobFacts, markers: frozenset[str]) -> Plan:
-    """Add what the tasks say: the outcome of each key, what would be cancelled, what is outdated."""
+    """Add what follows from the tasks: the outcome of each key, what would be cancelled, what is outdated."""
     stopped = job.status is JobStatus.STOPPED
     # Held keys are worked on with any others once the job is started again.
     work = plan.work | frozenset(plan.kept.of(Category.HELD)) if plan.work and not stopped else plan.work

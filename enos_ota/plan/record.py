@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Category(str, Enum):
-    """Where a declared device key stands."""
+    """The outcome of a declared device key, by kind."""
 
     CANCELLED = "cancelled"
     """Its task reads as cancelled."""
@@ -32,15 +32,15 @@ class Category(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class KeyOutcome:
-    """Something to say about one declared key; a key that is plainly cancelled has none.
+    """The outcome of one declared key; a key that is plainly cancelled has none.
 
     Attributes:
-        category: Where the key stands. `CANCELLED` here is a cancellation with a remark, see `status`.
+        category: The kind. `CANCELLED` here is a cancellation with a remark, see `status`.
         status: The task's status as EnOS spells it, empty when it was not read. For `CANCELLED`: `published` when the
-            device had been told before the cancel, `failed` when the text of the failed task is not a known marker.
+            device had been notified before the cancel, `failed` when the text of the failed task is not a known marker.
         was_cancelled: Of a key that may still change: it had been recorded as cancelled before. Should it slip away,
             it has escaped, and is not just "too late".
-        was_accepted: EnOS answered a cancelTask for it with code 0, and nobody could read yet what came of it.
+        was_accepted: EnOS accepted a cancelTask for it with code 0, and its task was not read since.
     """
 
     category: Category
@@ -60,13 +60,13 @@ class KeyOutcome:
 
 
 NO_STATUS: Final = "no status"
-"""Stands for the status of a task that EnOS gives none."""
+"""The recorded status of a task to which EnOS gives none."""
 
 _OF_PENDING: Final = frozenset({"", "init", "published"})
 """Statuses of a pending key that are known; empty where its task was not read."""
 
 AFTER_PUSH: Final = KeyOutcome(Category.CANCELLED, "published")
-"""Cancelled after the device had been told: it may go on with what it knows [U]."""
+"""Cancelled after the device had been notified: it may still upgrade [U]."""
 
 UNKNOWN_TEXT: Final = KeyOutcome(Category.CANCELLED, "failed")
 """EnOS accepted the cancel and the task failed, but with a text that is not among the known markers."""
@@ -80,7 +80,7 @@ class JobStatus(str, Enum):
     DELETED = "deleted"
     """Was there before, is no longer."""
     UNKNOWN = "unknown"
-    """Never seen: a wrong id, another organization, or nobody could ask yet."""
+    """Never read: a wrong id, another organization, or EnOS was not asked yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Record:
 
     def cancelled_keys(self) -> frozenset[str]:
         """The keys that are cancelled, with or without a remark."""
-        others = {key for key, finding in self.outcomes.items() if finding.category is not Category.CANCELLED}
+        others = {key for key, outcome in self.outcomes.items() if outcome.category is not Category.CANCELLED}
         return self.keys - others
 
     @property
@@ -126,8 +126,8 @@ class Record:
         return sum(each.was_accepted for each in self.outcomes.values() if each.category is Category.PENDING)
 
     def of(self, category: Category) -> dict[str, str]:
-        """The keys with a finding of this category, sorted, with their status."""
-        return {key: finding.status for key, finding in sorted(self.outcomes.items()) if finding.category is category}
+        """The keys with an outcome of this category, sorted, with their status."""
+        return {key: outcome.status for key, outcome in sorted(self.outcomes.items()) if outcome.category is category}
 
     def keys_with(self, outcome: KeyOutcome) -> list[str]:
         """The keys with this very outcome, sorted."""
@@ -138,7 +138,7 @@ class Record:
         gone = frozenset(keys)
         return Record(
             keys=self.keys - gone,
-            outcomes={key: finding for key, finding in self.outcomes.items() if key not in gone},
+            outcomes={key: outcome for key, outcome in self.outcomes.items() if key not in gone},
             job=self.job,
             problem=self.problem,
         )

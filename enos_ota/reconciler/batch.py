@@ -1,4 +1,4 @@
-"""One batch of keys on its way: sent, looked at when it was refused or its answer was lost, sent again, and bounded."""
+"""Send one batch of keys; read and resend it, a bounded number of times, when it was refused or its answer lost."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ STUCK: Final = 3
 """Batches in a row that cannot be brought through before a set is given up."""
 
 
-class Unexpected(EnosError):  # noqa: N818 - says what it is, as its relatives do
+class Unexpected(EnosError):  # noqa: N818 - named like the other errors
     """Something that should not happen."""
 
 
 @dataclass(slots=True)
 class BatchResult:
-    """What is known of keys so far.
+    """What is known of keys so far in a change.
 
     Attributes:
         seen: Their tasks as last read.
-        told: Were published at some time: the device knew.
+        notified: Were published at some time, so that the device was notified.
         sent: Were in a call that may have been processed.
-        unconfirmed: The same, and nothing said that it was refused: it may take a while to show.
+        unconfirmed: The same, and the call was not refused: searches may show it later.
         accepted: Were in a call that was answered with code 0.
     """
 
@@ -66,7 +66,7 @@ class BatchResult:
         self.notified |= is_published(tasks)
 
     def add(self, other: BatchResult) -> None:
-        """Take over what somebody else found out later."""
+        """Add a later result."""
         self.seen.update(other.seen)
         self.notified |= other.notified
         self.sent |= other.sent
@@ -80,7 +80,7 @@ class BatchResult:
 
 @dataclass(frozen=True, slots=True)
 class BatchContext:
-    """What every batch of a change goes out on.
+    """What all batches of a change share.
 
     Attributes:
         client: Its waits keep to `deadline`.
@@ -99,11 +99,11 @@ class BatchContext:
 class Batch:
     """Sends some keys until none of them can be cancelled any more, a bounded number of times. Used once.
 
-    A refused call or a lost answer is looked at, and only what is still cancellable is sent again.
+    After a refused call or a lost answer the tasks are read, and only what is still cancellable is sent again.
 
     Attributes:
         keys: The keys.
-        result: What became known of them.
+        result: What is known of them.
         begun: Something may have been sent.
         at_once: The first call was accepted.
         problem: Why some of them could not be brought through; the others are not concerned.
@@ -125,7 +125,7 @@ class Batch:
         self._stuck = 0
 
     def run(self) -> Batch:
-        """Bring it through; whatever happens is told by the attributes."""
+        """Send it; the attributes hold the result."""
         self.begun = True
         try:
             self.at_once = self._send(self.keys)
@@ -205,7 +205,7 @@ class Batch:
         self.problem = self.problem or cause
 
     def _cancel(self, keys: Sequence[str]) -> EnosError | None:
-        """One cancelTask: None when it was accepted, else why it has to be looked at."""
+        """Send one cancelTask: None when it was accepted, else the error after which the tasks must be read."""
         context, result = self._context, self.result
         context.deadline.check()
         try:
@@ -217,7 +217,7 @@ class Batch:
         except RequestTooLarge as refusal:
             if len(keys) == 1:
                 raise
-            return refusal  # nothing was processed, so there is nothing to look at
+            return refusal  # nothing was processed, so there is nothing to read
         except JobNotFound as error:
             self.job_is_gone = True
             raise Stopped(f"the job was deleted meanwhile: {error}") from None

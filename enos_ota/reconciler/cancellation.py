@@ -64,7 +64,7 @@ class Cancellation:
         self._before = before = {key: plan.kept.outcomes.get(key, NEW) for key in plan.work}
         self._runtime = runtime
         self._options = options
-        # Few keys are read before they are sent; so are any where a key may stand for several products' devices, and
+        # Few keys are read before they are sent; so are any where a key may name several products' devices, and
         # where a guard has to know how many there are to be.
         self._reads_first = len(self._keys) <= PAGE_SIZE or not one_product or self._guard.is_set
         self._result = BatchResult()
@@ -231,7 +231,7 @@ class Cancellation:
         return ask(self._runtime.workers, call, self._deadline)
 
     def _read_back(self, keys: Collection[str]) -> None:
-        """Read what was sent or never looked at, until nothing changes any more or the settle time is over."""
+        """Read what was sent or not read yet, until nothing changes any more or the settle time is over."""
         if self._job_is_gone or self._deadline.interrupted:
             return
         if self._deadline.left < _GRACE:

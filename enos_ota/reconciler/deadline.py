@@ -22,7 +22,7 @@ class Stopped(Exception):  # noqa: N818 - not an error: what was done by then is
 
 
 class Stop:
-    """Tells everyone in a process that the run is interrupted. Once set it stays so."""
+    """The interrupt of a run, shared by all of its threads. Once set it stays set."""
 
     def __init__(self) -> None:
         # A signal handler sets it, perhaps in the midst of a wait of the same thread. A threading.Event would deadlock.
@@ -43,7 +43,7 @@ class Stop:
         """Return after this long, or as soon as the run is interrupted."""
         with suppress(Empty):
             self._wakers.get(timeout=max(0.0, seconds))
-            self._wakers.put(None)  # for whoever else waits
+            self._wakers.put(None)  # for the other waiting threads
 
 
 class StoppableClock:
@@ -88,7 +88,7 @@ class Deadline:
 
     @property
     def interrupted(self) -> bool:
-        """The run is over: not even what was done is to be looked at any more."""
+        """Whether the run is interrupted: not even what was sent is read back."""
         return bool(self._stop.reason)
 
     @property
@@ -126,16 +126,16 @@ class Deadline:
         return client.waiting_by(self.sleep, lambda: self.left, grace=PATIENCE)
 
 
-class NotSent(EnosError):  # noqa: N818 - says what happened, as its relatives do
+class NotSent(EnosError):  # noqa: N818 - named like the other errors
     """A request that was announced and then not sent."""
 
 
 class DeadlineWatch:
-    """Sees to it that no request that writes leaves after the end: until then there may be a token to get, or a lock.
+    """A watch that lets no writing request leave after the deadline: getting a token or a lock takes time too.
 
     Args:
         deadline: The end.
-        watch: What else is told of the request.
+        watch: The watch of the request.
     """
 
     def __init__(self, deadline: Deadline, watch: WriteWatch | None) -> None:

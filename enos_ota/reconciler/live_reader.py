@@ -1,4 +1,4 @@
-"""Read what EnOS says now of a set, before a change is made. No request writes."""
+"""Read the job and the tasks of a set before a change. No request writes."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ PAGE_SIZE: Final = LARGEST_PAGE
 
 
 class ServiceLimits:
-    """What the service turned out to allow, for all sets of a run: found by halving, and kept [U]."""
+    """Limits of the service, found by halving, and kept for all sets of a run [U]."""
 
     def __init__(self, batch: int = PAGE_SIZE, page: int = PAGE_SIZE) -> None:
         self._lock = threading.Lock()
@@ -49,11 +49,11 @@ class ServiceLimits:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What came of looking at some keys.
+    """The result of reading the tasks of some keys.
 
     Attributes:
-        tasks: The tasks of each key that was looked at; none for a key that the job does not know.
-        failure: Why others were not; an `IncompleteList` concerns no key that was looked at.
+        tasks: The tasks of each key that was read; none for a key that the job does not know.
+        failure: Why others were not; an `IncompleteList` concerns no key that was read.
     """
 
     tasks: Mapping[str, tuple[Task, ...]]
@@ -104,13 +104,13 @@ class TaskReader:
         self._tick = tick
 
     def of_keys(self, keys: Iterable[str], note: Callable[[int], None] = _nothing) -> Reading:
-        """The tasks of each key; what one failing search leaves out the others still tell.
+        """Read the tasks of each key; one failing search does not spoil the others.
 
         One request for 200 keys. Keys that no search expression can hold are found by paging through the whole job.
 
         Args:
             keys: The keys.
-            note: Told how many more are through, from any thread.
+            note: Called with the number of keys that were read, from any thread.
         """
         wanted = set(keys)
         quotable = sorted(key for key in wanted if is_quotable(key))
@@ -149,7 +149,7 @@ class TaskReader:
         missing = [key for key, rows in first.tasks.items() if not rows]
         if not missing:
             return first
-        # Asked for once only, and so not looked at, unless it is answered now.
+        # Asked for once only, and so not read, unless it is answered now.
         sure = {key: rows for key, rows in first.tasks.items() if rows}
         if first.failure:
             return Reading(sure, first.failure)
@@ -157,7 +157,7 @@ class TaskReader:
         return Reading({**sure, **again.tasks}, again.failure)
 
     def published(self) -> dict[str, tuple[Task, ...]]:
-        """The tasks whose devices have been told to upgrade, by key: the most urgent ones.
+        """The published tasks, by key: their devices are notified, so that they are the most urgent ones.
 
         Raises:
             EnosError: They could not be read.
@@ -239,7 +239,7 @@ def chunks(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
 
 
 def is_published(tasks: Mapping[str, Sequence[Task]]) -> set[str]:
-    """The keys among these whose device has been told to upgrade."""
+    """The keys with a published task."""
     return {key for key, rows in tasks.items() if any(task.status is TaskStatus.PUBLISHED for task in rows)}
 
 
