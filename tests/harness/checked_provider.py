@@ -11,8 +11,8 @@ from enos_ota.audit import digest
 from enos_ota.engine.properties import inputs_of, outputs_of, record_of
 from enos_ota.plan import Category, JobStatus
 from enos_ota.plan.record import UNKNOWN_TEXT
+from tests.harness.engine_model import Bag, Resource
 from tests.harness.servicer import ProviderError
-from tests.stateful.engine import Bag, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from enos_ota.plan import Record
     from enos_simulator.journal import Entry
-    from tests.stateful.process import Process
-    from tests.stateful.world import World
+    from tests.harness.provider_process import Process
+    from tests.harness.served_world import ServedWorld
 
 
 class KilledError(Exception):
@@ -35,7 +35,7 @@ class Journal:
         audit: The audit log that the provider writes: each request that writes stands there before it is sent.
     """
 
-    def __init__(self, world: World, audit: Path) -> None:
+    def __init__(self, world: ServedWorld, audit: Path) -> None:
         self._world = world
         self.audit = audit
         self._looked_at = self._audited = 0
@@ -71,10 +71,10 @@ class Journal:
         assert min(left.values()) >= 0, "a cancelTask was sent that the audit log does not announce"
 
 
-class Witness:
+class CheckedProvider:
     """One operation's provider. Every promise that holds at any time is looked at here."""
 
-    def __init__(self, world: World, process: Process, journal: Journal) -> None:
+    def __init__(self, world: ServedWorld, process: Process, journal: Journal) -> None:
         self._world = world
         self._process = process
         self._journal = journal
@@ -87,10 +87,10 @@ class Witness:
             assert self._world.requests == requests, "check asked EnOS"
         return inputs
 
-    def diff(self, olds: Bag, news: Bag) -> tuple[bool, list[str]]:
+    def diff(self, old: Resource, news: Bag) -> tuple[bool, list[str]]:
         with self._call():
             requests = self._world.requests
-            answer = self._process.diff(olds, news)
+            answer = self._process.diff(old.outputs, news)
             assert self._world.requests == requests, "diff asked EnOS"
         return answer
 
@@ -101,7 +101,7 @@ class Witness:
         assert id_ == f"{inputs['orgId']}/{inputs['jobId']}/{inputs['setName']}"
         record = _sound(outputs)
         self._look(inputs, outputs, record, began, looked_at=record.known_keys(), ever=frozenset())
-        return Resource(inputs, outputs, record.cancelled_keys())
+        return Resource(id_, inputs, outputs, record.cancelled_keys())
 
     def update(self, old: Resource, inputs: Bag) -> Resource:
         began, ever = self._world.now, old.ever.intersection(declared_keys(inputs))
@@ -110,7 +110,7 @@ class Witness:
         record = _sound(outputs)
         worked_on = record.known_keys() - record_of(old.outputs).cancelled_keys()
         self._look(inputs, outputs, record, began, looked_at=worked_on, ever=ever)
-        return Resource(inputs, outputs, ever | record.cancelled_keys())
+        return Resource(old.id, inputs, outputs, ever | record.cancelled_keys())
 
     def read(self, old: Resource) -> Resource:
         began, before = self._world.now, record_of(old.outputs)
@@ -127,7 +127,7 @@ class Witness:
         if is_read:
             self._look_at_inputs(old, record, began)
         self._look(None, outputs, record, began, looked_at=before.known_keys() if is_read else (), ever=old.ever)
-        return Resource(inputs, outputs, old.ever | record.cancelled_keys())
+        return Resource(old.id, inputs, outputs, old.ever | record.cancelled_keys())
 
     def delete(self, old: Resource) -> None:
         with self._call():

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from enos_ota.engine.properties import record_of
 from enos_ota.plan import Category, JobStatus, KeyOutcome
 from enos_ota.plan.record import AFTER_PUSH, UNKNOWN_TEXT
-from tests.stateful.witness import declared_keys, is_expired
-from tests.stateful.world import CANCELLABLE, MANY, looks_cancelled
+from tests.harness.checked_provider import declared_keys, is_expired
+from tests.harness.served_world import CANCELLABLE, MANY, looks_cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from enos_ota.plan import Record
     from enos_simulator.journal import Entry
     from enos_simulator.store import Task
-    from tests.stateful.engine import Bag, Resource
-    from tests.stateful.stack import Stack
+    from tests.harness.engine_model import Bag, Resource
+    from tests.harness.stack_model import StackModel
 
 
 class _Fate(NamedTuple):
@@ -30,14 +30,14 @@ class _Fate(NamedTuple):
     """The state called it cancelled at some time."""
 
 
-def settle(stack: Stack) -> None:
+def settle(stack: StackModel) -> None:
     """An `up` in peace, and everything that must be so right after it."""
     with stack.world.peace():
         _comes_out_right(stack)
         _stays_so(stack)
 
 
-def _comes_out_right(stack: Stack) -> None:
+def _comes_out_right(stack: StackModel) -> None:
     world, recorded = stack.world, dict(stack.engine.resources)
     tasks = {
         (bag["jobId"], key): world.tasks(bag["jobId"], key)
@@ -66,7 +66,7 @@ def _comes_out_right(stack: Stack) -> None:
         _is_right(bag, record_of(new.outputs), old, world.job_status(job_id), fates)
 
 
-def _stays_so(stack: Stack) -> None:
+def _stays_so(stack: StackModel) -> None:
     world = stack.world
     world.let_searches_see()
     before = dict(stack.engine.resources)

@@ -6,20 +6,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from enos_ota.engine.properties import record_of
-from tests.stateful.engine import Bag, Engine
-from tests.stateful.witness import Journal, Witness, declared_keys
-from tests.stateful.world import Happening
+from tests.harness.checked_provider import CheckedProvider, Journal, declared_keys
+from tests.harness.engine_model import Bag, EngineModel
+from tests.harness.served_world import Happening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
-    from tests.stateful.process import Process, Processes
-    from tests.stateful.world import When, World
+    from tests.harness.provider_process import Process, Processes
+    from tests.harness.served_world import ServedWorld, When
 
 
 @dataclass
-class Stack:
+class StackModel:
     """One stack in one world, from an empty state on.
 
     Attributes:
@@ -27,12 +27,12 @@ class Stack:
         settings: More of the stack's configuration, such as `enos:batchSize`.
     """
 
-    world: World
+    world: ServedWorld
     processes: Processes
     audit: Path
     settings: dict[str, str] = field(default_factory=dict)
     program: dict[str, Bag] = field(default_factory=dict)
-    engine: Engine = field(default_factory=Engine)
+    engine: EngineModel = field(default_factory=EngineModel)
 
     def __post_init__(self) -> None:
         self.world.reset()
@@ -86,21 +86,21 @@ class Stack:
 
     def up(self, *, refresh: bool = True) -> list[str]:
         """`pulumi up`; what it did."""
-        return self.engine.up(self.witness(), self.program, refresh=refresh)
+        return self.engine.up(self.provider(), self.program, refresh=refresh)
 
     def refresh(self) -> None:
         """`pulumi refresh`."""
-        self.engine.refresh(self.witness())
+        self.engine.refresh(self.provider())
 
     def preview(self) -> dict[str, str]:
         """`pulumi preview`; what an `up` would do to each set."""
-        return self.engine.preview(self.witness(), self.program)
+        return self.engine.preview(self.provider(), self.program)
 
     def destroy(self, *, refresh: bool = True) -> None:
         """`pulumi destroy`."""
-        self.engine.destroy(self.witness(), refresh=refresh)
+        self.engine.destroy(self.provider(), refresh=refresh)
 
-    def witness(self, *, spare: bool = False) -> Witness:
+    def provider(self, *, spare: bool = False) -> CheckedProvider:
         """The provider of an operation; a spare one while another is still under way."""
         config = {
             "enos:apiGateway": self.world.url,
@@ -113,7 +113,7 @@ class Stack:
             **self.settings,
         }
         self.process: Process = self.processes.get(config, spare=spare)
-        return Witness(self.world, self.process, self.journal)
+        return CheckedProvider(self.world, self.process, self.journal)
 
     # What may happen during an operation
 
@@ -136,7 +136,7 @@ class Stack:
         orphan.kill_engine()
         self.journal.allow()
         self.drop(name, keys)
-        self.engine.up(self.witness(spare=True), self.program)
+        self.engine.up(self.provider(spare=True), self.program)
         self.process = orphan
 
     def interrupt(self) -> None:

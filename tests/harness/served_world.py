@@ -100,7 +100,7 @@ class Happening:
 
 
 @dataclass
-class World:
+class ServedWorld:
     """The simulator in a thread of this process. Everything here is to be called while no request is under way."""
 
     simulator: Simulator
@@ -316,13 +316,13 @@ def looks_cancelled(task: Task) -> bool:
 
 
 @contextlib.contextmanager
-def running_world() -> Iterator[World]:
+def running_world() -> Iterator[ServedWorld]:
     """A world to live in; it is gone at the end."""
     clock = [1_700_000_000_000]
     simulator = Simulator(parse_fleet(_FLEET), clock=lambda: clock[0], rng=random.Random(0))  # noqa: S311 - repeatable, nothing to guard
     listening = listen("127.0.0.1", 0)
     server = make_server(simulator)
-    world = World(simulator, url_of(listening), clock)
+    world = ServedWorld(simulator, url_of(listening), clock)
     server.config.app = _with_happenings(server.config.app, world)  # type: ignore[arg-type] # an application, given as one
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="world")
     thread.start()
@@ -333,7 +333,7 @@ def running_world() -> Iterator[World]:
         thread.join()
 
 
-def _with_happenings(app: ASGIApp, world: World) -> ASGIApp:
+def _with_happenings(app: ASGIApp, world: ServedWorld) -> ASGIApp:
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         # Read to the end first: a caller that is killed now has sent it, and it is processed.
         messages = [await receive()]
