@@ -1,4 +1,4 @@
-"""What client and reconciler cost by themselves: no sockets, no Pulumi, one request at a time."""
+"""Processing time of client and reconciler: no sockets, no Pulumi, one request at a time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def measure(count: int) -> Iterator[Figure]:
-    """A change and a refresh of a set; the simulator's own time is what they are compared with."""
+    """Measure a change and a refresh of a set; the reference is the simulator's own time."""
     simulator = TimedSimulator(fleets.fleet(count))
     adapter = InProcessAdapter(simulator)
     app = simulator.fleet.apps[0]

@@ -26,11 +26,9 @@ from pulumi.dynamic import (
 )
 from pulumi.output import Unknown
 
-from enos_ota.audit import Subject
-from enos_ota.connect import audit_log_of, client_of, reconciler_of
+from enos_ota.audit import Subject, open_audit_log
 from enos_ota.devicekeys import rules as keys
-from enos_ota.engine import interrupts as servicer
-from enos_ota.engine import liveness
+from enos_ota.engine import interrupts, liveness, process
 from enos_ota.engine.properties import IDENTITY, METADATA, inputs_of, outputs_of, record_of, task_set_of
 from enos_ota.enos import (
     AuthenticationError,
@@ -42,9 +40,10 @@ from enos_ota.plan import Category, Record, build_plan, days
 from enos_ota.plan.guard import break_glass
 from enos_ota.plan.limits import limit_problems
 from enos_ota.plan.messages import not_read
-from enos_ota.reconciler import ApplyOptions, Reconciler, Stop, StoppableClock, Stopped
+from enos_ota.reconciler import ApplyOptions, Limits, Pool, Reconciler, Stop, StoppableClock, Stopped
 from enos_ota.reconciler.sent import SentRequests
 from enos_ota.settings import Connection, SettingsError, ids, load_connection, project_around, short_name
+from enos_ota.settings.client import create_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -80,14 +79,12 @@ class CancelledTaskSetProvider(ResourceProvider):
 
         An un-declared set must be removable, and a change shown, where there are no credentials at all.
         """
-        # SDKs from 3.260 on answer with the whole traceback; this leaves the message. Here, in the provider's process,
-        # and not at import: that hangs programs.
-        sys.tracebacklimit = 0
+        process.hide_tracebacks()
         if isinstance(sys.stdout, TextIOWrapper):
             # A name that the output cannot hold is escaped; it must not end a change half-way.
             sys.stdout.reconfigure(errors="backslashreplace")
         stop = Stop()
-        servicer.hear_interrupts(lambda: stop.set("the run was interrupted, so nothing more was sent"))
+        interrupts.on_interrupt(lambda: stop.set("the run was interrupted, so nothing more was sent"))
         liveness.when_engine_is_gone(sys.argv, lambda: _end(stop))
         self._session = ProviderSession(req.config.get, stop=stop)
 
@@ -155,7 +152,7 @@ class CancelledTaskSetProvider(ResourceProvider):
         requests = SentRequests()
         try:
             reconciler = self._session.reconciler_for(task_set)
-            options = self._session.options_for(task_set, servicer.stack_of_call(), requests)
+            options = self._session.options_for(task_set, requests)
             record = reconciler.apply(plan, options).record
         except (EnosError, SettingsError) as error:
             sent = "EnOS refused every request" if requests.refused else "no request was sent"
@@ -224,12 +221,11 @@ class ProviderSession:
         """
         return self._connected(task_set).reconciler
 
-    def options_for(self, task_set: TaskSet, stack: str, requests: SentRequests) -> ApplyOptions:
+    def options_for(self, task_set: TaskSet, requests: SentRequests) -> ApplyOptions:
         """The options of a set's change.
 
         Args:
             task_set: The set.
-            stack: The stack's name, or empty.
             requests: Keeps account of each request that cancels.
 
         Raises:
@@ -238,7 +234,7 @@ class ProviderSession:
         """
         connection, _, log = self._connected(task_set)
         subject = Subject(
-            stack=stack or short_name(self._environ.get("PULUMI_STACK", "")),
+            stack=short_name(self._environ.get("PULUMI_STACK", "")),
             gateway=connection.gateway,
             org_id=connection.org_id,
             set_name=task_set.name,
@@ -260,7 +256,7 @@ class ProviderSession:
         with self._lock:
             if task_set.org_id not in self._opened:
                 connection = load_connection(self._get, self._environ, org_id=task_set.org_id)
-                log = audit_log_of(connection, project_around(Path.cwd()), self._environ, _print)
+                log = open_audit_log(connection, project_around(Path.cwd()), self._environ, _print)
                 self._opened[task_set.org_id] = _Opened(connection, self._connect(connection, self._stop), log)
             opened = self._opened[task_set.org_id]
         _same_place(opened.connection, task_set)
@@ -279,15 +275,22 @@ def _connect(connection: Connection, stop: Stop) -> Reconciler:
     def before_write() -> None:
         liveness.ensure_engine(sys.argv)
 
-    client = client_of(connection, clock=StoppableClock(stop), before_write=before_write)
-    return reconciler_of(connection, client, stop)
+    clock = StoppableClock(stop)
+    return Reconciler(
+        create_client(connection, clock=clock, before_write=before_write),
+        markers=connection.cancelled_markers,
+        limits=Limits(batch_size=connection.batch_size, deadline=connection.deadline),
+        clock=clock,
+        workers=Pool(connection.max_concurrency),
+        stop=stop,
+    )
 
 
 def _end(stop: Stop) -> None:
     """End a process whose engine is gone: no other process would save what it does or end it."""
     stop.set("the Pulumi engine of this run is gone, so nothing more was sent")
     time.sleep(_LAST_WORDS)
-    os._exit(1)
+    process.exit_immediately(1)
 
 
 def _same_place(connection: Connection, task_set: TaskSet) -> None:

@@ -15,12 +15,13 @@ from pulumi.runtime.config import CONFIG
 from enos_ota.devicekeys import rules as keys
 from enos_ota.engine import properties as state
 from enos_ota.engine.preview_hook import PreviewHook, is_reviewed, runs_in_preview
+from enos_ota.engine.process import exit_immediately
 from enos_ota.plan import Guard, SetVerdict, TaskSet, days, describe_record
 from enos_ota.plan.limits import limit_problems
 from enos_ota.plan.messages import summarize
 from enos_ota.provider import CancelledTaskSetProvider
-from enos_ota.settings import Address, Checks, Problem, SettingsError, load_address, load_checks
-from enos_ota.settings.wording import unknown_key
+from enos_ota.settings import Checks, EnosAddress, Problem, SettingsError, load_address, load_checks
+from enos_ota.settings.wording import describe_unknown_setting
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -198,9 +199,9 @@ def _refuse(name: str, problems: Sequence[str]) -> None:
         raise pulumi.RunError(f"set {name!r}: " + "; ".join(problems))
 
 
-def _settings(org_id: str | None) -> tuple[Address, Checks]:
+def _settings(org_id: str | None) -> tuple[EnosAddress, Checks]:
     # A limit that is misspelt would not hold.
-    if problems := [Problem(text) for key in CONFIG.get() if (text := unknown_key(key))]:
+    if problems := [Problem(text) for key in CONFIG.get() if (text := describe_unknown_setting(key))]:
         raise pulumi.RunError(str(SettingsError(problems)))
     try:
         return load_address(_config, os.environ, org_id=org_id), load_checks(_config)
@@ -278,4 +279,4 @@ def leave_quietly_when_interrupted() -> None:
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:
-    os._exit(128 + signal.SIGINT)
+    exit_immediately(128 + signal.SIGINT)

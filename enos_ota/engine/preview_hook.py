@@ -21,7 +21,6 @@ from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.rpc import UNKNOWN
 from pulumi.runtime.settings import get_monitor
 
-from enos_ota.connect import client_of
 from enos_ota.engine.properties import record_of, task_set_of
 from enos_ota.enos import (
     SYSTEM_CLOCK,
@@ -37,6 +36,7 @@ from enos_ota.plan.messages import NOT_CHECKED, preview_messages, unknown_inputs
 from enos_ota.reconciler import Deadline, Pool, Stop, Stopped
 from enos_ota.reconciler.live_reader import read_plan
 from enos_ota.settings import Connection, SettingsError, load_connection
+from enos_ota.settings.client import create_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -200,7 +200,7 @@ class _ClientCache:
     def _opened(self, connection: Connection) -> tuple[EnosClient, Pool]:
         with self._lock:
             if not self._open:
-                self._open = client_of(connection), Pool(connection.max_concurrency)
+                self._open = create_client(connection), Pool(connection.max_concurrency)
             return self._open
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from enos_ota.enos import JobStatus
 from enos_ota.plan import Code
 from enos_ota.plan import JobStatus as RecordedStatus
-from enos_ota.review.model import Change, Effect, JobReport, OtherJob, Outcome, Report, SetReport, StatusCount
+from enos_ota.review.model import Change, Effect, JobReport, OtherJob, Outcome, ReviewReport, SetReport, StatusCount
 from enos_ota.review.set_report import report_set
 
 if TYPE_CHECKING:
@@ -58,9 +58,9 @@ class ReviewFacts:
     no_credentials: str = ""
 
 
-def report_misconfigured(context: ReviewContext, problems: Sequence[str]) -> Report:
-    """Report a configuration that cannot be used: neither Pulumi nor EnOS was asked."""
-    return Report(
+def report_misconfigured(context: ReviewContext, problems: Sequence[str]) -> ReviewReport:
+    """ReviewReport a configuration that cannot be used: neither Pulumi nor EnOS was asked."""
+    return ReviewReport(
         project=context.project,
         stack=context.stack,
         commit=context.commit,
@@ -73,7 +73,7 @@ def report_misconfigured(context: ReviewContext, problems: Sequence[str]) -> Rep
 
 def build_report(
     context: ReviewContext, found: ReviewFacts, settings: ReviewSettings, *, expect_no_changes: bool
-) -> Report:
+) -> ReviewReport:
     """Build the report.
 
     Args:
@@ -85,7 +85,7 @@ def build_report(
     sets = [report_set(step, found.plans.get(step.identity), settings) for step in found.preview.sets]
     ordered = tuple(sorted(sets, key=_gravity))  # stable: otherwise in Pulumi's order
     outcome, reasons = _verdict(ordered, found, expect_no_changes=expect_no_changes)
-    return Report(
+    return ReviewReport(
         project=context.project,
         stack=context.stack,
         commit=context.commit,
@@ -198,7 +198,7 @@ def _others(found: ReviewFacts) -> Iterator[str]:
 
 
 def _jobs(found: ReviewFacts, sets: Sequence[SetReport]) -> Iterator[JobReport]:
-    """Report every job that a set is or was about, each once, in the order of the sets."""
+    """ReviewReport every job that a set is or was about, each once, in the order of the sets."""
     steps: dict[str, list[tuple[TaskSet, SetStep]]] = {}
     for step in found.preview.sets:
         for about in filter(None, (step.declared, step.recorded)):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos import EnosError, JobNotFound, JobStatus
-from enos_ota.enos.job_search import find_jobs
 from enos_ota.plan.live import WAITING, LiveSet
 from enos_ota.reconciler.live_reader import read_job
 
@@ -69,7 +68,7 @@ def _related_if_possible(client: EnosClient, job: Job, ours: Collection[str]) ->
 def _related(client: EnosClient, job: Job, ours: Collection[str]) -> Iterable[RelatedJob]:
     if not job.firmware_version:
         return
-    found = find_jobs(client, firmware_version=job.firmware_version, status=JobStatus.STARTED)
+    found = client.search_jobs(firmware_version=job.firmware_version, status=JobStatus.STARTED)
     others = (each for each in found if each.job_id not in ours and _same_firmware(each, job))
     for number, other in enumerate(others):
         waiting = client.count_tasks(other.job_id, statuses=WAITING) if number < _OTHER_JOBS else None

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from enos_ota.audit import commit_of
-from enos_ota.connect import client_of, is_refusal, told
 from enos_ota.engine import preview_run as pulumi
 from enos_ota.engine.policy_packs import Packs
 from enos_ota.engine.preview_hook import REVIEWED
 from enos_ota.engine.preview_json import Preview, SetStep, UnreadablePreview, parse
 from enos_ota.engine.pulumi_cli import ignored_options
+from enos_ota.engine.stack_secrets import read_stack
 from enos_ota.enos import (
     SYSTEM_CLOCK,
     AuthenticationError,
@@ -44,8 +43,9 @@ from enos_ota.settings import (
     load_stack,
     short_name,
 )
-from enos_ota.settings.project import PULUMI_STACK, find_project, locate_stack, read_stack
-from enos_ota.settings.sets import SETS_KEY
+from enos_ota.settings.client import create_client
+from enos_ota.settings.project import PULUMI_STACK, find_project, locate_stack
+from enos_ota.settings.set_files import declared_items, declaring_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from enos_ota.enos import Clock, EnosClient
     from enos_ota.plan import Plan
-    from enos_ota.review.model import Report
+    from enos_ota.review.model import ReviewReport
     from enos_ota.settings import Connection
     from enos_ota.settings.project import StackConfig
 
@@ -73,7 +73,7 @@ def review(
     packs: Sequence[Path] = (),
     pack_configs: Sequence[Path] = (),
     clock: Clock = SYSTEM_CLOCK,
-) -> Report:
+) -> ReviewReport:
     """Review a stack. Everything that is wrong is in the report.
 
     Args:
@@ -99,7 +99,8 @@ def review(
             return report_misconfigured(context, [str(problem) for problem in problems])
         config = read_stack(directory, name, environ, needed=True)
         run = _ReviewRun(config, environ, clock, now.date(), to_run)
-        return build_report(context, run.read(), run.settings, expect_no_changes=expect_no_changes)
+        report = build_report(context, run.read(), run.settings, expect_no_changes=expect_no_changes)
+        return report.with_files(declaring_files(config.document)) if config.document else report
     except SettingsError as error:
         return report_misconfigured(context, error.problems)
 
@@ -158,7 +159,7 @@ class _ReviewRun:
                 blind=previewed.why_not or (() if previewed.succeeded else (self._why_not,)),
                 no_credentials=self._why_not,
             )
-        with client_of(connection, clock=self._clock) as client:
+        with create_client(connection, clock=self._clock) as client:
             # In an outage a refresh would wait for EnOS set by set, only to fail.
             if unreached := self._unreached(client):
                 return self._outage(unreached)
@@ -198,10 +199,10 @@ class _ReviewRun:
         return None
 
     def _any_job(self) -> str:
-        """A job of the sets in the stack file that have not expired; empty if there is none."""
-        sets = json.loads(self._config.get(SETS_KEY) or "[]")  # was checked
+        """Return a job of the declared sets that have not expired; empty if there is none."""
         today = self.settings.today
-        return next((each["jobId"] for each in sets if not days.is_over(each.get("expires", ""), today)), "")
+        sets = declared_items(self._config.document) if self._config.document else ()  # was checked
+        return next((each["jobId"] for _, each in sets if not days.is_over(each.get("expires", ""), today)), "")
 
     def _waiting(self, client: EnosClient) -> EnosClient:
         return client.waiting_by(Deadline(self._clock, Stop(), _PATIENCE).sleep)
@@ -209,11 +210,13 @@ class _ReviewRun:
     def _outage(self, error: Exception, previewed: _Previewed | None = None) -> ReviewFacts:
         """Without EnOS the review still shows what is declared."""
         declared = previewed if previewed and previewed.succeeded else self._preview(refresh=False)
+        rejected = isinstance(error, EnosError) and error.rejects_access
+        text = error.advised_text if isinstance(error, EnosError) else str(error)
         return ReviewFacts(
             declared.preview,
             previewed=declared.succeeded,
             refreshed=declared is previewed,
-            blind=(f"{_REFUSED if is_refusal(error) else _UNASKED}: {told(error)}", *declared.why_not),
+            blind=(f"{_REFUSED if rejected else _UNASKED}: {text}", *declared.why_not),
         )
 
     def _preview(self, *, refresh: bool) -> _Previewed:
@@ -265,7 +268,7 @@ class _ReviewRun:
         """As `_read_all`; where the preview waited for EnOS without success, the review does not wait once more."""
         if not _unread(previewed.preview):
             return self._read_all(client, connection, previewed)
-        with client_of(connection, clock=self._clock, retry=RetryPolicy(attempts=1)) as impatient:
+        with create_client(connection, clock=self._clock, retry=RetryPolicy(attempts=1)) as impatient:
             return self._read_all(impatient, connection, previewed)
 
     def _read_all(self, client: EnosClient, connection: Connection, previewed: _Previewed) -> _SetsRead:

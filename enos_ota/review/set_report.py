@@ -1,4 +1,4 @@
-"""Report on one set: turn its plan, and what Pulumi would do to its record, into the part of a review. Pure."""
+"""ReviewReport on one set: turn its plan, and what Pulumi would do to its record, into the part of a review. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from enos_ota.review.model import (
     Change,
     Effect,
     GuardUse,
-    Key,
+    KeyReport,
     Limit,
     SetMessage,
     SetReport,
@@ -86,7 +86,7 @@ def record_before(step: SetStep) -> Record:
 
 
 def report_set(step: SetStep, plan: Plan | None, settings: ReviewSettings) -> SetReport:
-    """Report on one set.
+    """ReviewReport on one set.
 
     Args:
         step: What Pulumi would do to it.
@@ -141,7 +141,7 @@ def set_messages(messages: Iterable[Message]) -> tuple[SetMessage, ...]:
     )
 
 
-def _declared_keys(step: SetStep, plan: Plan) -> Iterator[Key]:
+def _declared_keys(step: SetStep, plan: Plan) -> Iterator[KeyReport]:
     was_cancelled = step.before.cancelled_keys() if step.before and not step.changes_job else frozenset()
     for key in sorted(plan.work | plan.kept.known_keys()):
         tasks = plan.tasks.get(key, ())
@@ -149,15 +149,15 @@ def _declared_keys(step: SetStep, plan: Plan) -> Iterator[Key]:
         outcome = _outcome(plan, key)
         if key in plan.cancels:
             effect = Effect.CANCEL_AGAIN if key in was_cancelled else Effect.CANCEL
-            yield Key(device_key=key, effect=effect, status=plan.cancels[key].raw_status, source_version=version)
+            yield KeyReport(device_key=key, effect=effect, status=plan.cancels[key].raw_status, source_version=version)
         elif key in plan.unread:
-            yield Key(device_key=key, effect=Effect.UNREAD)
+            yield KeyReport(device_key=key, effect=Effect.UNREAD)
         elif outcome is None:
             status = tasks[0].raw_status if tasks else ""
-            yield Key(device_key=key, effect=Effect.CANCELLED, status=status, source_version=version)
+            yield KeyReport(device_key=key, effect=Effect.CANCELLED, status=status, source_version=version)
         else:
             effect = _EFFECTS[outcome.category]
-            yield Key(device_key=key, effect=effect, status=_status(outcome), source_version=version)
+            yield KeyReport(device_key=key, effect=effect, status=_status(outcome), source_version=version)
 
 
 def _outcome(plan: Plan, key: str) -> KeyOutcome | None:
@@ -172,7 +172,7 @@ def _status(outcome: KeyOutcome) -> str:
     return {AFTER_PUSH: STATUS_AFTER_PUSH, UNKNOWN_TEXT: STATUS_UNKNOWN_TEXT}.get(outcome, outcome.status)
 
 
-def _released_keys(step: SetStep) -> Iterator[Key]:
+def _released_keys(step: SetStep) -> Iterator[KeyReport]:
     """Keys that leave the record: un-declared, or recorded for another job. Nothing is sent for them."""
     if step.before is None:
         return
@@ -180,11 +180,11 @@ def _released_keys(step: SetStep) -> Iterator[Key]:
     for key in sorted(step.before.known_keys().difference(declared)):
         outcome = step.before.outcomes.get(key)
         status = f"{outcome.category.value} {_status(outcome)}".strip() if outcome else Category.CANCELLED.value
-        yield Key(device_key=key, effect=Effect.RELEASED, status=status)
+        yield KeyReport(device_key=key, effect=Effect.RELEASED, status=status)
 
 
 def _without_keys(step: SetStep) -> SetReport:
-    """Report on a set that is removed, or whose job or keys are not known until `pulumi up`."""
+    """ReviewReport on a set that is removed, or whose job or keys are not known until `pulumi up`."""
     recorded = step.recorded
     unknown = (unknown_inputs(step.name).text,) if step.unknown else ()
     keys = tuple(_released_keys(step)) if step.change is Change.DELETE else ()

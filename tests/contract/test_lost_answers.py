@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enos_ota.operations.retry_batches import Retrial, Standing
+from enos_ota.operations.retry_batches import RetryOperation, RetryState
 from enos_ota.plan.classify import normalise_markers
 from enos_ota.reconciler import SerialWorkers
 from tests.harness.reconciling import World, keys, many, world
@@ -63,7 +63,7 @@ def test_no_retry_is_sent_again_within_three_seconds_of_one_whose_answer_was_los
 ) -> None:
     with world(many(50, **dict.fromkeys(keys(50), "cancelled")), index_delay=2) as here:
         lose(here, "retryTask", faults)
-        retrial = Retrial(
+        operation = RetryOperation(
             here.client,
             JOB,
             markers=normalise_markers(["Cancelled by user"]),
@@ -74,8 +74,8 @@ def test_no_retry_is_sent_again_within_three_seconds_of_one_whose_answer_was_los
             deadline=600,
             watch=lambda _: None,
         )
-        look = retrial.look(keys(50))
-        outcome = retrial.run(look, look.of(Standing.CANCELLED))
+        check = operation.check(keys(50))
+        outcome = operation.run(check, check.of(RetryState.CANCELLED))
         entries = sent(here, "retryTask")
     assert (len(outcome.retried), outcome.problem, len(entries)) == (50, "", requests)
     assert sum(entry["processed"] for entry in entries) == 1

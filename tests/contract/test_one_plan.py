@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     import pytest
 
     from enos_ota.plan import Plan
-    from enos_ota.review.model import Report
+    from enos_ota.review.model import ReviewReport
 
 KEYS: Final = [f"k{number}" for number in range(6)]
 NOBODY: Final = "nobody"
@@ -81,7 +81,7 @@ class World:
         """The plan of the preview hook."""
         return read_plan(self.client, task_set, record, today=TODAY, markers=DEFAULT_MARKERS, break_glass=break_glass)
 
-    def review(self, task_set: TaskSet, record: Record, *, break_glass: str = "") -> Report:
+    def review(self, task_set: TaskSet, record: Record, *, break_glass: str = "") -> ReviewReport:
         """The report of `enos-ota review`."""
         job = read_live_job(self.client, JOB, ())
         around = ReviewSettings(DEFAULT_MARKERS, TODAY, break_glass)
@@ -227,7 +227,7 @@ def lived(life: Life) -> tuple[World, Record]:
     for what, keys in life.steps:
         if not here.simulator.jobs():
             break
-        known = [key for key in keys if key in {task.device_key for task in here.simulator.job(JOB).rows}]
+        known = [key for key in keys if key in {task.device_key for task in here.simulator.job(JOB).tasks()}]
         if what == "retry":
             known = _retriable(here, known)
         if what in {"stop", "delete"} or (what == "retry" and known):
@@ -240,7 +240,7 @@ def lived(life: Life) -> tuple[World, Record]:
 
 def _retriable(here: World, keys: list[str]) -> list[str]:
     held = here.simulator.job(JOB)
-    failed = {task.device_key for task in held.rows if task.status == "failed"}
+    failed = {task.device_key for task in held.tasks() if task.status == "failed"}
     return [key for key in keys if key in failed and held.job.status == "started"]
 
 

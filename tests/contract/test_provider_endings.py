@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from enos_ota.audit import digest
-from tests.harness.servicer import ROOT, ProviderError, Servicer
-from tests.harness.simulator import JOB, RunningSimulator, running_simulator
+from tests.harness.servicer import ProviderError, Servicer
+from tests.harness.simulator import JOB, RunningSimulator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-NEWEST = ROOT / ".venv-newest" / "bin" / "python"
 URN = "urn:pulumi:prod::enos-ota::pulumi-python:dynamic/enos_ota:CancelledTaskSet::pump"
-
-
-@pytest.fixture(params=["locked SDK", "newest SDK"])
-def python(request: pytest.FixtureRequest) -> str:
-    """An interpreter with the Pulumi SDK of the lock file, and one with the newest."""
-    if request.param == "locked SDK":
-        return sys.executable
-    if not NEWEST.exists():
-        pytest.skip("there is no environment with the newest SDK; `make test` makes it")
-    return str(NEWEST)
-
-
-@pytest.fixture
-def simulator() -> Iterator[RunningSimulator]:
-    with running_simulator() as running:
-        yield running
 
 
 def config(simulator: RunningSimulator, **others: str) -> dict[str, str]:
@@ -186,7 +167,7 @@ def test_each_write_has_a_line_before_and_a_line_after_it(
     simulator: RunningSimulator, tmp_path: Path, python: str
 ) -> None:
     path = tmp_path / "audit" / "prod.jsonl"
-    environ = {"GITHUB_ACTOR": "ada", "GITHUB_SHA": "c0ffee", "PULUMI_STACK": "another"}
+    environ = {"GITHUB_ACTOR": "ada", "GITHUB_SHA": "c0ffee", "PULUMI_STACK": "organization/enos-ota/prod"}
     with Servicer(config(simulator, auditLog=str(path)), environ=environ, python=python) as provider:
         provider.create_later(inputs(simulator, "dk-01", "dk-07", "dk-08", reason="INC-1"), urn=URN)()
     lines = audit(path)

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from enos_ota.review.model import Report, SetReport
+    from enos_ota.review.model import ReviewReport, SetReport
     from tests.harness.simulator import RunningSimulator
 
 
 def reviewed(
     stack: Stack, *packs: Path, expect_no_changes: bool = False, environ: Mapping[str, str] | None = None
-) -> Report:
+) -> ReviewReport:
     """The review of a stack, as it is now."""
     env = stack.engine.env(stack.project, stack.home, venv=stack.venv, extra=stack.environment(environ))
     return review(stack.project, NAME, env, expect_no_changes=expect_no_changes, packs=packs)

@@ -35,9 +35,11 @@ from enos_simulator.fleet import parse_fleet
 from enos_simulator.simulator import Simulator, UnknownJobError
 from tests.harness import crash_verdicts as verdicts
 from tests.harness.clock import FakeClock
-from tests.harness.crash_engine import Engine, Resource, RunFailed
 from tests.harness.crash_line import TO_THE_FLEET, TO_THE_ROWS, Adapter, Fault, operation_of
 from tests.harness.crash_verdicts import Arrival, Guarded, Moment, Violation, Wrong
+from tests.harness.engine_model import EngineModel, Resource
+from tests.harness.in_process_provider import InProcessProvider
+from tests.harness.servicer import ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -145,7 +147,7 @@ class World:
             clock=lambda: int(self.clock.now * 1000),
             rng=random.Random(1),  # noqa: S311 - repeatable, nothing to guard
         )
-        self.engine = Engine(self._returned, self._saved)
+        self.engine = EngineModel(self._saved)
         self.environ: dict[str, str] = {}
         """The environment of every process."""
         self.audit_log = Path(gettempdir()) / f"crash-world-{os.getpid()}.jsonl"
@@ -192,7 +194,7 @@ class World:
         """
         desired = self._desired = {bag["setName"]: bag for bag in sets}
         self._held_back = held_back
-        self._run(lambda process: self.engine.up(process.provider, desired), may_write=not held_back)
+        self._run(lambda process: self.engine.up(self._called(process), desired), may_write=not held_back)
         for bag in () if held_back else sets:
             job = bag["jobId"]
             self.violations += verdicts.of_convergence(
@@ -201,12 +203,12 @@ class World:
 
     def refresh(self) -> None:
         """`pulumi refresh`."""
-        self._run(lambda process: self.engine.refresh(process.provider), may_write=False)
+        self._run(lambda process: self.engine.refresh(self._called(process)), may_write=False)
 
     def destroy(self) -> None:
         """`pulumi destroy`."""
         self._desired = {}
-        self._run(lambda process: self.engine.destroy(process.provider), may_write=False)
+        self._run(lambda process: self.engine.destroy(self._called(process)), may_write=False)
 
     def finish(self) -> None:
         """The last words: another `up` must find nothing to do, and no write may have been a wrong one."""
@@ -234,8 +236,8 @@ class World:
     def _once_more(self) -> list[str]:
         try:
             with self.undisturbed(), self._process(may_write=self._overtaken or not self._held_back) as process:
-                return self.engine.up(process.provider, self._desired)
-        except RunFailed as failure:
+                return self.engine.up(self._called(process), self._desired)
+        except ProviderError as failure:
             self._note(Wrong.FAILED, str(failure))
             return []
 
@@ -282,14 +284,14 @@ class World:
     def _run(self, run: Callable[[Process], object], *, may_write: bool) -> None:
         for _ in range(4):
             self._disturbed = False
-            failure: RunFailed | None = None
+            failure: ProviderError | None = None
             try:
                 with self._process(may_write=may_write) as process:
                     run(process)
             except Killed:
                 if self._overtaken:
                     raise Overtaken from None
-            except RunFailed as failed:
+            except ProviderError as failed:
                 failure = failed
             if self._overtaken:
                 raise Overtaken
@@ -461,8 +463,8 @@ class World:
             self.pass_time()
             try:
                 with self._process(may_write=True) as process:
-                    self.engine.up(process.provider, self._desired)
-            except RunFailed as failure:
+                    self.engine.up(self._called(process), self._desired)
+            except ProviderError as failure:
                 self._note(Wrong.FAILED, f"the run that overtook an orphan: {failure}")
 
     def _retry(self, held: JobTasks, keys: Iterable[str]) -> None:
@@ -476,6 +478,9 @@ class World:
             return self.simulator.job(job_id)
         except UnknownJobError:
             return None
+
+    def _called(self, process: Process) -> InProcessProvider:
+        return InProcessProvider(process.provider, self._returned)
 
     def _returned(self, step: str) -> None:
         self.tick(f"{step} returned")
@@ -529,11 +534,11 @@ class World:
         """Whether there is a set whose job was never found: it is tried again each time."""
         return any(
             self._job(one.outputs["jobId"]) is None and record_of(one.outputs).job.status is JobStatus.UNKNOWN
-            for one in self.engine.state.values()
+            for one in self.engine.resources.values()
         )
 
     def _told(self) -> str:
-        records = {name: record_of(one.outputs) for name, one in self.engine.state.items()}
+        records = {name: record_of(one.outputs) for name, one in self.engine.resources.items()}
         return "; ".join(f"{name}: {rows(record)} {record.problem}" for name, record in records.items())
 
     def _note(self, wrong: Wrong, detail: str) -> None:

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.stateful.process import Processes
-from tests.stateful.world import running_world
+from tests.harness.provider_process import Processes
+from tests.harness.served_world import running_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.stateful.world import World
+    from tests.harness.served_world import ServedWorld
 
 
 @pytest.fixture(scope="session")
-def world() -> Iterator[World]:
+def world() -> Iterator[ServedWorld]:
     with running_world() as running:
         yield running
 

@@ -1,8 +1,8 @@
 """Whatever happens, in whatever order: sets, devices, colleagues, jobs, switches and faults, drawn by hypothesis.
 
 Each example is a life of one stack, from an empty state: the real provider process over gRPC, a small model of the
-engine (`engine.py`), a real simulator over HTTP (`world.py`). What holds at any time is looked at in every call
-(`witness.py`); what holds right after an `up` in peace at its end and now and then in between (`peace.py`).
+engine (`engine_model.py`), a real simulator over HTTP (`served_world.py`). `checked_provider.py` checks in every call
+what holds at any time; `settled_checks.py` checks what holds right after an `up` in peace, at the end and in between.
 
 `make test` always runs the same examples. To look further, with another seed each time or with one of your own:
 
@@ -22,20 +22,20 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from enos_simulator.movement import STILL, Movement
+from enos_simulator.movement import NO_MOVEMENT, Movement
+from tests.harness.checked_provider import KilledError
+from tests.harness.engine_model import InterruptedRunError
+from tests.harness.served_world import FANS, KEYS, MANY, NOWHERE, PUMPS
 from tests.harness.servicer import ProviderError
-from tests.stateful.engine import InterruptedRunError
-from tests.stateful.peace import settle
-from tests.stateful.stack import Stack
-from tests.stateful.witness import KilledError
-from tests.stateful.world import FANS, KEYS, MANY, NOWHERE, PUMPS
+from tests.harness.settled_checks import settle
+from tests.harness.stack_model import StackModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.stateful.process import Processes
-    from tests.stateful.world import World
+    from tests.harness.provider_process import Processes
+    from tests.harness.served_world import ServedWorld
 
 EXAMPLES = int(os.environ.get("STATEFUL_EXAMPLES", "0"))
 SEED = os.environ.get("STATEFUL_SEED")
@@ -123,7 +123,7 @@ WHEN = st.tuples(st.integers(1, 8), st.sampled_from(["before", "after"]))
 class Life(RuleBasedStateMachine):
     """One stack's life."""
 
-    world: World
+    world: ServedWorld
     processes: Processes
     audit: Path
 
@@ -131,7 +131,7 @@ class Life(RuleBasedStateMachine):
         batch=st.sampled_from(["200", "2"]), job_id=JOBS, keys=st.one_of(*[ANY_KEYS] * 4, st.just({*MANY, "u1"}))
     )
     def begin(self, batch: str, job_id: str, keys: set[str]) -> None:
-        self.stack = Stack(self.world, self.processes, self.audit, {"enos:batchSize": batch})
+        self.stack = StackModel(self.world, self.processes, self.audit, {"enos:batchSize": batch})
         self.stack.declare("one", job_id, keys)
 
     # What is declared
@@ -202,7 +202,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(moving=st.booleans())
     def devices_move_by_themselves(self, moving: bool) -> None:  # noqa: FBT001 - drawn
-        self.world.simulator.movement = FAST if moving else STILL
+        self.world.simulator.movement = FAST if moving else NO_MOVEMENT
 
     @rule(seconds=st.sampled_from([1, 3, 60, 8000]))
     def time_passes(self, seconds: int) -> None:
@@ -313,7 +313,7 @@ class Life(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(900 + 2 * EXAMPLES)
-def test_no_life_of_a_stack_breaks_a_promise(world: World, processes: Processes, tmp_path: Path) -> None:
+def test_no_life_of_a_stack_breaks_a_promise(world: ServedWorld, processes: Processes, tmp_path: Path) -> None:
     class ThisLife(Life):
         pass
 

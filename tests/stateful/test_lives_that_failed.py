@@ -6,29 +6,31 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.stateful.peace import settle
-from tests.stateful.stack import Stack
-from tests.stateful.world import PUMPS
+from tests.harness.served_world import PUMPS
+from tests.harness.settled_checks import settle
+from tests.harness.stack_model import StackModel
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.stateful.process import Processes
-    from tests.stateful.world import World
+    from tests.harness.provider_process import Processes
+    from tests.harness.served_world import ServedWorld
 
 
 @pytest.fixture
-def stack(world: World, processes: Processes, tmp_path: Path) -> Stack:
-    return Stack(world, processes, tmp_path / "audit.jsonl")
-
-
-def test_a_key_that_was_cancelled_has_escaped_even_if_it_goes_on_while_its_set_is_expired(
-    world: World, stack: Stack
-) -> None:
+def stack(world: ServedWorld, processes: Processes, tmp_path: Path) -> StackModel:
+    """A stack whose one key was cancelled and then retried by a colleague; a refresh has seen that."""
+    stack = StackModel(world, processes, tmp_path / "audit.jsonl")
     stack.declare("one", PUMPS, ["a1"])
     stack.up()
     world.retry(PUMPS, ["a1"])
     stack.refresh()
+    return stack
+
+
+def test_a_key_that_was_cancelled_has_escaped_even_if_it_goes_on_while_its_set_is_expired(
+    world: ServedWorld, stack: StackModel
+) -> None:
     stack.change("one", expires="2001-01-01")
     stack.up()
     world.go_on(PUMPS, "a1")
@@ -38,12 +40,8 @@ def test_a_key_that_was_cancelled_has_escaped_even_if_it_goes_on_while_its_set_i
 
 
 def test_a_key_that_was_cancelled_has_escaped_even_if_it_goes_on_while_its_job_is_out_of_sight(
-    world: World, stack: Stack
+    world: ServedWorld, stack: StackModel
 ) -> None:
-    stack.declare("one", PUMPS, ["a1"])
-    stack.up()
-    world.retry(PUMPS, ["a1"])
-    stack.refresh()
     world.vanish(PUMPS)
     stack.refresh()
     world.come_back(PUMPS)

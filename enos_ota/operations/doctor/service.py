@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from enos_ota import enos
-from enos_ota.connect import ORGANIZATION
 from enos_ota.enos import JobStatus, SearchWindow, TaskStatus
+from enos_ota.enos.errors import ORGANIZATION_ADVICE
 from enos_ota.operations.doctor.findings import Cause, Finding, State
 from enos_ota.operations.doctor.reach import SKEW, skew_in_words
 from enos_ota.plan.classify import is_cancelled, normalise_markers
@@ -55,7 +55,7 @@ def check_access(client: EnosClient, skew: float | None) -> tuple[Finding, Findi
             )
         advice = ""
         if isinstance(error, enos.InvalidArgument):
-            advice = ORGANIZATION
+            advice = ORGANIZATION_ADVICE
         return _taken(), _failed("permission", error, advice)
     may = "jobs of the organization can be read" + ("" if found else "; it has none")
     note = "whether tasks may be cancelled only a cancel can tell"

@@ -10,7 +10,7 @@ from enos_ota.enos import Job, JobStatus, Task, TaskStatus
 from enos_ota.plan import LiveSet, Record, TaskSet, build_plan
 from enos_ota.review.compose import ReviewContext, ReviewFacts, build_report, report_misconfigured
 from enos_ota.review.live import LiveJob, RelatedJob
-from enos_ota.review.model import Change, Effect, OtherChange, Outcome, Report
+from enos_ota.review.model import Change, Effect, OtherChange, Outcome, ReviewReport
 from enos_ota.review.screen import first_screen
 from enos_ota.review.set_report import ReviewSettings
 
@@ -48,7 +48,7 @@ def facts(
 FINE = facts(a_step("a", "k1", "k2"))
 
 
-def verdict(found: ReviewFacts, *, expect_no_changes: bool = False) -> Report:
+def verdict(found: ReviewFacts, *, expect_no_changes: bool = False) -> ReviewReport:
     return build_report(CONTEXT, found, SETTINGS, expect_no_changes=expect_no_changes)
 
 

@@ -20,7 +20,7 @@ from tests.harness.stack_project import Project
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from enos_ota.review.model import Report
+    from enos_ota.review.model import ReviewReport
 
 ATTEMPTS = 5
 SETS = "\n".join(f'- {{name: pump-{at}, jobId: "{at}", deviceKeys: [dk-01]}}' for at in range(3))
@@ -55,7 +55,7 @@ FINE = json.dumps({"steps": []})
 FAILED = json.dumps({"steps": [], "diagnostics": [{"severity": "error", "message": "error: the refresh failed"}]})
 
 
-def reviewed(tmp_path: Path, server: ScriptedServer, sets: str = SETS) -> Report:
+def reviewed(tmp_path: Path, server: ScriptedServer, sets: str = SETS) -> ReviewReport:
     project = Project(tmp_path)
     project.write(f"enos:apiGateway: {server.url}\nenos:orgId: o1\n", sets=sets)
     path = f"{tmp_path}{os.pathsep}{os.defpath}"

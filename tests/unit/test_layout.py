@@ -1,0 +1,53 @@
+"""The layout of the product: few modules at the root, one meaning for each class name."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+PRODUCT = Path(__file__).parents[2] / "enos_ota"
+
+LEAVING = {"connect.py", "roundtrip.py", "salvage.py", "splice.py", "stackedit.py"}
+"""Modules that still are at the root and leave it. Remove a name here when its module has left."""
+
+AMBIGUOUS = {
+    "Address",
+    "Call",
+    "Finding",
+    "JobStatus",
+    "Line",
+    "Look",
+    "Order",
+    "Outcome",
+    "Report",
+    "Session",
+    "Verdict",
+    "_Ending",
+    "_Examination",
+    "_Search",
+    "_UnreadableError",
+}
+"""Class names that still have two meanings. Remove a name here when its classes are renamed."""
+
+
+def classes() -> dict[str, list[str]]:
+    """Map each class name of the product to the modules that define it."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(PRODUCT.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                found[node.name].append(str(path.relative_to(PRODUCT)))
+    return found
+
+
+def test_each_class_name_has_one_meaning() -> None:
+    """No class name occurs twice, apart from those that are still to be renamed."""
+    twice = {name: paths for name, paths in classes().items() if len(paths) > 1}
+    assert not {name: paths for name, paths in twice.items() if name not in AMBIGUOUS}
+
+
+def test_the_root_of_the_product_has_few_files() -> None:
+    """The root holds only what users import and what states name."""
+    files = {path.name for path in PRODUCT.iterdir() if path.is_file()}
+    assert len(files - LEAVING) <= 6, sorted(files)
