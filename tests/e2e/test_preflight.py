@@ -57,7 +57,10 @@ def test_a_preview_tells_what_an_up_would_meet(stack_of_each_sdk: Stack, simulat
         f"preview of set 'valves': 1 will be cancelled, 1 missing (nobody); {REST}; "
         "6 other waiting tasks are not in this set"
     )
-    assert said["valves"][1].startswith(f"warning: set 'valves' (job {JOB}): 1 key without a task in this job, so there is nothing")
+    missing = (
+        f"warning: set 'valves' (job {JOB}): 1 key without a task in this job, so there is nothing to cancel (nobody)"
+    )
+    assert said["valves"][1].startswith(missing)
     assert set(said) == {"pumps", "valves"}
     # One token for both; for each the job, two counts and its keys, one of which is asked for twice.
     assert simulator.counters() == {"token/get": 1, "get": 2, "searchTask": 2 * 3 + 1}
