@@ -19,7 +19,7 @@ class Category(str, Enum):
     TOO_LATE = "too late"
     """Its task was already `upgrading`, `succeeded` or `failed` for another reason: nothing is left to cancel."""
     ESCAPED = "escaped"
-    """It was cancelled, is no longer, and cannot be cancelled again: the device goes on or has gone on."""
+    """It was cancelled, is no longer, and cannot be cancelled again: the device upgrades or has upgraded."""
     MISSING = "missing"
     """The job has no task for it; asked twice."""
     AMBIGUOUS = "ambiguous"

@@ -46,8 +46,8 @@ def test_a_device_that_goes_on_all_the_same_has_escaped_and_fails_every_up_until
     clock.jump(60)
     assert simulator.states()["dk-07"][0] == "succeeded"
     escaped = (
-        f"{PUMPS}1 key cancelled before and escaped since (dk-07 succeeded): the device goes on or has gone on and no "
-        "cancel can reach it; see to it by hand, then take it out of the set"
+        f"{PUMPS}1 key cancelled before and escaped since (dk-07 succeeded): the device upgrades or has "
+        "upgraded and no cancel can reach it; handle it in the EnOS console, then take it out of the set"
     )
     assert told(stack.stands()) == [f"warning: {escaped}"], "a preview only warns: there is nothing to do"
     assert told(stack.up(code=1)) == [f"error: {escaped}"]
@@ -128,8 +128,8 @@ def test_a_key_under_two_products_is_not_sent_and_fails_every_up_until_it_is_tak
     simulator.switch(same_key_two_products="on")  # dk-01
     stack.declare(a_set("dk-01", "dk-02"))
     ambiguous = (
-        f"error: {PUMPS}1 key with tasks in several products (dk-01 init): a cancel cannot tell them apart; see to it "
-        "in the EnOS console, then take it out of the set"
+        f"error: {PUMPS}1 key with tasks in several products (dk-01 init): a cancel cannot tell them apart; "
+        "cancel it in the EnOS console, then take it out of the set"
     )
     assert told(stack.up(code=1)) == [ambiguous]
     assert recorded(stack) == {"dk-01": "ambiguous init"}
