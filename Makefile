@@ -28,12 +28,13 @@ bench: ## How long things take, as ratios. ARGS="--quick" for a small one, ARGS=
 	@$(TOOLCHAIN) engine
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
-lint: ## ruff, formatting, mypy --strict, generated docs, GitHub workflows.
+lint: ## ruff, formatting, mypy --strict, directions of imports, generated docs, GitHub workflows.
 	@$(TOOLCHAIN) venv
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy $(SOURCES)
 	@for each in examples/*/; do $(BIN)/mypy --no-error-summary $$each || exit; done # each has a __main__ of its own
+	@$(BIN)/lint-imports
 	@$(BIN)/python -m reference --check
 	@$(TOOLCHAIN) workflows
 

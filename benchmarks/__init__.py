@@ -1,1 +1,1 @@
-"""`make bench`: how long things take, as ratios to something measured in the same run. Nothing here fails a build."""
+"""`make bench`: durations as ratios to a reference measured in the same run. No figure fails a build."""

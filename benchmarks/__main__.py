@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--quick] [NAME…]`: exit code 0 whatever the figures are."""
+"""`python -m benchmarks [--quick] [NAME…]`: measures; the exit code does not depend on the figures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is measured. Attributes: keys of a large set, keys that are urgent, tasks, pairs of each measurement."""
+    """Size of a run: keys of a large set, keys of an urgent set, tasks, pairs of each measurement."""
 
     keys: int
     urgent: int
@@ -43,23 +43,25 @@ NAMES: Final = tuple(_MEASURES)
 
 
 def measure(name: str, size: Size) -> Iterator[Figure]:
-    """The figures of one benchmark."""
+    """Yield the figures of one benchmark."""
     return _MEASURES[name](size)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure, tell each figure as it comes, and all of them in a table at the end."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="How long things take, as ratios.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to measure: {', '.join(NAMES)}; all if none")
+    """Measure; print each figure at once, and a table of all figures at the end."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Durations as ratios to references.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"benchmarks to run: {', '.join(NAMES)}; default: all")
     parser.add_argument(
         "--quick",
         action="store_true",
-        help=f"{number(QUICK.keys)} keys instead of {number(FULL.keys)}: to see that it runs, not for its figures",
+        help=f"{number(QUICK.keys)} keys instead of {number(FULL.keys)}: a trial run",
     )
-    parser.add_argument("--pairs", type=int, metavar="N", help=f"times each pair is measured; {FULL.rounds}, quick: 1")
+    parser.add_argument(
+        "--pairs", type=int, metavar="N", help=f"pairs per measurement (default {FULL.rounds}, with --quick 1)"
+    )
     options = parser.parse_args(arguments)
     if wrong := sorted(set(options.names).difference(NAMES)):
-        parser.error(f"no benchmark {', '.join(wrong)}; there are {', '.join(NAMES)}")
+        parser.error(f"unknown benchmark {', '.join(wrong)}; known: {', '.join(NAMES)}")
     size = QUICK if options.quick else FULL
     if options.pairs is not None:
         if options.pairs < 1:
@@ -69,13 +71,13 @@ def main(arguments: Sequence[str]) -> int:
     for name in options.names or NAMES:
         for figure in measure(name, size):
             figures.append(figure)
-            say(str(figure))
-    say(f"\n{table(figures)}")
+            print_now(str(figure))
+    print_now(f"\n{table(figures)}")
     return 0
 
 
-def say(text: str) -> None:
-    """Print right away: a benchmark takes minutes."""
+def print_now(text: str) -> None:
+    """Print at once: a benchmark takes minutes."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""What client and reconciler cost by themselves: no sockets, no Pulumi, one request at a time."""
+"""Processing time of client and reconciler: no sockets, no Pulumi, one request at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks import fleets
 from benchmarks.figures import Figure, number
 from benchmarks.timed import TimedSimulator
 from enos_ota.enos import Credentials, EnosClient
-from enos_ota.reconciler import Reconciler, Record, plan
+from enos_ota.reconciler import Reconciler
 from tests.harness.in_process import GATEWAY, InProcessAdapter
 from tests.harness.simulator import JOB
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def measure(count: int) -> Iterator[Figure]:
-    """A change and a refresh of a set; the simulator's own time is what they are compared with."""
+    """Measure a change and a refresh of a set; the reference is the simulator's own time."""
     simulator = TimedSimulator(fleets.fleet(count))
     adapter = InProcessAdapter(simulator)
     app = simulator.fleet.apps[0]
@@ -26,7 +26,7 @@ def measure(count: int) -> Iterator[Figure]:
     with EnosClient(GATEWAY, simulator.fleet.orgs[0], credentials, adapter=lambda: adapter) as client:
         reconciler = Reconciler(client)
         started = time.perf_counter()
-        record = reconciler.apply(JOB, plan(fleets.keys(count), Record()))
+        record = fleets.apply(reconciler, fleets.keys(count))
         yield _figure(f"client and reconciler alone, {number(count)} keys: change", started, simulator, count)
         if record.cancelled_count != count:
             raise ValueError(f"{record.cancelled_count} of {count} cancelled: {record.problem}")

@@ -1,4 +1,4 @@
-"""What something costs: seconds on the wall, and seconds of all processors, which a busy machine does not disturb."""
+"""Effort: elapsed seconds, and processor seconds, which a busy machine does not disturb."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """Attributes: `wall`: seconds that passed; `processors`: seconds of this process, ended children and a server."""
+    """`wall`: elapsed seconds; `processors`: processor seconds of this process, ended children and a server."""
 
     wall: float = 0.0
     processors: float = 0.0
@@ -26,11 +26,11 @@ class Effort:
 
 
 def measured(work: Callable[[], object], server: int | None) -> Effort:
-    """What some work costs here, in the processes it starts, and in a server that runs besides.
+    """Measure some work: in this process, its children, and a running server.
 
     Args:
-        work: What to do.
-        server: Process id. Linux tells what it uses; elsewhere it counts as nothing.
+        work: The work.
+        server: Process id; its processor time counts on Linux only.
     """
     wall, processors = time.perf_counter(), _used(server)
     work()
@@ -44,7 +44,7 @@ def _used(server: int | None) -> float:
 
 def _used_by(pid: int | None) -> float:
     with contextlib.suppress(OSError):
-        # The name, in parentheses, may hold anything; user and system time are the 14th and 15th field.
+        # Skip the name in parentheses, which may contain spaces; user and system time are fields 14 and 15.
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return 0.0

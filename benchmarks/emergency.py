@@ -1,6 +1,6 @@
-"""How soon `enos-ota cancel` calls a large job back where EnOS takes few requests: the command itself, simulated time.
+"""Time that `enos-ota cancel` needs for a large job at a low rate limit: the real command, simulated time.
 
-Of the command only the clock, the network and the threads are replaced; it reads and writes a project on disk.
+Only the clock, the network and the threads are replaced; the command reads and writes a project on disk.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
     from enos_simulator.gateway import Reply, Request
 
 FIRST: Final = 5
-"""Requests within which the first cancelTask leaves."""
+"""The first cancelTask is sent within this many requests."""
 _PAGE: Final = 200
 _URGENT: Final = 20
-"""Published tasks that one cancelTask takes."""
+"""Published tasks in one cancelTask."""
 
 
 def measure(count: int) -> Iterator[Figure]:
-    """`--keys` with so many keys, and `--waiting` on the same job: more wait there, as no key file names the rest."""
+    """Measure `--keys` with this many keys, and `--waiting` on the same job, which has more waiting tasks."""
     named = Emergency(count)
     waiting = count + fleets.SPARE
     cancels = _cancels(count)
@@ -56,15 +56,15 @@ def measure(count: int) -> Iterator[Figure]:
         cancels,
         at_most(GOAL, named.cancelled_after, "{} s") if count >= GOAL_KEYS else None,
     )
-    crowd = Emergency(count, waiting=True)
+    all_waiting = Emergency(count, waiting=True)
     pages, cancels = -(-waiting // _PAGE), _cancels(waiting)
-    yield _first("--waiting", waiting, crowd)
+    yield _first("--waiting", waiting, all_waiting)
     yield _last(
         f"enos-ota cancel --waiting, {number(waiting)} tasks",
-        crowd,
+        all_waiting,
         f"{pages} pages to list and {cancels} cancelTasks at {RATE} a second",
         pages + cancels,
-        None,  # no goal: what is urgent, the published tasks, is done before the listing begins
+        None,  # no goal: the urgent (published) tasks are cancelled before the listing begins
     )
 
 
@@ -93,18 +93,18 @@ def _last(what: str, run: Emergency, against: str, requests: int, goal: Goal | N
 
 
 class Emergency:
-    """One run of the command, with the pace set and EnOS throttling beyond it.
+    """One run of the command, with a rate set and EnOS throttling beyond it.
 
     Attributes:
-        first: Which request, from 1, was the first cancelTask.
-        published_after: Simulated seconds until the last published task was called back.
-        cancelled_after: Until the last cancelTask was accepted.
-        ended_after: Until all was read back and told.
-        refused: Requests that EnOS refused for their pace.
-        requests: How many there were, by operation.
+        first: Number of the request, from 1, that was the first cancelTask.
+        published_after: Simulated seconds until the last published task was cancelled.
+        cancelled_after: Simulated seconds until the last cancelTask was accepted.
+        ended_after: Simulated seconds until the command ended.
+        refused: Requests that EnOS throttled.
+        requests: Number of requests by operation.
 
     Raises:
-        ValueError: The command did not cancel what it was to cancel.
+        ValueError: The command did not cancel every task.
     """
 
     def __init__(self, count: int, *, waiting: bool = False) -> None:
@@ -118,22 +118,22 @@ class Emergency:
         self._simulator.change_switches({"throttle": RATE})
         self._published = min(fleets.PUBLISHED, count // 2)
         self._adapter = InProcessAdapter(
-            self._simulator, before=self._on_the_way, after=self._on_the_way_back, sleep=clock.sleep
+            self._simulator, before=self._before_request, after=self._after_request, sleep=clock.sleep
         )
         keys = fleets.keys(count)
         expected = count + fleets.SPARE if waiting else count
-        with tempfile.TemporaryDirectory(prefix="enos-ota-bench-") as folder, _inside(folder), self._reached():
+        with tempfile.TemporaryDirectory(prefix="enos-ota-bench-") as folder, _inside(folder), self._simulated():
             _write_project(Path(folder), keys)
             which = ["--waiting"] if waiting else ["--keys", "these.txt"]
-            said = ["--reason", "INC-4711: a rehearsal", "--yes", "--expect", str(expected)]
-            ended = CliRunner().invoke(main, ["cancel", "--job", JOB, *which, *said], prog_name="enos-ota")
+            answers = ["--reason", "INC-4711: a rehearsal", "--yes", "--expect", str(expected)]
+            ended = CliRunner().invoke(main, ["cancel", "--job", JOB, *which, *answers], prog_name="enos-ota")
         if ended.exit_code or f"{expected} of {expected} devices read as cancelled" not in ended.stdout:
             raise ValueError(f"exit code {ended.exit_code}: {ended.output}")
         self.ended_after = clock.monotonic()
 
     @contextlib.contextmanager
-    def _reached(self) -> Iterator[None]:
-        """The command gets this clock, this network, and threads that keep to the clock."""
+    def _simulated(self) -> Iterator[None]:
+        """Replace clock, network and threads of the command."""
         app = self._simulator.fleet.apps[0]
         environ = {
             "PULUMI_STACK": "prod",
@@ -143,34 +143,33 @@ class Emergency:
             "ENOS_APP_SECRET": app.app_secret,
         }
 
-        def client_of(connection: Connection, **_: Any) -> EnosClient:
+        def create_client(connection: Connection, **_: Any) -> EnosClient:
             return EnosClient(
                 connection.gateway,
                 connection.org_id,
                 connection.credentials,
                 max_requests_per_second=connection.max_requests_per_second,
                 clock=self._clock,
-                random=random.Random(1).random,  # noqa: S311 - repeatable, nothing to guard
+                random=random.Random(1).random,  # noqa: S311 - no secrets
                 adapter=lambda: self._adapter,
             )
 
-        def reconciler_of(connection: Connection, client: EnosClient, stop: Stop) -> Reconciler:
-            limits = Limits(batch_size=connection.batch_size, deadline=connection.deadline)
+        def create_reconciler(client: EnosClient, *, limits: Limits, stop: Stop, **_: Any) -> Reconciler:
             workers = LockstepPool(self._clock, CONCURRENCY)
             return Reconciler(client, limits=limits, clock=self._clock, workers=workers, stop=stop)
 
         with (
             patch.dict(os.environ, environ),
-            patch.object(station, "client_of", client_of),
+            patch.object(station, "create_client", create_client),
             patch.object(station, "StoppableClock", lambda _: self._clock),
-            patch.object(stages, "reconciler_of", reconciler_of),
+            patch.object(stages, "Reconciler", create_reconciler),
         ):
             yield
 
-    def _on_the_way(self, _: Request) -> None:
+    def _before_request(self, _: Request) -> None:
         self._clock.sleep(ROUND_TRIP / 2)
 
-    def _on_the_way_back(self, request: Request, reply: Reply) -> None:
+    def _after_request(self, request: Request, reply: Reply) -> None:
         self._clock.sleep(ROUND_TRIP / 2)
         operation = request.parameter("action") or request.path
         self.requests[operation] = self.requests.get(operation, 0) + 1
@@ -186,7 +185,7 @@ class Emergency:
 
 @contextlib.contextmanager
 def _inside(folder: str) -> Iterator[None]:
-    """The working directory."""
+    """Change the working directory."""
     before = Path.cwd()
     os.chdir(folder)
     try:

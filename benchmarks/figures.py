@@ -1,4 +1,4 @@
-"""What a benchmark found, and how it is told."""
+"""Figures of a benchmark, and their report."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _COLUMNS: Final = ("what", "figure", "compared with", "ratio", "goal")
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What is to be kept to.
+    """A goal of a figure.
 
     Attributes:
         text: The goal in words, such as "ratio ≤ 1.3".
-        met: Whether it is.
+        met: Whether the figure meets it.
     """
 
     text: str
@@ -35,9 +35,9 @@ class Figure:
     Attributes:
         what: What was measured.
         value: The figure with its unit.
-        against: What it is compared with, measured in the same run.
-        ratio: The figure divided by that; None where there is nothing to divide by.
-        goal: None where design names none.
+        against: The reference, measured in the same run.
+        ratio: The figure divided by the reference; None without a reference.
+        goal: None if there is no goal.
     """
 
     what: str
@@ -47,7 +47,7 @@ class Figure:
     goal: Goal | None = None
 
     def cells(self) -> tuple[str, ...]:
-        """Its columns in the table."""
+        """Return the columns of the table."""
         ratio = "-" if self.ratio is None else f"{self.ratio:.2f}"
         return self.what, self.value, self.against, ratio, "-" if self.goal is None else str(self.goal)
 
@@ -57,19 +57,19 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two measurements made right after one another, in seconds."""
+    """Two measurements, one right after the other, in seconds."""
 
     ours: float
     theirs: float
 
 
 def at_most(limit: float, value: float, what: str) -> Goal:
-    """The goal that a value is no more than a limit. `what`: with {} for the limit."""
+    """Build the goal that a value is at most a limit. `what`: with {} for the limit."""
     return Goal(what.format(f"≤ {limit:g}"), value <= limit)
 
 
 def in_turns(rounds: int, ours: Callable[[], float], theirs: Callable[[], float]) -> list[Pair]:
-    """Measure two things in pairs, so that what else the machine does befalls both; who is first takes turns."""
+    """Measure two things in pairs, so that other load affects both; alternate which is first."""
     pairs = []
     for number in range(rounds):
         if number % 2:
@@ -81,23 +81,23 @@ def in_turns(rounds: int, ours: Callable[[], float], theirs: Callable[[], float]
     return pairs
 
 
-def typical_ratio(pairs: Sequence[Pair]) -> float:
-    """The median of the pairs' ratios: one disturbed pair does not count."""
+def median_ratio(pairs: Sequence[Pair]) -> float:
+    """Return the median of the pairs' ratios, which ignores a disturbed pair."""
     return median(pair.ours / pair.theirs for pair in pairs)
 
 
-def typical_difference(pairs: Sequence[Pair]) -> float:
-    """The median of the pairs' differences, in seconds."""
+def median_difference(pairs: Sequence[Pair]) -> float:
+    """Return the median of the pairs' differences, in seconds."""
     return median(pair.ours - pair.theirs for pair in pairs)
 
 
 def number(count: int) -> str:
-    """A whole number for people: 100 000."""
+    """Format a whole number: 100 000."""
     return f"{count:,}".replace(",", " ")
 
 
 def table(figures: Iterable[Figure]) -> str:
-    """All figures, a line each, columns below each other."""
+    """Format all figures as a table."""
     rows = [_COLUMNS, *(figure.cells() for figure in figures)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rows.insert(1, tuple("-" * width for width in widths))

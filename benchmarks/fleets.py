@@ -8,22 +8,24 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from enos_ota.plan import Record, TaskSet, build_plan, days
 from tests.harness.simulator import JOB, simulator_process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
+    from enos_ota.reconciler import Reconciler
     from tests.harness.simulator import RunningSimulator
 
 PUBLISHED: Final = 300
-"""Tasks that are out already: EnOS's usual maximumConcurrency [D]."""
+"""Published tasks: EnOS's default maximumConcurrency [D]."""
 
 SPARE: Final = 1_000
-"""Tasks that no set declares, so that a set can grow."""
+"""Tasks that no set declares at first."""
 
 
 def fleet(count: int) -> dict[str, Any]:
-    """A started job with tasks for `count` keys to declare and some more; the first of them are published."""
+    """Return a fleet with a started job: tasks for `count` keys and `SPARE` more; the first ones are published."""
     published = min(PUBLISHED, count // 2)
     tasks = count + SPARE
     devices = {"key": "pump-{:07d}", "count": tasks, "states": {"published": published, "init": tasks - published}}
@@ -34,7 +36,7 @@ def fleet(count: int) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def served(count: int) -> Iterator[RunningSimulator]:
-    """A simulator with that fleet, in a process of its own."""
+    """Run a simulator with this fleet in its own process."""
     with tempfile.TemporaryDirectory(prefix="enos-ota-bench-") as folder:
         file = Path(folder) / "fleet.json"  # JSON is YAML
         file.write_text(json.dumps(fleet(count)), encoding="utf-8")
@@ -43,8 +45,14 @@ def served(count: int) -> Iterator[RunningSimulator]:
 
 
 def keys(count: int, first: int = 1) -> list[str]:
-    """Keys of that fleet, in their order."""
+    """Return keys of this fleet, in order."""
     return list(_keys(count, first))
+
+
+def apply(reconciler: Reconciler, device_keys: Collection[str]) -> Record:
+    """Cancel the tasks of these keys."""
+    task_set = TaskSet("pumps", JOB, tuple(device_keys))
+    return reconciler.apply(build_plan(task_set, Record(), today=days.today())).record
 
 
 def _keys(count: int, first: int) -> Iterator[str]:

@@ -8,8 +8,8 @@ from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from benchmarks import fleets, memory, replay
-from benchmarks.figures import Figure, Goal, Pair, at_most, in_turns, number, typical_difference, typical_ratio
-from benchmarks.projects import Project, workshop
+from benchmarks.figures import Figure, Goal, Pair, at_most, in_turns, median_difference, median_ratio, number
+from benchmarks.projects import Project, project_factory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 UP_GOAL: Final = 1.3
 UP_GOAL_KEYS: Final = 100_000
-"""Of fewer keys nothing is asked: there Pulumi's own start is what counts."""
+"""The goal applies from this size: with fewer keys Pulumi's own start dominates."""
 LINES_GOAL: Final = 40
 
 
 def measure(count: int, rounds: int) -> Iterator[Figure]:
-    """Everything about one set of so many keys, each pair measured so many times."""
+    """Measure one set of `count` keys, each pair `rounds` times."""
     keys = fleets.keys(count)
     with fleets.served(count) as simulator:
         recording = replay.record(simulator, keys)
-        with workshop(simulator) as projects:
+        with project_factory(simulator) as projects:
             bench = _Bench(count, simulator, recording, projects.ours(keys), projects.stub(keys), rounds)
             yield from bench.memory()
             yield from bench.up()
             yield from bench.refresh()
-            # One key goes, one comes: what a list would take for a change of all.
+            # Remove one key and add one: the worst case for a diff of a list.
             changed = [*keys[1:], *fleets.keys(1, first=count + 1)]
             yield from bench.preview(changed)
 
@@ -53,11 +53,11 @@ class _Bench:
         return number(self.count)
 
     def memory(self) -> Iterator[Figure]:
-        """The first `up` of each, which also warms up what is to be warm."""
+        """Measure the memory of the first `up`, which also warms the caches."""
         with memory.provider_of(self.ours.stack.project) as of_ours:
             self.ours.up()
         replay.check_same(self.simulator, self.recording.change, "`up`")
-        self._cancelled_all()
+        self._check_cancelled()
         with memory.provider_of(self.stub.stack.project) as of_stub:
             self.stub.up()
         if of_ours.peak and of_stub.peak:
@@ -69,23 +69,23 @@ class _Bench:
             )
 
     def up(self) -> Iterator[Figure]:
-        """From nothing, against stub and bare loop."""
+        """Measure `up` of an empty stack, against stub and bare loop."""
 
         def ours() -> Effort:
             self.simulator.reset()
-            self.ours.put_back()
+            self.ours.restore_state()
             return self.ours.up()
 
         def stub() -> Effort:
             self.simulator.reset()
-            self.stub.put_back()
+            self.stub.restore_state()
             return self.stub.up()
 
         limit = UP_GOAL if self.count >= UP_GOAL_KEYS else None
         yield from self._against_both(f"up of {self.name} keys", ours, stub, self.recording.change, limit)
 
     def refresh(self) -> Iterator[Figure]:
-        """Of a set that is as recorded, against stub and bare loop."""
+        """Measure a refresh without drift, against stub and bare loop."""
 
         def timed(project: Project) -> Effort:
             return project.timed("refresh", "--yes", "--skip-preview", "--run-program=false")[0]
@@ -98,7 +98,7 @@ class _Bench:
         )
 
     def preview(self, changed: Sequence[str]) -> Iterator[Figure]:
-        """Of a change by one key, with the refresh that a preview begins with, and without."""
+        """Measure a preview of a one-key change, with and without its refresh."""
         for project in (self.ours, self.stub):
             project.declare(changed)
         results: list[Result] = []
@@ -116,8 +116,8 @@ class _Bench:
             yield Figure(
                 f"preview --diff, one of {self.name} keys changed{how}",
                 f"{_seconds(pairs)}, {lines} lines",
-                f"the stub's, {median(pair.theirs for pair in pairs):.1f} s; {typical_difference(pairs):+.1f} s",
-                typical_ratio(pairs),
+                f"the stub's, {median(pair.theirs for pair in pairs):.1f} s; {median_difference(pairs):+.1f} s",
+                median_ratio(pairs),
                 Goal(f"≤ {LINES_GOAL} lines", lines <= LINES_GOAL),
             )
 
@@ -133,17 +133,17 @@ class _Bench:
         stubs: list[Effort] = []
         loops: list[Effort] = []
 
-        def ours_noted() -> float:
+        def measure_ours() -> float:
             efforts.append(ours())
             return efforts[-1].wall
 
-        def theirs_noted() -> float:
+        def measure_reference() -> float:
             stubs.append(stub())
             loops.append(replay.replay(self.simulator, sent))
             return (stubs[-1] + loops[-1]).wall
 
-        pairs = in_turns(self.rounds, ours_noted, theirs_noted)
-        ratio = typical_ratio(pairs)
+        pairs = in_turns(self.rounds, measure_ours, measure_reference)
+        ratio = median_ratio(pairs)
         yield Figure(
             what,
             _seconds(pairs),
@@ -161,13 +161,13 @@ class _Bench:
             _seconds(used),
             f"stub {median(one.processors for one in stubs):.1f} s + "
             f"bare loop {median(one.processors for one in loops):.1f} s",
-            typical_ratio(used),
+            median_ratio(used),
         )
 
-    def _cancelled_all(self) -> None:
+    def _check_cancelled(self) -> None:
         counted = self.ours.stack.resource()["cancelledCount"]
         if counted != self.count:
-            raise replay.NotTheSameError(f"{counted} of {self.count} cancelled")
+            raise replay.MismatchError(f"{counted} of {self.count} cancelled")
 
 
 def _seconds(pairs: Sequence[Pair]) -> str:

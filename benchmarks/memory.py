@@ -1,4 +1,4 @@
-"""The most memory that a project's provider process ever had; Linux tells, other systems do not."""
+"""Peak memory of a project's provider process, on Linux only."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _PROC: Final = Path("/proc")
 _EVERY: Final = 0.05
 
 
-class Watched:
-    """What is known of the provider so far: `peak` in MiB, None as long as none was seen."""
+class PeakMemory:
+    """`peak`: peak memory in MiB; None if no provider process was found."""
 
     def __init__(self) -> None:
         self.peak: float | None = None
 
 
 @contextlib.contextmanager
-def provider_of(project: Path) -> Iterator[Watched]:
-    """Watch the provider processes of a project while the block lasts."""
-    watched = Watched()
+def provider_of(project: Path) -> Iterator[PeakMemory]:
+    """Watch the provider processes of a project during the block."""
+    watched = PeakMemory()
     over = threading.Event()
 
     def watch() -> None:
@@ -52,7 +52,7 @@ def _new_providers(project: Path, known: set[str]) -> set[str]:
     found = set()
     for process in _PROC.iterdir():
         if process.name.isdecimal() and process.name not in known:
-            # It may be another user's, or gone by now.
+            # It may belong to another user or have ended.
             with contextlib.suppress(OSError):
                 command = (process / "cmdline").read_bytes()
                 if b"pulumi.dynamic" in command and (process / "cwd").readlink() == project.resolve():
@@ -62,6 +62,6 @@ def _new_providers(project: Path, known: set[str]) -> set[str]:
 
 def _peak(pid: str) -> float | None:
     with contextlib.suppress(OSError):
-        if told := re.search(r"VmHWM:\s*(\d+) kB", (_PROC / pid / "status").read_text()):
-            return int(told[1]) / 1024
+        if found := re.search(r"VmHWM:\s*(\d+) kB", (_PROC / pid / "status").read_text()):
+            return int(found[1]) / 1024
     return None

@@ -1,4 +1,4 @@
-"""Projects for the real `pulumi`, each with a stack of its own that can be put back to what it was."""
+"""Projects for the real `pulumi`, each with a stack whose state can be restored."""
 
 from __future__ import annotations
 
@@ -35,43 +35,43 @@ class Project:
     """Process id of its simulator."""
 
     def declare(self, keys: Sequence[str]) -> None:
-        """Make these its keys."""
+        """Write the project's key file."""
         file = self.stack.project / KEY_FILE
         file.parent.mkdir(exist_ok=True)
         file.write_text("".join(f"{key}\n" for key in keys), encoding="utf-8")
 
     def timed(self, *args: str) -> tuple[Effort, Result]:
-        """Run `pulumi ARGS`: what it took, and what it printed."""
+        """Run `pulumi ARGS`; return the effort and the result."""
         results: list[Result] = []
         took = measured(lambda: results.append(self.stack.run(*args)), self.server)
         return took, results[0]
 
     def up(self) -> Effort:
-        """What an `up` takes without the preview before it."""
+        """Run `up` without its preview; return the effort."""
         return self.timed("up", "--yes", "--skip-preview")[0]
 
-    def remember(self) -> None:
-        """Keep the state as it is now, for `put_back`."""
-        shutil.rmtree(self._kept, ignore_errors=True)
-        shutil.copytree(self._state, self._kept)
+    def save_state(self) -> None:
+        """Save the state for `restore_state`."""
+        shutil.rmtree(self._saved, ignore_errors=True)
+        shutil.copytree(self._state, self._saved)
 
-    def put_back(self) -> None:
-        """Let the state be what it was when it was remembered."""
+    def restore_state(self) -> None:
+        """Restore the saved state."""
         shutil.rmtree(self._state)
-        shutil.copytree(self._kept, self._state)
+        shutil.copytree(self._saved, self._state)
 
     @property
     def _state(self) -> Path:
         return self.stack.home / "state"
 
     @property
-    def _kept(self) -> Path:
-        return self.stack.home / "kept"
+    def _saved(self) -> Path:
+        return self.stack.home / "saved"
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
-    """Makes projects below one folder."""
+class ProjectFactory:
+    """Creates projects below one folder."""
 
     folder: Path
     engine: PulumiEngine
@@ -79,7 +79,7 @@ class Workshop:
     sealed: Sealed
 
     def ours(self, keys: Sequence[str]) -> Project:
-        """This repository's program with one set."""
+        """Create a project with this repository's program and one set."""
         project = self._project("ours")
         project.declare(keys)
         file = Path(KEY_FILE).relative_to("stacks").as_posix()
@@ -87,13 +87,13 @@ class Workshop:
         return project
 
     def stub(self, keys: Sequence[str]) -> Project:
-        """A program with the same keys, whose provider returns at once."""
+        """Create a project with the same keys and a stub provider."""
         project = self._project("stub", _STUB)
         project.declare(keys)
         return project
 
     def empty(self) -> Project:
-        """A program that declares nothing."""
+        """Create a project that declares nothing."""
         return self._project("empty", _EMPTY)
 
     def _project(self, name: str, program: str = "") -> Project:
@@ -103,16 +103,16 @@ class Workshop:
         if program:
             (stack.project / "__main__.py").write_text(program, encoding="utf-8")
         project = Project(stack, self.simulator.pid)
-        project.remember()
+        project.save_state()
         return project
 
 
 @contextlib.contextmanager
-def workshop(simulator: RunningSimulator) -> Iterator[Workshop]:
-    """A workshop in a folder that is gone afterwards."""
+def project_factory(simulator: RunningSimulator) -> Iterator[ProjectFactory]:
+    """A project_factory in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="enos-ota-bench-") as name:
         folder = Path(name)
         engine = obtain()
         sealing = folder / "sealing"
         sealing.mkdir()
-        yield Workshop(folder, engine, simulator, seal(engine, sealing, simulator.app_secret))
+        yield ProjectFactory(folder, engine, simulator, seal(engine, sealing, simulator.app_secret))

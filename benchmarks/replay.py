@@ -1,7 +1,7 @@
-"""A bare loop that sends the same requests: what EnOS and the network cost whoever asks.
+"""A bare loop that sends the same requests: the reference for the cost of EnOS and the network.
 
-The requests are written down while client and reconciler work in this process; they are sent again signed afresh, from
-as many threads, each with a session of its own, and nothing is done with the answers until the clock has stopped.
+The requests are recorded while client and reconciler run in this process. The loop signs and sends them again from as
+many threads, each with its own session, and reads the answers after the clock has stopped.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from urllib.parse import parse_qsl, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
+from benchmarks import fleets
 from benchmarks.effort import measured
 from enos_ota.enos import SYSTEM_CLOCK, Credentials, EnosClient
 from enos_ota.enos.auth import Timestamps, encryption, sign
-from enos_ota.reconciler import Pool, Reconciler, Record, plan
+from enos_ota.reconciler import Pool, Reconciler
 from tests.harness.simulator import JOB
 
 if TYPE_CHECKING:
@@ -32,13 +33,13 @@ CONCURRENCY: Final = 8
 """Requests at once: the default of enos:maxConcurrency."""
 
 
-class NotTheSameError(Exception):
-    """What was measured is not what it was to be compared with, so the figure would mean nothing."""
+class MismatchError(Exception):
+    """The measured requests differ from those of the reference, so the ratio would be meaningless."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A request, without what is made anew each time."""
+    """A request without token, timestamp and signature."""
 
     method: str
     path: str
@@ -47,20 +48,20 @@ class Sent:
 
     @property
     def operation(self) -> str:
-        """As the simulator counts it."""
+        """The operation, as the simulator counts it."""
         return dict(self.query)["action"]
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """The requests of a change, and those of a refresh after it, in the order in which they left."""
+    """The requests of a change and of a refresh after it, in the order of sending."""
 
     change: Sequence[Sent]
     refresh: Sequence[Sent]
 
 
 def record(simulator: RunningSimulator, keys: Collection[str]) -> Recording:
-    """Cancel these keys and refresh, and write down what is sent. The simulator is reset afterwards."""
+    """Cancel these keys, refresh, and record the requests; then reset the simulator."""
     sent: list[Sent] = []
     with EnosClient(
         simulator.url,
@@ -69,9 +70,9 @@ def record(simulator: RunningSimulator, keys: Collection[str]) -> Recording:
         adapter=lambda: _Recorder(sent),
     ) as client:
         reconciler = Reconciler(client, workers=Pool(CONCURRENCY))
-        outcome = reconciler.apply(JOB, plan(keys, Record()))
+        outcome = fleets.apply(reconciler, keys)
         if outcome.cancelled_count != len(keys):
-            raise NotTheSameError(f"{outcome.cancelled_count} of {len(keys)} cancelled: {outcome.problem}")
+            raise MismatchError(f"{outcome.cancelled_count} of {len(keys)} cancelled: {outcome.problem}")
         change = tuple(sent)
         reconciler.refresh(JOB, outcome)
     simulator.reset()
@@ -79,28 +80,28 @@ def record(simulator: RunningSimulator, keys: Collection[str]) -> Recording:
 
 
 def check_same(simulator: RunningSimulator, sent: Sequence[Sent], what: str) -> None:
-    """See that the simulator got as many requests of each kind since its last reset as are in a recording.
+    """Check that the simulator received the recorded number of requests of each operation since its last reset.
 
     Raises:
-        NotTheSameError: It did not.
+        MismatchError: It received others.
     """
     counted = {name: count for name, count in simulator.counters().items() if not name.startswith("token/")}
     recorded = Counter(one.operation for one in sent)
     if counted != recorded:
-        raise NotTheSameError(f"{what} made other requests than the bare loop: {counted}, {dict(recorded)}")
+        raise MismatchError(f"{what} sent other requests than the bare loop: {counted}, {dict(recorded)}")
 
 
 def replay(simulator: RunningSimulator, sent: Sequence[Sent], threads: int = CONCURRENCY) -> Effort:
-    """What it takes to send these requests and read the answers.
+    """Measure sending these requests and receiving the answers.
 
     Raises:
-        NotTheSameError: One of them was not answered as it was before.
+        MismatchError: A request was refused.
     """
     answers: list[requests.Response] = []
     took = measured(lambda: answers.extend(_Loop(simulator, sent).run(threads)), simulator.pid)
     refused = [answer for answer in answers if not answer.ok or answer.json()["code"] != 0]
     if refused or len(answers) != len(sent):
-        raise NotTheSameError(f"{len(refused)} of {len(sent)} requests of the bare loop were refused")
+        raise MismatchError(f"{len(refused)} of {len(sent)} requests of the bare loop were refused")
     return took
 
 

@@ -1,4 +1,4 @@
-"""The simulator at a million tasks: it must not be what a test waits for."""
+"""Server time of the simulator with a million tasks."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _SMALL: Final = 10_000
 
 
 def measure(tasks: int) -> Iterator[Figure]:
-    """Server time of a search and of a cancel by 200 keys, against the same in a small fleet."""
+    """Measure a search and a cancel of 200 keys, against the same in a small fleet."""
     started = time.perf_counter()
     large = _Service(tasks)
     loaded = time.perf_counter() - started
     small = _Service(min(_SMALL, tasks))
-    with _settled():
+    with _frozen():
         yield from _compared(large, small)
     yield Figure(f"simulator, {number(tasks)} tasks: start", f"{loaded:.1f} s")
 
@@ -47,8 +47,8 @@ def _compared(large: _Service, small: _Service) -> Iterator[Figure]:
 
 
 @contextlib.contextmanager
-def _settled() -> Iterator[None]:
-    """No garbage is looked for among what is loaded, as in `enos-ota simulate`."""
+def _frozen() -> Iterator[None]:
+    """Exempt the loaded fleets from garbage collection, as `enos-ota simulate` does."""
     gc.freeze()
     try:
         yield
@@ -57,7 +57,7 @@ def _settled() -> Iterator[None]:
 
 
 class _Service:
-    """A simulator and an application that calls it."""
+    """A simulator and its caller."""
 
     def __init__(self, tasks: int) -> None:
         self.tasks = tasks
@@ -79,7 +79,7 @@ class _Service:
 
 
 def _milliseconds(service: _Service, call: Callable[[_Service, list[str]], None]) -> float:
-    """The median over many calls, each for keys from all over the fleet."""
+    """Return the median over many calls, each for keys spread over the fleet."""
     calls = min(CALLS, service.tasks // KEYS)
     apart = service.tasks // KEYS
     all_keys = fleets.keys(service.tasks)

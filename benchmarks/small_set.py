@@ -1,4 +1,4 @@
-"""A small set with the real `pulumi`: what a person waits for beyond Pulumi itself."""
+"""A small set with the real `pulumi`, compared with Pulumi alone."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from benchmarks import fleets
-from benchmarks.figures import Figure, at_most, in_turns, typical_difference, typical_ratio
-from benchmarks.projects import workshop
+from benchmarks.figures import Figure, at_most, in_turns, median_difference, median_ratio
+from benchmarks.projects import project_factory
 from tests.harness.simulator import running_simulator
 
 if TYPE_CHECKING:
@@ -22,25 +22,25 @@ GOAL: Final = 0.5
 
 
 def measure(rounds: int) -> Iterator[Figure]:
-    """`up` of 10 keys from nothing, against an empty program, and against one with a stub."""
+    """Measure `up` of 10 keys on an empty stack, against an empty program and a stub."""
     keys = fleets.keys(KEYS)
-    with running_simulator(fleets.fleet(KEYS)) as simulator, workshop(simulator) as projects:
+    with running_simulator(fleets.fleet(KEYS)) as simulator, project_factory(simulator) as projects:
         ours = projects.ours(keys)
 
-        def from_nothing(project: Project) -> float:
+        def up_of_empty_stack(project: Project) -> float:
             simulator.reset()
-            project.put_back()
+            project.restore_state()
             return project.up().wall
 
         for what, other in (("an empty program", projects.empty()), ("one resource of a stub", projects.stub(keys))):
-            from_nothing(ours)
-            from_nothing(other)
-            pairs = in_turns(rounds, partial(from_nothing, ours), partial(from_nothing, other))
-            more = typical_difference(pairs)
+            up_of_empty_stack(ours)
+            up_of_empty_stack(other)
+            pairs = in_turns(rounds, partial(up_of_empty_stack, ours), partial(up_of_empty_stack, other))
+            more = median_difference(pairs)
             yield Figure(
                 f"up of {KEYS} keys, against {what}",
                 f"{median(pair.ours for pair in pairs):.2f} s",
                 f"{what}, {median(pair.theirs for pair in pairs):.2f} s; {more:+.2f} s",
-                typical_ratio(pairs),
+                median_ratio(pairs),
                 at_most(GOAL, more, "{} s more"),
             )

@@ -1,6 +1,6 @@
-"""The least that a program with one set can be: a text goes in, the provider gives it back at once.
+"""The smallest program with one set: its provider returns the inputs unchanged.
 
-What Pulumi itself costs is measured with it. A project that uses it has a `__main__.py` that calls `declare`.
+It measures the cost of Pulumi itself. A project that uses it has a `__main__.py` that calls `declare`.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ KEY_FILE = "stacks/keys/pumps.txt"
 
 
 class StubProvider(ResourceProvider):
-    """Asks nobody. Its refresh is that of its base: all is as it was."""
+    """Sends no request. Its refresh, inherited, changes nothing."""
 
     serialize_as_secret_always = False
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """Compare."""
+        """Compare the keys."""
         return DiffResult(changes=olds.get("deviceKeys") != news.get("deviceKeys"))
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        """Give back what came."""
+        """Return the inputs."""
         return CreateResult("stub", props)
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
-        """Give back what came."""
+        """Return the inputs."""
         return UpdateResult(news)
 
 
 class StubSet(Resource, module="enos_ota", name="StubSet"):
-    """Some keys as one sorted text, as a set of ours has them."""
+    """Keys as one sorted text, as in a CancelledTaskSet."""
 
     deviceKeys: pulumi.Output[str]  # noqa: N815 - Pulumi's name
 

@@ -1,4 +1,4 @@
-"""A simulator that knows how long it takes: what a server would need for an answer, without sockets."""
+"""A simulator that measures its processing time, without sockets."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class TimedSimulator(Simulator):
-    """A simulator that notes the seconds which each answer took, its JSON included."""
+    """A simulator that records the seconds of each answer, including its JSON."""
 
     def __init__(self, content: dict[str, Any], *, clock: Callable[[], int] = wall_clock) -> None:
         self.took: list[float] = []
-        super().__init__(parse_fleet(content), clock=clock, rng=random.Random(1))  # noqa: S311 - repeatable, nothing to guard
+        super().__init__(parse_fleet(content), clock=clock, rng=random.Random(1))  # noqa: S311 - no secrets
 
     def answer(self, request: Request) -> Reply:
         """See Simulator."""

@@ -1,4 +1,4 @@
-"""How soon a large set is called back where EnOS takes few requests: in simulated time, so that it costs seconds."""
+"""Time that a large set needs at a low rate limit, in simulated time."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from benchmarks import fleets
 from benchmarks.figures import Figure, at_most, number
 from benchmarks.timed import TimedSimulator
 from enos_ota.enos import Credentials, EnosClient
-from enos_ota.reconciler import Reconciler, Record, plan
+from enos_ota.reconciler import Reconciler
 from tests.harness.in_process import GATEWAY, InProcessAdapter
 from tests.harness.lockstep import Lockstep
-from tests.harness.simulator import JOB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,21 +22,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 RATE: Final = 5
-"""Requests a second that EnOS takes."""
+"""Requests per second that EnOS accepts."""
 ROUND_TRIP: Final = 0.1
-"""Seconds from here to EnOS and back."""
+"""Seconds of a round trip to EnOS."""
 CONCURRENCY: Final = 8
 GOAL: Final = 150.0
-"""Seconds for `GOAL_KEYS`; of fewer keys nothing is asked."""
+"""Seconds for `GOAL_KEYS`; there is no goal for fewer keys."""
 GOAL_KEYS: Final = 80_000
 
 
 def measure(count: int) -> Iterator[Figure]:
-    """Once with the pace set, once with EnOS throttling as well, once with the client left to find out."""
+    """Measure with a rate set, with EnOS throttling too, and with an adaptive rate alone."""
     for how, rate, throttle in (
         (f"maxRequestsPerSecond {RATE}", RATE, "off"),
         (f"maxRequestsPerSecond {RATE}, throttle {RATE}", RATE, RATE),
-        (f"throttle {RATE}, pace learned", None, RATE),
+        (f"throttle {RATE}, adaptive rate", None, RATE),
     ):
         run = _Run(count, rate=rate, throttle=throttle)
         batches = -(-count // 200)
@@ -52,7 +51,7 @@ def measure(count: int) -> Iterator[Figure]:
 
 
 class _Run:
-    """One change. Attributes: simulated seconds; requests that EnOS refused for their pace."""
+    """One change: simulated seconds, and the number of throttled requests."""
 
     def __init__(self, count: int, *, rate: float | None, throttle: object) -> None:
         self._clock = clock = Lockstep()
@@ -60,7 +59,7 @@ class _Run:
         simulator.change_switches({"throttle": throttle})
         self.cancelled_after = 0.0
         self.refused = 0
-        adapter = InProcessAdapter(simulator, before=self._on_the_way, after=self._on_the_way_back, sleep=clock.sleep)
+        adapter = InProcessAdapter(simulator, before=self._before_request, after=self._after_request, sleep=clock.sleep)
         app = simulator.fleet.apps[0]
         client = EnosClient(
             GATEWAY,
@@ -68,20 +67,20 @@ class _Run:
             Credentials(app.app_key, app.app_secret),
             max_requests_per_second=rate,
             clock=clock,
-            random=random.Random(1).random,  # noqa: S311 - repeatable, nothing to guard
+            random=random.Random(1).random,  # noqa: S311 - no secrets
             adapter=lambda: adapter,
         )
         reconciler = Reconciler(client, clock=clock, workers=LockstepPool(clock, CONCURRENCY))
         with client:
-            record = reconciler.apply(JOB, plan(fleets.keys(count), Record()))
+            record = fleets.apply(reconciler, fleets.keys(count))
         self.ended_after = clock.monotonic()
         if record.cancelled_count != count:
             raise ValueError(f"{record.cancelled_count} of {count} cancelled: {record.problem}")
 
-    def _on_the_way(self, _: Request) -> None:
+    def _before_request(self, _: Request) -> None:
         self._clock.sleep(ROUND_TRIP / 2)
 
-    def _on_the_way_back(self, request: Request, reply: Reply) -> None:
+    def _after_request(self, request: Request, reply: Reply) -> None:
         self._clock.sleep(ROUND_TRIP / 2)
         self.refused += reply.http == HTTPStatus.TOO_MANY_REQUESTS
         if request.parameter("action") == "cancelTask" and reply.body.get("code") == 0:
@@ -89,14 +88,14 @@ class _Run:
 
 
 class LockstepPool:
-    """Workers whose waits are over as soon as all of them wait."""
+    """Workers on a simulated clock, which moves on when all of them wait."""
 
     def __init__(self, clock: Lockstep, size: int) -> None:
         self.size = size
         self._clock = clock
 
     def run(self, calls: Sequence[Callable[[], T]], carry_on: Callable[[], bool]) -> list[T | None]:
-        """See `enos_ota.reconciler.workers.Workers`."""
+        """Run calls; see `enos_ota.reconciler.workers`."""
         results: list[Any] = [None] * len(calls)
         todo = iter(enumerate(calls))  # only one of the threads runs at a time
 

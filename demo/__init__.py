@@ -1,1 +1,1 @@
-"""`make demo`: a rollout is called back with the real `pulumi`, against a simulated EnOS, on this machine alone."""
+"""`make demo`: cancel a rollout with the real `pulumi` and a simulated EnOS, on this machine alone."""

@@ -1,4 +1,4 @@
-"""`python -m demo`: exit code 0 when everything came about as told, 1 when not, 3 when it could not be tried."""
+"""`python -m demo`: exit code 0 if every check passed, 1 if one failed, 3 if the demo could not run."""
 
 import sys
 
@@ -6,14 +6,14 @@ from demo.interrupts import Interrupted, Interrupts
 
 
 def main() -> int:
-    """Tell the story; gives the exit code, 128 + its number after a signal."""
+    """Run the demo; return the exit code, 128 + its number after a signal."""
     interrupts = Interrupts()
     try:
-        # Signals are in hand before the imports that take a while.
+        # Handle signals before the slow imports.
         with interrupts:
-            from demo import story  # noqa: PLC0415
+            from demo import steps  # noqa: PLC0415
 
-            return story.tell(interrupts)
+            return steps.run(interrupts)
     except Interrupted as interrupted:
         sys.stderr.write(f"{interrupted}\n")
         return 128 + interrupted.number

@@ -1,4 +1,4 @@
-"""What each step claims, held against what the simulator saw. Nothing here talks to anyone."""
+"""Checks of each step: compare what it claims with the tasks and the journal of the simulator."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
 MARKER: Final = "Cancelled by user"
-"""The text by which EnOS marks a cancelled task, which it otherwise lists among the failed ones [I]."""
+"""The text of a cancelled task; its status is `failed` [I]."""
 
 CANCELLABLE: Final = frozenset({"init", "published"})
-"""The states in which EnOS lets a task be cancelled [D]."""
+"""The states in which EnOS cancels a task [D]."""
 
 
-class NotSoError(Exception):
-    """A step claimed something that the simulator saw otherwise."""
+class CheckFailedError(Exception):
+    """A step did not do what it claims."""
 
 
-class CannotTellError(Exception):
-    """Something that is needed cannot be had, so that nothing can be shown."""
+class CannotRunError(Exception):
+    """The engine or the simulator is not available."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task as EnOS shows it."""
+    """A task of EnOS."""
 
     device_key: str
     status: str
@@ -33,13 +33,13 @@ class Task:
 
     @property
     def state(self) -> str:
-        """Its status, or `cancelled`."""
+        """The status, or `cancelled`."""
         return "cancelled" if (self.status, self.desc) == ("failed", MARKER) else self.status
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A request that reached EnOS and was meant to change something; code 0 is accepted."""
+    """A request for a change that reached EnOS; code 0 is accepted."""
 
     operation: str
     device_keys: tuple[str, ...]
@@ -47,76 +47,78 @@ class Write:
 
 
 def nothing_sent(before: Sequence[Write], after: Sequence[Write]) -> None:
-    """No request that writes since `before`.
+    """Check that no request for a change was sent since `before`.
 
     Raises:
-        NotSoError: there was one.
+        CheckFailedError: One was sent.
     """
     if new := after[len(before) :]:
-        raise NotSoError(f"nothing was to be sent, but EnOS got {_listed(new)}")
+        raise CheckFailedError(f"expected no request, but EnOS received {_format_writes(new)}")
 
 
 def sent_once_each(before: Sequence[Write], after: Sequence[Write], keys: Collection[str]) -> None:
-    """Since `before` each of these keys, and no other, was sent to be cancelled, once, and EnOS accepted it.
+    """Check that since `before` exactly these keys were sent in cancelTask, each once, and that EnOS accepted them.
 
     Raises:
-        NotSoError: it was otherwise.
+        CheckFailedError: Other requests were sent, or EnOS refused one.
     """
     new = after[len(before) :]
     sent = sorted(key for write in new for key in write.device_keys)
-    plain = all(write.operation == "cancelTask" and write.code == 0 for write in new)
-    if not plain or sent != sorted(keys):
-        raise NotSoError(f"cancelTask was to be sent for {_keys(keys)}, but EnOS got {_listed(new) or 'nothing'}")
+    accepted = all(write.operation == "cancelTask" and write.code == 0 for write in new)
+    if not accepted or sent != sorted(keys):
+        raise CheckFailedError(
+            f"expected cancelTask for {_keys(keys)}, but EnOS received {_format_writes(new) or 'nothing'}"
+        )
 
 
 def became_cancelled(before: Mapping[str, Task], after: Mapping[str, Task], keys: Collection[str]) -> None:
-    """These tasks read as cancelled now, and every other task is what it was.
+    """Check that these tasks are cancelled now, and that no other task changed.
 
     Raises:
-        NotSoError: it is otherwise.
+        CheckFailedError: A task is not cancelled, or another one changed.
     """
     not_cancelled = [key for key in keys if after[key].state != "cancelled"]
     if not_cancelled:
-        raise NotSoError(f"{_keys(not_cancelled)} should be cancelled, but EnOS says otherwise")
+        raise CheckFailedError(f"{_keys(not_cancelled)} should be cancelled, but EnOS shows another state")
     touched = [key for key in before if key not in keys and after.get(key) != before[key]]
     if touched or set(before) != set(after):
-        raise NotSoError(f"no other task was to change, but {_keys(touched) or 'the list of tasks'} did")
+        raise CheckFailedError(f"expected no change of other tasks, but {_keys(touched) or 'the list of tasks'} did")
 
 
 def is_waiting(tasks: Mapping[str, Task], key: str) -> None:
-    """The device is to be updated again.
+    """Check that the device's task waits again.
 
     Raises:
-        NotSoError: it is not.
+        CheckFailedError: It does not.
     """
     if tasks[key].state not in CANCELLABLE:
-        raise NotSoError(f"{key} should be waiting again, but it is {tasks[key].state}")
+        raise CheckFailedError(f"{key} should be waiting again, but it is {tasks[key].state}")
 
 
-def plans_only(output: str, key: str) -> None:
-    """A preview's text has this key as its one change.
+def previews_only(output: str, key: str) -> None:
+    """Check that this key is the only change in a preview's text.
 
     Raises:
-        NotSoError: it has others, or none.
+        CheckFailedError: There are others, or none.
     """
     changes = [line.strip() for line in output.splitlines() if _is_key_change(line.strip())]
     if changes != [f"+ {key}"]:
-        raise NotSoError(f"the preview should show '+ {key}' alone, but it shows {', '.join(changes) or 'no key'}")
+        raise CheckFailedError(f"the preview should show only '+ {key}', but it shows {', '.join(changes) or 'no key'}")
 
 
-def says(output: str, words: str) -> None:
-    """Pulumi told the operator.
+def output_contains(output: str, words: str) -> None:
+    """Check that pulumi's output contains these words.
 
     Raises:
-        NotSoError: it did not.
+        CheckFailedError: It does not.
     """
     if words not in " ".join(output.split()):
-        raise NotSoError(f"pulumi should have said '{words}', and did not")
+        raise CheckFailedError(f"the output of pulumi should contain '{words}'")
 
 
 def _is_key_change(line: str) -> bool:
     sign, _, rest = line.partition(" ")
-    # Resources and properties have a colon in their lines, keys of this fleet have none.
+    # Lines of resources and properties contain a colon, keys of this fleet do not.
     return sign in {"+", "-", "~"} and bool(rest) and ":" not in rest and not rest[0].isdigit()
 
 
@@ -125,5 +127,5 @@ def _keys(keys: Collection[str]) -> str:
     return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more" if len(shown) > 3 else "")  # noqa: PLR2004 - enough to see
 
 
-def _listed(writes: Sequence[Write]) -> str:
+def _format_writes(writes: Sequence[Write]) -> str:
     return ", ".join(f"{write.operation} {_keys(write.device_keys)} (answer {write.code})" for write in writes)

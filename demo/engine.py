@@ -1,4 +1,4 @@
-"""The real `pulumi`, in a project of its own."""
+"""The real `pulumi`, run in the demo's project."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo.checks import CannotTellError
+from demo.checks import CannotRunError
 from demo.processes import running
 from toolchain import engine as choice
 from toolchain.errors import ToolchainError
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 class UnexpectedExitError(Exception):
-    """`pulumi` failed where it should not have; the text holds all that it said."""
+    """`pulumi` failed; the text includes its output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Runs `pulumi` in one directory with one environment.
+    """The `pulumi` command in one directory with one environment.
 
     Attributes:
         command: the `pulumi` to run.
@@ -42,10 +42,10 @@ class Engine:
     interrupts: Interrupts
 
     def run(self, *arguments: str) -> str:
-        """Run `pulumi ARGUMENTS`; gives what it printed, both streams as they came.
+        """Run `pulumi ARGUMENTS`; return its output, stdout and stderr mixed.
 
         Raises:
-            UnexpectedExitError: its exit code is not 0.
+            UnexpectedExitError: Its exit code is not 0.
         """
         line = [str(self.command), "--color", "never", "--non-interactive", *arguments]
         with running(
@@ -60,24 +60,24 @@ class Engine:
 
 
 def obtain() -> choice.Engine:
-    """The engine that `make env` would use.
+    """Return the engine that `make env` uses.
 
     Raises:
-        CannotTellError: there is none, and why.
+        CannotRunError: There is none; the text says why.
     """
     try:
         return choice.obtain(os.environ, Path(sys.executable), Progress())
     except ToolchainError as error:
-        raise CannotTellError(str(error)) from None
+        raise CannotRunError(str(error)) from None
 
 
-def surroundings(home: Path, engine: Path, enos: Mapping[str, str]) -> dict[str, str]:
-    """The environment of `pulumi`: nothing of the user's own Pulumi or EnOS settings is in it, or is written to.
+def environment(home: Path, engine: Path, enos: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of `pulumi`, without the user's own Pulumi and EnOS settings.
 
     Args:
         home: an existing directory for the state and for Pulumi's files.
         engine: directory of `pulumi`.
-        enos: the variables that lead to EnOS.
+        enos: the variables with gateway and credentials.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PULUMI_", "ENOS_"))}
     state = home / "state"
@@ -89,7 +89,7 @@ def surroundings(home: Path, engine: Path, enos: Mapping[str, str]) -> dict[str,
         "PULUMI_HOME": str(home / "pulumi"),
         "PULUMI_BACKEND_URL": state.as_uri(),
         "PULUMI_CONFIG_PASSPHRASE": "",
-        # With these two nothing is asked for on the internet.
+        # Without these two pulumi would use the internet.
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         **enos,

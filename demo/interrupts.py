@@ -1,4 +1,4 @@
-"""Ctrl-C and its relatives, at a moment when nothing is half-made."""
+"""Signals that end the demo, deferred while a process or a directory is created or removed."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
-    """A signal asked the demo to end; like KeyboardInterrupt it is no error.
+    """A signal ends the demo; like KeyboardInterrupt it is not an error.
 
-    Raised once: while things are put away, further signals change nothing.
+    Raised once: further signals do not disturb the cleanup.
     """
 
     def __init__(self, number: int) -> None:
         super().__init__(
-            f"Ended by {signal.Signals(number).name}: nothing is left running, the temporary directory is removed."
+            f"Ended by {signal.Signals(number).name}: no process is left running, the temporary directory is removed."
         )
         self.number = number
 
 
 class Interrupts:
-    """Raises `Interrupted` in the main thread, but not inside `held`."""
+    """Raises `Interrupted` in the main thread, but not inside `deferred`."""
 
     def __init__(self) -> None:
         self._depth = 0
@@ -38,17 +38,17 @@ class Interrupts:
 
     def __enter__(self) -> Self:
         for number in SIGNALS:
-            signal.signal(number, self._take)
+            signal.signal(number, self._receive)
         return self
 
     def __exit__(self, *_: object) -> None:
-        # All that is left to do is to hand over the exit code.
+        # Only the exit code is left to return.
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """A signal in this block takes effect at its end."""
+    def deferred(self) -> Iterator[None]:
+        """Defer signals to the end of this block."""
         self._depth += 1
         try:
             yield
@@ -56,7 +56,7 @@ class Interrupts:
             self._depth -= 1
             self._raise_now()
 
-    def _take(self, number: int, _frame: FrameType | None) -> None:
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
         if self._number is None:
             self._number = number
         self._raise_now()

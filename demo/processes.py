@@ -1,4 +1,4 @@
-"""Programs that the demo starts, each in a session of its own: Ctrl-C at the terminal reaches the demo alone."""
+"""Programs that the demo starts, each in its own session, so that Ctrl-C on the terminal reaches only the demo."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from demo.interrupts import Interrupts
 
 PATIENCE: Final = 8.0
-"""Seconds a program gets to put its things away after a signal."""
+"""Seconds that a program gets to end after a signal."""
 
 
 @contextlib.contextmanager
@@ -27,17 +27,17 @@ def running(
     environ: Mapping[str, str],
     errors: int = subprocess.PIPE,
 ) -> Iterator[subprocess.Popen[str]]:
-    """A program with its output in pipes. At the end of the block it is gone, and so is what it started.
+    """Run a program with its output in pipes. At the end of the block end it and the processes that it started.
 
     Args:
         command: what to run.
-        interrupts: held while the program is started and ended.
+        interrupts: deferred while the program starts and ends.
         cwd: where to run it.
         environ: its environment.
         errors: where its stderr goes, as for `subprocess`.
     """
     with contextlib.ExitStack() as stack:
-        with interrupts.held():
+        with interrupts.deferred():
             process = subprocess.Popen(
                 command,
                 cwd=cwd,
@@ -54,15 +54,15 @@ def running(
 
 
 def _end(process: subprocess.Popen[str], interrupts: Interrupts) -> None:
-    with interrupts.held():
-        # Two requests: pulumi finishes what is under way after the first and gives up after the second.
+    with interrupts.deferred():
+        # Twice: pulumi finishes its current work after the first signal and stops after the second.
         for _ in range(2):
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    # Reading on keeps it from waiting for us with a full pipe.
+                    # Read on, so that a full pipe does not block it.
                     process.communicate(timeout=PATIENCE)
-        # Pulumi puts its plugins into process groups of their own; the session is what they have in common.
+        # Pulumi runs its plugins in other process groups, but in the same session.
         for pid in _members(process.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -73,7 +73,7 @@ def _end(process: subprocess.Popen[str], interrupts: Interrupts) -> None:
 
 
 def _members(session: int) -> list[int]:
-    """The processes of a session, also when its leader is gone."""
+    """Return the processes of a session, even if its leader has ended."""
     found = []
     for pid in _all_pids():
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""The temporary Pulumi project: the program of this repository, and a stack that declares what is to be cancelled."""
+"""The temporary Pulumi project: the program of this repository and a stack with one cancelled task set."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ config:
 
 @contextlib.contextmanager
 def temporary(interrupts: Interrupts) -> Iterator[Path]:
-    """A directory that is gone at the end, come what may."""
+    """Create a directory; remove it at the end of the block."""
     with contextlib.ExitStack() as stack:
-        with interrupts.held():
+        with interrupts.deferred():
             folder = Path(tempfile.mkdtemp(prefix="enos-ota-demo-"))
             stack.callback(_remove, folder, interrupts)
         yield folder
 
 
 def write(project: Path, job_id: str, device_keys: Sequence[str]) -> str:
-    """Fill an existing directory; gives the text of the stack file."""
+    """Write the project into an existing directory; return the text of the stack file."""
     for name in ("Pulumi.yaml", "__main__.py"):
         shutil.copy(CHECKOUT / name, project / name)
-    # Pulumi.yaml names `.venv`: let it be the one that this runs in.
+    # Pulumi.yaml names `.venv`: link it to the current environment.
     (project / ".venv").symlink_to(sys.prefix, target_is_directory=True)
     stack_file = project / "stacks" / f"Pulumi.{STACK}.yaml"
     key_file = stack_file.parent / KEY_FILE
@@ -55,5 +55,5 @@ def write(project: Path, job_id: str, device_keys: Sequence[str]) -> str:
 
 
 def _remove(folder: Path, interrupts: Interrupts) -> None:
-    with interrupts.held():
+    with interrupts.deferred():
         shutil.rmtree(folder)

@@ -1,4 +1,4 @@
-"""How the demo looks: steps, sentences, commands, Pulumi's output, tables. Reads the same without colour."""
+"""Output of the demo: steps, paragraphs, commands, Pulumi's output, tables. Readable without colour."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 STATES: Final = {
     "init": "waiting to be pushed",
-    "published": "pushed, the device knows",
-    "upgrading": "the device is at it",
-    "succeeded": "done",
-    "failed": "went wrong",
+    "published": "pushed, the device is notified",
+    "upgrading": "the device installs it",
+    "succeeded": "the device runs it",
+    "failed": "the upgrade failed",
     "cancelled": "failed, 'Cancelled by user'",
 }
-"""What the states of a task mean; the first five are EnOS's own."""
+"""Meaning of each task state; the first five are EnOS's own."""
 
 _WIDEST: Final = 100
 _INDENT: Final = "    "
@@ -33,37 +33,37 @@ _STYLES: Final = {"+": "green", "-": "red", "~": "yellow", "warning:": "yellow",
 
 
 class Screen:
-    """Where the story is told."""
+    """The console of the demo."""
 
     def __init__(self) -> None:
         if hasattr(sys.stdout, "reconfigure"):
-            # A terminal that cannot show a character is no reason to stop.
+            # Replace characters that the terminal cannot show.
             sys.stdout.reconfigure(errors="replace")
         self._console = Console(highlight=False)
         self._console.width = min(self._console.width, _WIDEST)
         self._step = 0
 
     def step(self, title: str) -> None:
-        """Begin a step."""
+        """Print the title of the next step."""
         self._step += 1
         self._console.print()
         self._console.print(Rule(f"[bold]{self._step}. {escape(title)}[/]", align="left", style="cyan"))
 
-    def say(self, text: str) -> None:
-        """A paragraph."""
+    def paragraph(self, text: str) -> None:
+        """Print a paragraph."""
         self._print(textwrap.fill(text, self._console.width, break_on_hyphens=False))
 
     def command(self, line: str) -> None:
-        """A command as one would type it; may have several lines."""
+        """Print a command as a user types it; may have several lines."""
         self._console.print()
         self._print(Text.assemble(("$ ", "cyan"), (line, "bold")))
 
     def quote(self, text: str) -> None:
-        """What a file holds, as it is, indented."""
+        """Print the content of a file, indented."""
         self._print(textwrap.indent(text.rstrip(), _INDENT))
 
     def output(self, lines: Iterable[str]) -> None:
-        """What a program printed, indented; long lines are folded."""
+        """Print the output of a program, indented; fold long lines."""
         for line in lines:
             first = line.strip().partition(" ")[0]
             depth = len(line) - len(line.lstrip()) + 2
@@ -77,15 +77,15 @@ class Screen:
             self._print(Text(folded, style=_STYLES.get(first, "")))
 
     def checked(self, text: str) -> None:
-        """What was found to be so."""
+        """Print the result of a check."""
         head, _, rest = textwrap.fill(f"Checked: {text}", self._console.width, break_on_hyphens=False).partition(" ")
         self._print(Text.assemble((head, "bold green"), f" {rest}"))
 
     def table(self, caption: str, columns: Mapping[str, Counter[str]]) -> None:
-        """Number of tasks by state, a column for each moment."""
+        """Print the number of tasks by state, one column per moment."""
         table = Table(title=caption, title_justify="left", title_style="bold", header_style="bold")
         table.add_column("state")
-        table.add_column("that is")
+        table.add_column("meaning")
         for name in columns:
             table.add_column(name, justify="right")
         for state, meaning in STATES.items():
@@ -99,13 +99,13 @@ class Screen:
         self._console.print(table)
 
     def closing(self, text: str) -> None:
-        """Lines that stand as they are."""
+        """Print lines unchanged."""
         self._console.print()
         self._print(text)
 
     @contextlib.contextmanager
     def waiting(self, text: str) -> Iterator[None]:
-        """Something takes a few seconds: moves on a terminal, says nothing elsewhere."""
+        """Show a spinner on a terminal; print nothing elsewhere."""
         if self._console.is_terminal and not self._console.is_dumb_terminal:
             with self._console.status(text, spinner="line"):
                 yield
@@ -113,5 +113,5 @@ class Screen:
             yield
 
     def _print(self, text: str | Text) -> None:
-        # Folded already: a line that is longer is one to be copied, and must stay whole.
+        # The text is folded already; a longer line is one to copy and must not break.
         self._console.print(Text(text) if isinstance(text, str) else text, soft_wrap=True)

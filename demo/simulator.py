@@ -1,4 +1,4 @@
-"""The simulated EnOS: `enos-ota simulate` in a process of its own, looked at through its control API."""
+"""The simulated EnOS: `enos-ota simulate` in its own process, read through its control API."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import requests
 
-from demo.checks import CannotTellError, Task, Write
+from demo.checks import CannotRunError, Task, Write
 from demo.processes import running
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ class Simulator:
     """A running simulator.
 
     Attributes:
-        url: what a gateway's address is otherwise.
+        url: address of its gateway.
         org_id: the organization.
-        app_key, app_secret: credentials that it accepts.
-        job_id: the job that is under way.
+        app_key, app_secret: its credentials.
+        job_id: the started job.
         job_name: its name.
-        firmware_version: what it installs.
+        firmware_version: the firmware of the job.
     """
 
     url: str
@@ -45,17 +45,17 @@ class Simulator:
     firmware_version: str
 
     def tasks(self) -> dict[str, Task]:
-        """The job's tasks by device key, as they are right now."""
+        """Return the job's current tasks by device key."""
         rows = self._call("GET", "tasks")["tasks"]
         return {row["deviceKey"]: Task(row["deviceKey"], row["status"], row["desc"] or "") for row in rows}
 
     def writes(self) -> tuple[Write, ...]:
-        """Every request so far that was meant to change something, from the simulator's journal."""
+        """Return every request for a change so far, from the simulator's journal."""
         entries = self._request("GET", "journal")["entries"]
         return tuple(Write(entry["operation"], tuple(entry["keys"] or ()), entry["code"]) for entry in entries)
 
     def retry(self, device_key: str) -> None:
-        """Retry a task by EnOS's rules, as somebody at its console would."""
+        """Retry a task by EnOS's rules, as another user does in the console."""
         self._call("POST", "retry", {"deviceKeys": [device_key]})
 
     def _call(self, method: str, what: str, body: object = None) -> Any:
@@ -63,19 +63,19 @@ class Simulator:
 
     def _request(self, method: str, path: str, body: object = None) -> Any:
         with requests.Session() as session:
-            session.trust_env = False  # a proxy knows nothing of this machine's loopback
+            session.trust_env = False  # no proxy for loopback
             try:
                 answer = session.request(method, f"{self.url}/_simulator/{path}", json=body, timeout=CALL_LIMIT)
             except requests.RequestException as error:
-                raise CannotTellError(f"the simulator does not answer any more: {type(error).__name__}") from None
+                raise CannotRunError(f"the simulator no longer answers: {type(error).__name__}") from None
         if not answer.ok:
-            raise CannotTellError(f"the simulator refused {method} {path}: {answer.text}")
+            raise CannotRunError(f"the simulator refused {method} {path}: {answer.text}")
         return answer.json()
 
 
 @contextlib.contextmanager
 def simulator(command: Path, *, interrupts: Interrupts, cwd: Path, environ: Mapping[str, str]) -> Iterator[Simulator]:
-    """Run `enos-ota simulate` with the fleet it brings along.
+    """Run `enos-ota simulate` with its default fleet.
 
     Args:
         command: the `enos-ota` to run.
@@ -84,21 +84,21 @@ def simulator(command: Path, *, interrupts: Interrupts, cwd: Path, environ: Mapp
         environ: its environment.
 
     Raises:
-        CannotTellError: it did not start; with its own words.
+        CannotRunError: It did not start; the text includes its output.
     """
     arguments = [str(command), "simulate", "--format", "json"]
     with running(arguments, interrupts=interrupts, cwd=cwd, environ=environ) as process:
         line = process.stdout.readline() if process.stdout else ""
         if not line:
             _, errors = process.communicate()
-            raise CannotTellError(f"enos-ota simulate did not start: {errors.strip()}")
-        told = json.loads(line)
-        job = next(job for job in told["jobs"] if job["status"] == "started")
+            raise CannotRunError(f"enos-ota simulate did not start: {errors.strip()}")
+        summary = json.loads(line)
+        job = next(job for job in summary["jobs"] if job["status"] == "started")
         yield Simulator(
-            told["url"],
-            told["orgId"],
-            told["appKey"],
-            told["appSecret"],
+            summary["url"],
+            summary["orgId"],
+            summary["appKey"],
+            summary["appSecret"],
             job["jobId"],
             job["name"],
             job["firmwareVersion"],
@@ -106,5 +106,5 @@ def simulator(command: Path, *, interrupts: Interrupts, cwd: Path, environ: Mapp
 
 
 def count(tasks: Mapping[str, Task]) -> Counter[str]:
-    """How many tasks are in each state, cancelled ones apart from those that failed."""
+    """Return the number of tasks in each state; cancelled tasks do not count as failed."""
     return Counter(task.state for task in tasks.values())

@@ -1,4 +1,4 @@
-"""Pulumi's own output with what only moves, or is said twice, left out. No line is reworded."""
+"""Shorten Pulumi's output: omit progress and repeated lines, reword nothing."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_IN_BETWEEN: Final = (
+_OMITTED: Final = (
     re.compile(r"@ \S+ing\b.*"),  # @ updating....
     re.compile(r"\s+\[(urn|id)=.*\]"),
-    # A row of the progress display that has not ended yet; the one that has follows.
+    # A progress row of a running step; the row of the finished step follows.
     re.compile(r" [ +~-] {1,2}\S+:\S+ \S+ \w+ing\b.*"),
-    # A row with a warning or an error in it: its text comes again under Diagnostics.
+    # A row with a warning or an error: Diagnostics repeats its text.
     re.compile(r" [ +~-] {1,2}\S+:\S+ \S+ .*\b(warning|error): .*"),
 )
 
 
 def trim(output: str) -> Iterator[str]:
-    """The lines worth reading, no two blank ones in a row, none at either end."""
+    """Yield the other lines, without repeated, leading or trailing blank lines."""
     blank = False
-    begun = False
+    started = False
     for line in output.splitlines():
-        if any(pattern.fullmatch(line) for pattern in _IN_BETWEEN):
+        if any(pattern.fullmatch(line) for pattern in _OMITTED):
             continue
         text = line.rstrip()
         if text:
-            if blank and begun:
+            if blank and started:
                 yield ""
             yield text
-            begun = True
+            started = True
         blank = not text

@@ -18,13 +18,15 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota.devicekeys import files
-from enos_ota.enos import EnosError
+from enos_ota.enos import SYSTEM_CLOCK, EnosError
+from enos_ota.settings import audit_log_objection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from enos_ota.enos import Clock
+    from enos_ota.settings import Connection
 
 _ACTORS: Final = ("ENOS_OTA_ACTOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_REQUESTEDFOR", "USER", "LOGNAME")
 COMMIT: Final = "ENOS_OTA_COMMIT"
@@ -218,6 +220,33 @@ class AuditLog:
             f"the audit log {self.path} cannot be written ({why}), so nothing more is sent: "
             "make it writable, or correct enos-ota:auditLog"
         )
+
+
+def open_audit_log(
+    connection: Connection, project: Path, environ: Mapping[str, str], complain: Callable[[str], None]
+) -> AuditLog | None:
+    """Open the configured audit log; None if the settings name none.
+
+    Args:
+        connection: The settings.
+        project: The project's directory, to which the file may be relative.
+        environ: Names the actor and the commit.
+        complain: See `AuditLog`.
+
+    Raises:
+        AuditError: The log would overwrite another file.
+    """
+    if not connection.audit_log:
+        return None
+    if why := audit_log_objection(project, connection.audit_log):
+        raise AuditError(f"enos-ota:auditLog {connection.audit_log} {why}; no request is sent until then")
+    return AuditLog(
+        project / connection.audit_log,
+        actor=actor_of(environ) or account(),
+        commit=commit_of(environ),
+        clock=SYSTEM_CLOCK,
+        complain=complain,
+    )
 
 
 class Watch:

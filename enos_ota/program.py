@@ -1,4 +1,4 @@
-"""The sets that a stack's configuration declares."""
+"""The sets that a stack's configuration declares, in its stack file and in set files."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from enos_ota.settings import SettingsError, load_stack, stack_file_path
 
 
 def declare_sets() -> list[CancelledTaskSet]:
-    """Declare every set of this stack's `enos-ota:cancelledTaskSets`.
+    """Declare every set of this stack: the items of `enos-ota:cancelledTaskSets`, and each set file.
 
     Raises:
-        pulumi.RunError: Something in the configuration is wrong: all of it is said at once, nothing was registered.
+        pulumi.RunError: The configuration has problems; the text names all of them. Nothing was registered.
     """
-    leave_quietly_when_interrupted()  # also where no set does: the removal of one can fail too
+    leave_quietly_when_interrupted()  # also without a set: removing the last one can fail too
     try:
         stack_file = stack_file_path(Path.cwd(), pulumi.get_stack())
         settings = load_stack(dict(CONFIG.get()), os.environ, stack_file=stack_file, project=pulumi.get_project())
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
     if not settings.sets:
-        where = f"in {stack_file.name}" if stack_file.is_file() else f"as there is no {stack_file.name}"
-        pulumi.log.warn(f"no set of devices is declared {where}; any that was recorded before is forgotten")
+        where = f" in {stack_file.name} or a set file" if stack_file.is_file() else f": there is no {stack_file.name}"
+        earlier = "sets recorded earlier are removed from the state (their tasks stay cancelled)"
+        pulumi.log.warn(f"no cancelled task set is declared{where}; {earlier}")
     return [
         CancelledTaskSet(
             each.name,

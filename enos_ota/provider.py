@@ -1,4 +1,4 @@
-"""Pulumi's calls → the reconciler: a thin adapter from property bags to typed values.
+"""The dynamic provider: translate Pulumi's calls and property bags into calls of the reconciler.
 
 The path of this module and the name of its class are part of the state format: a state file names them, and refresh and
 destroy import them.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from datetime import date
 from io import TextIOWrapper
 from pathlib import Path
 from threading import Lock
@@ -27,44 +26,36 @@ from pulumi.dynamic import (
 )
 from pulumi.output import Unknown
 
-from enos_ota.audit import Subject
-from enos_ota.connect import audit_log_of, client_of, reconciler_of
+from enos_ota.audit import Subject, open_audit_log
 from enos_ota.devicekeys import rules as keys
-from enos_ota.engine import interrupts as servicer
-from enos_ota.engine import liveness
-from enos_ota.engine.properties import IDENTITY, METADATA, Declared, declared_of, inputs_of, outputs_of, record_of
+from enos_ota.engine import interrupts, liveness, process
+from enos_ota.engine.properties import IDENTITY, METADATA, inputs_of, outputs_of, record_of, task_set_of
 from enos_ota.enos import (
     AuthenticationError,
     ConfigurationError,
     EnosError,
     TransportError,
 )
-from enos_ota.plan import days
-from enos_ota.reconciler import (
-    Category,
-    EarlyEnd,
-    Reconciler,
-    Record,
-    Stop,
-    StoppableClock,
-    Terms,
-    plan,
-)
-from enos_ota.reconciler.guard import break_glass, limit_problems
+from enos_ota.plan import Category, Record, build_plan, days
+from enos_ota.plan.guard import break_glass
+from enos_ota.plan.limits import limit_problems
+from enos_ota.plan.messages import not_read
+from enos_ota.reconciler import ApplyOptions, Limits, Pool, Reconciler, Stop, StoppableClock, Stopped
 from enos_ota.reconciler.sent import SentRequests
-from enos_ota.reconciler.verdict import UNREAD
 from enos_ota.settings import Connection, SettingsError, ids, load_connection, project_around, short_name
+from enos_ota.settings.client import create_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from enos_ota.audit import AuditLog
     from enos_ota.enos import WriteWatch
+    from enos_ota.plan import TaskSet
 
 _TEXTS: Final = ("setName", "reason", "onTooLate", "onMissing", "expectFirmwareVersion", "expires")
 
 _LAST_WORDS: Final = 5.0
-"""Seconds that an orphan still has for the request in flight, so that the audit log tells its end."""
+"""Seconds that an orphan still has for the request in flight, so that the audit log has its outcome."""
 
 _NOT_THE_STACK_FILE: Final = (
     "A refresh goes by the configuration of the last `pulumi up`, not by the stack file: after a change there export "
@@ -81,23 +72,21 @@ class CancelledTaskSetProvider(ResourceProvider):
     """
 
     serialize_as_secret_always = False
-    _session: Session
+    _session: ProviderSession
 
     def configure(self, req: ConfigureRequest) -> None:
         """Remember how to get at the configuration. Nothing is checked or opened before it is needed.
 
         An un-declared set must be removable, and a change shown, where there are no credentials at all.
         """
-        # SDKs from 3.260 on answer with the whole traceback; this leaves the message. Here, in the provider's process,
-        # and not at import: that hangs programs.
-        sys.tracebacklimit = 0
+        process.hide_tracebacks()
         if isinstance(sys.stdout, TextIOWrapper):
             # A name that the output cannot hold is escaped; it must not end a change half-way.
             sys.stdout.reconfigure(errors="backslashreplace")
         stop = Stop()
-        servicer.hear_interrupts(lambda: stop.set("the run was interrupted, so nothing more was sent"))
+        interrupts.on_interrupt(lambda: stop.set("the run was interrupted, so nothing more was sent"))
         liveness.when_engine_is_gone(sys.argv, lambda: _end(stop))
-        self._session = Session(req.config.get, stop=stop)
+        self._session = ProviderSession(req.config.get, stop=stop)
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Normalise and validate, without network: all problems in one failure."""
@@ -114,7 +103,7 @@ class CancelledTaskSetProvider(ResourceProvider):
         """Compare what is recorded with what is declared. A new name alone is no change: it comes with an alias."""
         replaces = [name for name in IDENTITY if not _is_unknown(news.get(name)) and olds.get(name) != news.get(name)]
         changed = any(olds.get(name) != news.get(name) for name in (*IDENTITY, "deviceKeys", *METADATA))
-        return DiffResult(changes=changed or _is_mentioned_in_vain(olds, news), replaces=replaces)
+        return DiffResult(changes=changed or _has_undeclared_outcome(olds, news), replaces=replaces)
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Cancel what is declared; what is cancelled already is adopted without a request that writes.
@@ -123,71 +112,69 @@ class CancelledTaskSetProvider(ResourceProvider):
         old record. The refresh of the same run has read that record in this process, so it is used from there: which
         devices had been notified before their cancel is not lost.
         """
-        declared = declared_of(props)
-        record = self._apply(declared, self._session.last_read(declared))
-        return CreateResult(f"{declared.org_id}/{declared.job_id}/{declared.set_name}", outputs_of(props, record))
+        task_set = task_set_of(props)
+        record = self._apply(task_set, self._session.last_read(task_set))
+        return CreateResult(f"{task_set.org_id}/{task_set.job_id}/{task_set.name}", outputs_of(props, record))
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
-        """Cancel what is declared and not recorded yet. Keys no longer declared are forgotten: they stay cancelled."""
-        declared, previous = declared_of(news), record_of(olds)
-        outputs = outputs_of(news, self._apply(declared, previous))
-        if dropped := previous.cancelled_keys().difference(declared.device_keys):
-            _say(declared, f"no longer declared: {_stays(len(dropped))}")
+        """Cancel what is declared and not recorded yet. Keys no longer declared leave the record."""
+        task_set, previous = task_set_of(news), record_of(olds)
+        outputs = outputs_of(news, self._apply(task_set, previous))
+        if dropped := previous.cancelled_keys().difference(task_set.device_keys):
+            _say(task_set, f"no longer declared: {_stays(len(dropped))}")
         return UpdateResult(outputs)
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """Look again. Tasks that can be cancelled again leave outputs and inputs, so a preview shows just these."""
-        declared = declared_of(props)
-        rules = declared.rules(days.today())
+        task_set = task_set_of(props)
         record = record_of(props)
-        if not rules.expired:
+        if not task_set.is_expired(days.today()):
             try:
-                record = self._session.reconciler_for(declared).refresh(declared.job_id, record)
-            except (EnosError, SettingsError, EarlyEnd) as error:
-                _fail(f"{rules.subject}: {UNREAD}", error, _ways_out(error))
-        self._session.remember(declared, record)
+                record = self._session.reconciler_for(task_set).refresh(task_set.job_id, record)
+            except (EnosError, SettingsError, Stopped) as error:
+                _fail(not_read(task_set, _text_of(error)), _ways_out(error))
+        self._session.remember(task_set, record)
         outputs = outputs_of(props, record)
         return ReadResult(id_, outputs, inputs_of(outputs))
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
-        """Forget this record of the set. Nothing is sent: what is cancelled stays cancelled.
+        """Remove the set's record. No request is sent: what is cancelled stays cancelled.
 
-        After a replacement another record of the same set may be there, of which this call is told nothing.
+        After a replacement there may be another record of the same set, which this call does not see.
         """
         if cancelled := record_of(props).cancelled_count:
-            _say(declared_of(props), _stays(cancelled))
+            _say(task_set_of(props), _stays(cancelled))
 
-    def _apply(self, declared: Declared, previous: Record) -> Record:
-        rules = declared.rules(days.today())
-        change = plan(declared.device_keys, previous, expired=rules.expired)
-        if not change.todo:
-            return change.kept  # needs neither network nor credentials
+    def _apply(self, task_set: TaskSet, previous: Record) -> Record:
+        plan = build_plan(task_set, previous, today=days.today())
+        if not plan.work:
+            return plan.kept  # needs neither network nor credentials
         requests = SentRequests()
         try:
-            reconciler = self._session.reconciler_for(declared)
-            terms = self._session.terms_of(declared, servicer.stack_of_call(), requests)
-            record = reconciler.apply(declared.job_id, change, terms)
+            reconciler = self._session.reconciler_for(task_set)
+            options = self._session.options_for(task_set, requests)
+            record = reconciler.apply(plan, options).record
         except (EnosError, SettingsError) as error:
-            sent = "EnOS refused what was sent" if requests.refused else "nothing was sent"
+            sent = "EnOS refused every request" if requests.refused else "no request was sent"
             if requests:
                 sent = "what was sent may be cancelled; the next `pulumi up` reads it"
-            _fail(f"{rules.subject}: {sent}", error)
+            _fail(f"{task_set.subject}: {sent}: {_text_of(error)}")
         finally:
             requests.give_up("the run ended before EnOS answered")
         if self._session.was_interrupted and record.problem:
-            # The engine ends the program, so that nobody else says it.
+            # The engine ends the program, which cannot report it any more.
             accepted = f", {record.accepted_count} of them accepted by EnOS" if record.accepted_count else ""
             pending = f"{len(record.of(Category.PENDING))} pending{accepted}"
             _say(
-                declared,
+                task_set,
                 f"interrupted: {record.cancelled_count} read as cancelled, {pending}; "
                 "the next `pulumi up` looks at these and sends what is left",
             )
         return record
 
 
-class Session:
-    """What one provider process shares between its sets: the connection, made when it is first needed.
+class ProviderSession:
+    """The connection that all sets of one provider process share, opened when it is first needed.
 
     Args:
         get: The text of a configuration key, or None.
@@ -217,70 +204,67 @@ class Session:
         """The run is to end."""
         return bool(self._stop.reason)
 
-    def remember(self, declared: Declared, record: Record) -> None:
+    def remember(self, task_set: TaskSet, record: Record) -> None:
         """Keep what was just read of a set, for `last_read`."""
-        self._read[declared.identity, declared.set_name] = record
+        self._read[task_set.identity, task_set.name] = record
 
-    def last_read(self, declared: Declared) -> Record:
+    def last_read(self, task_set: TaskSet) -> Record:
         """What this process read last of the set of this name and job; an empty record if it read nothing."""
-        return self._read.get((declared.identity, declared.set_name), Record())
+        return self._read.get((task_set.identity, task_set.name), Record())
 
-    def reconciler_for(self, declared: Declared) -> Reconciler:
+    def reconciler_for(self, task_set: TaskSet) -> Reconciler:
         """The reconciler, if this process is configured for the gateway and organization of the set.
 
         Raises:
             SettingsError: The configuration is incomplete or wrong.
             ConfigurationError: It is for another gateway or organization.
         """
-        return self._connected(declared).reconciler
+        return self._connected(task_set).reconciler
 
-    def terms_of(self, declared: Declared, stack: str, requests: SentRequests) -> Terms:
-        """What a set asks of a change.
+    def options_for(self, task_set: TaskSet, requests: SentRequests) -> ApplyOptions:
+        """The options of a set's change.
 
         Args:
-            declared: The set.
-            stack: The stack's name, or empty.
-            requests: Is told of each request that cancels.
+            task_set: The set.
+            requests: Keeps account of each request that cancels.
 
         Raises:
             SettingsError: See `reconciler_for`.
             ConfigurationError: See `reconciler_for`.
         """
-        connection, _, log = self._connected(declared)
+        connection, _, log = self._connected(task_set)
         subject = Subject(
-            stack=stack or short_name(self._environ.get("PULUMI_STACK", "")),
+            stack=short_name(self._environ.get("PULUMI_STACK", "")),
             gateway=connection.gateway,
             org_id=connection.org_id,
-            set_name=declared.set_name,
-            job_id=declared.job_id,
-            reason=declared.reason,
+            set_name=task_set.name,
+            job_id=task_set.job_id,
+            reason=task_set.reason,
         )
 
         def watch(keys: Sequence[str], override: str) -> WriteWatch:
             lines = log.watch("cancelTask", subject, keys, break_glass=override) if log else None
-            return requests.watch("cancelTask", declared.job_id, keys, lines)
+            return requests.watch("cancelTask", task_set.job_id, keys, lines)
 
-        return Terms(
-            guard=declared.guard,
-            expect_firmware_version=declared.expect_firmware_version,
+        return ApplyOptions(
             break_glass=break_glass(self._environ),
             watch=watch,
-            say=lambda text: _say(declared, text),
+            say=lambda text: _say(task_set, text),
         )
 
-    def _connected(self, declared: Declared) -> _Opened:
+    def _connected(self, task_set: TaskSet) -> _Opened:
         with self._lock:
-            if declared.org_id not in self._opened:
-                connection = load_connection(self._get, self._environ, org_id=declared.org_id)
-                log = audit_log_of(connection, project_around(Path.cwd()), self._environ, _print)
-                self._opened[declared.org_id] = _Opened(connection, self._connect(connection, self._stop), log)
-            opened = self._opened[declared.org_id]
-        _same_place(opened.connection, declared)
+            if task_set.org_id not in self._opened:
+                connection = load_connection(self._get, self._environ, org_id=task_set.org_id)
+                log = open_audit_log(connection, project_around(Path.cwd()), self._environ, _print)
+                self._opened[task_set.org_id] = _Opened(connection, self._connect(connection, self._stop), log)
+            opened = self._opened[task_set.org_id]
+        _same_place(opened.connection, task_set)
         return opened
 
 
 class _Opened(NamedTuple):
-    """What the sets of one organization share. One log: a lock that stays taken is waited for once."""
+    """What the sets of one organization share. One log: a lock that is not released is waited for once."""
 
     connection: Connection
     reconciler: Reconciler
@@ -291,21 +275,28 @@ def _connect(connection: Connection, stop: Stop) -> Reconciler:
     def before_write() -> None:
         liveness.ensure_engine(sys.argv)
 
-    client = client_of(connection, clock=StoppableClock(stop), before_write=before_write)
-    return reconciler_of(connection, client, stop)
+    clock = StoppableClock(stop)
+    return Reconciler(
+        create_client(connection, clock=clock, before_write=before_write),
+        markers=connection.cancelled_markers,
+        limits=Limits(batch_size=connection.batch_size, deadline=connection.deadline),
+        clock=clock,
+        workers=Pool(connection.max_concurrency),
+        stop=stop,
+    )
 
 
 def _end(stop: Stop) -> None:
-    """End an orphan: nobody is there any more who could save what it does or end it."""
+    """End a process whose engine is gone: no other process would save what it does or end it."""
     stop.set("the Pulumi engine of this run is gone, so nothing more was sent")
     time.sleep(_LAST_WORDS)
-    os._exit(1)
+    process.exit_immediately(1)
 
 
-def _same_place(connection: Connection, declared: Declared) -> None:
+def _same_place(connection: Connection, task_set: TaskSet) -> None:
     for what, here, there in (
-        ("gateway", connection.gateway, declared.api_gateway),
-        ("organization", connection.org_id, declared.org_id),
+        ("gateway", connection.gateway, task_set.api_gateway),
+        ("organization", connection.org_id, task_set.org_id),
     ):
         if here != there:
             raise ConfigurationError(
@@ -335,10 +326,10 @@ def _problems(news: Mapping[str, Any]) -> list[str]:
     return problems + keys.problems(lines[:-1] if not lines[-1] else lines)
 
 
-def _is_mentioned_in_vain(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
-    """Whether something is recorded of a key that is no longer declared, such as that it is pending."""
+def _has_undeclared_outcome(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
+    """Whether a key that is no longer declared has a recorded outcome, such as pending."""
     text = news.get("deviceKeys")
-    return isinstance(text, str) and not record_of(olds).findings.keys() <= set(keys.from_text(text))
+    return isinstance(text, str) and not record_of(olds).outcomes.keys() <= set(keys.from_text(text))
 
 
 def _is_unknown(value: object) -> bool:
@@ -346,26 +337,29 @@ def _is_unknown(value: object) -> bool:
 
 
 def _stays(count: int) -> str:
-    return f"{count} cancelled {'task stays' if count == 1 else 'tasks stay'} cancelled, nothing was sent for that"
+    return f"{count} cancelled {'task stays' if count == 1 else 'tasks stay'} cancelled, no request was sent"
 
 
-def _say(declared: Declared, text: str) -> None:
-    _print(f"{declared.rules(date.min).subject}: {text}")
+def _say(task_set: TaskSet, text: str) -> None:
+    _print(f"{task_set.subject}: {text}")
 
 
 def _print(text: str) -> None:
-    # What a provider prints the engine shows: there is no other way to say what a removal means. A line and its end are
-    # one write: those of several sets would mix.
+    # The engine shows what a provider prints: there is no other way to say what a removal means. A line and its end are
+    # one write, as the lines of several sets would mix.
     print(f"{text}\n", end="", flush=True)  # noqa: T201 - see above
 
 
-def _fail(text: str, error: EnosError | SettingsError | EarlyEnd, advice: str = "") -> NoReturn:
-    told = "; ".join(error.problems) if isinstance(error, SettingsError) else str(error)
-    raise RuntimeError(f"{text}: {told}" + (f"\n{advice}" if advice else "")) from None
+def _fail(text: str, advice: str = "") -> NoReturn:
+    raise RuntimeError(f"{text}\n{advice}" if advice else text) from None
 
 
-def _ways_out(error: EnosError | SettingsError | EarlyEnd) -> str:
-    """What to do about a refresh that failed. It may have been asked for by any preview or up."""
+def _text_of(error: EnosError | SettingsError | Stopped) -> str:
+    return "; ".join(error.problems) if isinstance(error, SettingsError) else str(error)
+
+
+def _ways_out(error: EnosError | SettingsError | Stopped) -> str:
+    """What to do about a refresh that failed, be it part of a preview or of an up."""
     if isinstance(error, (AuthenticationError, SettingsError)):
         return f"{_NOT_THE_STACK_FILE} {_WITHOUT_ASKING}"
     return _WITHOUT_ASKING if isinstance(error, TransportError) else ""

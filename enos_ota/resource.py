@@ -13,21 +13,21 @@ from pulumi.dynamic import Resource
 from pulumi.runtime.config import CONFIG
 
 from enos_ota.devicekeys import rules as keys
-from enos_ota.engine import preview_hook as preflight
 from enos_ota.engine import properties as state
-from enos_ota.plan import days
+from enos_ota.engine.preview_hook import PreviewHook, is_reviewed, runs_in_preview
+from enos_ota.engine.process import exit_immediately
+from enos_ota.plan import Guard, SetVerdict, TaskSet, days, describe_record
+from enos_ota.plan.limits import limit_problems
+from enos_ota.plan.messages import summarize
 from enos_ota.provider import CancelledTaskSetProvider
-from enos_ota.reconciler import Rules, Verdict, judge, summary
-from enos_ota.reconciler.forecast import Conditions
-from enos_ota.reconciler.guard import Guard, break_glass, limit_problems
-from enos_ota.settings import Address, Checks, Problem, SettingsError, load_address, load_checks
-from enos_ota.settings.wording import unknown_key
+from enos_ota.settings import Checks, EnosAddress, Problem, SettingsError, load_address, load_checks
+from enos_ota.settings.wording import describe_unknown_setting
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from types import FrameType
 
-    from enos_ota.reconciler.verdict import OnMissing, OnTooLate
+    from enos_ota.plan.task_set import OnMissing, OnTooLate
 
 TaskException: TypeAlias = "tuple[str, str, str]"
 """A key that is not plainly cancelled: (device key, category, task status)."""
@@ -37,8 +37,8 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
     """The OTA tasks of some devices in one job, cancelled and kept cancelled.
 
     Creating or changing it cancels the tasks of the declared keys that are still `init` or `published`, and reads back
-    what came of it. Tasks that are cancelled already are adopted. Taking a key out, or the whole set, sends nothing: a
-    cancellation stays. A refresh shows tasks that somebody retried, and the next `pulumi up` cancels them again.
+    the result. Tasks that are cancelled already are adopted. Removing a key, or the whole set, sends no request: a
+    cancellation stays. A refresh shows tasks that were retried since, and the next `pulumi up` cancels them again.
 
     Outcomes never fail the resource, so that one set never keeps another from being cancelled. They are warnings: give
     all sets to `require_converged` to have the run fail at its end.
@@ -93,25 +93,12 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
         if org_id and org_id != address.org_id:
             _refuse(name, [f"org_id is {org_id}, but {address.org_id} is configured; a stack belongs to one of them"])
         self._is_required = False
-        self._judged_by = Rules(
-            set_name=name,
-            job_id="",  # known only later
-            on_too_late=on_too_late,
-            on_missing=on_missing,
-            expired=days.is_over(expires or "", days.today()),
-            expires=expires or "",
-        )
         guard = Guard(max_devices, max_share).completed_by(checks.guard)
-        look = (
-            preflight.Look(
-                name,
-                address.org_id,
-                Conditions(guard, expect_firmware_version, break_glass(os.environ)),
-                mode=checks.preflight,
-                get=_config,
-                environ=os.environ,
-            )
-            if preflight.takes_place(checks.preflight)
+        # Its job and keys may be known only later.
+        self._task_set = TaskSet(name, "", on_too_late=on_too_late, on_missing=on_missing, expires=expires or "")
+        hook = (
+            PreviewHook(name, address.org_id, mode=checks.preflight, get=_config, environ=os.environ)
+            if runs_in_preview(checks.preflight, os.environ)
             else None
         )
         super().__init__(
@@ -132,14 +119,12 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
                 "expires": expires,
                 **dict.fromkeys(state.OUTPUTS),
             },
-            look.options(opts) if look else opts,
+            hook.options(opts) if hook else opts,
         )
-        if look:
-            self.urn.apply(lambda _: look.tell(self))
-        self._verdict = self._bag().apply(
-            lambda bag: judge(state.record_of(bag), replace(self._judged_by, job_id=bag["jobId"])),
-        )
-        self._verdict.apply(self._tell)
+        if hook:
+            self.urn.apply(lambda _: hook.report(self))
+        self._verdict = self._bag().apply(self._judge)
+        self._verdict.apply(self._report)
 
     @property
     def device_keys(self) -> pulumi.Output[list[str]]:
@@ -161,11 +146,17 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
         """Why the last change could not be finished; empty when it was."""
         return self._output("problem").apply(lambda text: text or "")
 
-    def verdict(self) -> pulumi.Output[Verdict]:
-        """What is to be said of the set, and whether it fails the run."""
+    def verdict(self) -> pulumi.Output[SetVerdict]:
+        """The messages about the set, and whether they fail the run."""
         return self._verdict
 
-    def _tell(self, verdict: Verdict) -> None:
+    def _judge(self, bag: dict[str, Any]) -> SetVerdict:
+        task_set = replace(self._task_set, job_id=bag["jobId"])
+        return describe_record(state.record_of(bag), task_set, is_expired=task_set.is_expired(days.today()))
+
+    def _report(self, verdict: SetVerdict) -> None:
+        if is_reviewed(os.environ):
+            return
         # What fails the run is an error there, once; elsewhere, in previews too, it is a warning.
         in_the_end = self._is_required and not pulumi.runtime.is_dry_run()
         for text in verdict.warnings if in_the_end else (*verdict.errors, *verdict.warnings):
@@ -193,8 +184,8 @@ def require_converged(*sets: CancelledTaskSet) -> None:
         pulumi.Output.all(*(each.verdict() for each in sets)).apply(_fail_unless_converged)
 
 
-def _fail_unless_converged(verdicts: Sequence[Verdict]) -> None:
-    if text := summary(verdicts):
+def _fail_unless_converged(verdicts: Sequence[SetVerdict]) -> None:
+    if text := summarize(verdicts):
         raise pulumi.RunError(text)
 
 
@@ -208,9 +199,9 @@ def _refuse(name: str, problems: Sequence[str]) -> None:
         raise pulumi.RunError(f"set {name!r}: " + "; ".join(problems))
 
 
-def _settings(org_id: str | None) -> tuple[Address, Checks]:
+def _settings(org_id: str | None) -> tuple[EnosAddress, Checks]:
     # A limit that is misspelt would not hold.
-    if problems := [Problem(text) for key in CONFIG.get() if (text := unknown_key(key))]:
+    if problems := [Problem(text) for key in CONFIG.get() if (text := describe_unknown_setting(key))]:
         raise pulumi.RunError(str(SettingsError(problems)))
     try:
         return load_address(_config, os.environ, org_id=org_id), load_checks(_config)
@@ -288,4 +279,4 @@ def leave_quietly_when_interrupted() -> None:
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:
-    os._exit(128 + signal.SIGINT)
+    exit_immediately(128 + signal.SIGINT)

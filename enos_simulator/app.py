@@ -1,4 +1,4 @@
-"""The simulator behind HTTP: the EnOS API goes to the gateway, what is under `/_simulator/` to the control API."""
+"""ASGI application: passes the EnOS API to the simulator and `/_simulator/` to the control API."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ if TYPE_CHECKING:
     from enos_simulator.simulator import Simulator
 
 CONNECTION: Final = "connection"
-"""Name in the state of a request's scope under which the server hands over the transport, for faults to end it."""
+"""Key of the transport in the state of a request's scope; faults close it."""
 
 _DRAINED: Final = 64 * 1024 * 1024
-"""Bytes that are read even of a body that is too large: a caller that is still sending would miss the answer."""
+"""Bytes that are read of a body that is too large: a caller that is still sending would miss the answer."""
 
 
 def create_app(simulator: Simulator, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> ASGIApp:
-    """An ASGI application that serves this simulator. A request is processed in one go, so none sees another's half.
+    """Build the ASGI application of a simulator. It processes one request at a time.
 
-    `sleep` waits for the seconds that an answer is to be late; others are answered meanwhile.
+    `sleep` delays a late answer; other requests are answered meanwhile.
     """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        is_control = scope["path"].startswith(control.PREFIX)
+        to_control = scope["path"].startswith(control.PREFIX)
         try:
-            largest = control.LARGEST_BODY if is_control else simulator.switches.max_body
+            largest = control.LARGEST_BODY if to_control else simulator.switches.max_body
             request = await _read(HttpRequest(scope, receive), largest)
         except ClientDisconnect:
             return
-        # `server`: the address at which the request arrived, whatever host it was sent to.
-        reply = control.answer(simulator, request, scope["server"][0]) if is_control else simulator.answer(request)
+        # `server`: the address at which the request arrived.
+        reply = control.answer(simulator, request, scope["server"][0]) if to_control else simulator.answer(request)
         if reply.delay:
             try:
                 await sleep(reply.delay)
             except asyncio.CancelledError:
-                # The server ends; an answer of its own instead of the late one would be a lie.
+                # The server ends: send nothing instead of the late answer.
                 scope["state"][CONNECTION].abort()
                 raise
         if reply.kind in {"closed", "truncated"}:
-            await _break_off(reply, scope, receive, send)
+            await _close(reply, scope, receive, send)
             return
         headers = {"Content-Type": reply.content_type, **reply.headers}
         await Response(reply.content(), reply.http, headers)(scope, receive, send)
@@ -62,15 +62,15 @@ def create_app(simulator: Simulator, sleep: Callable[[float], Awaitable[object]]
     return app
 
 
-async def _break_off(reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
-    """End the connection where the reply says so, and wait until the server knows."""
+async def _close(reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
+    """Close the connection as the reply demands, and wait until the server has noticed."""
     connection: Transport = scope["state"][CONNECTION]
     if reply.kind == "truncated":
         announced = {"content-type": reply.content_type, "content-length": str(len(reply.content()))}
         headers = [(name.encode(), value.encode("latin-1")) for name, value in {**announced, **reply.headers}.items()]
         await send({"type": "http.response.start", "status": reply.http, "headers": headers})
         await send({"type": "http.response.body", "body": reply.sent(), "more_body": True})
-        connection.close()  # what is written goes out first
+        connection.close()  # after sending what is written
     else:
         connection.abort()
     while (await receive())["type"] != "http.disconnect":

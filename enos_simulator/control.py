@@ -1,8 +1,8 @@
-"""The control API under `/_simulator/`: look at tasks, set them, read the journal, turn switches. JSON in and out.
+"""Control API under `/_simulator/`: read and set tasks, switches, faults; read the journal. JSON in and out.
 
-It has no authentication and is meant for loopback. So that no web page can use it through a browser on the same
-machine, it refuses three kinds of request: to a host name, because a page can point its own name at this address; from
-a page of another origin; and with a body that is not declared as JSON, because browsers send only those without asking.
+It has no authentication and is meant for loopback. To keep web pages in a browser on the same machine from using it, it
+refuses three kinds of request: to a host name (a page can point its own name at this address), from a page of another
+origin, and with a body that is not declared as JSON (browsers send only such bodies without a preflight request).
 
 docs/simulator.md lists the calls. An error is JSON too: `{"error": "…"}` with an HTTP status from 400 on.
 """
@@ -15,13 +15,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from enos_simulator.codes import RefusedError
-from enos_simulator.faults import FaultError
-from enos_simulator.fleet import FleetError
+from enos_simulator.errors import BusinessError, SetupError
 from enos_simulator.gateway import Reply
-from enos_simulator.movement import Movement, MovementError
+from enos_simulator.movement import Movement
 from enos_simulator.simulator import UnknownJobError
-from enos_simulator.switches import SwitchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,13 +30,13 @@ if TYPE_CHECKING:
 PREFIX: Final = "/_simulator/"
 
 LARGEST_BODY: Final = 16 * 1024 * 1024
-"""Bytes of a body that are read."""
+"""Largest body, in bytes."""
 
 _WRONG, _FORBIDDEN, _MISSING, _CONFLICT, _TOO_LARGE, _NO_JSON, _INTERNAL = 400, 403, 404, 409, 413, 415, 500
 
 
-class _NotPossibleError(Exception):
-    """The control API cannot do what it is asked."""
+class _ControlError(Exception):
+    """The control API refuses a request."""
 
     def __init__(self, text: str, http: int = _WRONG) -> None:
         super().__init__(text)
@@ -47,45 +44,45 @@ class _NotPossibleError(Exception):
 
 
 def answer(simulator: Simulator, request: Request, address: str) -> Reply:
-    """Answer one request to the control API, which arrived at this address; nothing is raised."""
+    """Answer one request to the control API, which arrived at this address; raises nothing."""
     body: dict[str, Any]
     try:
         _check_sender(request, address)
         body = _call(simulator, request)
         simulator.save()
         return Reply(200, body)
-    except _NotPossibleError as error:
+    except _ControlError as error:
         http, body = error.http, {"error": str(error)}
     except UnknownJobError as error:
         http, body = _MISSING, {"error": error.args[0]}
-    except RefusedError as error:
+    except BusinessError as error:
         http, body = _CONFLICT, {"error": error.msg, "code": int(error.code)}
-    except (FaultError, FleetError, MovementError, SwitchError) as error:
+    except SetupError as error:
         http, body = _WRONG, {"error": "; ".join(error.problems), "problems": error.problems}
     except ValueError as error:
         http, body = _WRONG, {"error": str(error)}
-    except Exception as error:  # noqa: BLE001 - a caller gets JSON, whatever went wrong in here
+    except Exception as error:  # noqa: BLE001 - a caller always gets JSON
         http, body = _INTERNAL, {"error": f"internal error of the simulator: {type(error).__name__}: {error}"}
     return Reply(http, body)
 
 
 def _check_sender(request: Request, address: str) -> None:
-    """Refuse what a web page in a browser can send without the user's knowledge."""
+    """Refuse a request that a web page in a browser can send."""
     host = request.headers.get("host", "")
     if not _is_address(host, address):
         text = f"the control API answers requests to localhost, a loopback address or {address}, not to {host!r}"
-        raise _NotPossibleError(text, _FORBIDDEN)
+        raise _ControlError(text, _FORBIDDEN)
     origin = request.headers.get("origin")
     if origin not in {None, f"http://{host}"}:
-        raise _NotPossibleError(f"the control API does not answer web pages of {origin}", _FORBIDDEN)
+        raise _ControlError(f"the control API does not answer web pages of {origin}", _FORBIDDEN)
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if request.body and content_type != "application/json":
         text = f"a body needs the header 'content-type: application/json', not {content_type!r}"
-        raise _NotPossibleError(text, _NO_JSON)
+        raise _ControlError(text, _NO_JSON)
 
 
 def _is_address(host: str, address: str) -> bool:
-    """Whether a Host header names this machine without a name that somebody else can give to an address."""
+    """Return whether a Host header is localhost or an address, not a name that others can point here."""
     try:
         name = urlsplit(f"//{host}").hostname
         return name in {"localhost", address} or ipaddress.ip_address(name or "").is_loopback
@@ -96,15 +93,15 @@ def _is_address(host: str, address: str) -> bool:
 def _call(simulator: Simulator, request: Request) -> dict[str, Any]:
     path = request.path.removeprefix(PREFIX).rstrip("/")
     if path.startswith("jobs/"):
-        # The path is decoded already; a job id with a slash in it is out of reach here.
+        # The path is decoded already, so a job id must not contain a slash.
         _, job_id, *rest = path.split("/")
-        call = _ABOUT_A_JOB.get((request.method, "/".join(rest)))
+        call = _JOB_CALLS.get((request.method, "/".join(rest)))
         if call is not None:
             return call(simulator, job_id, request)
-    elif (about_all := _ABOUT_ALL.get((request.method, path))) is not None:
-        return about_all(simulator, request)
+    elif (global_call := _GLOBAL_CALLS.get((request.method, path))) is not None:
+        return global_call(simulator, request)
     text = f"the control API has no {request.method} {PREFIX}{path}; docs/simulator.md lists its calls"
-    raise _NotPossibleError(text, _MISSING)
+    raise _ControlError(text, _MISSING)
 
 
 def _health(simulator: Simulator, _: Request) -> dict[str, Any]:
@@ -115,22 +112,19 @@ def _version() -> str:
     try:
         return version("enos-ota")
     except PackageNotFoundError:
-        return "not installed"  # a checkout is run as it is
+        return "not installed"  # run from a checkout
 
 
 def _jobs(simulator: Simulator, _: Request) -> dict[str, Any]:
-    return {"jobs": [_job(held) for held in simulator.jobs()]}
+    return {"jobs": [_job(job_tasks) for job_tasks in simulator.jobs()]}
 
 
 def _add_job(simulator: Simulator, request: Request) -> dict[str, Any]:
     return _job(simulator.add_job(_body(request)))
 
 
-def _journal(simulator: Simulator, request: Request) -> dict[str, Any]:
-    since = request.parameter("since") or "0"
-    if not (since.isascii() and since.isdigit()):
-        raise _NotPossibleError("since: must be a whole number")
-    return {"entries": [entry.as_json() for entry in simulator.journal.entries[int(since) :]]}
+def _journal(simulator: Simulator, _: Request) -> dict[str, Any]:
+    return {"entries": [entry.as_json() for entry in simulator.journal.entries]}
 
 
 def _counters(simulator: Simulator, _: Request) -> dict[str, Any]:
@@ -146,11 +140,8 @@ def _add_fault(simulator: Simulator, request: Request) -> dict[str, Any]:
     return simulator.add_fault(_body(request)).as_json()
 
 
-def _clear_faults(simulator: Simulator, request: Request) -> dict[str, Any]:
-    number = request.parameter("id")
-    if number and not (number.isascii() and number.isdigit()):
-        raise _NotPossibleError("id: must be a whole number")
-    return {"cleared": simulator.clear_faults(int(number) if number else None)}
+def _clear_faults(simulator: Simulator, _: Request) -> dict[str, Any]:
+    return {"cleared": simulator.clear_faults()}
 
 
 def _switches(simulator: Simulator, _: Request) -> dict[str, Any]:
@@ -201,25 +192,25 @@ def _retry(simulator: Simulator, job_id: str, request: Request) -> dict[str, Any
 
 
 def _tasks(simulator: Simulator, job_id: str, request: Request) -> dict[str, Any]:
-    held = simulator.job(job_id)
+    job_tasks = simulator.job(job_id)
     statuses = {value for name, value in request.query if name == "status"}
     keys = [value for name, value in request.query if name == "deviceKey"]
-    tasks = (held.task(place) for key in keys for place in held.places(key)) if keys else held.tasks()
-    rows = [held.as_json(task) for task in tasks if not statuses or task.status in statuses]
-    return {"counts": held.counts(), "tasks": rows}
+    tasks = (job_tasks.task(place) for key in keys for place in job_tasks.places(key)) if keys else job_tasks.tasks()
+    rows = [job_tasks.as_json(task) for task in tasks if not statuses or task.status in statuses]
+    return {"counts": job_tasks.counts(), "tasks": rows}
 
 
 def _set_tasks(simulator: Simulator, job_id: str, request: Request) -> dict[str, Any]:
     body = _only(_body(request), "deviceKeys", "status", "desc", "progress")
     desc, progress = body.get("desc"), body.get("progress")
     if not isinstance(desc, str | None):
-        raise _NotPossibleError("desc: must be a text")
+        raise _ControlError("desc: must be a text")
     if not isinstance(progress, int | None) or isinstance(progress, bool):
-        raise _NotPossibleError("progress: must be a whole number")
+        raise _ControlError("progress: must be a whole number")
     return {"changed": simulator.set_tasks(job_id, _keys(body), _text(body, "status"), desc, progress)}
 
 
-_ABOUT_ALL: Final[dict[tuple[str, str], Callable[[Simulator, Request], dict[str, Any]]]] = {
+_GLOBAL_CALLS: Final[dict[tuple[str, str], Callable[[Simulator, Request], dict[str, Any]]]] = {
     ("GET", "health"): _health,
     ("GET", "jobs"): _jobs,
     ("POST", "jobs"): _add_job,
@@ -235,7 +226,7 @@ _ABOUT_ALL: Final[dict[tuple[str, str], Callable[[Simulator, Request], dict[str,
     ("POST", "reset"): _reset,
     ("POST", "tokens/expire"): _expire_tokens,
 }
-_ABOUT_A_JOB: Final[dict[tuple[str, str], Callable[[Simulator, str, Request], dict[str, Any]]]] = {
+_JOB_CALLS: Final[dict[tuple[str, str], Callable[[Simulator, str, Request], dict[str, Any]]]] = {
     ("GET", ""): _one_job,
     ("POST", ""): _set_job,
     ("DELETE", ""): _delete_job,
@@ -245,38 +236,38 @@ _ABOUT_A_JOB: Final[dict[tuple[str, str], Callable[[Simulator, str, Request], di
 }
 
 
-def _job(held: JobTasks) -> dict[str, Any]:
-    return {**held.job.as_json(), "tasks": len(held.rows), "counts": held.counts()}
+def _job(job_tasks: JobTasks) -> dict[str, Any]:
+    return {**job_tasks.job.as_json(), "tasks": len(job_tasks.indexed_tasks), "counts": job_tasks.counts()}
 
 
 def _body(request: Request) -> dict[str, Any]:
     if len(request.body) > LARGEST_BODY:
-        raise _NotPossibleError(f"the body is larger than {LARGEST_BODY} bytes", _TOO_LARGE)
+        raise _ControlError(f"the body is larger than {LARGEST_BODY} bytes", _TOO_LARGE)
     try:
         body = json.loads(request.body.decode())
     except (ValueError, RecursionError):
-        raise _NotPossibleError("the body is no JSON text") from None
+        raise _ControlError("the body is not JSON") from None
     if not isinstance(body, dict):
-        raise _NotPossibleError("the body must be a JSON object")
+        raise _ControlError("the body must be a JSON object")
     return body
 
 
 def _only(body: dict[str, Any], *known: str) -> dict[str, Any]:
     unknown = sorted(set(body) - set(known))
     if unknown:
-        raise _NotPossibleError(f"{', '.join(unknown)}: unknown; there are {', '.join(known)}")
+        raise _ControlError(f"{', '.join(unknown)}: unknown; known: {', '.join(known)}")
     return body
 
 
 def _text(body: dict[str, Any], name: str) -> str:
     value = body.get(name)
     if not isinstance(value, str):
-        raise _NotPossibleError(f"{name}: must be a text")
+        raise _ControlError(f"{name}: must be a text")
     return value
 
 
 def _keys(body: dict[str, Any]) -> list[str]:
     keys = body.get("deviceKeys")
     if not isinstance(keys, list) or not keys or not all(isinstance(key, str) for key in keys):
-        raise _NotPossibleError("deviceKeys: must be a list of texts that is not empty")
+        raise _ControlError("deviceKeys: must be a non-empty list of texts")
     return keys

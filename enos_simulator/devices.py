@@ -1,13 +1,13 @@
-"""Devices that act by themselves: the steps of the task state machine that no call makes, driven by the clock.
+"""Devices: the changes of tasks that no call makes, driven by the clock.
 
-There is no thread. What is to happen waits in a heap, and whoever looks at the simulator lets happen first what is due
-by then, in the order and at the times it is due. Only tasks that are under way are ever touched, so that a million
-others cost nothing. With a seeded rng and a clock of one's own everything is repeatable.
+There is no thread. Future events wait in a heap; every request to the simulator first carries out the events that are
+due, in order and with the time at which they were due. Only published and upgrading tasks have events, so that a
+million others cost nothing. With a seeded rng and a test's clock a run is repeatable.
 
-Rules [D] unless marked: a job that is started publishes `init` tasks while a slot of its maximumConcurrency is free,
-`published` and `upgrading` ones take a slot; a stopped job publishes nothing and its published tasks stay [U], while
-what is `upgrading` goes on [U]; a job's retryPolicy publishes failed tasks again, cancelled ones too if
-`auto_retry_cancelled` says so [U].
+Rules [D] unless marked: a started job publishes `init` tasks while a slot of its maximumConcurrency is free;
+`published` and `upgrading` tasks take a slot; a stopped job publishes nothing, its published tasks wait [U] and its
+upgrading tasks continue [U]; a job's retryPolicy retries failed tasks, cancelled ones only with
+`auto_retry_cancelled` [U].
 """
 
 from __future__ import annotations
@@ -20,47 +20,47 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from enos_simulator.builder import task_values
 from enos_simulator.jobs import is_cancelled
-from enos_simulator.movement import STILL, Movement
-from enos_simulator.populate import task_values
+from enos_simulator.movement import NO_MOVEMENT, Movement
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
+    from enos_simulator.environment import Environment
     from enos_simulator.store import Job, JobTasks, Store, Task
-    from enos_simulator.switches import Switches
 
-_UNDER_WAY: Final = frozenset({"published", "upgrading"})
-_ENDED_BADLY: Final = frozenset({"failed", "canceled"})
+_ACTIVE: Final = frozenset({"published", "upgrading"})
+_FAILED: Final = frozenset({"failed", "canceled"})
 
-# What happens whether or not devices move: switches ask for it by name.
-_ALWAYS: Final = frozenset({"late", "late end", "retry"})
+# Events that do not depend on the movement: switches ask for them.
+_INDEPENDENT: Final = frozenset({"late", "late end", "retry"})
 
-# Of a retryPolicy that leaves something out. The unit of retryInterval is not documented [U]; here it is seconds.
+# Defaults of a retryPolicy. The unit of retryInterval is not documented [U]; here it is seconds.
 _RETRY_SECONDS: Final = 60
 _RETRY_COUNT: Final = 1
 
 
 class _Event(NamedTuple):
-    """Something that is to happen. `due`: Unix ms; `task`: as it must be by then, or else nothing happens."""
+    """A future event. `due`: Unix ms; `task`: its state, which must not have changed by then."""
 
     due: int
     number: int
     kind: str
-    held: JobTasks
+    job_tasks: JobTasks
     task: Task | None
 
 
 @dataclass(slots=True)
-class _Pushing:
-    """What is known of a job that pushes.
+class _Publishing:
+    """The tasks that a job publishes next.
 
     Attributes:
-        queue: Places of tasks that may be `init`, the next one first; None until it is needed.
-        filling: Whether an event that fills free slots waits already.
-        stopped: Events that came while the job was stopped, to come again after its start.
-        retries: How often the retryPolicy took up a task, by place.
+        queue: A heap of the places of tasks that may be `init`; None until it is needed.
+        filling: Whether an event that fills free slots is scheduled.
+        stopped: Events that were due while the job was stopped, repeated after its start.
+        retries: Number of retries by the retryPolicy, by place.
     """
 
     queue: list[int] | None = None
@@ -70,32 +70,28 @@ class _Pushing:
 
 
 class Devices:
-    """What moves.
+    """Changes tasks as devices would.
 
     Args:
-        store: The tasks; changes to them are noticed from now on.
-        switches: The switches of the moment.
-        clock: Unix ms.
-        rng: For times and for which upgrades fail.
+        store: The tasks; this registers as a listener.
+        environment: The switches and the clock.
+        rng: For times, and for which upgrades fail.
     """
 
-    def __init__(
-        self, store: Store, *, switches: Callable[[], Switches], clock: Callable[[], int], rng: random.Random
-    ) -> None:
+    def __init__(self, store: Store, environment: Environment, rng: random.Random) -> None:
         self._store = store
-        self._switches = switches
-        self._clock = clock
+        self._environment = environment
         self._rng = rng
-        self._movement = STILL
+        self._movement = NO_MOVEMENT
         self._events: list[_Event] = []
         self._numbers = count()
-        self._pushing: defaultdict[JobTasks, _Pushing] = defaultdict(_Pushing)
+        self._publishing: defaultdict[JobTasks, _Publishing] = defaultdict(_Publishing)
         self._late = False
         store.listeners.append(self)
 
     @property
     def movement(self) -> Movement:
-        """How devices move; set it to let them move otherwise. New times hold for what begins from now on."""
+        """How fast devices work. New times apply to steps that begin from now on."""
         return self._movement
 
     @movement.setter
@@ -103,152 +99,149 @@ class Devices:
         self.catch_up()
         before, self._movement = self._movement, new
         if before.moving and not new.moving:
-            self._forget_moves()
+            self._drop_steps()
         elif new.moving and not before.moving:
-            for held in self._store.jobs():
-                self._begin_with(held)
+            for job_tasks in self._store.jobs():
+                self._begin(job_tasks)
 
     def catch_up(self) -> None:
-        """Let everything happen that is due by now."""
-        now = self._clock()
+        """Carry out every event that is due."""
+        now = self._environment.clock()
         while self._events and self._events[0].due <= now:
             event = heapq.heappop(self._events)
-            if not event.held.deleted:
-                self._happen(event)
+            if not event.job_tasks.deleted:
+                self._carry_out(event)
 
-    def _happen(self, event: _Event) -> None:
-        due, _, kind, held, task = event
+    def _carry_out(self, event: _Event) -> None:
+        due, _, kind, job_tasks, task = event
         if task is None:
-            self._fill(held, due)
+            self._fill(job_tasks, due)
             return
-        if task.place >= len(held.rows) or held.task(task.place) != task:
+        if job_tasks.task(task.place) != task:
             return
-        if kind in {"begin", "retry"} and held.job.status != "started":
-            self._pushing[held].stopped.append(event)
+        if kind in {"begin", "retry"} and job_tasks.job.status != "started":
+            self._publishing[job_tasks].stopped.append(event)
         elif kind == "begin":
-            self._change(held, [task], "upgrading", due)
+            self._change(job_tasks, [task], "upgrading", due)
         elif kind == "late":
             self._late = True
-            self._change(held, [task], "upgrading", due)
+            self._change(job_tasks, [task], "upgrading", due)
             self._late = False
         elif kind == "retry":
-            self._pushing[held].retries[task.place] += 1
-            # Where nothing pushes, it would wait for ever.
-            self._change(held, [task], "init" if self._movement.moving else "published", due)
+            self._publishing[job_tasks].retries[task.place] += 1
+            # Without movement nothing would publish it.
+            self._change(job_tasks, [task], "init" if self._movement.moving else "published", due)
         else:
             fails = kind == "finish" and self._rng.random() < self._movement.failures
-            self._change(held, [task], "failed" if fails else "succeeded", due)
+            self._change(job_tasks, [task], "failed" if fails else "succeeded", due)
 
-    def _fill(self, held: JobTasks, at: int) -> None:
-        """Publish what waits while slots are free."""
-        pushing = self._pushing[held]
-        pushing.filling = False
-        if held.job.status != "started":
+    def _fill(self, job_tasks: JobTasks, at: int) -> None:
+        """Publish tasks while slots are free."""
+        publishing = self._publishing[job_tasks]
+        publishing.filling = False
+        if job_tasks.job.status != "started":
             return
-        if pushing.queue is None:
-            pushing.queue = held.places_in("init")  # in order, which is a heap
-        free = held.job.info["maximumConcurrency"] - held.count(_UNDER_WAY)
+        if publishing.queue is None:
+            publishing.queue = job_tasks.places_in("init")  # sorted, so it is a heap
+        free = job_tasks.job.info["maximumConcurrency"] - job_tasks.count(_ACTIVE)
         chosen: dict[int, Task] = {}
-        while len(chosen) < free and pushing.queue:
-            place = heapq.heappop(pushing.queue)
-            if place < len(held.rows) and held.task(place).status == "init":
-                chosen[place] = held.task(place)
+        while len(chosen) < free and publishing.queue:
+            place = heapq.heappop(publishing.queue)
+            if job_tasks.task(place).status == "init":
+                chosen[place] = job_tasks.task(place)
         if chosen:
-            self._change(held, list(chosen.values()), "published", at)
+            self._change(job_tasks, list(chosen.values()), "published", at)
 
-    def _change(self, held: JobTasks, tasks: list[Task], status: str, at: int) -> None:
-        new, desc, progress = task_values(status, None, None, self._switches())
+    def _change(self, job_tasks: JobTasks, tasks: list[Task], status: str, at: int) -> None:
+        new, desc, progress = task_values(status, None, None, self._environment.switches)
         changed = [
             dataclasses.replace(task, status=new, desc=desc, progress=progress, update_time=at) for task in tasks
         ]
-        self._store.write(held, changed, at)
+        self._store.write(job_tasks, changed, at)
 
-    def job_deleted(self, held: JobTasks) -> None:
-        """Nothing of it moves any more."""
-        self._pushing.pop(held, None)
+    def job_deleted(self, job_tasks: JobTasks) -> None:
+        """Drop the state of a deleted job."""
+        self._publishing.pop(job_tasks, None)
 
-    def task_removed(self, held: JobTasks, place: int) -> None:
-        """Whatever waits for it finds it gone."""
-
-    def tasks_changed(self, held: JobTasks, changes: Sequence[tuple[Task, Task]], at: int) -> None:
-        """Whoever changed these tasks: what follows from it."""
+    def tasks_changed(self, job_tasks: JobTasks, changes: Sequence[tuple[Task, Task]], at: int) -> None:
+        """Schedule the next steps of changed tasks."""
         for before, after in changes:
-            if after.status in _ENDED_BADLY:
-                self._notice_end(held, before, after, at)
+            if after.status in _FAILED:
+                self._schedule_after_failure(job_tasks, before, after, at)
             elif self._late:
-                self._wait(at, self._switches().late_after, "late end", held, after)
+                self._schedule(at, self._environment.switches.late_after, "late end", job_tasks, after)
             elif self._movement.moving:
-                self._go_on(held, after, at)
+                self._schedule_step(job_tasks, after, at)
         if self._movement.moving and any(
-            after.status == "init" or (before.status in _UNDER_WAY and after.status not in _UNDER_WAY)
+            after.status == "init" or (before.status in _ACTIVE and after.status not in _ACTIVE)
             for before, after in changes
         ):
-            self._fill_soon(held, at)
+            self._fill_soon(job_tasks, at)
 
-    def _notice_end(self, held: JobTasks, before: Task, after: Task, at: int) -> None:
-        switches = self._switches()
+    def _schedule_after_failure(self, job_tasks: JobTasks, before: Task, after: Task, at: int) -> None:
+        switches = self._environment.switches
         cancelled = is_cancelled(after, switches)
         if cancelled and before.status == "published" and switches.cancel_published == "late":
-            self._wait(at, switches.late_after, "late", held, after)
+            self._schedule(at, switches.late_after, "late", job_tasks, after)
         retried = switches.auto_retry_cancelled == "on" if cancelled else self._movement.moving
-        policy = _retry_policy(held.job)
-        if retried and policy and self._pushing[held].retries[after.place] < policy[1]:
-            # Never at once: a policy without an interval must not go round and round within a moment.
-            self._wait(at, max(policy[0], 0.001), "retry", held, after)
+        policy = _retry_policy(job_tasks.job)
+        if retried and policy and self._publishing[job_tasks].retries[after.place] < policy[1]:
+            # Not at once: a policy without an interval must not loop within one moment.
+            self._schedule(at, max(policy[0], 0.001), "retry", job_tasks, after)
 
-    def job_changed(self, held: JobTasks) -> None:
-        """A job that is new, started or stopped: what follows from it."""
-        pushing, now = self._pushing[held], self._clock()
-        if self._movement.moving and pushing.queue is None:
-            self._begin_with(held)  # a new job, of whose tasks nobody has heard yet
-        if held.job.status != "started":
+    def job_changed(self, job_tasks: JobTasks) -> None:
+        """Schedule the steps of a job that was added, started or stopped."""
+        publishing, now = self._publishing[job_tasks], self._environment.clock()
+        if self._movement.moving and publishing.queue is None:
+            self._begin(job_tasks)  # a new job
+        if job_tasks.job.status != "started":
             return
-        waiting, pushing.stopped = pushing.stopped, []
+        waiting, publishing.stopped = publishing.stopped, []
         for event in waiting:
             if event.task is not None and event.kind == "begin":
-                self._go_on(held, event.task, now)
+                self._schedule_step(job_tasks, event.task, now)
             else:
-                self._wait(now, 0, event.kind, held, event.task)
+                self._schedule(now, 0, event.kind, job_tasks, event.task)
         if self._movement.moving:
-            self._fill_soon(held, now)
+            self._fill_soon(job_tasks, now)
 
-    def _begin_with(self, held: JobTasks) -> None:
-        now = self._clock()
-        self._pushing[held].queue = held.places_in("init")
+    def _begin(self, job_tasks: JobTasks) -> None:
+        now = self._environment.clock()
+        self._publishing[job_tasks].queue = job_tasks.places_in("init")
         for status in ("published", "upgrading"):
-            for place in held.places_in(status):
-                self._go_on(held, held.task(place), now)
-        self._fill_soon(held, now)
+            for place in job_tasks.places_in(status):
+                self._schedule_step(job_tasks, job_tasks.task(place), now)
+        self._fill_soon(job_tasks, now)
 
-    def _go_on(self, held: JobTasks, task: Task, at: int) -> None:
-        """What a task in this status does next, where devices move."""
+    def _schedule_step(self, job_tasks: JobTasks, task: Task, at: int) -> None:
+        """Schedule the next step of a task, where devices move."""
         if task.status == "published":
-            self._wait(at, self._rng.uniform(*self._movement.begin), "begin", held, task)
+            self._schedule(at, self._rng.uniform(*self._movement.begin), "begin", job_tasks, task)
         elif task.status == "upgrading":
-            self._wait(at, self._rng.uniform(*self._movement.finish), "finish", held, task)
-        elif task.status == "init" and (queue := self._pushing[held].queue) is not None:
+            self._schedule(at, self._rng.uniform(*self._movement.finish), "finish", job_tasks, task)
+        elif task.status == "init" and (queue := self._publishing[job_tasks].queue) is not None:
             heapq.heappush(queue, task.place)
 
-    def _fill_soon(self, held: JobTasks, at: int) -> None:
-        pushing = self._pushing[held]
-        if not pushing.filling and held.job.status == "started":
-            pushing.filling = True
-            self._wait(at, self._rng.uniform(*self._movement.push), "fill", held, None)
+    def _fill_soon(self, job_tasks: JobTasks, at: int) -> None:
+        publishing = self._publishing[job_tasks]
+        if not publishing.filling and job_tasks.job.status == "started":
+            publishing.filling = True
+            self._schedule(at, self._rng.uniform(*self._movement.push), "fill", job_tasks, None)
 
-    def _forget_moves(self) -> None:
-        self._events = [event for event in self._events if event.kind in _ALWAYS]
+    def _drop_steps(self) -> None:
+        self._events = [event for event in self._events if event.kind in _INDEPENDENT]
         heapq.heapify(self._events)
-        for pushing in self._pushing.values():
-            pushing.queue, pushing.filling = None, False
-            pushing.stopped = [event for event in pushing.stopped if event.kind in _ALWAYS]
+        for publishing in self._publishing.values():
+            publishing.queue, publishing.filling = None, False
+            publishing.stopped = [event for event in publishing.stopped if event.kind in _INDEPENDENT]
 
-    def _wait(self, at: int, seconds: float, kind: str, held: JobTasks, task: Task | None) -> None:
+    def _schedule(self, at: int, seconds: float, kind: str, job_tasks: JobTasks, task: Task | None) -> None:
         due = at + round(seconds * 1000)
-        heapq.heappush(self._events, _Event(due, next(self._numbers), kind, held, task))
+        heapq.heappush(self._events, _Event(due, next(self._numbers), kind, job_tasks, task))
 
 
 def _retry_policy(job: Job) -> tuple[float, int] | None:
-    """Seconds between tries and the number of tries; None if failed tasks are left alone.
+    """Return the seconds between retries and their number; None without retries.
 
     Official samples send numbers as texts too [S].
     """
@@ -261,9 +254,9 @@ def _retry_policy(job: Job) -> tuple[float, int] | None:
     )
 
 
-def _number(value: object, usual: float) -> float:
+def _number(value: object, default: float) -> float:
     try:
         number = float(str(value))
     except ValueError:
-        return usual
-    return number if 0 <= number < float("inf") else usual
+        return default
+    return number if 0 <= number < float("inf") else default

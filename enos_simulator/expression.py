@@ -1,7 +1,8 @@
-"""Search expressions: text → condition, by a grammar, with the fields and operators that a call knows.
+"""Search expressions: parse a text into a condition, with the fields and operators that a call accepts.
 
-The grammar is the general one of the documentation [D]; samples add double quotes and capital keywords [S]. `and` binds
-tighter than `or`, and parentheses group [I]. There is no escape inside quotes [U]: a value ends at the next quote.
+The grammar is the part of the documented one [D] that OTA calls use; samples add double quotes and capital keywords
+[S]. `and` binds tighter than `or`, and parentheses group [I]. There is no escape inside quotes [U]: a value ends at the
+next quote.
 """
 
 from __future__ import annotations
@@ -25,11 +26,8 @@ _GRAMMAR: Final = r"""
     ?term: "(" either ")" -> group
          | comparison
     comparison: FIELD "=" value                       -> equal
-              | FIELD "!=" value                      -> unequal
               | FIELD _LIKE value                     -> like
-              | FIELD _IN "(" value ("," value)* ")"  -> among
-              | _EXISTS "(" FIELD ")"                 -> exists
-              | _NOT _EXISTS "(" FIELD ")"            -> absent
+              | FIELD _IN "(" value ("," value)* ")"  -> one_of
     value: SINGLE | DOUBLE
 
     SINGLE: "'" /[^']*/ "'"
@@ -39,19 +37,17 @@ _GRAMMAR: Final = r"""
     _OR.2: /or\b/i
     _IN.2: /in\b/i
     _LIKE.2: /like\b/i
-    _NOT.2: /not\b(?=\s+exists\b)/i
-    _EXISTS.2: /exists\b(?=\s*\()/i
     %ignore /\s+/
 """
 
 
 class ExpressionError(ValueError):
-    """An expression cannot be read, or asks for a field or an operator that the call does not know."""
+    """An expression is not readable, or uses a field or an operator that the call does not accept."""
 
 
 @dataclass(frozen=True, slots=True)
-class Among:
-    """The field is one of the values; `=` is this with one value."""
+class OneOf:
+    """The field equals one of the values; `=` is this with one value."""
 
     field: str
     values: frozenset[str]
@@ -62,7 +58,7 @@ class Among:
 
 @dataclass(frozen=True, slots=True)
 class Like:
-    """The field holds the text somewhere; no wildcards."""
+    """The field contains the text; no wildcards."""
 
     field: str
     part: str
@@ -72,17 +68,7 @@ class Like:
 
 
 @dataclass(frozen=True, slots=True)
-class Unsupported:
-    """An operator of the general grammar that no OTA call takes: `!=`, `exists`, `not exists`."""
-
-    field: str
-    operator: str
-
-    depth: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Every:
+class And:
     """All parts hold."""
 
     parts: tuple[Condition, ...]
@@ -90,48 +76,39 @@ class Every:
 
 
 @dataclass(frozen=True, slots=True)
-class Some:
+class Or:
     """At least one part holds."""
 
     parts: tuple[Condition, ...]
     depth: int
 
 
-Condition = Among | Like | Unsupported | Every | Some
+Condition = OneOf | Like | And | Or
 
 
 class _Build(Transformer[Any, Any]):
-    """Called by the parser while it reads, from the leaves up, so that no depth of nesting can exhaust the stack."""
+    """Builds conditions while the parser reads, from the leaves up, so nesting cannot exhaust the stack."""
 
     def value(self, token: list[str]) -> str:
         return str(token[0])[1:-1]
 
     def equal(self, items: list[str]) -> Condition:
-        return Among(str(items[0]), frozenset(items[1:]), "=")
+        return OneOf(str(items[0]), frozenset(items[1:]), "=")
 
-    def among(self, items: list[str]) -> Condition:
-        return Among(str(items[0]), frozenset(items[1:]), "in")
+    def one_of(self, items: list[str]) -> Condition:
+        return OneOf(str(items[0]), frozenset(items[1:]), "in")
 
     def like(self, items: list[str]) -> Condition:
         return Like(str(items[0]), items[1])
-
-    def unequal(self, items: list[str]) -> Condition:
-        return Unsupported(str(items[0]), "!=")
-
-    def exists(self, items: list[str]) -> Condition:
-        return Unsupported(str(items[0]), "exists")
-
-    def absent(self, items: list[str]) -> Condition:
-        return Unsupported(str(items[0]), "not exists")
 
     def group(self, items: list[Condition]) -> Condition:
         return items[0]
 
     def both(self, items: list[Condition]) -> Condition:
-        return Every(tuple(items), _depth(items))
+        return And(tuple(items), _depth(items))
 
     def either(self, items: list[Condition]) -> Condition:
-        return Some(tuple(items), _depth(items))
+        return Or(tuple(items), _depth(items))
 
 
 def _depth(parts: Iterable[Condition]) -> int:
@@ -145,14 +122,14 @@ _PARSER: Final = Lark(_GRAMMAR, parser="lalr", transformer=_Build())
 
 
 def parse(text: str, operators: Mapping[str, frozenset[str]]) -> Condition:
-    """The condition that an expression states.
+    """Parse an expression.
 
     Args:
         text: The expression; must not be empty.
-        operators: The fields that the call knows, with the operators that each takes.
+        operators: The fields that the call accepts, with the operators of each.
 
     Raises:
-        ExpressionError: The text cannot be read, or a field or operator is not one of `operators`.
+        ExpressionError: The text is not readable, or a field or operator is not one of `operators`.
     """
     condition = _parsed(text)
     for leaf in _leaves(condition):
@@ -176,8 +153,8 @@ def _parsed(text: str) -> Condition:
     return condition
 
 
-def _leaves(condition: Condition) -> Iterable[Among | Like | Unsupported]:
-    if isinstance(condition, Every | Some):
+def _leaves(condition: Condition) -> Iterable[OneOf | Like]:
+    if isinstance(condition, And | Or):
         for part in condition.parts:
             yield from _leaves(part)
     else:
@@ -185,12 +162,12 @@ def _leaves(condition: Condition) -> Iterable[Among | Like | Unsupported]:
 
 
 def required(condition: Condition | None) -> dict[str, frozenset[str]]:
-    """What must hold whatever else is said: for a field the only values it can have. For the choice of an index."""
+    """Return the values that each field must have in every match. The search chooses its index by them."""
     found: dict[str, frozenset[str]] = {}
-    for part in condition.parts if isinstance(condition, Every) else (condition,):
-        if isinstance(part, Every):
+    for part in condition.parts if isinstance(condition, And) else (condition,):
+        if isinstance(part, And):
             pairs: Iterable[tuple[str, frozenset[str]]] = required(part).items()
-        elif isinstance(part, Among):
+        elif isinstance(part, OneOf):
             pairs = [(part.field, part.values)]
         else:
             continue
@@ -200,22 +177,20 @@ def required(condition: Condition | None) -> dict[str, frozenset[str]]:
 
 
 def only_requires(condition: Condition | None, fields: frozenset[str]) -> bool:
-    """Whether `required` says all there is to it, and nothing about other fields than these."""
+    """Return whether `required` states the whole condition, and about these fields only."""
     if condition is None:
         return True
-    if isinstance(condition, Every):
+    if isinstance(condition, And):
         return all(only_requires(part, fields) for part in condition.parts)
-    return isinstance(condition, Among) and condition.field in fields
+    return isinstance(condition, OneOf) and condition.field in fields
 
 
 def holds(condition: Condition, texts: Callable[[str], tuple[str, ...]]) -> bool:
-    """Whether a row satisfies the condition; `texts` gives the texts that a field of the row stands for."""
-    if isinstance(condition, Every):
+    """Return whether a row matches; `texts` returns the texts to compare for a field of the row."""
+    if isinstance(condition, And):
         return all(holds(part, texts) for part in condition.parts)
-    if isinstance(condition, Some):
+    if isinstance(condition, Or):
         return any(holds(part, texts) for part in condition.parts)
-    if isinstance(condition, Among):
+    if isinstance(condition, OneOf):
         return any(text in condition.values for text in texts(condition.field))
-    if isinstance(condition, Like):
-        return any(condition.part in text for text in texts(condition.field))
-    raise AssertionError(condition)  # `parse` lets no other through
+    return any(condition.part in text for text in texts(condition.field))

@@ -1,16 +1,16 @@
-"""Faults: what goes wrong between a caller and EnOS, set one by one and repeatable from a seed.
+"""Faults: what goes wrong between a caller and EnOS.
 
-A fault is written as a mapping in a fleet file and over the control API, or as one text, which is all that the command
-line has: what goes wrong, the operations it concerns (none: any), and settings.
+A fault is a mapping in a fleet file and over the control API, or one text, also on the command line: what goes wrong,
+the operations that it concerns (none: any), and settings.
 
-    close-after cancelTask nth=3          the third cancelTask is done, and its answer never sent
+    close-after cancelTask nth=3          the third cancelTask is processed, and its answer never sent
     latency seconds=0.1-2 probability=0.2
     throttle search searchTask retryAfter=2 times=5
     {what: error, operations: [get], status: 503, envelope: false}
     gateway cancelTask status=403
 
 The errors of the gateway are documented [D], their form is inferred [I]. Which other faults EnOS shows is unknown [U];
-these are the ones a client has to survive.
+a client must survive these.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from enos_simulator.codes import GATEWAY_ERRORS
-from enos_simulator.settings import Seconds, from_words, problems_of
+from enos_simulator.errors import GATEWAY_ERRORS, SetupError
+from enos_simulator.parsing import Seconds, from_words, setup_error
 
 if TYPE_CHECKING:
     import random
@@ -41,16 +41,8 @@ _OWN_SETTINGS: Final[dict[str, frozenset[str]]] = {
     "html": frozenset({"status", "processed"}),
 }
 _SHARED_SETTINGS: Final = frozenset({"what", "operations", "probability", "nth", "times"})
-_USUAL_STATUS: Final = {"throttle": 429, "gateway": 403, "error": 500, "html": 502}
+_DEFAULT_STATUS: Final = {"throttle": 429, "gateway": 403, "error": 500, "html": 502}
 _ALWAYS_PROCESSED: Final = frozenset({"latency", "close-after", "truncate", "cut"})
-
-
-class FaultError(ValueError):
-    """A fault that is not one; `problems` has one line each."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = problems
 
 
 class Fault(BaseModel):
@@ -61,8 +53,8 @@ class Fault(BaseModel):
         operations: The operations it concerns; `any` is every request of the EnOS API.
         probability: Of each such request; unset: each, unless `nth` is set.
         nth: From the n-th such request on, counted from when the fault was set.
-        times: How often at most; with `nth` once if unset, else without end.
-        seconds: How long a `latency` lasts. The request is processed as it comes; its answer is late.
+        times: How often at most; unset: once with `nth`, else without limit.
+        seconds: How long a `latency` lasts. The request is processed at once; its answer is late.
         retry_after: Seconds in the header Retry-After of a `throttle`; unset: no such header.
         status: HTTP status of `gateway` (403), `error` (500) and `html` (502).
         envelope: Whether an `error` answers with EnOS's envelope, or with a bare text.
@@ -86,7 +78,7 @@ class Fault(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _plain(cls, value: object) -> object:
+    def _expand(cls, value: object) -> object:
         settings = from_words(value, "what", "operations") if isinstance(value, str) else value
         if isinstance(settings, dict):
             # The command line has texts only.
@@ -94,7 +86,7 @@ class Fault(BaseModel):
         return settings
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Fault:
+    def _check_settings(self) -> Fault:
         settable = _SHARED_SETTINGS | _OWN_SETTINGS.get(self.what, frozenset())
         given = {to_camel(name) for name in self.model_fields_set}
         if foreign := sorted(given - settable):
@@ -109,40 +101,39 @@ class Fault(BaseModel):
 
     @property
     def reaches_enos(self) -> bool:
-        """Whether the request is processed, for all that goes wrong with its answer."""
+        """Whether the request is processed, whatever happens to its answer."""
         return self.what in _ALWAYS_PROCESSED or self.processed
 
     @property
     def http(self) -> int:
-        """HTTP status of an answer that the fault makes up."""
-        return _USUAL_STATUS[self.what] if self.status is None else self.status
+        """HTTP status of an answer that the fault replaces."""
+        return _DEFAULT_STATUS[self.what] if self.status is None else self.status
 
     def concerns(self, operation: str) -> bool:
-        """Whether it can befall a request of this operation."""
+        """Return whether the fault can affect a request of this operation."""
         return "any" in self.operations or operation in self.operations
 
     def as_json(self) -> dict[str, Any]:
-        """As the control API gives it: what was said when it was set."""
+        """Return the settings that were given."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 @dataclass(slots=True)
-class SetFault:
-    """A fault that is set. `seen`: requests it concerned since; `fired`: how many of them it befell."""
+class ActiveFault:
+    """A fault that is set. `seen`: requests it concerned since; `fired`: how many of them it affected."""
 
-    number: int
     fault: Fault
     seen: int = 0
     fired: int = 0
 
     def as_json(self) -> dict[str, Any]:
-        """As the control API gives it."""
-        return {"id": self.number, **self.fault.as_json(), "seen": self.seen, "fired": self.fired}
+        """Return the form of the control API."""
+        return {**self.fault.as_json(), "seen": self.seen, "fired": self.fired}
 
 
 @dataclass(frozen=True, slots=True)
-class Strike:
-    """What befalls one request. `delay`: seconds that its answer is late; `fault`: what else goes wrong, if anything.
+class InjectedFault:
+    """The faults of one request. `delay`: seconds that its answer is late; `fault`: what else goes wrong, if anything.
 
     `late`: whether a latency fired, even one of 0 s.
     """
@@ -153,71 +144,64 @@ class Strike:
 
 
 class Faults:
-    """The faults that are set, in the order they were; `rng` decides by chance."""
+    """The faults that are set, in the order they were; `rng` decides probabilities and delays."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
-        self._set: list[SetFault] = []
-        self._number = 0
+        self.active: list[ActiveFault] = []
+        """Includes those that will not fire again."""
 
-    def add(self, fault: Fault) -> SetFault:
+    def add(self, fault: Fault) -> ActiveFault:
         """Set a fault; it counts requests from now on."""
-        self._number += 1
-        added = SetFault(self._number, fault)
-        self._set.append(added)
-        return added
+        self.active.append(ActiveFault(fault))
+        return self.active[-1]
 
     def restore(self, data: Mapping[str, Any]) -> None:
-        """Set a fault again, with its number and counts, as `SetFault.as_json` told it."""
+        """Set a fault with its counts, from the form of `ActiveFault.as_json`."""
         settings = dict(data)
-        number, seen, fired = (int(settings.pop(name)) for name in ("id", "seen", "fired"))
-        self._set.append(SetFault(number, parse_fault(settings), seen, fired))
-        self._number = max(self._number, number)
+        seen, fired = (int(settings.pop(name)) for name in ("seen", "fired"))
+        self.active.append(ActiveFault(parse_fault(settings), seen, fired))
 
-    def clear(self, number: int | None = None) -> int:
-        """Take back one fault, or all; how many there were."""
-        before = len(self._set)
-        self._set = [] if number is None else [one for one in self._set if one.number != number]
-        return before - len(self._set)
+    def clear(self) -> int:
+        """Remove all faults; return how many there were."""
+        count = len(self.active)
+        self.active.clear()
+        return count
 
-    def all(self) -> list[SetFault]:
-        """All that are set, also those that will not fire any more."""
-        return list(self._set)
-
-    def strike(self, operation: str) -> Strike:
-        """What befalls a request of this operation: every latency that fires, and the first other fault that does."""
-        delay, late, struck = 0.0, False, None
-        for one in self._set:
+    def draw(self, operation: str) -> InjectedFault:
+        """Decide the faults of one request: every latency that fires, and the first other fault that does."""
+        delay, late, chosen = 0.0, False, None
+        for one in self.active:
             if not one.fault.concerns(operation):
                 continue
             one.seen += 1
-            if not self._fires(one) or (struck is not None and one.fault.what != "latency"):
+            if not self._fires(one) or (chosen is not None and one.fault.what != "latency"):
                 continue
             one.fired += 1
             if one.fault.what == "latency":
                 late = True
                 delay += self._rng.uniform(*one.fault.seconds)
             else:
-                struck = one.fault
-        return Strike(delay, struck, late)
+                chosen = one.fault
+        return InjectedFault(delay, chosen, late)
 
-    def _fires(self, one: SetFault) -> bool:
+    def _fires(self, one: ActiveFault) -> bool:
         fault = one.fault
-        # Drawn whether or not it may still fire, so that one fault's limit does not shift another's chances.
+        # Always draw, so that the limit of one fault does not shift the random numbers of another.
         chance = fault.probability is None or self._rng.random() < fault.probability
         limit = 1 if fault.nth is not None and fault.times is None else fault.times
         return chance and (limit is None or one.fired < limit) and one.seen >= (fault.nth or 1)
 
 
 def parse_fault(data: object) -> Fault:
-    """A fault from a mapping or a text.
+    """Parse a fault, given as a mapping or a text.
 
     Raises:
-        FaultError: With all that is wrong at once.
+        SetupError: With every problem.
     """
     if not isinstance(data, Mapping | str):
-        raise FaultError(["fault: must be a mapping or a text"])
+        raise SetupError(["fault: must be a mapping or a text"])
     try:
         return Fault.model_validate(data)
     except ValidationError as error:
-        raise FaultError(problems_of(error, "fault")) from None
+        raise setup_error(error, "fault") from None

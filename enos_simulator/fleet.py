@@ -1,41 +1,14 @@
-"""A fleet from YAML: organisations, applications, jobs and their tasks, checked as a whole before anything runs.
+"""Fleet: organizations, applications, jobs and their tasks, parsed from YAML and checked before anything runs.
 
-    tokenSeconds: 7200                 # lifetime of an access token
-    switches: {cancelMode: partial}    # see `switches`
-    faults: [latency get nth=3]        # see `faults`
-    movement: {begin: [1, 5]}          # see `movement`; default: off
-    orgs: [o16172478070561926]
-    apps:
-      - appKey: 11112222-3333-4444-5555-666677778888
-        appSecret: aaaabbbb-cccc-4ddd-8eee-ffff00001111
-        orgs: [o16172478070561926]     # default: all
-        permissions: [read, control]   # default: both
-    jobs:
-      - jobId: "65a1b2c3d4e5f60718293a4b"
-        orgId: o16172478070561926      # default: the first
-        name: Pump firmware 2.3.0      # or {defaultValue: …, i18nValue: {zh_CN: …}}
-        firmwareVersion: "2.3.0"       # and every other field of JobInfo
-        status: started                # default
-        tasks:                         # tasks one by one
-          - {deviceKey: dk-01, status: init, fromVersion: "2.2.0"}
-        devices:                       # and/or many alike; one such mapping or a list of them
-          - count: 1000
-            key: "pump-{:05d}"         # numbers from `first`, default 1
-            states: {init: 900, published: 60, cancelled: 40}   # in this order; default: all init
-            fromVersion: ["2.2.0", "2.1.4"]                     # in turn
-
-A status is one of the five of EnOS, or `cancelled`: what a cancelled task looks like under the switches of the moment.
-Everything has a default; an empty file is a fleet with one organisation, one application and no job. Whatever a fleet
-says, it takes a bounded amount of memory: file, texts, numbers and tasks have limits.
+docs/simulator.md has an example with every part. Everything but a job's id has a default; an empty file is a fleet with
+one organization, one application and no job.
 """
 
 from __future__ import annotations
 
 import re
-import reprlib
 from collections import Counter
-from itertools import chain
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 import yaml
 from pydantic import (
@@ -50,9 +23,11 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from enos_simulator.faults import FaultError, parse_fault
-from enos_simulator.movement import Movement, MovementError
-from enos_simulator.switches import SwitchError, Switches
+from enos_simulator.errors import SetupError
+from enos_simulator.faults import parse_fault
+from enos_simulator.movement import Movement
+from enos_simulator.parsing import setup_error
+from enos_simulator.switches import Switches
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,25 +38,12 @@ DEFAULT_APP_SECRET: Final = "aaaabbbb-cccc-4ddd-8eee-ffff00001111"  # noqa: S105
 
 
 MOST_TASKS: Final = 2_000_000
-"""Tasks that a simulator holds at most: about 750 MB."""
-
-_LARGEST_FILE: Final = 16 * 1024 * 1024
-_MOST_VALUES: Final = 10_000_000
-"""Values of a file at most, when its YAML aliases are written out."""
+"""Tasks in one group of devices at most: about 750 MB."""
 
 _LONGEST_TEXT: Final = 10_000
 _LARGEST_NUMBER: Final = 2**63 - 1
-_NUMBERED: Final = re.compile(r"(?:[^{}]|{{|}})*{(?::0?\d{0,2}[dxX]?)?}(?:[^{}]|{{|}})*")
-"""Text with one place for a number, as `str.format` reads it. The width is bounded: it takes that much memory."""
-
-
-class FleetError(ValueError):
-    """A fleet that cannot be used; `problems` has one line each, with where in the file it is."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
-
+_KEY_PATTERN: Final = re.compile(r"(?:[^{}]|{{|}})*{(?::0?\d{0,2}[dxX]?)?}(?:[^{}]|{{|}})*")
+"""A text with one place for a number, as `str.format` reads it."""
 
 Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=_LONGEST_TEXT)]
 FreeText = Annotated[str, StringConstraints(strict=True, max_length=_LONGEST_TEXT)]
@@ -93,23 +55,26 @@ def _as_list(value: object) -> object:
     return value if isinstance(value, list) or value is None else [value]
 
 
-class _Part(BaseModel):
+class _Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel)
 
 
-class I18nText(_Part):
-    """A text in several languages, StringI18n of EnOS. A plain text is its default value."""
+_S = TypeVar("_S", bound=_Spec)
+
+
+class I18nText(_Spec):
+    """A text in several languages, StringI18n of EnOS. A plain text sets the default value."""
 
     default_value: Text
     i18n_value: Annotated[dict[str, FreeText], Field(alias="i18nValue")] = {}
 
     @model_validator(mode="before")
     @classmethod
-    def _plain(cls, value: object) -> object:
+    def _expand(cls, value: object) -> object:
         return {"defaultValue": value} if isinstance(value, str) else value
 
 
-class AppSpec(_Part):
+class AppSpec(_Spec):
     """An application."""
 
     app_key: Text
@@ -118,8 +83,8 @@ class AppSpec(_Part):
     permissions: list[Literal["read", "control"]] = ["read", "control"]
 
 
-class TaskSpec(_Part):
-    """One task. Unset: desc and progress as they usually go with the status."""
+class TaskSpec(_Spec):
+    """One task. If unset, desc and progress follow from the status."""
 
     device_key: Text
     product_key: Text | None = None
@@ -129,8 +94,8 @@ class TaskSpec(_Part):
     from_version: Text | None = None
 
 
-class DevicesSpec(_Part):
-    """Many tasks alike."""
+class DevicesSpec(_Spec):
+    """Many similar tasks."""
 
     count: Annotated[int, Field(ge=1, le=MOST_TASKS)]
     key: Annotated[Text, StringConstraints(max_length=100)]
@@ -141,19 +106,19 @@ class DevicesSpec(_Part):
 
     @field_validator("key")
     @classmethod
-    def _numbered(cls, key: str) -> str:
-        if not _NUMBERED.fullmatch(key):
-            raise ValueError('needs one place for the number, as in "pump-{:05d}", with at most 99 digits')
+    def _check_pattern(cls, key: str) -> str:
+        if not _KEY_PATTERN.fullmatch(key):
+            raise ValueError('needs one place for the number, for example "pump-{:05d}", with at most 99 digits')
         return key
 
     @model_validator(mode="after")
-    def _adds_up(self) -> DevicesSpec:
+    def _check_states(self) -> DevicesSpec:
         if self.states and sum(self.states.values()) != self.count:
             raise ValueError(f"states add up to {sum(self.states.values())}, count is {self.count}")
         return self
 
 
-class JobSpec(_Part):
+class JobSpec(_Spec):
     """A job: the fields of JobInfo, all but `jobId` with a default, and its tasks."""
 
     job_id: Text
@@ -178,23 +143,20 @@ class JobSpec(_Part):
     tasks: list[TaskSpec] = []
     devices: Annotated[list[DevicesSpec], BeforeValidator(_as_list)] = []
 
-    @property
-    def size(self) -> int:
-        """How many tasks the job has."""
-        return len(self.tasks) + sum(devices.count for devices in self.devices)
-
     @model_validator(mode="after")
-    def _each_device_once(self) -> JobSpec:
-        # Generated keys are compared when the tasks are made; here only what a person wrote one by one.
+    def _check_unique(self) -> JobSpec:
+        # `builder` compares generated keys too; here only the tasks listed one by one.
         seen = Counter((task.product_key or self.product_key, task.device_key) for task in self.tasks)
-        twice = [key for (_, key), count in seen.items() if count > 1]
-        if twice:
-            raise ValueError(f"tasks: device key {', '.join(twice[:3])} stands more than once under the same product")
+        repeated = [key for (_, key), count in seen.items() if count > 1]
+        if repeated:
+            raise ValueError(
+                f"tasks: device key {', '.join(repeated[:3])} occurs more than once under the same product"
+            )
         return self
 
 
-class Fleet(_Part):
-    """All that a simulator starts with."""
+class Fleet(_Spec):
+    """The initial content of a simulator."""
 
     token_seconds: Annotated[Whole, Field(ge=1)] = 7200
     switches: dict[str, Any] = {}
@@ -208,21 +170,18 @@ class Fleet(_Part):
 
     @field_validator("switches")
     @classmethod
-    def _known_switches(cls, values: dict[str, Any]) -> dict[str, Any]:
-        try:
-            Switches().changed(values)
-        except SwitchError as error:
-            raise ValueError(str(error)) from None
+    def _check_switches(cls, values: dict[str, Any]) -> dict[str, Any]:
+        Switches().changed(values)
         return values
 
     @field_validator("faults")
     @classmethod
-    def _known_faults(cls, values: list[Any]) -> list[Any]:
+    def _check_faults(cls, values: list[Any]) -> list[Any]:
         problems = []
         for number, value in enumerate(values):
             try:
                 parse_fault(value)
-            except FaultError as error:
+            except SetupError as error:
                 problems += [f"[{number}] {problem}" for problem in error.problems]
         if problems:
             raise ValueError("; ".join(problems))
@@ -230,26 +189,23 @@ class Fleet(_Part):
 
     @field_validator("movement")
     @classmethod
-    def _possible_movement(cls, value: Any) -> Any:
-        try:
-            Movement.parse(value)
-        except MovementError as error:
-            raise ValueError(str(error)) from None
+    def _check_movement(cls, value: Any) -> Any:
+        Movement.parse(value)
         return value
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Fleet:
-        problems = too_many_tasks(sum(job.size for job in self.jobs))
+    def _check_references(self) -> Fleet:
+        problems = []
         for kind, ids in (
             ("appKey", [app.app_key for app in self.apps]),
             ("jobId", [job.job_id for job in self.jobs]),
-            ("organisation", self.orgs),
+            ("organization", self.orgs),
         ):
-            problems += [f"{kind} {one} stands more than once" for one, count in Counter(ids).items() if count > 1]
+            problems += [f"{kind} {one} occurs more than once" for one, count in Counter(ids).items() if count > 1]
         for app in self.apps:
-            problems += [f"app {app.app_key}: no organisation {org}" for org in app.orgs or () if org not in self.orgs]
+            problems += [f"app {app.app_key}: no organization {org}" for org in app.orgs or () if org not in self.orgs]
         problems += [
-            f"job {job.job_id}: no organisation {job.org_id}"
+            f"job {job.job_id}: no organization {job.org_id}"
             for job in self.jobs
             if job.org_id is not None and job.org_id not in self.orgs
         ]
@@ -258,82 +214,44 @@ class Fleet(_Part):
         return self
 
 
-def too_many_tasks(count: int) -> list[str]:
-    """The problem that a simulator would hold so many tasks, if it is one."""
-    return [f"{count} tasks in all; at most {MOST_TASKS} are possible"] if count > MOST_TASKS else []
-
-
 def parse_fleet(data: object) -> Fleet:
-    """A fleet from what a YAML or JSON file holds; None is an empty file.
+    """Parse the content of a YAML or JSON file; None is an empty file.
 
     Raises:
-        FleetError: With all that is wrong at once.
+        SetupError: With every problem.
     """
-    try:
-        return Fleet.model_validate({} if data is None else data)
-    except ValidationError as error:
-        raise FleetError(_problems(error)) from None
+    return _parse(Fleet, {} if data is None else data)
 
 
 def parse_job(data: object) -> JobSpec:
-    """One job, as it stands under `jobs` in a fleet.
+    """Parse one job in the form that `jobs` of a fleet has.
 
     Raises:
-        FleetError: With all that is wrong at once.
+        SetupError: With every problem.
     """
-    try:
-        return JobSpec.model_validate(data)
-    except ValidationError as error:
-        raise FleetError(_problems(error)) from None
+    return _parse(JobSpec, data)
 
 
 def read_fleet(path: Path) -> Fleet:
-    """A fleet from a YAML file.
+    """Read a fleet from a YAML file.
 
     Raises:
-        FleetError: The file cannot be read, is no YAML, or holds something else; each line begins with the path.
+        SetupError: The file is not readable, not YAML, or not a fleet; each line begins with the path.
     """
     try:
         with path.open("rb") as file:
-            return parse_fleet(_load(file.read(_LARGEST_FILE + 1)))
-    except FleetError as error:
-        raise FleetError([f"{path}: {problem}" for problem in error.problems]) from None
+            # The safe loader, in C where built.
+            return parse_fleet(yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))  # noqa: S506
+    except SetupError as error:
+        raise SetupError([f"{path}: {problem}" for problem in error.problems]) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise FleetError([f"{path}: no valid YAML: {' '.join(str(error).split())}"]) from None
-    except RecursionError:
-        raise FleetError([f"{path}: nested too deeply"]) from None
+        raise SetupError([f"{path}: invalid YAML: {' '.join(str(error).split())}"]) from None
     except OSError as error:
-        raise FleetError([f"{path}: {error.strerror or error}"]) from None
+        raise SetupError([f"{path}: {error.strerror or error}"]) from None
 
 
-def _load(content: bytes) -> object:
-    if len(content) > _LARGEST_FILE:
-        raise FleetError([f"larger than {_LARGEST_FILE} bytes"])
-    data: object = yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - the safe loader, in C where built
-    if _values(data, {}) > _MOST_VALUES:
-        raise FleetError([f"more than {_MOST_VALUES} values when its aliases are written out"])
-    return data
-
-
-def _values(node: object, known: dict[int, int]) -> int:
-    """How many values there are in a node of YAML, each alias counted like what it stands for."""
-    if not isinstance(node, dict | list):
-        return 1
-    if id(node) not in known:
-        known[id(node)] = _MOST_VALUES  # an alias of a node that it is in has no end
-        parts = chain(node, node.values()) if isinstance(node, dict) else node
-        known[id(node)] = 1 + sum(_values(part, known) for part in parts)
-    return known[id(node)]
-
-
-def _problems(error: ValidationError) -> list[str]:
-    found = []
-    for one in error.errors(include_url=False, include_context=False):
-        path = ""
-        for step in one["loc"]:
-            path += f"[{step}]" if isinstance(step, int) else f"{'.' if path else ''}{step}"
-        message = one["msg"].removeprefix("Value error, ")
-        if one["type"] == "string_type":
-            message = f"must be a text: put it in quotes (YAML reads it as {reprlib.repr(one['input'])})"
-        found.append(f"{path or 'fleet'}: {message}")
-    return found
+def _parse(model: type[_S], data: object) -> _S:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise setup_error(error, "fleet") from None

@@ -1,7 +1,7 @@
-"""One request in, one answer out: token service, signature check, organisation, permission, and then the call.
+"""Gateway: answers one request: token service, signature check, organization, permission, then the call.
 
-Envelopes are documented [D]. The form of a rejection at the gateway and the HTTP status of a refusal are not [U]: they
-follow the switches `gateway_http`, `gateway_form` and `business_http`.
+Envelopes are documented [D]. The form of a rejection and the HTTP status of a business error are not [U]: they follow
+the switches `gateway_http`, `gateway_form` and `business_http`.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from enos_simulator.codes import GATEWAY_ERRORS, Code, RefusedError, TokenCode, TurnedAwayError, invalid
-from enos_simulator.jobs import Answer, PartlyDoneError, device_keys
-from enos_simulator.journal import WRITES, Journal
+from enos_simulator.errors import GATEWAY_ERRORS, BusinessError, Code, RejectedError, TokenCode, invalid
+from enos_simulator.jobs import CallResult, PartialCancelError, device_keys
+from enos_simulator.journal import WRITES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from enos_simulator.environment import Environment
     from enos_simulator.jobs import OtaJobs
     from enos_simulator.journal import Change
-    from enos_simulator.switches import Switches
     from enos_simulator.tokens import App, Tokens
 
 OTA_JOBS: Final = "/connect-service/v2.1/ota-jobs"
@@ -46,7 +46,7 @@ _NOT_FOUND: Final = 404
 class Request:
     """An HTTP request. `query`: decoded pairs; `headers`: names in lower case.
 
-    `body`: of a body that is too large, at least one byte more than is allowed.
+    `body`: of a body that is too large, at least one byte more than the limit.
     """
 
     method: str
@@ -56,21 +56,21 @@ class Request:
     body: bytes
 
     def parameter(self, name: str) -> str:
-        """The first value of a query parameter; empty if there is none."""
+        """Return the first value of a query parameter; empty if there is none."""
         return next((value for known, value in self.query if known == name), "")
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What goes back.
+    """An HTTP answer, and how to send it.
 
     Attributes:
         http: The HTTP status.
-        body: The JSON body; what it would have been if it never goes out.
+        body: The JSON body, even if it is not sent.
         kind: `answer`: the body as JSON. `raw`: the bytes in `raw` instead of it. `truncated`: the connection ends
             after the first half of `content()`, all of which was announced as Content-Length. `closed`: the connection
             ends without a single byte.
-        delay: Seconds to wait before anything goes out or the connection is closed. Others are not kept waiting.
+        delay: Seconds to wait before anything is sent or the connection is closed. Other requests do not wait.
         headers: Beside Content-Type and Content-Length.
         content_type: Of the content.
         raw: See `kind`.
@@ -85,7 +85,7 @@ class Reply:
     raw: bytes = b""
 
     def content(self) -> bytes:
-        """The bytes of the body, as many as Content-Length announces."""
+        """Return the body as Content-Length announces it."""
         if self.kind == "raw":
             return self.raw
         text = json.dumps(self.body, ensure_ascii=False, separators=(",", ":"))
@@ -93,53 +93,30 @@ class Reply:
         return text.encode(errors="replace")
 
     def sent(self) -> bytes:
-        """The bytes of the body that really go out."""
+        """Return the bytes of the body that are sent."""
         content = self.content()
         return {"closed": b"", "truncated": content[: len(content) // 2]}.get(self.kind, content)
 
 
 class Gateway:
-    """Answers requests.
+    """Answers requests, for the organizations `orgs`."""
 
-    Args:
-        tokens: The token service.
-        jobs: The OTA calls.
-        orgs: Organisations that exist.
-        journal: Where counts and writes go.
-        switches: The switches of the moment.
-        clock: Unix ms.
-        new_id: A requestId, a UUID.
-    """
-
-    def __init__(
-        self,
-        *,
-        tokens: Tokens,
-        jobs: OtaJobs,
-        orgs: Collection[str],
-        journal: Journal,
-        switches: Callable[[], Switches],
-        clock: Callable[[], int],
-        new_id: Callable[[], str],
-    ) -> None:
+    def __init__(self, tokens: Tokens, jobs: OtaJobs, orgs: Collection[str], environment: Environment) -> None:
         self._tokens = tokens
         self._jobs = jobs
         self._orgs = orgs
-        self._journal = journal
-        self._switches = switches
-        self._clock = clock
-        self._new_id = new_id
+        self._environment = environment
 
     def answer(self, request: Request, fault: str = "") -> Reply:
-        """Answer a request; nothing is raised, an error of the simulator's own is 99500.
+        """Answer a request; raises nothing, an internal error of the simulator is 99500.
 
-        `fault` is what will befall the answer on its way, for the journal.
+        `fault`: the fault that will affect the answer, for the journal.
         """
         if request.path in {TOKEN_GET, TOKEN_REFRESH}:
             return self._answer_token(request)
         if request.path == OTA_JOBS:
             return self._answer_job(request, fault)
-        self._journal.count("unknown", Code.NOT_FOUND)
+        self._environment.journal.count("unknown", Code.NOT_FOUND)
         return Reply(_NOT_FOUND, self._envelope(Code.NOT_FOUND, f"no such path: {request.path}"))
 
     def _answer_token(self, request: Request) -> Reply:
@@ -147,13 +124,13 @@ class Gateway:
         try:
             body = _token_body(request)
             token, seconds = self._tokens.get(body) if operation == "token/get" else self._tokens.refresh(body)
-        except TurnedAwayError as refusal:
-            self._journal.count(operation, refusal.code)
+        except RejectedError as refusal:
+            self._environment.journal.count(operation, refusal.code)
             return Reply(200, _rejection(refusal))
-        except Exception:  # noqa: BLE001 - whatever went wrong in here, a caller gets the documented answer
-            self._journal.count(operation, TokenCode.INTERNAL)
-            return Reply(200, _rejection(TurnedAwayError(TokenCode.INTERNAL, "internal error")))
-        self._journal.count(operation, TokenCode.OK)
+        except Exception:  # noqa: BLE001 - a caller always gets a documented answer
+            self._environment.journal.count(operation, TokenCode.INTERNAL)
+            return Reply(200, _rejection(RejectedError(TokenCode.INTERNAL, "internal error")))
+        self._environment.journal.count(operation, TokenCode.OK)
         data = {"accessToken": token, "expire": seconds}
         return Reply(200, {"status": 0, "msg": "SUCCESS", "business": "apim-token-service", "data": data})
 
@@ -166,20 +143,20 @@ class Gateway:
             by = app.app_key
             done = self._call(app, action, request)
             envelope, changes = self._envelope(Code.OK, "OK", done), done.changes
-        except TurnedAwayError as refusal:
-            http, envelope = self._switches().gateway_http, _rejection(refusal)
-        except RefusedError as refusal:
-            http, envelope = self._switches().business_http, self._envelope(refusal.code, refusal.msg)
-            if isinstance(refusal, PartlyDoneError):
+        except RejectedError as refusal:
+            http, envelope = self._environment.switches.gateway_http, _rejection(refusal)
+        except BusinessError as refusal:
+            http, envelope = self._environment.switches.business_http, self._envelope(refusal.code, refusal.msg)
+            if isinstance(refusal, PartialCancelError):
                 changes = refusal.changes
-        except Exception:  # noqa: BLE001 - whatever went wrong in here, a caller gets the documented answer
+        except Exception:  # noqa: BLE001 - a caller always gets a documented answer
             http, envelope = 500, self._envelope(Code.INTERNAL, "Internal Server Error")
         code: int = envelope["code"] if "code" in envelope else envelope["status"]
         operation = operation_of(request)
-        self._journal.count(operation, code)
+        self._environment.journal.count(operation, code)
         if operation in WRITES:
-            self._journal.record(
-                time=self._clock(),
+            self._environment.journal.record(
+                time=self._environment.clock(),
                 operation=operation,
                 by=by,
                 **addressed(request),
@@ -189,16 +166,16 @@ class Gateway:
                 changes=changes,
                 fault=fault,
             )
-        if http == _UNAUTHORIZED and self._switches().gateway_form == "message":
+        if http == _UNAUTHORIZED and self._environment.switches.gateway_form == "message":
             return Reply(http, gateway_message(http))
         return Reply(http, envelope)
 
-    def _call(self, app: App, action: str, request: Request) -> Answer:
-        self._admit(app, action, request)
+    def _call(self, app: App, action: str, request: Request) -> CallResult:
+        self._check_access(app, action, request)
         org_id, job_id = request.parameter("orgId"), request.parameter("jobId")
         body = _json_object(request) if action in _WITH_BODY else {}
         jobs = self._jobs
-        calls: dict[str, Callable[[], Answer]] = {
+        calls: dict[str, Callable[[], CallResult]] = {
             "get": lambda: jobs.get(org_id, job_id),
             "search": lambda: jobs.search(org_id, body),
             "searchTask": lambda: jobs.search_task(org_id, body),
@@ -209,14 +186,14 @@ class Gateway:
         }
         return calls[action]()
 
-    def _admit(self, app: App, action: str, request: Request) -> None:
+    def _check_access(self, app: App, action: str, request: Request) -> None:
         if not action:
             raise invalid("action", "action is missing")
         if action not in _ACTIONS:
             raise invalid("action", f"action {action} is not supported")
         method, permission = _ACTIONS[action]
         # Official samples use either method for every action [S].
-        if request.method not in ({method} if self._switches().strict_method == "on" else _METHODS):
+        if request.method not in ({method} if self._environment.switches.strict_method == "on" else _METHODS):
             raise invalid("action", f"action {action} is not supported with method {request.method}")
         org_id = request.parameter("orgId")
         if not org_id:
@@ -224,17 +201,22 @@ class Gateway:
         if org_id not in self._orgs:
             raise invalid("orgId", "  orgId does not exist")  # the blanks are in the documented text
         if org_id not in app.orgs or permission not in app.permissions:
-            raise RefusedError(Code.DENIED, f"Denied resource:  orgId {org_id}")
+            raise BusinessError(Code.DENIED, f"Denied resource:  orgId {org_id}")
 
-    def _envelope(self, code: Code, msg: str, done: Answer | None = None) -> dict[str, Any]:
-        envelope = {"code": int(code), "msg": msg, "requestId": self._new_id(), "data": done.data if done else None}
+    def _envelope(self, code: Code, msg: str, done: CallResult | None = None) -> dict[str, Any]:
+        envelope = {
+            "code": int(code),
+            "msg": msg,
+            "requestId": self._environment.new_id(),
+            "data": done.data if done else None,
+        }
         if done and done.pagination:
             envelope["pagination"] = done.pagination
         return envelope
 
 
 def operation_of(request: Request) -> str:
-    """What a request asks for: `token/get`, `cancelTask`, …; `unknown` if EnOS has no such call here."""
+    """Return the operation: `token/get`, `cancelTask`, …; `unknown` if the simulator has no such call."""
     if request.path in {TOKEN_GET, TOKEN_REFRESH}:
         return request.path.partition("/v2.0/")[2]
     action = request.parameter("action")
@@ -242,27 +224,27 @@ def operation_of(request: Request) -> str:
 
 
 def gateway_message(http: int) -> dict[str, Any]:
-    """What the gateway says of itself with this HTTP status: the text [D] in the form of Kong, whose text it is [I]."""
+    """Build an error of the gateway itself: the text [D] in the form of Kong, whose text it is [I]."""
     return {"message": GATEWAY_ERRORS[http]}
 
 
 def addressed(request: Request) -> dict[str, Any]:
-    """What an entry of the journal says about whom a write is for."""
+    """Return the journal's fields about the target of a request."""
     keys = device_keys(_loads(request.body)) if request.body else None
     return {"org_id": request.parameter("orgId"), "job_id": request.parameter("jobId"), "keys": keys}
 
 
-def _rejection(refusal: TurnedAwayError) -> dict[str, Any]:
+def _rejection(refusal: RejectedError) -> dict[str, Any]:
     return {"status": int(refusal.code), "msg": refusal.msg, "business": "apim-token-service", "data": None}
 
 
 def _token_body(request: Request) -> dict[str, Any]:
     if request.method != "POST":
-        raise TurnedAwayError(TokenCode.BAD_PARAMETER, f"method {request.method} is not supported")
+        raise RejectedError(TokenCode.BAD_PARAMETER, f"method {request.method} is not supported")
     try:
         return _json_object(request)
-    except RefusedError as refusal:
-        raise TurnedAwayError(TokenCode.BAD_PARAMETER, refusal.msg) from None
+    except BusinessError as refusal:
+        raise RejectedError(TokenCode.BAD_PARAMETER, refusal.msg) from None
 
 
 def _json_object(request: Request) -> dict[str, Any]:
@@ -278,7 +260,7 @@ def _json_object(request: Request) -> dict[str, Any]:
 
 
 def _loads(body: bytes) -> object:
-    """What a JSON text holds; None if it is none."""
+    """Parse a JSON text; None if it is invalid."""
     try:
         loaded: object = json.loads(body.decode())
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The OTA job calls: get, search, searchTask, cancelTask, retryTask, start, stop, with both state machines.
+"""OTA jobs: the calls get, search, searchTask, cancelTask, retryTask, start, stop, with both state machines.
 
 Order of the checks: 24404, then 24617, then the keys, then 24620 or 24621 [I]. Arguments are checked before the job.
 """
@@ -12,13 +12,13 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from enos_simulator import expression
-from enos_simulator.codes import Code, RefusedError, invalid
+from enos_simulator.errors import BusinessError, Code, invalid
 from enos_simulator.journal import Change
 
 if TYPE_CHECKING:
-    import random
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
+    from enos_simulator.environment import Environment
     from enos_simulator.expression import Condition
     from enos_simulator.store import Job, JobTasks, Store, Task
     from enos_simulator.switches import Switches
@@ -32,7 +32,7 @@ _LOCALES: Final = ("zh_CN", "en_US", "ja_JP", "es_ES")
 TASK_FIELDS: Final = dict.fromkeys(("jobId", "deviceKey", "fromVersion", "toVersion", "status", "desc"), _EQUAL_IN)
 """Fields of searchTask and their operators [D]."""
 
-# What a task itself says; the other fields are its job's.
+# The other fields are the job's.
 _TASK_ATTRIBUTES: Final = {
     "deviceKey": "device_key",
     "fromVersion": "from_version",
@@ -56,107 +56,105 @@ _FIRST_PAGE: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a call gives back. `pagination` stands beside `data` in the answer of a search."""
+class CallResult:
+    """Result of a call: `data`, `pagination` of a search, and the tasks that it changed."""
 
     data: Any = None
     pagination: dict[str, Any] | None = None
     changes: tuple[Change, ...] = ()
 
 
-class PartlyDoneError(RefusedError):
-    """A call is refused, but some tasks were changed all the same (`cancel_mode` partial)."""
+class PartialCancelError(BusinessError):
+    """A cancelTask is refused, but changed some tasks (`cancel_mode` partial)."""
 
-    def __init__(self, refusal: RefusedError, changes: tuple[Change, ...]) -> None:
+    def __init__(self, refusal: BusinessError, changes: tuple[Change, ...]) -> None:
         super().__init__(refusal.code, refusal.msg)
         self.changes = changes
 
 
 class OtaJobs:
-    """The calls, on a store. `clock`: Unix ms; `random`: for a random order of rows."""
+    """The calls, on a store."""
 
-    def __init__(
-        self, store: Store, *, switches: Callable[[], Switches], clock: Callable[[], int], random: random.Random
-    ) -> None:
+    def __init__(self, store: Store, environment: Environment) -> None:
         self._store = store
-        self._switches = switches
-        self._clock = clock
-        self._random = random
+        self._environment = environment
         self._ordered: tuple[object, list[tuple[JobTasks, Task]]] | None = None
 
-    def get(self, org_id: str, job_id: str) -> Answer:
-        """JobInfo of one job, as it is."""
-        return Answer(self._job(org_id, job_id).job.as_json())
+    def get(self, org_id: str, job_id: str) -> CallResult:
+        """Return JobInfo of one job, always current."""
+        return CallResult(self._job(org_id, job_id).job.as_json())
 
-    def search(self, org_id: str, body: Mapping[str, Any]) -> Answer:
-        """JobInfo of the jobs that match, the newest first [D]."""
+    def search(self, org_id: str, body: Mapping[str, Any]) -> CallResult:
+        """Return JobInfo of the jobs that match, the newest first [D]."""
         condition = _condition(body, JOB_FIELDS)
         page_no, size = self._page(body)
-        found = [held.seen for held in self._store.seen(org_id)]
+        found = [job_tasks.indexed_job for job_tasks in self._store.indexed_jobs(org_id)]
         if condition is not None:
             found = [job for job in found if expression.holds(condition, partial(_texts_of, job))]
         found.sort(key=lambda job: (-job.create_time, job.job_id))
         start = (page_no - 1) * size
         rows = [job.as_json() for job in found[start : start + size]]
-        return Answer(rows, self._pagination(page_no, size, len(found)))
+        return CallResult(rows, self._pagination(page_no, size, len(found)))
 
-    def search_task(self, org_id: str, body: Mapping[str, Any]) -> Answer:
-        """TaskInfo of the tasks that match."""
+    def search_task(self, org_id: str, body: Mapping[str, Any]) -> CallResult:
+        """Return TaskInfo of the tasks that match."""
         condition = _condition(body, TASK_FIELDS)
         page_no, size = self._page(body)
         total, rows = self._tasks(org_id, condition, (page_no - 1) * size, size)
-        return Answer([held.as_json(task) for held, task in rows], self._pagination(page_no, size, total))
+        return CallResult([job_tasks.as_json(task) for job_tasks, task in rows], self._pagination(page_no, size, total))
 
-    def start(self, org_id: str, job_id: str) -> Answer:
-        """Stopped → started, else 24615. Tasks stay as they are."""
-        held = self._job(org_id, job_id)
-        if held.job.status == "started":
-            raise RefusedError(Code.JOB_STARTED, "Job has started")
-        self._store.set_job(held, status="started")
-        return Answer()
+    def start(self, org_id: str, job_id: str) -> CallResult:
+        """Start a stopped job, else 24615. Its tasks do not change."""
+        job_tasks = self._job(org_id, job_id)
+        if job_tasks.job.status == "started":
+            raise BusinessError(Code.JOB_STARTED, "Job has started")
+        self._store.set_job(job_tasks, status="started")
+        return CallResult()
 
-    def stop(self, org_id: str, job_id: str) -> Answer:
-        """Started → stopped, else 24616. Tasks stay as they are [U]."""
-        held = self._job(org_id, job_id)
-        if held.job.status == "stopped":
-            raise RefusedError(Code.JOB_STOPPED, "Job has stopped")
-        self._store.set_job(held, status="stopped")
-        return Answer()
+    def stop(self, org_id: str, job_id: str) -> CallResult:
+        """Stop a started job, else 24616. Its tasks do not change [U]."""
+        job_tasks = self._job(org_id, job_id)
+        if job_tasks.job.status == "stopped":
+            raise BusinessError(Code.JOB_STOPPED, "Job has stopped")
+        self._store.set_job(job_tasks, status="stopped")
+        return CallResult()
 
-    def cancel_task(self, org_id: str, job_id: str, body: Mapping[str, Any]) -> Answer:
-        """Cancel what is init or published. See section 3.3 of the API reference for what is refused, and how.
+    def cancel_task(self, org_id: str, job_id: str, body: Mapping[str, Any]) -> CallResult:
+        """Cancel init and published tasks; docs/simulator.md says how other tasks are refused.
 
         Raises:
-            PartlyDoneError: Some key was not eligible, the others were cancelled (`cancel_mode` partial).
-            RefusedError: Nothing was changed.
+            PartialCancelError: Some key was not eligible, the others were cancelled (`cancel_mode` partial).
+            BusinessError: Nothing was changed.
         """
-        switches = self._switches()
-        held, tasks = self._running(org_id, job_id, body)
+        switches = self._environment.switches
+        job_tasks, tasks = self._running(org_id, job_id, body)
         eligible = [task for task in tasks if task.status in {"init", "published"}]
         others = [task for task in tasks if task.status not in {"init", "published"}]
         if switches.repeat_cancel == "ok":
             others = [task for task in others if not is_cancelled(task, switches)]
-        refusal = RefusedError(Code.NOT_CANCELABLE, "Only init or published tasks can be canceled")
+        refusal = BusinessError(Code.NOT_CANCELABLE, "Only init or published tasks can be canceled")
         if others and switches.cancel_mode == "atomic":
             raise refusal
         status, desc, progress = cancelled(switches)
-        changes = self.change(held, eligible, status=status, desc=desc, progress=progress)
+        changes = self.change(job_tasks, eligible, status=status, desc=desc, progress=progress)
         if others:
-            raise PartlyDoneError(refusal, changes)
-        return Answer(changes=changes)
+            raise PartialCancelError(refusal, changes)
+        return CallResult(changes=changes)
 
-    def retry_task(self, org_id: str, job_id: str, body: Mapping[str, Any]) -> Answer:
-        """Bring what is failed (or cancelled) back to init (`retry_to`), all or nothing; else 24621."""
-        held, tasks = self._running(org_id, job_id, body)
+    def retry_task(self, org_id: str, job_id: str, body: Mapping[str, Any]) -> CallResult:
+        """Reset failed (or cancelled) tasks to init (`retry_to`), all or none; else 24621."""
+        job_tasks, tasks = self._running(org_id, job_id, body)
         if any(task.status not in {"failed", "canceled"} for task in tasks):
-            raise RefusedError(Code.NOT_RETRYABLE, "Only failed tasks can be retried")
-        return Answer(changes=self.change(held, tasks, status=self._switches().retry_to, desc="", progress=0))
+            raise BusinessError(Code.NOT_RETRYABLE, "Only failed tasks can be retried")
+        return CallResult(
+            changes=self.change(job_tasks, tasks, status=self._environment.switches.retry_to, desc="", progress=0)
+        )
 
-    def change(self, held: JobTasks, tasks: list[Task], **values: Any) -> tuple[Change, ...]:
-        """Give these tasks new values, and tell how each changed."""
-        now = self._clock()
+    def change(self, job_tasks: JobTasks, tasks: list[Task], **values: Any) -> tuple[Change, ...]:
+        """Set new values of tasks; return the change of each."""
+        now = self._environment.clock()
         changed = [dataclasses.replace(task, update_time=now, **values) for task in tasks]
-        self._store.write(held, changed)
+        self._store.write(job_tasks, changed)
         return tuple(
             Change(old.device_key, old.product_key, (old.status, old.desc), (new.status, new.desc))
             for old, new in zip(tasks, changed, strict=True)
@@ -165,33 +163,33 @@ class OtaJobs:
     def _job(self, org_id: str, job_id: str) -> JobTasks:
         if not job_id:
             raise invalid("jobId", "jobId is missing")
-        held = self._store.find(job_id, org_id)
-        if held is None:
-            raise RefusedError(Code.JOB_NOT_FOUND, "Job not found")
-        return held
+        job_tasks = self._store.find(job_id, org_id)
+        if job_tasks is None:
+            raise BusinessError(Code.JOB_NOT_FOUND, "Job not found")
+        return job_tasks
 
     def _running(self, org_id: str, job_id: str, body: Mapping[str, Any]) -> tuple[JobTasks, list[Task]]:
-        """The started job and the tasks of the keys in the body, each once."""
-        switches = self._switches()
+        """Return the started job and the tasks of the keys in the body, each once."""
+        switches = self._environment.switches
         keys = device_keys(body)
         if keys is None:
-            raise invalid("deviceKeys", "deviceKeys must be a list of texts that is not empty")
+            raise invalid("deviceKeys", "deviceKeys must be a non-empty list of texts")
         if switches.max_keys and len(set(keys)) > switches.max_keys:
             raise invalid("deviceKeys", f"more than {switches.max_keys} device keys")
-        held = self._job(org_id, job_id)
-        if held.job.status != "started":
-            raise RefusedError(Code.JOB_NOT_RUNNING, "Job not running")
+        job_tasks = self._job(org_id, job_id)
+        if job_tasks.job.status != "started":
+            raise BusinessError(Code.JOB_NOT_RUNNING, "Job not running")
         tasks = []
         for key in dict.fromkeys(keys):
-            places = held.places(key)
+            places = job_tasks.places(key)
             if not places and switches.unknown_key == "error":
                 raise invalid("deviceKeys", f"device {key} has no task in the job")
-            tasks += [held.task(place) for place in places]
-        return held, tasks
+            tasks += [job_tasks.task(place) for place in places]
+        return job_tasks, tasks
 
     def _page(self, body: Mapping[str, Any]) -> tuple[int, int]:
-        """Number and size of the page that is asked for; without pagination page 1 of 10 [D]."""
-        largest, window = self._switches().max_page, self._switches().max_window
+        """Return number and size of the requested page; without pagination page 1 of size 10 [D]."""
+        largest, window = self._environment.switches.max_page, self._environment.switches.max_window
         pagination = body.get("pagination")
         if pagination is None:
             pagination = {"pageNo": 1, "pageSize": min(_FIRST_PAGE, largest)}
@@ -200,25 +198,25 @@ class OtaJobs:
         page_no, size = (_whole(pagination, name) for name in ("pageNo", "pageSize"))
         if size > largest:
             raise invalid("pagination", f"pageSize must not be greater than {largest}")
-        # Decided by where the page ends, however many rows there are: so does Elasticsearch [U].
+        # The end of the page decides, whatever the number of rows: so does Elasticsearch [U].
         if window and page_no * size > window:
             raise invalid("pagination", f"pageNo x pageSize must not be greater than {window}")
         return page_no, size
 
     def _pagination(self, page_no: int, size: int, total: int) -> dict[str, Any]:
-        cap = self._switches().total_cap
+        cap = self._environment.switches.total_cap
         return {"sortedBy": None, "pageNo": page_no, "pageSize": size, "totalSize": min(total, cap) if cap else total}
 
     def _tasks(
         self, org_id: str, condition: Condition | None, start: int, size: int
     ) -> tuple[int, list[tuple[JobTasks, Task]]]:
-        """How many tasks match in all, and those of the page."""
+        """Return the total of matching tasks, and those of the page."""
         must = expression.required(condition)
         jobs = self._jobs_with(org_id, must.get("jobId"))
-        order = self._switches().task_order
+        order = self._environment.switches.task_order
         if order == "taskId" and expression.only_requires(condition, _BY_INDEX):
             return _page_by_index(jobs, must.get("status"), start, size)
-        # One list serves all pages of a search, as long as nothing changes. A random order is new for every page.
+        # All pages of a search share one list until the index changes. A random order is new for every page.
         key = (org_id, condition, order, self._store.version)
         if self._ordered is None or self._ordered[0] != key or order == "random":
             self._ordered = (key, self._in_order(_matching(jobs, condition, must), order))
@@ -227,14 +225,14 @@ class OtaJobs:
 
     def _jobs_with(self, org_id: str, job_ids: frozenset[str] | None) -> list[JobTasks]:
         if job_ids is None:
-            jobs = self._store.seen(org_id)
+            jobs = self._store.indexed_jobs(org_id)
         else:
-            jobs = [held for job_id in job_ids if (held := self._store.seen_job(job_id, org_id))]
-        return sorted(jobs, key=lambda held: held.id_prefix)
+            jobs = [job_tasks for job_id in job_ids if (job_tasks := self._store.indexed_job(job_id, org_id))]
+        return sorted(jobs, key=lambda job_tasks: job_tasks.id_prefix)
 
     def _in_order(self, rows: list[tuple[JobTasks, Task]], order: str) -> list[tuple[JobTasks, Task]]:
         if order == "random":
-            self._random.shuffle(rows)
+            self._environment.rng.shuffle(rows)
         elif order == "updateTime":
             rows.sort(key=lambda row: row[1].update_time)
         else:
@@ -243,19 +241,19 @@ class OtaJobs:
 
 
 def cancelled(switches: Switches) -> tuple[str, str, int]:
-    """Status, desc and progress of a cancelled task: `failed` with a text is inferred [I], progress 0 unknown [U]."""
+    """Return status, desc and progress of a cancelled task: `failed` with a text [I], progress 0 [U]."""
     if switches.cancelled_as == "canceled":
         return "canceled", "", 0
     return "failed", switches.cancelled_marker, 0
 
 
 def is_cancelled(task: Task, switches: Switches) -> bool:
-    """Whether a task is a cancelled one, as far as the task itself tells."""
+    """Return whether a task looks cancelled, by its status and desc."""
     return task.status == "canceled" or (task.status == "failed" and task.desc == switches.cancelled_marker)
 
 
 def device_keys(body: object) -> tuple[str, ...] | None:
-    """The device keys of a body, as sent; None if there is no list of texts, or an empty one."""
+    """Return the device keys of a body, as sent; None without a non-empty list of texts."""
     keys = body.get("deviceKeys") if isinstance(body, dict) else None
     if not isinstance(keys, list) or not keys or not all(isinstance(key, str) and key for key in keys):
         return None
@@ -286,11 +284,11 @@ def _page_by_index(
 ) -> tuple[int, list[tuple[JobTasks, Task]]]:
     total = 0
     rows: list[tuple[JobTasks, Task]] = []
-    for held in jobs:
-        here = held.count_seen(statuses)
+    for job_tasks in jobs:
+        here = job_tasks.count_indexed(statuses)
         if len(rows) < size and start < total + here:
             begin = max(0, start - total)
-            rows += [(held, task) for task in held.page_seen(statuses, begin, size - len(rows))]
+            rows += [(job_tasks, task) for task in job_tasks.page_indexed(statuses, begin, size - len(rows))]
         total += here
     return total, rows
 
@@ -298,31 +296,33 @@ def _page_by_index(
 def _matching(
     jobs: list[JobTasks], condition: Condition | None, must: Mapping[str, frozenset[str]]
 ) -> list[tuple[JobTasks, Task]]:
-    """Every task that matches; looks at the named devices only, or else at the named statuses only."""
+    """Return every matching task; reads only the named device keys, or else only the named statuses."""
     found = []
-    for held in jobs:
+    for job_tasks in jobs:
         if "deviceKey" in must:
-            candidates = [held.rows[place] for key in must["deviceKey"] for place in held.places(key)]
+            candidates = [
+                job_tasks.indexed_tasks[place] for key in must["deviceKey"] for place in job_tasks.places(key)
+            ]
         else:
-            candidates = held.page_seen(must.get("status"), 0, len(held.rows))
-        matching = candidates if condition is None else _selected(condition, held, candidates)
-        found += [(held, task) for task in matching]
+            candidates = job_tasks.page_indexed(must.get("status"), 0, len(job_tasks.indexed_tasks))
+        matching = candidates if condition is None else _selected(condition, job_tasks, candidates)
+        found += [(job_tasks, task) for task in matching]
     return found
 
 
-def _selected(condition: Condition, held: JobTasks, tasks: list[Task]) -> list[Task]:
-    """The tasks that satisfy the condition. One step at a time over all of them: there may be a million."""
-    if isinstance(condition, expression.Every):
+def _selected(condition: Condition, job_tasks: JobTasks, tasks: list[Task]) -> list[Task]:
+    """Return the tasks that match. One step at a time over all of them: there may be a million."""
+    if isinstance(condition, expression.And):
         for part in condition.parts:
-            tasks = _selected(part, held, tasks)
+            tasks = _selected(part, job_tasks, tasks)
         return tasks
-    if isinstance(condition, expression.Some):
-        places = {task.place for part in condition.parts for task in _selected(part, held, tasks)}
+    if isinstance(condition, expression.Or):
+        places = {task.place for part in condition.parts for task in _selected(part, job_tasks, tasks)}
         return [task for task in tasks if task.place in places]
-    if isinstance(condition, expression.Among):
+    if isinstance(condition, expression.OneOf):
         attribute = _TASK_ATTRIBUTES.get(condition.field)
         if attribute is None:
-            text = held.job.job_id if condition.field == "jobId" else held.job.info["firmwareVersion"]
+            text = job_tasks.job.job_id if condition.field == "jobId" else job_tasks.job.info["firmwareVersion"]
             return tasks if text in condition.values else []
         texts = map(attrgetter(attribute), tasks)
         return [task for task, text in zip(tasks, texts, strict=True) if text in condition.values]
@@ -330,10 +330,10 @@ def _selected(condition: Condition, held: JobTasks, tasks: list[Task]) -> list[T
 
 
 def _texts_of(job: Job, name: str) -> tuple[str, ...]:
-    """The texts that a field of a job stands for.
+    """Return the texts to compare for a field of a job.
 
-    A name without a locale stands for all its texts [U]; one with a locale for the text in it, or for the default one
-    if it has none [U].
+    A name without a locale means all its texts [U]; a name with a locale means the text in it, or else the default
+    text [U].
     """
     if name == "status":
         return (job.status,)

@@ -1,17 +1,19 @@
-"""What reached the simulator: a count of requests by operation, and each request that was meant to change something.
+"""Journal: counts of requests by operation, and an entry for each request that asks for a change.
 
-Tests take their verdicts from here, so every write that arrived is recorded, whether it was accepted, refused, turned
-away at the gateway, or kept from it by a fault.
+Tests take their verdicts from here, so every such request has an entry: accepted, refused, rejected by the gateway, or
+stopped by a fault on its way.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
+from enos_simulator.switches import camel
+
 WRITES: Final = frozenset({"cancelTask", "retryTask", "start", "stop"})
-"""The operations that are recorded."""
+"""The operations that get an entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Change:
     after: tuple[str, str]
 
     def as_json(self) -> dict[str, Any]:
-        """As the control API gives it."""
+        """Return the form of the control API."""
         return {
             "deviceKey": self.device_key,
             "productKey": self.product_key,
@@ -35,23 +37,23 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One request that was meant to write.
+    """One request that asked for a change.
 
     Attributes:
         sequence: 1 for the first since the start or the last reset.
-        time: When it came, Unix ms.
+        time: When it arrived, Unix ms.
         operation: `cancelTask`, `retryTask`, `start` or `stop`.
-        by: appKey of the caller, `control` for the control API, empty if the gateway turned it away or never got it.
+        by: appKey of the caller; `control` for the control API; empty if the gateway rejected or never received it.
         org_id, job_id: As sent; empty if missing.
-        keys: Device keys as sent, in their order; None if the request had none that could be read.
-        code: What was answered; 0 is accepted. Of the token service's codes if the gateway turned it away. None if
-            it was not processed and what was answered, if anything, held no code.
+        keys: Device keys as sent, in their order; None if the request had no readable ones.
+        code: Code of the answer; 0 is accepted. One of the token service's if the gateway rejected the request. None
+            if it was not processed and the answer, if any, had no code.
         msg: The text of the answer.
-        request_id: That of the answer; empty if the gateway turned the request away.
+        request_id: That of the answer; empty if the gateway rejected the request.
         changes: Every task that this request changed.
-        processed: Whether it was looked at at all, be it that it was refused then. False if a fault or a
-            switch (`throttle`, `max_body`) kept it from EnOS: then it changed nothing.
-        fault: What befell the request or its answer, by the name of the fault; empty if nothing did.
+        processed: Whether EnOS processed (or refused) it. False if a fault or a switch (`throttle`, `max_body`)
+            stopped it on its way: then it changed nothing.
+        fault: Name of the fault that affected the request or its answer; empty if none did.
     """
 
     sequence: int
@@ -69,41 +71,31 @@ class Entry:
     fault: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """As the control API gives it."""
-        return {
-            "sequence": self.sequence,
-            "time": self.time,
-            "operation": self.operation,
-            "by": self.by,
-            "orgId": self.org_id,
-            "jobId": self.job_id,
+        """Return the form of the control API."""
+        values = {camel(one.name): getattr(self, one.name) for one in fields(self)}
+        return values | {
             "keys": None if self.keys is None else list(self.keys),
-            "code": self.code,
-            "msg": self.msg,
-            "requestId": self.request_id,
             "changes": [change.as_json() for change in self.changes],
-            "processed": self.processed,
-            "fault": self.fault,
         }
 
 
 class Journal:
-    """Entries in the order in which requests came, and the counters."""
+    """Entries in the order of arrival, and the counters."""
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.requests: Counter[str] = Counter()
-        """Requests by operation, answered in whatever way."""
+        """Requests by operation, whatever the answer was."""
         self.answers: Counter[str] = Counter()
-        """Answers by operation and code, for example `cancelTask 24620`; what was not processed by the fault's name."""
+        """Answers by operation and code, for example `cancelTask 24620`; for unprocessed requests the fault's name."""
         self.faults: Counter[str] = Counter()
         """Faults by operation and name, for example `cancelTask close-after`."""
 
     def count(self, operation: str, code: int | str) -> None:
-        """One request of this operation was answered with this code, or kept from EnOS by this fault."""
+        """Count a request by its operation, and by the code of its answer or the fault that stopped it."""
         self.requests[operation] += 1
         self.answers[f"{operation} {code}"] += 1
 
     def record(self, **values: Any) -> None:
-        """Add an entry; all its attributes but `sequence`."""
+        """Add an entry; `values` are all its attributes but `sequence`."""
         self.entries.append(Entry(sequence=len(self.entries) + 1, **values))

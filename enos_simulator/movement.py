@@ -1,4 +1,4 @@
-"""How devices move on by themselves: off, or on with the times that each step takes. `devices` makes it happen.
+"""Movement: whether devices work on their tasks by themselves, and how fast. `devices` carries it out.
 
 In a fleet file and over the control API a mapping, or on and off; on the command line one text:
 
@@ -12,26 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from enos_simulator.settings import Seconds, from_words, problems_of
+from enos_simulator.parsing import Seconds, from_words, setup_error
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class MovementError(ValueError):
-    """A movement that is not one; `problems` has one line each."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = problems
-
-
 class Movement(BaseModel):
-    """Whether devices move, and how fast. Times go by chance within their ranges.
+    """How devices work on their tasks. Each step takes a random time within its range.
 
     Attributes:
-        moving: Whether they do.
-        push: Seconds from when a slot of the job's maximumConcurrency is free until an `init` task is published.
+        moving: Whether tasks progress by themselves.
+        push: Seconds from a free slot of the job's maximumConcurrency until an `init` task is published.
         begin: Seconds from `published` to `upgrading`.
         finish: Seconds from `upgrading` to `succeeded` or `failed`.
         failures: The share of upgrades that fail.
@@ -47,27 +39,27 @@ class Movement(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _plain(cls, value: object) -> object:
+    def _expand(cls, value: object) -> object:
         if isinstance(value, bool):
             return {"moving": value}
         return from_words(value, "moving") if isinstance(value, str) else value
 
     def as_json(self) -> dict[str, Any]:
-        """As the control API gives it."""
+        """Return the form of the control API."""
         return self.model_dump(mode="json")
 
     @classmethod
     def parse(cls, data: object) -> Self:
-        """A movement from a mapping, a text, on or off.
+        """Parse a mapping, a text, on or off.
 
         Raises:
-            MovementError: With all that is wrong at once.
+            SetupError: With every problem.
         """
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            raise MovementError(problems_of(error, "movement")) from None
+            raise setup_error(error, "movement") from None
 
 
-STILL = Movement(moving=False)
-"""Nothing moves: tasks change only when somebody changes them."""
+NO_MOVEMENT = Movement(moving=False)
+"""Tasks change only when a call or the control API changes them."""

@@ -1,6 +1,6 @@
-"""What stands between callers and the gateway, as the API manager and the network do: flow control and faults.
+"""Proxy: flow control and faults between a caller and the gateway, as the API manager and the network cause them.
 
-What it keeps from the gateway is counted and, if it is a write, recorded all the same: it arrived.
+Requests that it stops are counted and recorded too.
 """
 
 from __future__ import annotations
@@ -8,18 +8,15 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, Final
 
-from enos_simulator.codes import GATEWAY_ERRORS, TokenCode
+from enos_simulator.errors import GATEWAY_ERRORS, TokenCode
 from enos_simulator.gateway import OTA_JOBS, Reply, addressed, gateway_message, operation_of
 from enos_simulator.journal import WRITES
 from enos_simulator.switches import parse_rate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from enos_simulator.faults import Fault, Faults, Strike
+    from enos_simulator.environment import Environment
+    from enos_simulator.faults import Fault, Faults, InjectedFault
     from enos_simulator.gateway import Gateway, Request
-    from enos_simulator.journal import Journal
-    from enos_simulator.switches import Switches
 
 _TOO_LARGE: Final = 413
 _THROTTLED: Final = 429
@@ -27,71 +24,50 @@ _HTML: Final = b"<html><head><title>Bad Gateway</title></head><body><h1>Bad Gate
 
 
 class Proxy:
-    """Answers requests, most of them by the gateway.
+    """Passes requests to the gateway, unless a fault or the rate limit stops them."""
 
-    Args:
-        gateway: Who answers what is let through.
-        faults: What goes wrong.
-        journal: Where counts and writes go.
-        switches: The switches of the moment.
-        clock: Unix ms.
-        new_id: A requestId, a UUID.
-    """
-
-    def __init__(
-        self,
-        gateway: Gateway,
-        faults: Faults,
-        *,
-        journal: Journal,
-        switches: Callable[[], Switches],
-        clock: Callable[[], int],
-        new_id: Callable[[], str],
-    ) -> None:
+    def __init__(self, gateway: Gateway, faults: Faults, environment: Environment) -> None:
         self._gateway = gateway
         self._faults = faults
-        self._journal = journal
-        self._switches = switches
-        self._clock = clock
-        self._new_id = new_id
-        self._flow = _Flow(clock())
+        self._environment = environment
+        self._rate_limit = _RateLimit(environment.clock())
 
     def answer(self, request: Request) -> Reply:
-        """Answer a request, or do with it what a fault demands; nothing is raised."""
+        """Answer a request, or apply a fault to it; raises nothing."""
         operation = operation_of(request)
-        strike = self._faults.strike(operation)
-        fault = strike.fault
-        names = _names(strike)
+        injected = self._faults.draw(operation)
+        fault = injected.fault
+        names = _names(injected)
         for name in names:
-            self._journal.faults[f"{operation} {name}"] += 1
+            self._environment.journal.faults[f"{operation} {name}"] += 1
         processed = False
         if fault is not None and not fault.reaches_enos:
-            reply = self._made_up(operation, fault)
-        elif len(request.body) > self._switches().max_body:
+            reply = self._substitute(operation, fault)
+        elif len(request.body) > self._environment.switches.max_body:
             names.append("max-body")
             reply = self._gateway_error(operation, _TOO_LARGE)
         elif fault is None and request.path == OTA_JOBS and self._too_many():
             names.append("throttle")
-            reply = self._gateway_error(operation, _THROTTLED, self._switches().throttle_retry_after or None)
+            reply = self._gateway_error(operation, _THROTTLED, self._environment.switches.throttle_retry_after or None)
         else:
             processed = True
             reply = self._gateway.answer(request, " ".join(names))
         if not processed:
-            self._keep(request, operation, reply, " ".join(names))
+            self._record(request, operation, reply, " ".join(names))
         if fault is not None and fault.reaches_enos:
-            reply = self._spoiled(operation, fault, reply)
-        return dataclasses.replace(reply, delay=strike.delay) if strike.delay else reply
+            reply = self._damage(operation, fault, reply)
+        return dataclasses.replace(reply, delay=injected.delay) if injected.delay else reply
 
     def _too_many(self) -> bool:
-        rate = self._switches().throttle
-        return rate != "off" and not self._flow.lets_through(self._clock(), *parse_rate(rate))
+        rate = self._environment.switches.throttle
+        return rate != "off" and not self._rate_limit.allows(self._environment.clock(), *parse_rate(rate))
 
-    def _keep(self, request: Request, operation: str, reply: Reply, fault: str) -> None:
-        """Count and record what does not reach the gateway."""
-        self._journal.count(operation, fault)
+    def _record(self, request: Request, operation: str, reply: Reply, fault: str) -> None:
+        """Count and record a request that does not reach the gateway."""
+        self._environment.journal.count(operation, fault)
         if operation in WRITES:
-            self._journal.record(
-                time=self._clock(),
+            self._environment.journal.record(
+                time=self._environment.clock(),
                 operation=operation,
                 by="",
                 **addressed(request),
@@ -102,7 +78,7 @@ class Proxy:
                 fault=fault,
             )
 
-    def _spoiled(self, operation: str, fault: Fault, reply: Reply) -> Reply:
+    def _damage(self, operation: str, fault: Fault, reply: Reply) -> Reply:
         match fault.what:
             case "close-after":
                 return dataclasses.replace(reply, kind="closed")
@@ -112,9 +88,9 @@ class Proxy:
                 content = reply.content()
                 return dataclasses.replace(reply, kind="raw", raw=content[: len(content) // 2])
             case _:
-                return self._made_up(operation, fault)
+                return self._substitute(operation, fault)
 
-    def _made_up(self, operation: str, fault: Fault) -> Reply:
+    def _substitute(self, operation: str, fault: Fault) -> Reply:
         match fault.what:
             case "throttle" | "gateway":
                 return self._gateway_error(operation, fault.http, fault.retry_after)
@@ -128,9 +104,9 @@ class Proxy:
                 return Reply(0, {}, "closed")
 
     def _gateway_error(self, operation: str, http: int, retry_after: int | None = None) -> Reply:
-        """What the gateway itself answers: text documented [D], form inferred [I], Retry-After unknown [U]."""
+        """Build an error of the gateway itself: text documented [D], form inferred [I], Retry-After unknown [U]."""
         headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-        if self._switches().gateway_form == "message":
+        if self._environment.switches.gateway_form == "message":
             return Reply(http, gateway_message(http), headers=headers)
         return Reply(http, self._envelope(operation, http, GATEWAY_ERRORS[http]), headers=headers)
 
@@ -138,24 +114,24 @@ class Proxy:
         if operation.startswith("token/"):
             status = code if code in GATEWAY_ERRORS else TokenCode.INTERNAL
             return {"status": status, "msg": msg, "business": "apim-token-service", "data": None}
-        return {"code": code, "msg": msg, "requestId": self._new_id(), "data": None}
+        return {"code": code, "msg": msg, "requestId": self._environment.new_id(), "data": None}
 
 
-class _Flow:
-    """A bucket that holds `count` requests and fills by so many in `seconds`. `now`: Unix ms."""
+class _RateLimit:
+    """A token bucket for `count` requests, refilled within `seconds`. `now`: Unix ms."""
 
     def __init__(self, now: int) -> None:
         self._then = now
         self._left: float | None = None
 
-    def lets_through(self, now: int, count: float, seconds: int) -> bool:
-        most = max(1.0, count)
+    def allows(self, now: int, count: float, seconds: int) -> bool:
+        capacity = max(1.0, count)
         since = max(0, now - self._then) / 1000
-        left = most if self._left is None else min(most, self._left + since * count / seconds)
-        through = left >= 1
-        self._then, self._left = now, left - through
-        return through
+        left = capacity if self._left is None else min(capacity, self._left + since * count / seconds)
+        allowed = left >= 1
+        self._then, self._left = now, left - allowed
+        return allowed
 
 
-def _names(strike: Strike) -> list[str]:
-    return ["latency"] * strike.late + ([strike.fault.what] if strike.fault else [])
+def _names(injected: InjectedFault) -> list[str]:
+    return ["latency"] * injected.late + ([injected.fault.what] if injected.fault else [])

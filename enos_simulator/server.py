@@ -1,4 +1,4 @@
-"""The simulator on a socket: listening first, so that the address is known before the first request can come."""
+"""HTTP server: listens first, so that the address is known before the first request."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _TICK: Final = 0.01
 
 
 class Server(uvicorn.Server):
-    """A server that ends when `should_exit` is set, promptly, and leaves signals to its caller."""
+    """A server that ends soon after `should_exit` is set, and leaves signals to its caller."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Nothing to capture: uvicorn would raise the signal again at the end, and the exit code would not be 0."""
+        """Capture none: uvicorn would raise the signal again at the end, and the exit code would not be 0."""
         yield
 
     async def main_loop(self) -> None:
-        """Look for the end every 10 ms; every 100 ms would be felt in tests that start many servers."""
+        """Check `should_exit` every 10 ms; uvicorn's 100 ms would slow down tests that start many servers."""
         ticks = 0
         # on_tick renews the Date header at every tenth number.
         while not await self.on_tick(ticks // 10):
@@ -42,23 +42,23 @@ class Server(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """HTTP that lets the application end the connection: ASGI has no word for it."""
+    """HTTP protocol that lets the application close the connection, which ASGI does not support."""
 
     def connection_made(self, transport: BaseTransport) -> None:
-        """Hand the transport over in the state of every request on this connection."""
+        """Add the transport to the state of every request on this connection."""
         super().connection_made(transport)  # type: ignore[arg-type] # uvicorn itself is narrower than asyncio
         self.app_state = {**self.app_state, CONNECTION: transport}
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises OSError."""
+    """Open a listening socket; port 0 takes a free port. Raises OSError."""
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listening = socket.socket(family, kind, protocol)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
         listening.listen(2048)
-        listening.setblocking(False)  # noqa: FBT003 - the name of the call says it
+        listening.setblocking(False)  # noqa: FBT003 - not our signature
     except OSError:
         listening.close()
         raise
@@ -66,15 +66,15 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(listening: socket.socket) -> str:
-    """The address to use as `enos:apiGateway`."""
+    """Return the address to use as `enos:apiGateway`."""
     host, port = listening.getsockname()[:2]
-    # All addresses were asked for; this machine reaches it by this one.
+    # Listening on all addresses; this machine reaches it by this one.
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def make_server(simulator: Simulator) -> Server:
-    """A server for a simulator; run it with `server.run(sockets=[listening])`, which blocks until `should_exit`."""
+    """Build a server; run it with `server.run(sockets=[listening])`, which blocks until `should_exit`."""
     config = uvicorn.Config(
         create_app(simulator),
         loop="asyncio",

@@ -1,6 +1,6 @@
-"""The two hashes that EnOS checks: `encryption` of the token service and the signature of a call [D].
+"""Signing: the two hashes that EnOS checks, `encryption` of the token service and the signature of a call [D].
 
-Written afresh from the documentation; the client has its own. The documented sample is a test of this file.
+Written from the documentation, independently of the client. A test checks the documented sample.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def encryption(app_key: str, timestamp: str, app_secret: str) -> str:
-    """What a caller of the token service must send: lowercase hex of a SHA-256. `timestamp`: Unix ms, as sent."""
+    """Return the `encryption` of a token request: lowercase hex of a SHA-256. `timestamp`: Unix ms, as sent."""
     return hashlib.sha256(f"{app_key}{timestamp}{app_secret}".encode(errors="replace")).hexdigest()
 
 
 def signature(token: str, query: Iterable[tuple[str, str]], body: bytes, timestamp: str, app_secret: str) -> str:
-    """What a call must carry in `apim-signature`.
+    """Return the `apim-signature` of a call.
 
     Args:
         token: The access token.

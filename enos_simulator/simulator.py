@@ -1,66 +1,64 @@
-"""The simulator as an object: a fleet, the switches, a clock; requests are answered, and a test can turn every knob.
+"""Simulator: an EnOS Connection Service as an object, without HTTP.
 
-No HTTP in here: `app` puts it behind a server, and a harness can drive it as it is. Not thread-safe; the server calls
-it from one thread.
+`app` serves it over HTTP; tests can use it directly. Not thread-safe; the server calls it from one thread.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import time
-import uuid
 from typing import TYPE_CHECKING, Any
 
-from enos_simulator import jobs as ota
-from enos_simulator.codes import RefusedError
+from enos_simulator.builder import make_apps, make_job, task_values
 from enos_simulator.devices import Devices
+from enos_simulator.environment import Environment
+from enos_simulator.errors import BusinessError, SetupError
 from enos_simulator.faults import Faults, parse_fault
-from enos_simulator.fleet import FleetError, parse_job, too_many_tasks
+from enos_simulator.fleet import parse_job
 from enos_simulator.gateway import Gateway
-from enos_simulator.journal import Journal
+from enos_simulator.jobs import OtaJobs
 from enos_simulator.movement import Movement
-from enos_simulator.populate import make_apps, make_job, task_values
 from enos_simulator.proxy import Proxy
 from enos_simulator.store import Store
 from enos_simulator.switches import Switches
 from enos_simulator.tokens import Tokens
-from enos_simulator.twins import set_twin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from enos_simulator.faults import SetFault
+    from enos_simulator.faults import ActiveFault
     from enos_simulator.fleet import Fleet, JobSpec
     from enos_simulator.gateway import Reply, Request
-    from enos_simulator.journal import Change
+    from enos_simulator.journal import Change, Journal
     from enos_simulator.storage import Storage
     from enos_simulator.store import JobTasks
 
 
 def wall_clock() -> int:
-    """Unix time in ms."""
+    """Return the Unix time in ms."""
     return time.time_ns() // 1_000_000
 
 
 class UnknownJobError(LookupError):
-    """The control API was asked about a job that is not there."""
+    """The control API has no job of this id."""
 
 
 class Simulator:
     """An EnOS Connection Service.
 
     Args:
-        fleet: What there is at the start and after `reset`.
-        switches: How it behaves at the start and after `reset`; default: as the fleet says.
+        fleet: Content at the start and after `reset`.
+        switches: Switches at the start and after `reset`; default: those of the fleet.
         clock: Unix time in ms.
-        rng: Source of request ids, tokens, and all that goes by chance; a seeded one makes a run repeatable.
-        faults: Faults at the start and after `reset`, beside those of the fleet; each as `parse_fault` takes it.
-        movement: How devices move at the start and after `reset`; default: as the fleet says.
-        storage: Where the state is kept; what is there already is taken up, instead of what the rest describes.
+        rng: Source of ids, tokens and all random decisions; a seeded one makes a run repeatable.
+        faults: Faults at the start and after `reset`, beside those of the fleet; each in a form of `parse_fault`.
+        movement: Movement at the start and after `reset`; default: that of the fleet.
+        storage: File for the state. If it has a state already, this replaces everything above.
 
     Raises:
-        FaultError: A fault is not one.
-        StorageError: What is kept cannot be taken up.
+        SetupError: A fault is invalid.
+        StorageError: The stored state is not readable.
     """
 
     def __init__(
@@ -76,113 +74,98 @@ class Simulator:
     ) -> None:
         self.fleet = fleet
         self._clock = clock
-        self._rng = rng or random.Random()  # noqa: S311 - ids of a simulator, nothing to guard
+        self._rng = rng or random.Random()  # noqa: S311 - no secrets
         self._seed = self._rng.getrandbits(64)
-        self._first_movement = movement or Movement.parse(fleet.movement)
-        self._first_faults = [parse_fault(one) for one in (*fleet.faults, *faults)]
-        self._first_switches = switches or Switches().changed(fleet.switches)
+        self._initial_movement = movement or Movement.parse(fleet.movement)
+        self._initial_faults = [parse_fault(one) for one in (*fleet.faults, *faults)]
+        self._initial_switches = switches or Switches().changed(fleet.switches)
         self._storage = storage
         if storage is None or storage.fleet is None:
             self.reset()
         else:
-            self._take_up(storage)
+            self._restore(storage)
+
+    @property
+    def switches(self) -> Switches:
+        """The current switches."""
+        return self._environment.switches
+
+    @property
+    def journal(self) -> Journal:
+        """Counts and entries since the last reset."""
+        return self._environment.journal
 
     def reset(self) -> None:
-        """Back to the start: fleet, switches, faults, movement, journal, counters; tokens given out so far are void."""
-        self.switches = self._first_switches
-        self._assemble()
+        """Restore the start: fleet, switches, faults, movement, journal, counters; earlier tokens become invalid."""
+        self._assemble(self._initial_switches)
         if self._storage:
             self._storage.clear(self.fleet)
             self._store.listeners.append(self._storage)
         for spec in self.fleet.jobs:
             self._add(spec, "started")
-        self._devices.movement = self._first_movement
-        for fault in self._first_faults:
+        self._devices.movement = self._initial_movement
+        for fault in self._initial_faults:
             self._faults.add(fault)
         self.save()
 
-    def _take_up(self, storage: Storage) -> None:
+    def _restore(self, storage: Storage) -> None:
         state = storage.state()
-        self.switches = Switches().changed(state.switches)
-        self._assemble()
-        for held in storage.jobs():
-            self._store.take(held)
+        self._assemble(Switches().changed(state.switches))
+        for job_tasks in storage.jobs():
+            self._store.add(job_tasks)
         self._store.listeners.append(storage)
         self._devices.movement = Movement.parse(state.movement)
         for fault in state.faults:
             self._faults.restore(fault)
 
-    def _assemble(self) -> None:
-        self.journal = Journal()
-        self._store = Store(self._clock, lambda: self.switches.index_delay)
-        self._devices = Devices(
-            self._store, switches=lambda: self.switches, clock=self._clock, rng=self._source("devices")
-        )
-        self._tokens = Tokens(
-            make_apps(self.fleet),
-            lifetime=self.fleet.token_seconds,
-            switches=lambda: self.switches,
-            clock=self._clock,
-            new_text=self._new_id,
-        )
-        self._ota = ota.OtaJobs(self._store, switches=lambda: self.switches, clock=self._clock, random=self._rng)
-        gateway = Gateway(
-            tokens=self._tokens,
-            jobs=self._ota,
-            orgs=frozenset(self.fleet.orgs),
-            journal=self.journal,
-            switches=lambda: self.switches,
-            clock=self._clock,
-            new_id=self._new_id,
-        )
-        self._faults = Faults(self._source("faults"))
-        self._proxy = Proxy(
-            gateway,
-            self._faults,
-            journal=self.journal,
-            switches=lambda: self.switches,
-            clock=self._clock,
-            new_id=self._new_id,
-        )
+    def _assemble(self, switches: Switches) -> None:
+        self._environment = environment = Environment(self._clock, self._rng, switches)
+        self._store = Store(environment)
+        self._devices = Devices(self._store, environment, self._random_source("devices"))
+        self._tokens = Tokens(make_apps(self.fleet), lifetime=self.fleet.token_seconds, environment=environment)
+        self._ota = OtaJobs(self._store, environment)
+        self._faults = Faults(self._random_source("faults"))
+        gateway = Gateway(self._tokens, self._ota, frozenset(self.fleet.orgs), environment)
+        self._proxy = Proxy(gateway, self._faults, environment)
 
     def save(self) -> None:
-        """Let everything so far survive a restart, if there is where to keep it. `answer` does so by itself."""
+        """Write all changes so far to the storage, if there is one. `answer` includes this."""
         if self._storage:
-            self._storage.keep("switches", self.switches.as_json())
-            self._storage.keep("faults", [one.as_json() for one in self._faults.all()])
-            self._storage.keep("movement", self.movement.as_json())
+            self._storage.write("switches", self.switches.as_json())
+            self._storage.write("faults", [one.as_json() for one in self.faults()])
+            self._storage.write("movement", self.movement.as_json())
             self._storage.commit()
 
     def answer(self, request: Request) -> Reply:
-        """Answer a request of the EnOS API; `Reply.kind` tells of a fault that the answer is to suffer."""
+        """Answer a request of the EnOS API; `Reply.kind` tells the server which fault to apply to the answer."""
         self._devices.catch_up()
         reply = self._proxy.answer(request)
         self.save()
         return reply
 
-    def add_fault(self, data: object) -> SetFault:
-        """Set a fault, given as a mapping or a text. Raises FaultError."""
+    def add_fault(self, data: object) -> ActiveFault:
+        """Set a fault, given as a mapping or a text. Raises SetupError."""
         return self._faults.add(parse_fault(data))
 
-    def faults(self) -> list[SetFault]:
-        """The faults that are set, with how often each fired."""
-        return self._faults.all()
+    def faults(self) -> list[ActiveFault]:
+        """Return the faults that are set, with how often each fired."""
+        return self._faults.active
 
-    def clear_faults(self, number: int | None = None) -> int:
-        """Take back the fault of this number, or all; how many there were."""
-        return self._faults.clear(number)
+    def clear_faults(self) -> int:
+        """Remove all faults; return how many there were."""
+        return self._faults.clear()
 
     def change_switches(self, values: Mapping[str, object]) -> None:
-        """Set some switches. Raises SwitchError."""
+        """Set some switches. Raises SetupError."""
         self._devices.catch_up()
-        self.switches = self.switches.changed(values)
+        self._environment.switches = self.switches.changed(values)
         self._store.settle()
-        for held in self._store.jobs():
-            set_twin(self._store, held, there=self.switches.same_key_two_products == "on")
+        for job_tasks in self._store.jobs():
+            self._add_shared_key(job_tasks)
 
     @property
     def movement(self) -> Movement:
-        """How devices move by themselves."""
+        """How devices work on their tasks."""
         return self._devices.movement
 
     @movement.setter
@@ -190,37 +173,35 @@ class Simulator:
         self._devices.movement = new
 
     def jobs(self) -> list[JobTasks]:
-        """All jobs, with their tasks as they are by now."""
+        """Return all jobs with their current tasks."""
         self._devices.catch_up()
         return self._store.jobs()
 
     def job(self, job_id: str) -> JobTasks:
-        """One job, with its tasks as they are by now. Raises UnknownJobError."""
+        """Return one job with its current tasks. Raises UnknownJobError."""
         self._devices.catch_up()
-        held = self._store.find(job_id)
-        if held is None:
-            known = ", ".join(held.job.job_id for held in self._store.jobs()[:5]) or "none"
-            raise UnknownJobError(f"no job {job_id}; there are: {known}")
-        return held
+        job_tasks = self._store.find(job_id)
+        if job_tasks is None:
+            known = ", ".join(job_tasks.job.job_id for job_tasks in self._store.jobs()[:5]) or "none"
+            raise UnknownJobError(f"no job {job_id}; the jobs are: {known}")
+        return job_tasks
 
     def add_job(self, data: object) -> JobTasks:
-        """Add a job, written as under `jobs` in a fleet; its status is by default that of `job_initial`.
+        """Add a job, in the form that `jobs` of a fleet has; the switch `job_initial` sets the default status.
 
         Raises:
-            FleetError: With all that is wrong with it.
+            SetupError: With every problem.
         """
         spec = parse_job(data)
         if self._store.find(spec.job_id):
-            raise FleetError([f"jobId: job {spec.job_id} exists"])
+            raise SetupError([f"jobId: job {spec.job_id} exists"])
         if spec.org_id is not None and spec.org_id not in self.fleet.orgs:
-            raise FleetError([f"orgId: no organisation {spec.org_id}"])
-        if problems := too_many_tasks(self.info()["tasks"] + spec.size):
-            raise FleetError(problems)
+            raise SetupError([f"orgId: no organization {spec.org_id}"])
         self._devices.catch_up()
         return self._add(spec, self.switches.job_initial)
 
     def delete_job(self, job_id: str) -> None:
-        """Delete a job with its tasks, started or not. Raises UnknownJobError."""
+        """Delete a job with its tasks, whatever its status. Raises UnknownJobError."""
         self._store.delete(self.job(job_id))
 
     def set_job(self, job_id: str, status: str) -> None:
@@ -232,69 +213,85 @@ class Simulator:
     def set_tasks(
         self, job_id: str, keys: Collection[str], status: str, desc: str | None = None, progress: int | None = None
     ) -> int:
-        """Set the tasks of some device keys, whatever they are now; how many there were.
+        """Set the tasks of some device keys, whatever their status; return their number.
 
-        `status` is one of EnOS's, or `cancelled`; desc and progress default to what usually goes with it.
+        `status` is one of EnOS's, or `cancelled`; desc and progress default to those of the status.
 
         Raises:
             UnknownJobError: No such job.
-            ValueError: Unknown status, or a key without a task; nothing was changed.
+            ValueError: Unknown status, or a key without a task; nothing changed.
         """
-        held = self.job(job_id)
+        job_tasks = self.job(job_id)
         values = task_values(status, desc, progress, self.switches)
-        missing = [key for key in keys if not held.places(key)]
+        missing = [key for key in keys if not job_tasks.places(key)]
         if missing:
             raise ValueError(f"deviceKeys: no task in job {job_id} for {', '.join(missing[:5])}")
-        tasks = [held.task(place) for key in dict.fromkeys(keys) for place in held.places(key)]
+        tasks = [job_tasks.task(place) for key in dict.fromkeys(keys) for place in job_tasks.places(key)]
         new_status, new_desc, new_progress = values
-        return len(self._ota.change(held, tasks, status=new_status, desc=new_desc, progress=new_progress))
+        return len(self._ota.change(job_tasks, tasks, status=new_status, desc=new_desc, progress=new_progress))
 
     def retry_as_colleague(self, job_id: str, keys: Sequence[str]) -> None:
-        """Someone else retries these keys: the rules of retryTask hold, and the journal says `by: control`.
+        """Retry tasks as another user of EnOS, by the rules of retryTask; the journal says `by: control`.
 
         Raises:
             UnknownJobError: No such job.
-            RefusedError: As retryTask would refuse it.
+            BusinessError: retryTask would refuse it.
         """
-        held = self.job(job_id)
-        refusal: RefusedError | None = None
+        job_tasks = self.job(job_id)
+        refusal: BusinessError | None = None
         changes: tuple[Change, ...] = ()
         try:
-            changes = self._ota.retry_task(held.job.org_id, job_id, {"deviceKeys": list(keys)}).changes
-        except RefusedError as error:
+            changes = self._ota.retry_task(job_tasks.job.org_id, job_id, {"deviceKeys": list(keys)}).changes
+        except BusinessError as error:
             refusal = error
         self.journal.record(
             time=self._clock(),
             operation="retryTask",
             by="control",
-            org_id=held.job.org_id,
+            org_id=job_tasks.job.org_id,
             job_id=job_id,
             keys=tuple(keys),
             code=int(refusal.code) if refusal else 0,
             msg=refusal.msg if refusal else "OK",
-            request_id=self._new_id(),
+            request_id=self._environment.new_id(),
             changes=changes,
         )
         if refusal:
             raise refusal
 
     def expire_tokens(self) -> int:
-        """End every token now; how many there were."""
+        """Expire every token; return how many there were."""
         return self._tokens.expire()
 
     def info(self) -> dict[str, Any]:
-        """Counts for people and for health checks."""
-        held = self._store.jobs()
-        return {"jobs": len(held), "tasks": sum(len(one.rows) for one in held)}
+        """Return the numbers of jobs and tasks."""
+        job_tasks = self._store.jobs()
+        return {"jobs": len(job_tasks), "tasks": sum(len(one.indexed_tasks) for one in job_tasks)}
 
     def _add(self, spec: JobSpec, status: str) -> JobTasks:
-        held = self._store.add(*make_job(spec, self.fleet.orgs[0], spec.status or status, self.switches))
-        set_twin(self._store, held, there=self.switches.same_key_two_products == "on")
-        return held
+        job_tasks = make_job(spec, self.fleet.orgs[0], status, self.switches)
+        self._store.add(job_tasks)
+        self._add_shared_key(job_tasks)
+        return job_tasks
 
-    def _source(self, name: str) -> random.Random:
-        """A source of chance of its own, begun anew at each reset: what it decides depends on nothing else."""
-        return random.Random(f"{self._seed} {name}")  # noqa: S311 - repeatable, nothing to guard
+    def _add_shared_key(self, job_tasks: JobTasks) -> None:
+        """With `same_key_two_products`, give a job a second task for one of its device keys, under another product.
 
-    def _new_id(self) -> str:
-        return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
+        The key is that of the first task that waits, or else of the first task. A device key is unique within its
+        product only [D]; which task a call means that names the key alone is unknown [U].
+        """
+        if self.switches.same_key_two_products == "off" or job_tasks.has_shared_key:
+            return
+        tasks = list(job_tasks.tasks())
+        if not tasks:
+            return
+        first = next((task for task in tasks if task.status in {"init", "published"}), tasks[0])
+        # A job with several products names none [D].
+        self._store.set_job(job_tasks, info={**job_tasks.job.info, "productKey": None})
+        self._store.append(
+            job_tasks, dataclasses.replace(first, place=len(tasks), product_key=f"{first.product_key}-2")
+        )
+
+    def _random_source(self, name: str) -> random.Random:
+        """Return a random source for one part, the same after each reset: other parts do not shift its numbers."""
+        return random.Random(f"{self._seed} {name}")  # noqa: S311 - no secrets

@@ -1,8 +1,8 @@
-"""The simulator's state in a file, so that it survives a restart: an SQLite database, written as things change.
+"""Storage: the simulator's state in an SQLite file, so that it survives a restart.
 
-What a request or a control call changed is written in one transaction before it is answered. Jobs and tasks stand there
-as they are, whatever searches see of them yet, and with them the switches, the faults and the movement. Tokens, journal
-and counters are not kept, nor what waits to happen later; devices that move go on from where they are.
+The changes of a request or a control call are written in one transaction before the answer. The file has the current
+jobs and tasks, the switches, the faults and the movement. It has no tokens, journal, counters and scheduled events;
+moving devices continue from their current state.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from enos_simulator.fleet import Fleet, FleetError, parse_fleet
+from enos_simulator.fleet import Fleet, parse_fleet
 from enos_simulator.store import Job, JobTasks, Task
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _APPLICATION: Final = 0x456E4F54
-"""Marks the file as one of the simulator's, in SQLite's own place for that."""
+"""SQLite's application id: marks the file as one of the simulator."""
 
-_FORMAT: Final = 1
-"""Of the tables and of what stands in them as JSON. A file of another format is not read."""
+_FORMAT: Final = 2
+"""Version of the tables and of the JSON in them. A file of another version is refused."""
 
 _TABLES: Final = """
     CREATE TABLE jobs (number INTEGER PRIMARY KEY, data TEXT NOT NULL);
@@ -39,12 +39,12 @@ _PUT_TASK: Final = "REPLACE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class StorageError(Exception):
-    """The file cannot be used; the text begins with its path."""
+    """The file is not usable; the text begins with its path."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """What is not a job: JSON values, as they were handed to `keep`."""
+class StoredState:
+    """The state beside the jobs: JSON values that `write` received."""
 
     switches: dict[str, Any]
     faults: list[dict[str, Any]]
@@ -52,21 +52,21 @@ class Stored:
 
 
 class Storage:
-    """A file that holds a simulator's state. Nobody else can use it meanwhile.
+    """A file with a simulator's state, locked while it is open.
 
     Args:
-        path: The file; it is made if it is not there.
+        path: The file; created if it is missing.
 
     Raises:
-        StorageError: It is in use, cannot be read or written, is no file of the simulator's, or one of another version.
+        StorageError: The file is in use, not readable or writable, not of the simulator, or of another version.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._numbers: dict[JobTasks, int] = {}
-        self._kept: dict[str, str] = {}
+        self._values: dict[str, str] = {}
         try:
-            # A test may make it in one thread and serve from another.
+            # A test may create it in one thread and serve from another.
             self._db = sqlite3.connect(path, timeout=0.2, isolation_level=None, check_same_thread=False)
         except sqlite3.Error as error:
             raise self._error(error) from None
@@ -80,7 +80,7 @@ class Storage:
 
     def _open(self) -> None:
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        # What was answered survives the end of the process, however it ends; not that of the machine.
+        # Survives any end of the process, not a crash of the machine.
         self._db.execute("PRAGMA synchronous = OFF")
         self._db.execute("BEGIN EXCLUSIVE")
         application = self._db.execute("PRAGMA application_id").fetchone()[0]
@@ -91,97 +91,91 @@ class Storage:
             self._db.execute(f"PRAGMA application_id = {_APPLICATION}")
             self._db.execute(f"PRAGMA user_version = {_FORMAT}")
         elif application != _APPLICATION:
-            raise StorageError(f"{self._path}: a database, but none of the simulator's; take another file")
+            raise StorageError(f"{self._path}: not a database of the simulator; use another file")
         elif form != _FORMAT:
             raise StorageError(
-                f"{self._path}: written by another version of the simulator (format {form}, this one has {_FORMAT}); "
-                "take another file"
+                f"{self._path}: written by another version of the simulator (format {form}, expected {_FORMAT}); "
+                "use another file"
             )
-        self._kept = dict(self._db.execute("SELECT name, value FROM state"))
+        self._values = dict(self._db.execute("SELECT name, value FROM state"))
 
     def close(self) -> None:
-        """Write what is not written yet, and let others use the file."""
+        """Write the pending changes and unlock the file."""
         self.commit()
         self._db.close()
 
     @property
     def fleet(self) -> Fleet | None:
-        """The fleet that the file was made with; None if it is new.
+        """The fleet that the file was created with; None if it is new.
 
         Raises:
-            StorageError: It cannot be read any more.
+            StorageError: It is not readable.
         """
-        text = self._kept.get("fleet")
+        text = self._values.get("fleet")
         try:
             return None if text is None else parse_fleet(json.loads(text))
-        except (FleetError, ValueError) as error:
-            raise StorageError(f"{self._path}: its fleet cannot be read: {error}") from None
+        except ValueError as error:
+            raise StorageError(f"{self._path}: the fleet in it is not readable: {error}") from None
 
-    def state(self) -> Stored:
-        """What was kept beside the jobs."""
-        return Stored(*(json.loads(self._kept[name]) for name in ("switches", "faults", "movement")))
+    def state(self) -> StoredState:
+        """Return the stored state beside the jobs."""
+        return StoredState(*(json.loads(self._values[name]) for name in ("switches", "faults", "movement")))
 
     def jobs(self) -> Iterator[JobTasks]:
-        """The jobs with their tasks, in the order they were added."""
+        """Return the stored jobs with their tasks, in the order they were added."""
         for number, text in self._db.execute("SELECT number, data FROM jobs ORDER BY number").fetchall():
-            data = json.loads(text)
             rows = self._db.execute("SELECT * FROM tasks WHERE job = ? ORDER BY place", (number,))
-            held = JobTasks(Job(**data["job"]), (Task(*row[1:]) for row in rows))
-            held.info_without_twin = data["infoWithoutTwin"]
-            self._numbers[held] = number
-            yield held
+            job_tasks = JobTasks(Job(**json.loads(text)), (Task(*row[1:]) for row in rows))
+            self._numbers[job_tasks] = number
+            yield job_tasks
 
     def clear(self, fleet: Fleet) -> None:
-        """Forget everything; the state to come is of this fleet."""
+        """Delete everything and begin with this fleet."""
         for table in ("jobs", "tasks", "state"):
             self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own
         self._numbers.clear()
-        self._kept.clear()
-        self.keep("fleet", fleet.model_dump(mode="json", by_alias=True, exclude_unset=True))
+        self._values.clear()
+        self.write("fleet", fleet.model_dump(mode="json", by_alias=True, exclude_unset=True))
 
-    def keep(self, name: str, value: object) -> None:
-        """What is not a job: written if it is another value than before."""
+    def write(self, name: str, value: object) -> None:
+        """Store a part of the state beside the jobs, if it changed."""
         text = json.dumps(value)
-        if self._kept.get(name) != text:
-            self._kept[name] = text
+        if self._values.get(name) != text:
+            self._values[name] = text
             self._db.execute("REPLACE INTO state VALUES (?, ?)", (name, text))
 
     def commit(self) -> None:
-        """Everything so far is to survive."""
+        """Make all changes so far permanent."""
         self._db.execute("COMMIT")
         self._db.execute("BEGIN EXCLUSIVE")
 
-    def job_changed(self, held: JobTasks) -> None:
-        """A job is new, or has changed; of a new one the tasks are written, too."""
-        data = json.dumps({"job": _fields(held.job), "infoWithoutTwin": held.info_without_twin})
-        number = self._numbers.get(held)
+    def job_changed(self, job_tasks: JobTasks) -> None:
+        """Store a job; with its tasks if it is new."""
+        data = json.dumps(_fields(job_tasks.job))
+        number = self._numbers.get(job_tasks)
         if number is None:
             number = self._db.execute("INSERT INTO jobs (data) VALUES (?)", (data,)).lastrowid or 0
-            self._numbers[held] = number
-            self._put(number, held.tasks())
+            self._numbers[job_tasks] = number
+            self._write_tasks(number, job_tasks.tasks())
         else:
             self._db.execute("UPDATE jobs SET data = ? WHERE number = ?", (data, number))
 
-    def job_deleted(self, held: JobTasks) -> None:
-        """A job is gone, and its tasks."""
-        number = self._numbers.pop(held)
+    def job_deleted(self, job_tasks: JobTasks) -> None:
+        """Delete a job and its tasks."""
+        number = self._numbers.pop(job_tasks)
         self._db.execute("DELETE FROM jobs WHERE number = ?", (number,))
         self._db.execute("DELETE FROM tasks WHERE job = ?", (number,))
 
-    def tasks_changed(self, held: JobTasks, changes: Sequence[tuple[Task, Task]], _: int) -> None:
-        """Tasks have changed, or are new."""
-        self._put(self._numbers[held], (after for _, after in changes))
+    def tasks_changed(self, job_tasks: JobTasks, changes: Sequence[tuple[Task, Task]], _: int) -> None:
+        """Store tasks."""
+        self._write_tasks(self._numbers[job_tasks], (after for _, after in changes))
 
-    def task_removed(self, held: JobTasks, place: int) -> None:
-        """The last task of a job is gone."""
-        self._db.execute("DELETE FROM tasks WHERE job = ? AND place = ?", (self._numbers[held], place))
-
-    def _put(self, number: int, tasks: Iterable[Task]) -> None:
+    def _write_tasks(self, number: int, tasks: Iterable[Task]) -> None:
         self._db.executemany(_PUT_TASK, ((number, *_VALUES(task)) for task in tasks))
 
     def _error(self, error: sqlite3.Error) -> StorageError:
-        told = "another simulator uses it" if "locked" in str(error) else str(error)
-        return StorageError(f"{self._path}: {told}")
+        why = "another simulator uses it" if "locked" in str(error) else str(error)
+        return StorageError(f"{self._path}: {why}")
 
 
 def _fields(job: Job) -> dict[str, Any]:

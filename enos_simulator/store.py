@@ -1,10 +1,10 @@
-"""Jobs and tasks, held so that a search in a million tasks takes milliseconds, and what a search sees of late changes.
+"""Jobs and tasks in memory, with an index that answers a search in a million tasks within milliseconds.
 
 A job keeps its tasks in a list in the order of their ids, a column of status bytes beside it, and for every block of
-the list the number of tasks in each status. A page of "all `init` of this job" skips whole blocks; a search by device
-key is a look-up. Nothing is ever sorted or scanned for these two.
+the list the number of tasks in each status. A page of "all `init` tasks of this job" skips whole blocks; a search by
+device key is a look-up.
 
-Searches may lag behind changes (`index_delay`): `rows` is what searches see, `ahead` what they do not see yet.
+The index may lag behind changes (`index_delay`): searches use `indexed_tasks`; `newer` has the changes since.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from enos_simulator.environment import Environment
+
 STATUSES: Final = ("init", "published", "upgrading", "succeeded", "failed", "canceled")
-"""Every status a task can have. The first five are documented [D]; the last is there for `cancelled_as` [U]."""
+"""And status a task can have. The first five are documented [D]; the last is there for `cancelled_as` [U]."""
 
 _NUMBER: Final = {status: number for number, status in enumerate(STATUSES)}
 _BLOCK: Final = 512
@@ -27,7 +29,7 @@ _BLOCK: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One device's part in a job. `place`: its position among the job's tasks. `update_time`: Unix ms."""
+    """The upgrade of one device by a job. `place`: its position among the job's tasks. `update_time`: Unix ms."""
 
     place: int
     device_key: str
@@ -41,7 +43,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job. `info` holds the fields of JobInfo that decide nothing here, ready for JSON. `create_time`: Unix ms."""
+    """A job. `info`: the other fields of JobInfo, ready for JSON. `create_time`: Unix ms."""
 
     job_id: str
     org_id: str
@@ -50,7 +52,7 @@ class Job:
     info: Mapping[str, Any]
 
     def as_json(self) -> dict[str, Any]:
-        """JobInfo as EnOS gives it [D]."""
+        """Return JobInfo [D]."""
         return {
             "orgId": self.org_id,
             "jobId": self.job_id,
@@ -61,25 +63,21 @@ class Job:
 
 
 class JobTasks:
-    """A job with its tasks. `seen` is the job as searches see it; `job` as it is."""
+    """A job with its tasks. `indexed_job`: the job in the search index; `job`: the current one."""
 
     def __init__(self, job: Job, tasks: Iterable[Task]) -> None:
         self.job = job
-        self.seen = job
+        self.indexed_job = job
         self.deleted = False
-        self.info_without_twin: Mapping[str, Any] | None = None
-        """Of a job that holds a twin (see `twins`), what its info was before."""
-        self.rows: list[Task] = list(tasks)
-        self.ahead: dict[int, Task] = {}
-        self._id_prefix = hashlib.sha256(f"{job.org_id}/{job.job_id}".encode()).hexdigest()[:16]
+        self.indexed_tasks: list[Task] = list(tasks)
+        self.newer: dict[int, Task] = {}
+        self.id_prefix = hashlib.sha256(f"{job.org_id}/{job.job_id}".encode()).hexdigest()[:16]
         self._place: dict[str, int] = {}
-        self._twins: dict[str, tuple[int, ...]] = {}
-        for task in self.rows:
-            if self._place.setdefault(task.device_key, task.place) != task.place:
-                # One key under two products: rare, so the usual case pays nothing for it.
-                first = self._place[task.device_key]
-                self._twins[task.device_key] = (*self._twins.get(task.device_key, (first,)), task.place)
-        self._column = bytearray(_NUMBER[task.status] for task in self.rows)
+        self._places: dict[str, tuple[int, ...]] = {}
+        """Places of the keys that exist under several products: rare, so the usual case costs nothing."""
+        for task in self.indexed_tasks:
+            self._add_place(task)
+        self._column = bytearray(_NUMBER[task.status] for task in self.indexed_tasks)
         self._blocks = [
             [self._column.count(number, start, start + _BLOCK) for number in range(len(STATUSES))]
             for start in range(0, len(self._column), _BLOCK)
@@ -88,75 +86,68 @@ class JobTasks:
         self._counts = list(self._totals)
 
     def places(self, key: str) -> tuple[int, ...]:
-        """Where the tasks of a device key stand; none, one, or several if the key exists under several products."""
-        if key in self._twins:
-            return self._twins[key]
+        """Return the places of a device key's tasks: none, one, or several if the key exists under several products."""
+        if key in self._places:
+            return self._places[key]
         place = self._place.get(key)
         return () if place is None else (place,)
 
     def task(self, place: int) -> Task:
-        """A task as it is, whether or not searches see it yet."""
-        return self.ahead.get(place) or self.rows[place]
+        """Return the current task, whether or not it is indexed yet."""
+        return self.newer.get(place) or self.indexed_tasks[place]
 
     def tasks(self) -> Iterator[Task]:
-        """All tasks as they are, in the order of their ids."""
-        return (self.task(place) for place in range(len(self.rows)))
+        """Return all current tasks, in the order of their ids."""
+        return (self.task(place) for place in range(len(self.indexed_tasks)))
 
     def counts(self) -> dict[str, int]:
-        """How many tasks are in each status, as they are; the documented five always, `canceled` if there are any."""
+        """Return the current number of tasks by status; `canceled` only if there are any."""
         counts = dict(zip(STATUSES, self._counts, strict=True))
         return {status: count for status, count in counts.items() if count or status != "canceled"}
 
     def count(self, statuses: Iterable[str]) -> int:
-        """How many tasks are in one of these statuses, as they are."""
+        """Return the current number of tasks in these statuses."""
         return sum(self._counts[_NUMBER[status]] for status in statuses)
 
     def places_in(self, status: str) -> list[int]:
-        """Where all tasks of a status stand, as they are, in their order. Looks at every task."""
+        """Return the places of all current tasks in a status, in their order. Reads every task."""
         number = _NUMBER[status]
         places = {place for place, one in enumerate(self._column) if one == number}
-        for place, task in self.ahead.items():
+        for place, task in self.newer.items():
             (places.add if task.status == status else places.discard)(place)
         return sorted(places)
 
-    def put(self, task: Task) -> Task:
-        """A task is now as given; searches do not see it yet. What it was before."""
+    def update(self, task: Task) -> Task:
+        """Replace a task, without indexing it yet; return the old one."""
         before = self.task(task.place)
         self._counts[_NUMBER[before.status]] -= 1
         self._counts[_NUMBER[task.status]] += 1
-        self.ahead[task.place] = task
+        self.newer[task.place] = task
         return before
 
     def append(self, task: Task) -> None:
-        """One more task, whose place is the next; searches see it at once."""
+        """Add and index a task, whose place is the next."""
         number = _NUMBER[task.status]
-        self.rows.append(task)
+        self.indexed_tasks.append(task)
         self._column.append(number)
         if task.place % _BLOCK == 0:
             self._blocks.append([0] * len(STATUSES))
         for counts in (self._blocks[-1], self._totals, self._counts):
             counts[number] += 1
+        self._add_place(task)
+
+    def _add_place(self, task: Task) -> None:
         first = self._place.setdefault(task.device_key, task.place)
         if first != task.place:
-            self._twins[task.device_key] = (*self._twins.get(task.device_key, (first,)), task.place)
+            self._places[task.device_key] = (*self._places.get(task.device_key, (first,)), task.place)
 
-    def pop(self) -> None:
-        """The last task is gone; searches must have seen all there is to see of it."""
-        task = self.rows.pop()
-        number = self._column.pop()
-        for counts in (self._blocks[-1], self._totals, self._counts):
-            counts[number] -= 1
-        if task.place % _BLOCK == 0:
-            self._blocks.pop()
-        others = tuple(place for place in self.places(task.device_key) if place != task.place)
-        self._twins.pop(task.device_key, None)
-        if len(others) > 1:
-            self._twins[task.device_key] = others
-        elif not others:
-            del self._place[task.device_key]
+    @property
+    def has_shared_key(self) -> bool:
+        """Whether a device key exists under several products."""
+        return bool(self._places)
 
-    def show(self, tasks: Sequence[Task]) -> None:
-        """Let searches see these changed tasks."""
+    def index(self, tasks: Sequence[Task]) -> None:
+        """Index changed tasks."""
         for task in tasks:
             place, number = task.place, _NUMBER[task.status]
             before = self._column[place]
@@ -167,20 +158,20 @@ class JobTasks:
                 block[number] += 1
                 self._totals[before] -= 1
                 self._totals[number] += 1
-            self.rows[place] = task
-            if self.ahead.get(place) is task:
-                del self.ahead[place]
+            self.indexed_tasks[place] = task
+            if self.newer.get(place) is task:
+                del self.newer[place]
 
-    def count_seen(self, statuses: frozenset[str] | None) -> int:
-        """How many tasks a search by status finds; None: all."""
+    def count_indexed(self, statuses: frozenset[str] | None) -> int:
+        """Return the number of indexed tasks in these statuses; None: all."""
         if statuses is None:
-            return len(self.rows)
+            return len(self.indexed_tasks)
         return sum(self._totals[_NUMBER[status]] for status in statuses if status in _NUMBER)
 
-    def page_seen(self, statuses: frozenset[str] | None, start: int, size: int) -> list[Task]:
-        """A part of what a search by status finds, in the order of the ids."""
+    def page_indexed(self, statuses: frozenset[str] | None, start: int, size: int) -> list[Task]:
+        """Return a page of the indexed tasks in these statuses, in the order of their ids; None: all statuses."""
         if statuses is None:
-            return self.rows[start : start + size]
+            return self.indexed_tasks[start : start + size]
         wanted = [_NUMBER[status] for status in statuses if status in _NUMBER]
         found: list[Task] = []
         for index, block in enumerate(self._blocks):
@@ -192,16 +183,16 @@ class JobTasks:
             matching = [
                 place for place, number in enumerate(self._column[first : first + _BLOCK], first) if number in wanted
             ]
-            found += [self.rows[place] for place in matching[start : start + size - len(found)]]
+            found += [self.indexed_tasks[place] for place in matching[start : start + size - len(found)]]
             start = 0
             if len(found) == size:
                 break
         return found
 
     def as_json(self, task: Task) -> dict[str, Any]:
-        """TaskInfo as EnOS gives it [D]."""
+        """Return TaskInfo [D]."""
         return {
-            "taskId": f"{self._id_prefix}{task.place:08x}",
+            "taskId": f"{self.id_prefix}{task.place:08x}",
             "orgId": self.job.org_id,
             "assetId": hashlib.sha256(f"{task.product_key}/{task.device_key}".encode(errors="replace")).hexdigest()[:8],
             "productKey": task.product_key,
@@ -215,140 +206,113 @@ class JobTasks:
             "updateTime": task.update_time,
         }
 
-    @property
-    def id_prefix(self) -> str:
-        """What the ids of this job's tasks begin with; they go by it when rows of several jobs are put in order."""
-        return self._id_prefix
 
+class ChangeListener(Protocol):
+    """Receives every change."""
 
-class Listener(Protocol):
-    """Who wants to hear of changes."""
+    def job_changed(self, job_tasks: JobTasks) -> None:
+        """A job and its tasks were added, or the job changed."""
 
-    def job_changed(self, held: JobTasks) -> None:
-        """A job was added with its tasks, or has changed."""
+    def job_deleted(self, job_tasks: JobTasks) -> None:
+        """A job and its tasks were deleted."""
 
-    def job_deleted(self, held: JobTasks) -> None:
-        """A job is gone, and its tasks."""
-
-    def tasks_changed(self, held: JobTasks, changes: Sequence[tuple[Task, Task]], at: int) -> None:
-        """Tasks have changed, each before and after, or were added, then both are the same. `at`: Unix ms."""
-
-    def task_removed(self, held: JobTasks, place: int) -> None:
-        """The last task of a job, at this place, is gone."""
+    def tasks_changed(self, job_tasks: JobTasks, changes: Sequence[tuple[Task, Task]], at: int) -> None:
+        """Tasks changed (each before and after), or were added (both the same). `at`: Unix ms."""
 
 
 class Store:
-    """All jobs. `clock` gives Unix ms, `delay` how long (seconds) searches lag behind at that moment."""
+    """All jobs. `environment` decides the time and how long the index lags behind."""
 
-    def __init__(self, clock: Callable[[], int], delay: Callable[[], float]) -> None:
-        self._clock = clock
-        self._delay = delay
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
         self._jobs: dict[str, JobTasks] = {}
         self._waiting: deque[tuple[float, Callable[[], None]]] = deque()
         self.version = 0
-        """Grows whenever what searches see changes."""
-        self.listeners: list[Listener] = []
-        """Who is told of every change, in this order."""
+        """Grows whenever the index changes."""
+        self.listeners: list[ChangeListener] = []
+        """Notified of every change, in this order."""
 
-    def add(self, job: Job, tasks: Iterable[Task]) -> JobTasks:
-        """Add a job; searches see it at once. The id must be free."""
-        return self.take(JobTasks(job, tasks))
-
-    def take(self, held: JobTasks) -> JobTasks:
-        """Add a job that is made already."""
-        self._jobs[held.job.job_id] = held
+    def add(self, job_tasks: JobTasks) -> None:
+        """Add and index a job. Its id must be free."""
+        self._jobs[job_tasks.job.job_id] = job_tasks
         self.version += 1
-        self.changed(held)
-        return held
+        self._notify_job(job_tasks)
 
-    def changed(self, held: JobTasks) -> None:
-        """Tell that a job has changed."""
+    def _notify_job(self, job_tasks: JobTasks) -> None:
         for listener in self.listeners:
-            listener.job_changed(held)
+            listener.job_changed(job_tasks)
 
     def find(self, job_id: str, org_id: str | None = None) -> JobTasks | None:
-        """A job as it is; none if it was deleted, or belongs to another organisation than the one asked for."""
+        """Return the current job; None if it was deleted or belongs to another organization."""
         found = self._jobs.get(job_id)
         if found is None or found.deleted or (org_id is not None and found.job.org_id != org_id):
             return None
         return found
 
     def jobs(self) -> list[JobTasks]:
-        """All jobs as they are, in the order they were added."""
-        return [held for held in self._jobs.values() if not held.deleted]
+        """Return all current jobs, in the order they were added."""
+        return [job_tasks for job_tasks in self._jobs.values() if not job_tasks.deleted]
 
-    def seen(self, org_id: str) -> list[JobTasks]:
-        """The jobs of an organisation that searches see now. Brings what they see up to date first."""
+    def indexed_jobs(self, org_id: str) -> list[JobTasks]:
+        """Update the index and return the jobs of an organization in it."""
         self.settle()
-        return [held for held in self._jobs.values() if held.job.org_id == org_id]
+        return [job_tasks for job_tasks in self._jobs.values() if job_tasks.job.org_id == org_id]
 
-    def seen_job(self, job_id: str, org_id: str) -> JobTasks | None:
-        """One of `seen`, without looking at the others."""
+    def indexed_job(self, job_id: str, org_id: str) -> JobTasks | None:
+        """Return one of `indexed_jobs`, without reading the others."""
         self.settle()
-        held = self._jobs.get(job_id)
-        return held if held is not None and held.job.org_id == org_id else None
+        job_tasks = self._jobs.get(job_id)
+        return job_tasks if job_tasks is not None and job_tasks.job.org_id == org_id else None
 
-    def write(self, held: JobTasks, changed: Sequence[Task], at: int | None = None) -> None:
-        """Tasks are now as given, or were so `at` an earlier time (Unix ms); searches see it after the delay."""
-        at = self._clock() if at is None else at
-        before = [held.put(task) for task in changed]
-        self._later(lambda: held.show(changed), at)
-        self._tell(held, list(zip(before, changed, strict=True)), at)
+    def write(self, job_tasks: JobTasks, changed: Sequence[Task], at: int | None = None) -> None:
+        """Replace tasks now or `at` an earlier time (Unix ms); index them after the delay."""
+        at = self._environment.clock() if at is None else at
+        before = [job_tasks.update(task) for task in changed]
+        self._index_later(lambda: job_tasks.index(changed), at)
+        self._notify_tasks(job_tasks, list(zip(before, changed, strict=True)), at)
 
-    def set_job(self, held: JobTasks, **values: Any) -> None:
-        """The job's fields are now as given; searches see it after the delay."""
-        job = held.job = dataclasses.replace(held.job, **values)
+    def set_job(self, job_tasks: JobTasks, **values: Any) -> None:
+        """Change fields of a job; index it after the delay."""
+        job = job_tasks.job = dataclasses.replace(job_tasks.job, **values)
 
-        def show() -> None:
-            held.seen = job
+        def index() -> None:
+            job_tasks.indexed_job = job
 
-        self._later(show)
-        self.changed(held)
+        self._index_later(index)
+        self._notify_job(job_tasks)
 
-    def delete(self, held: JobTasks) -> None:
-        """The job and its tasks are gone; searches see it after the delay."""
-        held.deleted = True
+    def delete(self, job_tasks: JobTasks) -> None:
+        """Delete a job and its tasks; remove them from the index after the delay."""
+        job_tasks.deleted = True
         for listener in self.listeners:
-            listener.job_deleted(held)
+            listener.job_deleted(job_tasks)
 
-        def show() -> None:
-            if self._jobs.get(held.job.job_id) is held:
-                del self._jobs[held.job.job_id]
+        def remove() -> None:
+            if self._jobs.get(job_tasks.job.job_id) is job_tasks:
+                del self._jobs[job_tasks.job.job_id]
 
-        self._later(show)
+        self._index_later(remove)
 
-    def append(self, held: JobTasks, task: Task) -> None:
-        """A job has one more task; searches see it at once."""
-        held.append(task)
+    def append(self, job_tasks: JobTasks, task: Task) -> None:
+        """Add and index one more task of a job."""
+        job_tasks.append(task)
         self.version += 1
-        self._tell(held, [(task, task)], self._clock())
-
-    def pop(self, held: JobTasks) -> None:
-        """The last task of a job is gone; searches must have seen all there is to see of it."""
-        held.pop()
-        self.version += 1
-        for listener in self.listeners:
-            listener.task_removed(held, len(held.rows))
-
-    def show_all(self) -> None:
-        """Let searches see everything now."""
-        while self._waiting:
-            self._waiting.popleft()[1]()
-        self.version += 1
+        self._notify_tasks(job_tasks, [(task, task)], self._environment.clock())
 
     def settle(self) -> None:
-        """Let searches see what they may see by now."""
+        """Index the changes whose delay is over."""
         if not self._waiting:
             return
-        delay, now = self._delay(), self._clock()
+        delay, now = self._environment.switches.index_delay, self._environment.clock()
         while self._waiting and (delay == 0 or self._waiting[0][0] <= now):
             self._waiting.popleft()[1]()
             self.version += 1
 
-    def _tell(self, held: JobTasks, changes: list[tuple[Task, Task]], at: int) -> None:
+    def _notify_tasks(self, job_tasks: JobTasks, changes: list[tuple[Task, Task]], at: int) -> None:
         for listener in self.listeners:
-            listener.tasks_changed(held, changes, at)
+            listener.tasks_changed(job_tasks, changes, at)
 
-    def _later(self, show: Callable[[], None], at: int | None = None) -> None:
-        self._waiting.append(((self._clock() if at is None else at) + self._delay() * 1000, show))
+    def _index_later(self, index: Callable[[], None], at: int | None = None) -> None:
+        at = self._environment.clock() if at is None else at
+        self._waiting.append((at + self._environment.switches.index_delay * 1000, index))
         self.settle()

@@ -1,7 +1,7 @@
-"""How the simulator behaves where the documentation of EnOS is silent: one switch a choice.
+"""Switches: how the simulator behaves where the documentation of EnOS is silent, one switch per choice.
 
 The first value of a switch is the default. Its name is `cancel_mode` here, `--cancel-mode` on the command line and
-`cancelMode` in a fleet file and over the control API. A switch that is not built is not accepted.
+`cancelMode` in a fleet file and over the control API.
 """
 
 from __future__ import annotations
@@ -12,95 +12,91 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from enos_simulator.errors import SetupError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class SwitchError(ValueError):
-    """A switch is unknown or its value is not one it takes; `problems` has one sentence each."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = problems
+def _one_of(*values: str | int, about: str) -> Any:
+    return field(default=values[0], metadata={"choices": values, "help": about})
 
 
-def _one_of(*values: str | int, says: str) -> Any:
-    return field(default=values[0], metadata={"choices": values, "says": says})
+def _number(default: float, *, unit: str, about: str) -> Any:
+    return field(default=default, metadata={"number": type(default), "unit": unit, "help": about})
 
 
-def _number(default: float, *, unit: str, says: str) -> Any:
-    return field(default=default, metadata={"number": type(default), "unit": unit, "says": says})
+def _rate(*, about: str) -> Any:
+    return field(default="off", metadata={"rate": True, "unit": "off|n/s|n/min|n/h", "help": about})
 
 
-def _rate(*, says: str) -> Any:
-    return field(default="off", metadata={"rate": True, "unit": "off|n/s|n/min|n/h", "says": says})
-
-
-def _text(default: str, *, says: str) -> Any:
-    return field(default=default, metadata={"says": says})
+def _text(default: str, *, about: str) -> Any:
+    return field(default=default, metadata={"help": about})
 
 
 @dataclass(frozen=True, slots=True)
 class Switches:
-    """One value a switch; the names and first values are those of section 9 of the API reference."""
+    """One attribute per switch."""
 
     cancel_mode: Literal["atomic", "partial"] = _one_of(
-        "atomic", "partial", says="one ineligible key refuses the whole call, or the eligible ones are cancelled first"
+        "atomic",
+        "partial",
+        about="a key that cannot be cancelled: refuse the whole call, or cancel the others first",
     )
     unknown_key: Literal["error", "ignore"] = _one_of(
-        "error", "ignore", says="a key without a task in the job: 99400 and nothing changes, or passed over"
+        "error", "ignore", about="a key without a task in the job: refuse the whole call with 99400, or ignore the key"
     )
     repeat_cancel: Literal["refuse", "ok"] = _one_of(
-        "refuse", "ok", says="cancelling what is cancelled already: 24620, or accepted"
+        "refuse", "ok", about="cancelling a cancelled task: 24620, or accepted"
     )
     cancelled_as: Literal["failed", "canceled"] = _one_of(
-        "failed", "canceled", says="status of a cancelled task: failed with the marker text, or a status of its own"
+        "failed", "canceled", about="status of a cancelled task: failed with the marker text, or canceled"
     )
-    cancelled_marker: str = _text("Cancelled by user", says="desc of a cancelled task")
+    cancelled_marker: str = _text("Cancelled by user", about="desc of a cancelled task")
     cancel_published: Literal["stops", "late"] = _one_of(
-        "stops", "late", says="a published task that is cancelled stays so, or its device upgrades all the same later"
+        "stops", "late", about="a cancelled task that was published stays cancelled, or its device upgrades later"
     )
     late_after: float = _number(
-        5.0, unit="seconds", says="a late device begins so long after, and ends as long after that"
+        5.0, unit="seconds", about="delay until the device of cancel-published=late begins, and again until it ends"
     )
     auto_retry_cancelled: Literal["off", "on"] = _one_of(
-        "off", "on", says="whether a job's retryPolicy publishes cancelled tasks again"
+        "off", "on", about="whether a job's retryPolicy also retries cancelled tasks"
     )
-    retry_to: Literal["init", "published"] = _one_of("init", "published", says="status of a task after retryTask")
-    index_delay: float = _number(0.0, unit="seconds", says="searches lag behind changes by this long")
-    max_keys: int = _number(0, unit="keys", says="device keys that one call may carry; 0: any number")
-    max_page: int = _number(200, unit="rows", says="largest pageSize")
-    max_window: int = _number(0, unit="rows", says="rows that a search can reach, whatever its pages; 0: all of them")
-    total_cap: int = _number(0, unit="rows", says="largest totalSize; a search with more rows gives this; 0: no cap")
-    max_body: int = _number(16 * 1024 * 1024, unit="bytes", says="requests with a larger body get HTTP 413")
+    retry_to: Literal["init", "published"] = _one_of("init", "published", about="status of a task after retryTask")
+    index_delay: float = _number(0.0, unit="seconds", about="delay until searches show a change")
+    max_keys: int = _number(0, unit="keys", about="largest number of device keys in one call; 0: no limit")
+    max_page: int = _number(200, unit="rows", about="largest pageSize")
+    max_window: int = _number(0, unit="rows", about="rows that a search can reach by paging; 0: all")
+    total_cap: int = _number(0, unit="rows", about="largest totalSize that a search reports; 0: no cap")
+    max_body: int = _number(16 * 1024 * 1024, unit="bytes", about="requests with a larger body get HTTP 413")
     task_order: Literal["taskId", "updateTime", "random"] = _one_of(
-        "taskId", "updateTime", "random", says="order of the rows of searchTask"
+        "taskId", "updateTime", "random", about="order of the rows of searchTask"
     )
     job_initial: Literal["stopped", "started"] = _one_of(
-        "stopped", "started", says="status of a job that is added without one"
+        "stopped", "started", about="status of a job that the control API adds without one"
     )
     same_key_two_products: Literal["off", "on"] = _one_of(
-        "off", "on", says="whether each job holds one of its device keys under a second product too"
+        "off", "on", about="on: each job gets a second task for one of its device keys, under another product"
     )
-    business_http: Literal[200, 400] = _one_of(200, 400, says="HTTP status of a refused call")
-    gateway_http: Literal[200, 401] = _one_of(200, 401, says="HTTP status when the gateway turns a call away")
+    business_http: Literal[200, 400] = _one_of(200, 400, about="HTTP status of a refused call")
+    gateway_http: Literal[200, 401] = _one_of(200, 401, about="HTTP status when the gateway rejects a call")
     gateway_form: Literal["message", "envelope"] = _one_of(
-        "message", "envelope", says='HTTP errors of the gateway itself: {"message": "…"}, or an envelope with a code'
+        "message", "envelope", about='body of the gateway\'s own errors: {"message": "…"}, or an envelope with a code'
     )
-    throttle: str = _rate(says="more OTA calls than this are answered with HTTP 429")
-    throttle_retry_after: int = _number(0, unit="seconds", says="Retry-After in such an answer; 0: no such header")
-    clock_skew: float = _number(300.0, unit="seconds", says="how far a timestamp may be off")
-    old_token: Literal["lives", "dies"] = _one_of("lives", "dies", says="the old token after a refresh")
+    throttle: str = _rate(about="rate limit; OTA calls beyond it get HTTP 429")
+    throttle_retry_after: int = _number(0, unit="seconds", about="Retry-After of such an answer; 0: no such header")
+    clock_skew: float = _number(300.0, unit="seconds", about="accepted difference of a timestamp")
+    old_token: Literal["lives", "dies"] = _one_of("lives", "dies", about="the old token after a refresh")
     auth: Literal["token", "legacy", "both"] = _one_of(
-        "token", "legacy", "both", says="schemes that are accepted: signed calls, the old client's token, or either"
+        "token", "legacy", "both", about="accepted authentication: signed calls, the legacy client's token, or both"
     )
-    strict_method: Literal["off", "on"] = _one_of("off", "on", says="accept only the documented HTTP method")
+    strict_method: Literal["off", "on"] = _one_of("off", "on", about="accept only the documented HTTP method")
 
     def changed(self, values: Mapping[str, object]) -> Switches:
-        """These switches with some set anew; `values` by any of the three spellings of a name (with or without `--`).
+        """Return a copy with new values, by any of the three spellings of a name (with or without `--`).
 
         Raises:
-            SwitchError: With all that is wrong at once.
+            SetupError: With every problem.
         """
         found: dict[str, Any] = {}
         problems = []
@@ -114,16 +110,16 @@ class Switches:
             except ValueError as error:
                 problems.append(f"{name} {error}")
         if problems:
-            raise SwitchError(problems)
+            raise SetupError(problems)
         return dataclasses.replace(self, **found)
 
     def as_json(self) -> dict[str, object]:
-        """All switches by their name in JSON."""
+        """Return the form of the control API."""
         return {camel(known.name): getattr(self, known.name) for known in dataclasses.fields(self)}
 
 
 def parse_rate(text: str) -> tuple[float, int]:
-    """A rate `n/s`, `n/min` or `n/h` as a number of requests and the seconds that they are for; `n` alone is `n/s`.
+    """Parse `n/s`, `n/min` or `n/h` into a number of requests and its period in seconds; `n` alone is `n/s`.
 
     Raises:
         ValueError: The text is none of these, or the number is not greater than 0.
@@ -136,20 +132,20 @@ def parse_rate(text: str) -> tuple[float, int]:
 
 
 def camel(name: str) -> str:
-    """`cancel_mode` → `cancelMode`."""
+    """Convert `cancel_mode` to `cancelMode`."""
     first, *rest = name.split("_")
     return first + "".join(part.title() for part in rest)
 
 
 def kebab(name: str) -> str:
-    """`cancel_mode` → `cancel-mode`."""
+    """Convert `cancel_mode` to `cancel-mode`."""
     return name.replace("_", "-")
 
 
 def _read(known: dataclasses.Field[Any], value: object) -> object:
-    """The value of one switch. Texts stand for numbers too, as the command line has nothing else."""
+    """Return the value of one switch. A number may be a text: the command line has texts only."""
     if isinstance(value, bool) and {"off", "on"} & {known.default}:
-        value = "on" if value else "off"  # what YAML makes of a bare off and on
+        value = "on" if value else "off"  # YAML reads a bare off and on as booleans
     if known.metadata.get("rate"):
         return _rate_of(value)
     if choices := known.metadata.get("choices"):
@@ -160,7 +156,7 @@ def _read(known: dataclasses.Field[Any], value: object) -> object:
     if kind := known.metadata.get("number"):
         return _number_of(kind, value)
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"takes a text that is not empty, not {value!r}")
+        raise ValueError(f"takes a non-empty text, not {value!r}")
     return value
 
 
@@ -181,14 +177,14 @@ def _number_of(kind: type[int | float], value: object) -> int | float:
         number = None
     if number is None or number < 0 or not math.isfinite(number) or (isinstance(value, float) and number != value):
         what = "whole number" if kind is int else "number"
-        raise ValueError(f"takes a {what} that is not negative, not {value!r}")
+        raise ValueError(f"takes a non-negative {what}, not {value!r}")
     return number
 
 
 def _unknown(name: str) -> str:
     near = difflib.get_close_matches(camel(name.removeprefix("--").replace("-", "_")), _CAMEL, n=1)
-    hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(_CAMEL)}"
-    return f"{name}: there is no such switch{hint}"
+    hint = f"; did you mean {near[0]}?" if near else f"; the switches are {', '.join(_CAMEL)}"
+    return f"{name}: unknown switch{hint}"
 
 
 _UNITS: Final = {"s": 1, "min": 60, "h": 3600}

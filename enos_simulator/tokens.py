@@ -1,6 +1,6 @@
-"""The token service: tokens for applications, refreshing, the replay guard, and the check of a signed call.
+"""Token service: access tokens, their refresh, the replay guard, and the check of a signed call.
 
-Codes and rules are documented [D] unless said otherwise. Who reads the bodies and answers over HTTP is `gateway`.
+Codes and rules are documented [D] unless marked. `gateway` reads the bodies and builds the answers.
 """
 
 from __future__ import annotations
@@ -8,17 +8,16 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from enos_simulator import signing
-from enos_simulator.codes import TokenCode, TurnedAwayError
+from enos_simulator.errors import RejectedError, TokenCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
-    from enos_simulator.switches import Switches
+    from enos_simulator.environment import Environment
 
 _LONGEST_TIMESTAMP: Final = 16
 _LEGACY_BYTES: Final = 256
@@ -26,7 +25,7 @@ _LEGACY_BYTES: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """An application: its credentials, the organisations it may work for, and what it may do there."""
+    """An application: its credentials, its organizations and its permissions in them."""
 
     app_key: str
     app_secret: str
@@ -36,22 +35,20 @@ class App:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An access token. `dies`: Unix ms."""
+    """An access token. `expires`: Unix ms."""
 
     text: str
     app: App
-    dies: int
+    expires: int
 
 
 class Tokens:
-    """Tokens given out, and the encryptions seen.
+    """The issued tokens, and the encryptions received.
 
     Args:
         apps: The applications, by appKey.
         lifetime: Of a token, in seconds.
-        switches: The switches of the moment.
-        clock: Unix ms.
-        new_text: A text for a new token, different each time.
+        environment: The switches, the clock and the texts of tokens.
     """
 
     def __init__(
@@ -59,63 +56,58 @@ class Tokens:
         apps: Mapping[str, App],
         *,
         lifetime: int,
-        switches: Callable[[], Switches],
-        clock: Callable[[], int],
-        new_text: Callable[[], str],
+        environment: Environment,
     ) -> None:
         self._apps = apps
         self._lifetime = lifetime
-        self._switches = switches
-        self._clock = clock
-        self._new_text = new_text
+        self._environment = environment
         self._tokens: dict[str, Token] = {}
         self._current: dict[str, Token] = {}
-        self._seen: dict[tuple[str, str], int] = {}
-        self._seen_order: deque[tuple[str, str]] = deque()
+        self._received: set[tuple[str, str]] = set()
 
     def get(self, body: Mapping[str, object]) -> tuple[str, int]:
-        """The token of an application and the seconds it has left; the same one while it lives.
+        """Return the token of an application and its remaining seconds; the same one until it expires.
 
         Raises:
-            TurnedAwayError: With the documented code.
+            RejectedError: With the documented code.
         """
         app = self._authenticate("get", body)
         current = self._current.get(app.app_key)
         if current is None or self._seconds_left(current) <= 0:
-            current = self._give(app)
+            current = self._issue(app)
         return current.text, self._seconds_left(current)
 
     def refresh(self, body: Mapping[str, object]) -> tuple[str, int]:
-        """A new token for a living one, and its seconds.
+        """Return a new token for a valid one, and its seconds.
 
         Raises:
-            TurnedAwayError: With the documented code; 1203 for a token that is unknown or expired, 1204 for one of
+            RejectedError: With the documented code; 1203 for a token that is unknown or expired, 1204 for one of
                 another application.
         """
         old_text = _text(body, "accessToken")
         app = self._authenticate("refresh", body)
-        old = self._living(old_text)
+        old = self._valid(old_text)
         if old.app.app_key != app.app_key:
-            raise TurnedAwayError(TokenCode.REFRESH_FAILED, "refresh token failed")
-        if self._switches().old_token == "dies":  # noqa: S105 - a switch
+            raise RejectedError(TokenCode.REFRESH_FAILED, "refresh token failed")
+        if self._environment.switches.old_token == "dies":  # noqa: S105 - a switch
             del self._tokens[old.text]
-        new = self._give(app)
+        new = self._issue(app)
         return new.text, self._seconds_left(new)
 
     def check(self, headers: Mapping[str, str], query: Iterable[tuple[str, str]], body: bytes) -> App:
-        """Who makes this call, by the schemes that the switch `auth` accepts.
+        """Return the application that makes this call, by the schemes that the switch `auth` accepts.
 
         Raises:
-            TurnedAwayError: 1202 a header is missing, 1203 the token is unknown, expired or of a scheme that is not
-                accepted, 1004 the timestamp is no number or too far off, 1003 the signature is wrong. Which code goes
-                with which is our choice [U].
+            RejectedError: 1202 a header is missing, 1203 the token is unknown, expired or of a scheme that is not
+                accepted, 1004 the timestamp is not a number or outside the clock skew, 1003 the signature is wrong.
+                Which code belongs to which case is our choice [U].
         """
-        accepted = self._switches().auth
+        accepted = self._environment.switches.auth
         if accepted != "token" and _is_legacy(headers):
-            # Only the vendor can read who it is [S]; the first application has to do.
+            # Only the vendor can decrypt the token [S], so take the first application.
             return next(iter(self._apps.values()))
         if accepted == "legacy":
-            raise TurnedAwayError(TokenCode.TOKEN_EXPIRED, "access token is expired or does not exist")
+            raise RejectedError(TokenCode.TOKEN_EXPIRED, "access token is expired or does not exist")
         return self._check_signed(headers, query, body)
 
     def _check_signed(self, headers: Mapping[str, str], query: Iterable[tuple[str, str]], body: bytes) -> App:
@@ -124,16 +116,16 @@ class Tokens:
         given = headers.get("apim-signature", "")
         for name, value in (("accesstoken", token_text), ("timestamp", timestamp), ("signature", given)):
             if not value:
-                raise TurnedAwayError(TokenCode.EMPTY_PARAMETER, f"parameter apim-{name} is empty")
-        token = self._living(token_text)
+                raise RejectedError(TokenCode.EMPTY_PARAMETER, f"parameter apim-{name} is empty")
+        token = self._valid(token_text)
         self._check_time(timestamp)
         expected = signing.signature(token.text, query, body, timestamp, token.app.app_secret)
         if not hmac.compare_digest(expected.encode(), given.encode(errors="replace")):
-            raise TurnedAwayError(TokenCode.BAD_ENCRYPTION, "signature is invalid")
+            raise RejectedError(TokenCode.BAD_ENCRYPTION, "signature is invalid")
         return token.app
 
     def expire(self) -> int:
-        """End every token now; how many there were."""
+        """Expire every token; return how many there were."""
         ended = len(self._tokens)
         self._tokens.clear()
         self._current.clear()
@@ -143,49 +135,42 @@ class Tokens:
         app_key, given, timestamp = _text(body, "appKey"), _text(body, "encryption"), _text(body, "timestamp")
         app = self._apps.get(app_key)
         if app is None:
-            raise TurnedAwayError(TokenCode.UNKNOWN_APP, "appKey does not exist")
+            raise RejectedError(TokenCode.UNKNOWN_APP, "appKey does not exist")
         expected = signing.encryption(app_key, timestamp, app.app_secret)
         if not hmac.compare_digest(expected.encode(), given.encode(errors="replace")):
-            raise TurnedAwayError(TokenCode.BAD_ENCRYPTION, "encryption is invalid")
+            raise RejectedError(TokenCode.BAD_ENCRYPTION, "encryption is invalid")
         self._check_time(timestamp)
         self._check_replay(endpoint, given)
         return app
 
     def _check_time(self, timestamp: str) -> None:
         if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= _LONGEST_TIMESTAMP):
-            raise TurnedAwayError(TokenCode.BAD_PARAMETER, "timestamp is not a number of milliseconds")
-        if abs(self._clock() - int(timestamp)) > self._switches().clock_skew * 1000:
-            raise TurnedAwayError(TokenCode.BAD_PARAMETER, "timestamp is too far from the server's time")
+            raise RejectedError(TokenCode.BAD_PARAMETER, "timestamp is not a number of milliseconds")
+        if abs(self._environment.clock() - int(timestamp)) > self._environment.switches.clock_skew * 1000:
+            raise RejectedError(TokenCode.BAD_PARAMETER, "timestamp is too far from the server's time")
 
     def _check_replay(self, endpoint: str, encryption: str) -> None:
-        now = self._clock()
-        # An older one is refused for its time, so it need not be remembered.
-        while self._seen_order and self._seen[self._seen_order[0]] < now:
-            del self._seen[self._seen_order.popleft()]
-        if (endpoint, encryption) in self._seen:
-            raise TurnedAwayError(TokenCode.REPEATED, "repeated request with the same encryption")
-        self._seen[endpoint, encryption] = now + int(2 * self._switches().clock_skew * 1000) + 1
-        self._seen_order.append((endpoint, encryption))
+        if (endpoint, encryption) in self._received:
+            raise RejectedError(TokenCode.REPEATED, "repeated request with the same encryption")
+        self._received.add((endpoint, encryption))
 
-    def _living(self, text: str) -> Token:
+    def _valid(self, text: str) -> Token:
         token = self._tokens.get(text)
-        if token is None or self._clock() >= token.dies:
-            raise TurnedAwayError(TokenCode.TOKEN_EXPIRED, "access token is expired or does not exist")
+        if token is None or self._environment.clock() >= token.expires:
+            raise RejectedError(TokenCode.TOKEN_EXPIRED, "access token is expired or does not exist")
         return token
 
-    def _give(self, app: App) -> Token:
-        now = self._clock()
-        self._tokens = {text: token for text, token in self._tokens.items() if token.dies > now}
-        token = Token(self._new_text(), app, now + self._lifetime * 1000)
+    def _issue(self, app: App) -> Token:
+        token = Token(self._environment.new_id(), app, self._environment.clock() + self._lifetime * 1000)
         self._tokens[token.text] = self._current[app.app_key] = token
         return token
 
     def _seconds_left(self, token: Token) -> int:
-        return (token.dies - self._clock()) // 1000
+        return (token.expires - self._environment.clock()) // 1000
 
 
 def _is_legacy(headers: Mapping[str, str]) -> bool:
-    """Whether the token is one of the old scheme: 256 encrypted bytes in base64, and no signature [S]."""
+    """Return whether the token is one of the legacy scheme: 256 encrypted bytes in base64, and no signature [S]."""
     if headers.get("apim-signature"):
         return False
     try:
@@ -195,12 +180,12 @@ def _is_legacy(headers: Mapping[str, str]) -> bool:
 
 
 def _text(body: Mapping[str, object], name: str) -> str:
-    """A parameter as text; numbers are taken too, as official code sends the timestamp both ways [S]."""
+    """Return a parameter as text; numbers are accepted, as official code sends the timestamp both ways [S]."""
     value = body.get(name)
     if value is None or value == "":
-        raise TurnedAwayError(TokenCode.EMPTY_PARAMETER, f"parameter {name} is empty")
+        raise RejectedError(TokenCode.EMPTY_PARAMETER, f"parameter {name} is empty")
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**_LONGEST_TIMESTAMP:
         return str(value)
     if not isinstance(value, str):
-        raise TurnedAwayError(TokenCode.BAD_PARAMETER, f"parameter {name} is invalid")
+        raise RejectedError(TokenCode.BAD_PARAMETER, f"parameter {name} is invalid")
     return value

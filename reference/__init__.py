@@ -1,1 +1,1 @@
-"""Writes the parts of the documents that are made of code: the command line, the configuration, its JSON Schema."""
+"""Generates parts of the documents from code: the command line, the configuration, the JSON Schemas."""

@@ -1,4 +1,4 @@
-"""`python -m reference` writes the parts anew; with `--check` it says which are not up to date, and exits 1."""
+"""`python -m reference` generates the documents; with `--check` it lists the outdated ones and exits 1."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def main(arguments: list[str]) -> int:
-    """Write or check; returns the exit code."""
+    """Write or check; return the exit code."""
     if arguments not in ([], ["--check"]):
         sys.stderr.write("usage: python -m reference [--check]\n")
         return 2
-    stale = []
+    outdated = []
     for document in documents():
         file = ROOT / document.path
         text = file.read_text(encoding="utf-8") if file.exists() else ""
-        if text == (new := document.written(text)):
+        if text == (new := document.update(text)):
             continue
-        stale.append(document.path)
+        outdated.append(document.path)
         if not arguments:
             file.write_text(new, encoding="utf-8")
-    for path in stale:
-        sys.stderr.write(f"{path} is not up to date: make docs\n" if arguments else f"{path} is written anew\n")
-    return 1 if stale and arguments else 0
+    for path in outdated:
+        sys.stderr.write(f"{path} is out of date: run `make docs`\n" if arguments else f"{path} updated\n")
+    return 1 if outdated and arguments else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The commands as their `--help` tells of them."""
+"""Reference of the commands, from their `--help`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WIDTH: Final = 100
 
 
 def parts() -> dict[str, str]:
-    """What docs/cli.md takes: the list of all commands, and the help of each."""
+    """Return the generated parts of docs/cli.md: the list of all commands, and the help of each."""
     top = click.Context(main, info_name="enos-ota", terminal_width=_WIDTH, **main.context_settings)
     return {"overview": _block(main.get_help(top)), "commands": "\n\n".join(_commands(top))}
 

@@ -1,4 +1,4 @@
-"""The configuration's keys as tables, from the models that check them."""
+"""Tables of the configuration's keys, from the models that check them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHAPES: Final = {"GuardKeys": "mapping, [see below](#guard)", "ExpectKeys": "ma
 
 
 def parts() -> dict[str, str]:
-    """What docs/configuration.md takes: a table for each mapping."""
+    """Return the generated parts of docs/configuration.md: a table per mapping."""
     schema = stack_schema()
     settable, definitions = schema["properties"]["config"]["properties"], schema["definitions"]
     tables = {
@@ -51,8 +51,8 @@ def _default(value: Any) -> str:
 
 
 def _value(schema: dict[str, Any]) -> str:
-    """What may stand there, in words."""
-    # Of the choices for a key directly under a namespace the first is the thing itself, the others ways to write it.
+    """Describe the values that a schema accepts."""
+    # The first choice for a key of a namespace is its value, the others are alternative spellings.
     first = schema["anyOf"][0] if "anyOf" in schema else schema
     secret = any(choice.get("$ref", "").endswith("/Secure") for choice in schema.get("anyOf", ()))
     words = _shape(first)

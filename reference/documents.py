@@ -1,14 +1,14 @@
-"""Which documents have parts that are made of code, and how these get in."""
+"""The documents with generated parts, and their update."""
 
 from __future__ import annotations
 
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota.review.jsontext import schema as review_schema
-from enos_ota.settings.schema import stack_schema
+from enos_ota.settings.schema import set_schema, stack_schema
 from reference import commands, configuration
 
 if TYPE_CHECKING:
@@ -16,46 +16,52 @@ if TYPE_CHECKING:
 
 _PART: Final = re.compile(r"(<!-- made by `make docs`: (?P<name>[\w ]+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
 
-# An example is copied as a whole, so its stack file has the schema beside it.
-_SCHEMAS: Final = (
+# Users copy an example as a whole, so it includes the schemas it uses beside its stack file.
+_STACK_SCHEMAS: Final = (
     "docs/stack.schema.json",
     *(f"examples/{name}/stacks/stack.schema.json" for name in ("fleet", "gitops-github", "gitops-gitlab", "one-job")),
+)
+_SET_SCHEMAS: Final = (
+    "docs/set.schema.json",
+    *(f"examples/{name}/stacks/set.schema.json" for name in ("fleet", "gitops-github", "gitops-gitlab")),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document, and what to make of its text.
+    """A document with generated parts.
 
     Attributes:
-        path: from the root of the repository.
-        written: from what the document holds to what it ought to hold.
+        path: Relative to the root of the repository.
+        update: Converts the current text into the up-to-date text.
     """
 
     path: str
-    written: Callable[[str], str]
+    update: Callable[[str], str]
 
 
 def documents() -> tuple[Document, ...]:
-    """Every document with a part that is made of code."""
+    """Return every document with generated parts."""
     return (
-        Document("docs/cli.md", lambda text: filled(text, commands.parts())),
-        Document("docs/configuration.md", lambda text: filled(text, configuration.parts())),
+        Document("docs/cli.md", lambda text: fill(text, commands.parts())),
+        Document("docs/configuration.md", lambda text: fill(text, configuration.parts())),
         Document("docs/review.schema.json", lambda _: review_schema()),
-        *(
-            Document(path, lambda _: json.dumps(stack_schema(), indent=2, ensure_ascii=False) + "\n")
-            for path in _SCHEMAS
-        ),
+        *(Document(path, lambda _: _json(stack_schema())) for path in _STACK_SCHEMAS),
+        *(Document(path, lambda _: _json(set_schema())) for path in _SET_SCHEMAS),
     )
 
 
-def filled(text: str, parts: Mapping[str, str]) -> str:
-    """The text with what stands between its marks written anew.
+def _json(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def fill(text: str, parts: Mapping[str, str]) -> str:
+    """Replace the text between the marks by the generated parts.
 
     Raises:
-        ValueError: a part has no place in the text, or a place no part.
+        ValueError: The marks in the text do not match the parts.
     """
     places = [found["name"] for found in _PART.finditer(text)]
     if sorted(places) != sorted(parts):
-        raise ValueError(f"the document has places for {sorted(places)}, there is {sorted(parts)}")
+        raise ValueError(f"the document has marks for {sorted(places)}, the generated parts are {sorted(parts)}")
     return _PART.sub(lambda found: f"{found[1]}\n{parts[found['name']].strip()}\n\n{found[3]}", text)

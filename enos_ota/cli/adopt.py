@@ -1,20 +1,26 @@
-"""`enos-ota adopt`. What it needs is imported when it runs: help needs none of it."""
+"""`enos-ota adopt`. Operations are imported when the command runs: help does not need them."""
 
 from __future__ import annotations
 
+import json
+from typing import TYPE_CHECKING
+
 import click
 
-from enos_ota.cli import acting, options
+from enos_ota.cli import options, writing_options
+from enos_ota.cli.output import say, say_aside, write_outcome
+
+if TYPE_CHECKING:
+    from enos_ota.operations.adopt import AdoptResult
 
 
 @click.command()
 @options.stack
 @options.job
-@acting.name
-@acting.expires
-@acting.reason_if_any
-@acting.overwrite
-@click.option("--dry-run", is_flag=True, help="show what would be written, and write nothing")
+@writing_options.name
+@writing_options.expires
+@writing_options.reason_if_any
+@click.option("--dry-run", is_flag=True, help="show the files, and write nothing")
 @options.text_or_json
 def adopt(
     *,
@@ -23,20 +29,58 @@ def adopt(
     name: str,
     expires: str,
     reason: str,
-    overwrite: bool,
     dry_run: bool,
     output: str,
 ) -> None:
-    """Declare in a stack what is cancelled in an OTA job already.
+    """Declare the tasks of an OTA job that are cancelled already as a set of a stack.
 
-    Writes a set into the stack file and its device keys into a file beside it. The stack file's other values and its
-    comments stay, and in the usual block style every other byte. Nothing is sent: `pulumi up` takes the set over, and
-    keeps it cancelled from then on. Keys that a set of the stack declares already are left there.
+    Writes a new set, stacks/STACK/NAME.yaml, and its key file beside it. Keys that a set of the stack declares already
+    stay in that set; no existing file is changed. No writing request is sent: `pulumi up` adopts the set, and from then
+    on keeps its tasks cancelled. This is the import of a set; `pulumi import` cannot do it.
 
-    Exit codes: 0 written, or nothing to write; 1 no task reads as cancelled; 3 EnOS could not be asked, or it was
-    interrupted.
+    Exit codes: 0 written, or nothing to write; 1 no task reads as cancelled; 3 EnOS could not be read, or the command
+    was interrupted.
     """
-    from enos_ota.operations.adopt import Order, run  # noqa: PLC0415 - slow to import, and help needs none of it
+    from enos_ota.cli.operating import operation  # noqa: PLC0415 - slow to import, and help needs none of it
+    from enos_ota.operations import adopt as adopting  # noqa: PLC0415 - the same
+    from enos_ota.operations import commit_hints  # noqa: PLC0415 - the same
 
-    order = Order(job_id, name=name, reason=reason, expires=expires, overwrite=overwrite, dry_run=dry_run)
-    run(order, stack=stack, output=output)
+    request = adopting.AdoptRequest(job_id, name=name, reason=reason, expires=expires, dry_run=dry_run)
+    with operation(stack, requires_stack=True) as context:
+        result = adopting.adopt(context, request)
+        is_json = output == "json"
+        if is_json:
+            write_outcome(json.dumps(result.as_json()))
+        else:
+            _write(result)
+        hints = (
+            commit_hints.lacking(result.change, result.new_set),
+            commit_hints.unread(result.change, result.new_set, result.program),
+        )
+        for hint in filter(None, hints):
+            (say_aside if is_json else say)(hint)
+
+
+def _write(result: AdoptResult) -> None:
+    from enos_ota.operations import commit_hints  # noqa: PLC0415 - as above
+    from enos_ota.operations.phrases import counted  # noqa: PLC0415 - as above
+    from enos_ota.plan.naming import listed, shown  # noqa: PLC0415 - as above
+
+    change = result.change
+    some = listed([shown(key) for key in sorted(result.cancelled)])
+    say(f"{result.job_label}: {counted(len(result.cancelled), 'task')} read as cancelled ({some})")
+    for line in commit_hints.already_declared(change):
+        say(line)
+    if not change.set_name:
+        say("Nothing to adopt: sets declare all of them already. No file was written.")
+        return
+    keys = counted(len(change.device_keys), "device key")
+    if result.request.dry_run:
+        say(f"Would write set {shown(change.set_name)!r} with {keys}:")
+        for line in commit_hints.diff(change):
+            say(line)
+        return
+    files = " and ".join(commit_hints.places(change))
+    say(f"Written: set {shown(change.set_name)!r} with {keys}, in {files}")
+    is_read = not result.program or result.program.reads_sets
+    say(commit_hints.commit_hint(change, f"Adopt cancelled tasks: set {change.set_name}", is_read=is_read))

@@ -1,14 +1,11 @@
-"""How a command ends that did not come to its end: a message for the operator, and an exit code.
-
-Who asked for JSON gets the same once more as a document, see `as_json`.
+"""Exceptions that end a command with a message and an exit code; `as_json` gives the same as a document.
 
 click.ClickException
 ├── click.UsageError        2  the command line
 └── Ended
     ├── Refused             1  the answer is no
-    ├── Misconfigured       2  stack file, key file or environment
-    ├── MissingExtraError   2  an optional package
-    └── Undetermined        3  it could not be done, or could not be found out
+    ├── Misconfigured       2  an invalid stack file, key file or environment
+    └── Undetermined        3  the operation failed, or its result is unknown
 """
 
 from __future__ import annotations
@@ -25,14 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-"""Why a file cannot be written that is otherwise right."""
+"""Why writing a valid file fails."""
 
 
 class Ended(click.ClickException):
-    """A command came to no end of its own.
+    """A command did not complete.
 
     Attributes:
-        enos_code: EnOS's code, if it answered with one that says no.
+        enos_code: The code of EnOS's answer, if it refused the request.
         request_id: EnOS's requestId, or "".
     """
 
@@ -43,43 +40,32 @@ class Ended(click.ClickException):
 
 
 class Refused(Ended):
-    """The answer is no: EnOS, a guard or a rule says so. Nothing was changed unless the message says what."""
+    """The answer is no: EnOS, a guard or a rule refuses. Nothing was changed unless the message says so."""
 
     exit_code = 1
 
 
 class Misconfigured(Ended):
-    """A stack file, a key file or the environment is wrong. Nothing was sent."""
+    """A stack file, a key file or the environment is invalid. No request was sent."""
 
     exit_code = 2
-
-
-class MissingExtraError(Ended):
-    """A command needs packages that are optional; `package` is the first that is not there."""
-
-    exit_code = 2
-
-    def __init__(self, extra: str, package: str) -> None:
-        super().__init__(
-            f"{package} is not installed, which this command needs. It comes with the extra {extra!r}: "
-            f'in a checkout of enos-ota, pip install ".[{extra}]"'
-        )
 
 
 class Undetermined(Ended):
-    """It could not be done or found out; what was done nevertheless the message says."""
+    """The operation failed, or its result is unknown. The message says what was done."""
 
     exit_code = 3
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
-    """Errors of settings and client as messages with their exit code, never a traceback.
+def exit_with_message() -> Iterator[None]:
+    """Turn errors of settings, operations and client into messages with an exit code, without a traceback.
 
-    An answer of EnOS that says no (no such job, a job that is stopped, tasks in another state) is a `Refused`; what
-    keeps from getting an answer (transport, authentication, throttling, EnOS's own failure) is `Undetermined`.
+    If EnOS answered no (no such job, job stopped, tasks in another state), the command ends with `Refused`; without an
+    answer (transport, authentication, throttling, a failure of EnOS), with `Undetermined`.
     """
     from enos_ota import enos  # noqa: PLC0415 - slow to import, and help needs none of it
+    from enos_ota.operations.errors import OperationRefused, OperationUndetermined  # noqa: PLC0415 - the same
     from enos_ota.settings import SettingsError  # noqa: PLC0415 - the same
 
     answers = (
@@ -92,34 +78,34 @@ def told() -> Iterator[None]:
     )
     try:
         yield
-    except SettingsError as error:
-        # Names of files and stacks come from whoever wrote the repository.
-        raise Misconfigured(_shown(error)) from None
-    except enos.ConfigurationError as error:
-        raise Misconfigured(_shown(error)) from None
+    except (SettingsError, enos.ConfigurationError) as error:
+        # Names of files and stacks come from the repository, which anyone may have written.
+        raise Misconfigured(_printable(error)) from None
+    except OperationRefused as error:
+        raise Refused(_printable(error)) from None
+    except OperationUndetermined as error:
+        raise Undetermined(_printable(error)) from None
     except answers as error:
-        raise Refused(_shown(error), **_answer(error)) from None
+        raise Refused(_printable(error), **_answer(error)) from None
     except enos.EnosError as error:
-        from enos_ota import connect  # noqa: PLC0415 - as above
-
-        # A job's id may come from a file, EnOS's texts from anywhere.
-        raise Undetermined(_shown(connect.told(error)), **_answer(error)) from None
+        # The id of a job may come from a file, EnOS's texts from anywhere.
+        raise Undetermined(_printable(error.advised_text), **_answer(error)) from None
 
 
 def as_json(error: click.ClickException) -> dict[str, Any]:
-    """A failure as a machine reads it: the message, EnOS's code and requestId where there are any, the exit code."""
-    told: dict[str, Any] = {"message": error.format_message()}
+    """Return a failure for machines: the message, EnOS's code and requestId if there are any, and the exit code."""
+    described: dict[str, Any] = {"message": error.format_message()}
     if isinstance(error, Ended) and error.enos_code is not None:
-        told["code"] = error.enos_code
+        described["code"] = error.enos_code
     if isinstance(error, Ended) and error.request_id:
-        told["requestId"] = error.request_id
-    return {"error": told, "exitCode": error.exit_code}
+        described["requestId"] = error.request_id
+    return {"error": described, "exitCode": error.exit_code}
 
 
 def _answer(error: Exception) -> dict[str, Any]:
-    """What EnOS said, as arguments of an `Ended`."""
+    """Return the code and requestId of EnOS's answer, as arguments of an `Ended`."""
     return {"enos_code": getattr(error, "code", None), "request_id": plain(getattr(error, "request_id", ""))}
 
 
-def _shown(error: Exception | str) -> str:
+def _printable(error: Exception | str) -> str:
     return "\n".join(map(plain, str(error).split("\n")))

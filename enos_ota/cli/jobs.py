@@ -31,10 +31,9 @@ def jobs(*, stack: str | None, firmware_version: str | None, status: str | None,
     Only reads. Names and texts are EnOS's own; what does not print in them is shown as an escape.
     """
     from enos_ota.enos import JobStatus  # noqa: PLC0415 - slow to import, and help needs none of it
-    from enos_ota.enos.job_search import find_jobs  # noqa: PLC0415 - the same
 
     with connected(stack) as (client, _):
-        found = find_jobs(client, firmware_version=firmware_version, status=JobStatus(status) if status else None)
+        found = client.search_jobs(firmware_version=firmware_version, status=JobStatus(status) if status else None)
         if output == "json":
             write_json(map(as_json, found))
         elif not write_table(found, _columns(time.time())):

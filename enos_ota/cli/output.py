@@ -19,6 +19,7 @@ import click
 
 from enos_ota.cli.failures import Undetermined
 from enos_ota.cli.plain import plain
+from enos_ota.engine.process import exit_immediately
 
 _BEGINNING: Final = "enos_ota.beginning"
 _STDOUT: Final = 1
@@ -100,7 +101,7 @@ def end_process(code: int) -> NoReturn:
         with contextlib.suppress(OSError, ValueError):
             if stream is not None:
                 stream.flush()
-    os._exit(code)
+    exit_immediately(code)
 
 
 class _Unfailing(io.FileIO):

@@ -96,12 +96,12 @@ class _Search:
 
     def __init__(self, client: EnosClient, job: Job, wanted: Collection[str], markers: Collection[str]) -> None:
         from enos_ota.enos import TaskStatus  # noqa: PLC0415 - slow to import, and help needs none of it
-        from enos_ota.reconciler.classify import fold, is_cancelled  # noqa: PLC0415 - the same
+        from enos_ota.plan.classify import is_cancelled, normalise_markers  # noqa: PLC0415 - the same
 
         self.job = job
         self._client = client
         self._wanted = frozenset(wanted)
-        self._markers = fold(markers)
+        self._markers = normalise_markers(markers)
         self._is_cancelled = is_cancelled
         self._unknown = TaskStatus.UNKNOWN
         named = {TaskStatus(status) for status in wanted if status != _CANCELLED}
@@ -161,7 +161,7 @@ class _Search:
 
 
 def _columns(search: _Search, now: float) -> list[Column[Task]]:
-    from enos_ota.reconciler.naming import name_of  # noqa: PLC0415 - slow to import, and help needs none of it
+    from enos_ota.plan.naming import name_of  # noqa: PLC0415 - slow to import, and help needs none of it
 
     return [
         Column("DEVICE", lambda task: task.device_key if task.device_key.strip() else name_of(task)),
@@ -218,7 +218,7 @@ def _write_keys(search: _Search, gateway: str, *, as_yaml: bool) -> None:
 
 
 def _no_keys_of(invalid: Sequence[Task], about: str) -> str:
-    from enos_ota.reconciler.naming import listed, name_of  # noqa: PLC0415 - slow to import, and help needs none of it
+    from enos_ota.plan.naming import listed, name_of  # noqa: PLC0415 - slow to import, and help needs none of it
 
     tasks = "1 task" if len(invalid) == 1 else f"{len(invalid)} tasks"
     return (

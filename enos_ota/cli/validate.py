@@ -1,4 +1,4 @@
-"""`enos-ota validate`: what is wrong with stack files and key files, without network or engine."""
+"""`enos-ota validate`: every problem of stack files, set files and key files, without network or engine."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ if TYPE_CHECKING:
     cls=WithExamples,
     examples={
         "all stacks of this project": "enos-ota validate",
-        "one stack, and the stacks that name a key file": "enos-ota validate prod stacks/keys/pump-2.3.0.txt",
+        "one stack, and the stack of a set file": "enos-ota validate prod stacks/test/pump-2.3.0.yaml",
     },
 )
 @click.argument("names", metavar="[STACK|FILE]...", nargs=-1, shell_complete=completion.stacks_and_files)
 @options.text_or_json
 @click.pass_context
 def validate(ctx: click.Context, *, names: tuple[str, ...], output: str) -> None:
-    """Check stack files and their key files, every problem with file and line.
+    """Check stack files, set files and key files; print every problem with file and line.
 
-    Needs neither network nor engine nor credentials, and changes nothing. Without a name all stacks of the project are
-    checked, the example too. A file that is no stack file stands for the stacks that name it, or for all of its
-    project: so it can be called with whatever a commit changes.
+    Needs no network, engine or credentials, and changes nothing. Without a name it checks all stacks of the project,
+    the example too. A set file or a file beside it selects its stack, a key file the stacks that name it, any other
+    file all stacks of its project: a pre-commit hook can pass every file that a commit changes.
 
-    Warnings do not fail the check: device keys outside EnOS's default rule, a stack file that is empty or declares no
-    set, a stack file that Pulumi does not read.
+    Warnings do not fail the check: device keys outside EnOS's default rule, a key file that no set names, a stack that
+    declares no set, a stack file that Pulumi does not read.
 
     Exit codes: 0 no problem, with or without warnings; 2 at least one problem. Problems and warnings go to stdout; json
     is a list of severity (error or warning), file, line, path, text.
     """
     from enos_ota.operations.own_program import program_of  # noqa: PLC0415 - slow to import, and help needs none of it
-    from enos_ota.settings.document import shown_path  # noqa: PLC0415 - the same
+    from enos_ota.settings.check import validate_stack_file  # noqa: PLC0415 - the same
     from enos_ota.settings.problems import Problem, in_order  # noqa: PLC0415 - the same
-    from enos_ota.settings.stack import validate_stack_file  # noqa: PLC0415 - the same
-    from enos_ota.settings.stack_selection import meant_by  # noqa: PLC0415 - the same
+    from enos_ota.settings.stack_selection import select_stack_files  # noqa: PLC0415 - the same
+    from enos_ota.settings.stackfile import shown_path  # noqa: PLC0415 - the same
 
-    meant = meant_by(names, Path.cwd())
-    found = list(meant.problems)
+    selection = select_stack_files(names, Path.cwd())
+    found = list(selection.problems)
     sets: list[SetSettings] = []
-    for file in meant.files:
+    for file in selection.files:
         check = validate_stack_file(file.path, project=file.project.name)
         found += (*check.problems, *check.warnings)
         sets += check.sets
@@ -60,17 +60,17 @@ def validate(ctx: click.Context, *, names: tuple[str, ...], output: str) -> None
     problems = in_order(found)
     errors = sum(problem.severity == "error" for problem in problems)
     if output == "json":
-        told = [
+        listed = [
             {"severity": p.severity, "file": p.file, "line": p.line, "path": p.path, "text": p.text} for p in problems
         ]
-        write_verdict(json.dumps(told, indent=2))
+        write_verdict(json.dumps(listed, indent=2))
     else:
         for problem in problems:
             write_verdict(plain(str(problem)))
-        for other in meant.others:
-            click.echo(f"{plain(other)} is no file of an enos-ota project: nothing to check.", err=True)
-        read = [_count(len(meant.files), "stack file")]
-        if meant.files and not errors:  # else it would be a part of what is there
+        for other in selection.others:
+            click.echo(f"{plain(other)} does not belong to an enos-ota project: nothing to check.", err=True)
+        read = [_count(len(selection.files), "stack file")]
+        if selection.files and not errors:  # with errors the counts would be incomplete
             keys = sum(len(each.device_keys) for each in sets)
             read += [_count(len(sets), "set"), _count(keys, "device key")]
         warned = [_count(len(problems) - errors, "warning")] if len(problems) > errors else []

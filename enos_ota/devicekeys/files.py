@@ -1,4 +1,4 @@
-"""Files that are read within bounds, and written whole or not at all."""
+"""Bounded reading and atomic writing of files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 MAX_BYTES: Final = 64 * 1024 * 1024
-"""Largest configuration or key file that is read."""
+"""Largest configuration or key file that is read, in bytes."""
 
 
 def read(path: Path, limit: int = MAX_BYTES) -> bytes:
@@ -19,16 +19,16 @@ def read(path: Path, limit: int = MAX_BYTES) -> bytes:
 
     Args:
         path: The file; a link to one is followed.
-        limit: Most bytes that are read.
+        limit: Largest size, in bytes.
 
     Raises:
-        FileNotFoundError: There is nothing under this name.
-        OSError: It is no regular file, a link that leads nowhere, larger than `limit`, or cannot be read; `strerror`
-            says so in words for the operator.
+        FileNotFoundError: The file does not exist.
+        OSError: It is not a regular file, a link without a target, larger than `limit`, or unreadable; `strerror` is
+            the text for the operator.
     """
     try:
-        # Without O_NONBLOCK, opening a named pipe waits for a writer. The descriptor is asked what it is, and not the
-        # path, so that what was checked is what is read.
+        # Without O_NONBLOCK, opening a named pipe waits for a writer. The descriptor is checked instead of the path, so
+        # that the checked file is the one that is read.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
         if path.is_symlink():
@@ -48,19 +48,19 @@ def read(path: Path, limit: int = MAX_BYTES) -> bytes:
 
 
 def kind_of(mode: int) -> str:
-    """Name what a file that is not regular is, by its `st_mode`."""
+    """Return the kind of a file that is not regular, by its `st_mode`."""
     kinds = ((stat.S_ISDIR, "a directory"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"))
     return next((name for is_kind, name in kinds if is_kind(mode)), "a device")
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Write a file so that a reader, or a machine that loses its power, finds the old one or the new one.
+    """Write a file atomically: a reader finds the old or the new content, also after a power failure.
 
-    Directories are made where they are missing. A file that is there keeps its mode; a link stays one. A pipe or a
-    device cannot be replaced: it is written to.
+    Missing directories are created. An existing file keeps its mode, a link stays a link. A pipe or a device cannot be
+    replaced: the data is written to it.
 
     Raises:
-        OSError: It could not be written; the old file is as it was.
+        OSError: The file could not be written; the old content is unchanged.
     """
     if path.exists() and not path.is_file():
         path.write_bytes(data)
@@ -83,7 +83,7 @@ def replace(path: Path, data: bytes) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """See the names in a directory on disk."""
+    """Write the names in a directory to disk."""
     handle = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -95,6 +95,6 @@ def _mode(path: Path) -> int:
     try:
         return stat.S_IMODE(path.stat().st_mode)
     except FileNotFoundError:
-        umask = os.umask(0)  # it can be read by setting it only
+        umask = os.umask(0)  # only setting it returns it
         os.umask(umask)
         return 0o666 & ~umask

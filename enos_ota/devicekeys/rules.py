@@ -1,8 +1,8 @@
-"""Device keys as one canonical text: how a declared set travels, is stored and is compared.
+"""Rules for device keys, and the canonical text in which the state stores a set of keys.
 
 A set of 100 000 keys as a list costs Pulumi minutes and 100 000 lines to diff; as one sorted text, each key followed by
-a newline, it costs seconds and shows just the keys that changed. The last newline matters: without it the diff of the
-last key is noise.
+a newline, it costs seconds and shows only the changed keys. Without the last newline, Pulumi would also show
+the last key as changed.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from enos_ota.devicekeys import formats as otherformats
+from enos_ota.devicekeys import other_formats
 from enos_ota.devicekeys.visible import excerpt, is_invisible
 
 MAX_KEY_LENGTH: Final = 256
-"""Longest device key that is accepted, in characters. EnOS documents no limit [U]; a longer one is taken for a slip."""
+"""Longest device key that is accepted, in characters; EnOS documents no limit [U]."""
 
 _DEFAULT_RULE: Final = re.compile(r"[A-Za-z0-9._-]{4,64}")
-"""The device keys that EnOS allows by default [D]; a platform can be set to allow others."""
+"""Device keys that EnOS allows by default [D]; a platform may allow others."""
 
 NO_KEYS: Final = "no device keys; to end a set remove the whole set, what is cancelled stays cancelled"
 
@@ -42,30 +42,30 @@ _OF_SEVERAL: Final = {
     _INVISIBLE: "have invisible characters: type them again",
     _LONG: f"are longer than {MAX_KEY_LENGTH} characters",
     _UNUSUAL: f"do not follow {_RULE}",
-    **{f"{_LINE_OF} {source}": f"are lines of {source}" for source in otherformats.SOURCES},
+    **{f"{_LINE_OF} {source}": f"are lines of {source}" for source in other_formats.SOURCES},
 }
-"""What is said of one key → the same of several."""
+"""Plural of each description of a problem."""
 
 
 def to_text(keys: Iterable[str]) -> str:
-    """The canonical text of a set of keys: sorted by code point, no duplicates, each key followed by a newline."""
+    """Return the canonical text of a set of keys: sorted by code point, no duplicates, a newline after each key."""
     return "".join(f"{key}\n" for key in sorted(set(keys)))
 
 
 def from_text(text: str) -> tuple[str, ...]:
-    """The keys of a text, sorted and without duplicates; order, duplicates and a missing last newline are forgiven."""
+    """Return the keys of a text, sorted and without duplicates; the text need not be canonical."""
     return tuple(sorted({key for key in text.split("\n") if key}))
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """A kind of problem, or of doubt, that some keys of a set have.
+class KeyProblem:
+    """A kind of problem, or of warning, and the keys of a set that have it.
 
     Attributes:
-        kind: what is wrong, to be read after "1 device key".
-        count: how many keys have it.
-        positions: where the first few of them stand, counted from 0.
-        examples: these few, fit for a message.
+        kind: description, to be read after "1 device key".
+        count: number of these keys.
+        positions: positions of the first few of them, counted from 0.
+        examples: these few, for a message.
     """
 
     kind: str
@@ -74,7 +74,7 @@ class Finding:
     examples: tuple[str, ...]
 
     def sentence(self, place: Callable[[int], str] = lambda position: f"no. {position + 1}") -> str:
-        """One short sentence; `place` says how a position is called, or nothing where none is known."""
+        """Return one short sentence; `place` returns the name of a position, or "" if it is unknown."""
         shown = ", ".join(
             f"{place(position)}: {example}".removeprefix(": ")
             for position, example in zip(self.positions, self.examples, strict=True)
@@ -85,30 +85,30 @@ class Finding:
 
 
 def problems(keys: Iterable[object]) -> list[str]:
-    """What is wrong with a set of keys, one short sentence a kind of problem; empty when all is well.
+    """Return the problems of a set of keys, one short sentence for each kind; empty when there are none.
 
-    Any order, duplicates and quotes of both kinds are fine. Refused are an empty set, an empty key, a key that is no
-    string, control characters (they would break the text and every report), invisible characters, a key longer than
-    `MAX_KEY_LENGTH`, and a line of a text that is no list of keys, see `enos_ota.devicekeys.formats`.
+    Any order, duplicates and quotes of both kinds are allowed. Refused are an empty set, an empty key, a key that is
+    not a string, control characters (they would break the text and every report), invisible characters, a key longer
+    than `MAX_KEY_LENGTH`, and a line of a text that is not a list of keys, see `enos_ota.devicekeys.other_formats`.
     """
     listed = keys if isinstance(keys, Sequence) else list(keys)
-    return [finding.sentence() for finding in findings(listed)] if listed else [NO_KEYS]
+    return [problem.sentence() for problem in find_problems(listed)] if listed else [NO_KEYS]
 
 
-def findings(keys: Iterable[object]) -> list[Finding]:
-    """What is wrong key by key, for a caller that knows where each key was written; an empty set is not a finding."""
+def find_problems(keys: Iterable[object]) -> list[KeyProblem]:
+    """Return the problems of keys, with positions; an empty set is not a problem here."""
     return _by_kind(keys, problem)
 
 
-def unusual(keys: Iterable[object]) -> Finding | None:
-    """The keys that EnOS would not allow by default: perhaps no keys at all, but a header or a whole line of a table.
+def unusual(keys: Iterable[object]) -> KeyProblem | None:
+    """Return the keys that EnOS does not allow by default: they may be a header or a whole line of a table.
 
-    They may be keys all the same, so they are never refused. Keys with a problem are not among them.
+    A platform may allow such keys, so they are never refused. Keys with a problem are not included.
     """
     return next(iter(_by_kind(keys, _doubt)), None)
 
 
-def _by_kind(keys: Iterable[object], kind_of: Callable[[object], str | None]) -> list[Finding]:
+def _by_kind(keys: Iterable[object], kind_of: Callable[[object], str | None]) -> list[KeyProblem]:
     found: dict[str, list[tuple[int, object]]] = {}
     counts: Counter[str] = Counter()
     for position, key in enumerate(keys):
@@ -118,18 +118,18 @@ def _by_kind(keys: Iterable[object], kind_of: Callable[[object], str | None]) ->
             if len(first := found.setdefault(kind, [])) < _SHOWN:
                 first.append((position, key))
     return [
-        Finding(kind, counts[kind], tuple(n for n, _ in first), tuple(_example(kind, key) for _, key in first))
+        KeyProblem(kind, counts[kind], tuple(n for n, _ in first), tuple(_example(kind, key) for _, key in first))
         for kind, first in found.items()
     ]
 
 
 def problem(key: object) -> str | None:
-    """What is wrong with one key, to be read after "it"; None when it is fine."""
+    """Return the problem of one key, to be read after "it"; None when there is none."""
     if not isinstance(key, str):
         return _NO_TEXT
     if not key or key.isspace():
         return _EMPTY
-    # Nearly all keys are plain, and that is known a hundred times faster than each character's category.
+    # Most keys are plain, which is a hundred times faster to check than the category of each character.
     if not (key.isascii() and key.isprintable()):
         if any(map(is_control, key)):
             return _CONTROL
@@ -137,7 +137,7 @@ def problem(key: object) -> str | None:
             return _INVISIBLE
     if len(key) > MAX_KEY_LENGTH:
         return _LONG
-    source = otherformats.source_of(key)
+    source = other_formats.source_of(key)
     return f"{_LINE_OF} {source}" if source else None
 
 
@@ -155,5 +155,5 @@ def _example(kind: str, key: object) -> str:
 
 def is_control(character: str) -> bool:
     """Whether a character would break a line, a report or UTF-8 itself."""
-    # Cc: control characters; Cs: lone surrogates, which no UTF-8 can carry; Zl, Zp: line breaks in disguise.
+    # Cc: control characters; Cs: lone surrogates, which UTF-8 cannot encode; Zl, Zp: Unicode line breaks.
     return unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}

@@ -1,27 +1,27 @@
-"""Device keys as the text of a key file; `enos_ota.devicekeys.reader` reads them back."""
+"""Writer of key files, which `enos_ota.devicekeys.reader` reads."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from enos_ota.devicekeys import formats as otherformats
+from enos_ota.devicekeys import other_formats
 from enos_ota.devicekeys import rules as keys
 from enos_ota.devicekeys.visible import is_visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_CUT_OFF: Final = " \t\r"  # what a line of a .txt loses at both ends
+_CUT_OFF: Final = " \t\r"  # the reader removes these at both ends of a line
 
 
 def fits_txt(key: str) -> bool:
-    """Whether a .txt key file can hold a key: not one that begins like a comment, ends in a blank or looks like CSV."""
+    """Whether a .txt key file can contain a key: it must not begin with #, end in a blank or look like CSV."""
     is_whole = key.strip(_CUT_OFF) == key and not key.startswith("#")
-    return is_whole and keys.problem(key) is None and otherformats.recognise([key], is_txt=True) is None
+    return is_whole and keys.problem(key) is None and other_formats.recognise([key], is_txt=True) is None
 
 
 def to_txt(device_keys: Iterable[str], comments: Iterable[str] = ()) -> str:
-    """The text of a .txt key file: comments, then the keys, sorted and without duplicates, one a line.
+    """Return the text of a .txt key file: comments, then the keys, sorted and without duplicates, one a line.
 
     Raises:
         ValueError: a key that a .txt cannot hold, see `fits_txt`.
@@ -41,18 +41,19 @@ def to_yaml(device_keys: Iterable[str], comments: Iterable[str] = ()) -> str:
     unique = sorted(set(device_keys))
     if any(map(keys.problem, unique)):
         raise ValueError("a key that no set may have")
-    return _commented(comments) + "".join(f"- {_quoted(key)}\n" for key in unique)
+    return _commented(comments) + "".join(f"- {quoted(key)}\n" for key in unique)
+
+
+def quoted(text: str) -> str:
+    """Return a text in double quotes, which every YAML reader reads back as this text."""
+    if text.isprintable() and not set(text) & set('"\\'):
+        return f'"{text}"'
+    return '"' + "".join(map(_escaped, text)) + '"'
 
 
 def _commented(comments: Iterable[str]) -> str:
     # A line break in a comment would turn the rest of it into a key.
     return "".join(f"# {''.join(c if is_visible(c) else '?' for c in comment)}\n" for comment in comments)
-
-
-def _quoted(key: str) -> str:
-    if key.isprintable() and not set(key) & set('"\\'):
-        return f'"{key}"'
-    return '"' + "".join(_escaped(character) for character in key) + '"'
 
 
 def _escaped(character: str) -> str:

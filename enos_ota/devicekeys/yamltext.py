@@ -1,10 +1,10 @@
-"""YAML as an operator writes it: values, the line of each, and which plain scalars every reader takes for a text.
+"""YAML reader that keeps line numbers and refuses plain scalars that some YAML reader does not take as a text.
 
-Pulumi's engine reads a stack file before we do and hands on what it made of it: `0012345` arrives as `5349`, `1e5` as
-`100000`, `2026-01-02` as a time of day. So the raw file is read here too, and a plain scalar that YAML 1.1, YAML 1.2 or
-Go's yaml.v3 would take for anything but a text comes out as `Unquoted`, never as a `str`.
+Pulumi's engine reads a stack file first and passes on the converted values: `0012345` arrives as `5349`, `1e5` as
+`100000`, `2026-01-02` as a time of day. So enos-ota also reads the raw file, and a plain scalar that YAML 1.1, YAML 1.2
+or Go's yaml.v3 would take as anything but a text becomes an `Unquoted`, never a `str`.
 
-The tree is built from parser events and not by recursion: a file of a hundred thousand brackets must end in a message.
+The tree is built from parser events and not by recursion: a file of a hundred thousand brackets must give an error.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_VALUES: Final = 4_000_000
-"""Most values a file may hold, aliases counted as often as they are used: a few nested ones would fill the memory."""
+"""Most values of a file, aliases counted at each use: a few nested ones would fill the memory."""
 
 MAX_DEPTH: Final = 100
 """Deepest nesting that is read."""
@@ -35,7 +35,7 @@ _PLAIN_INT: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _PLAIN_FLOAT: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,17}")
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 
-# Only a scalar that begins like this can be anything but a text; most keys are settled by their first character.
+# Only a scalar that begins like this may be anything but a text; the first character decides for most keys.
 _SUSPECT: Final = frozenset("+-.0123456789~nNtTfFyYoO=<")
 _NO_TEXT: Final = re.compile(
     r"""
@@ -53,7 +53,7 @@ _NO_TEXT: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Unquoted:
-    """A scalar without quotes that some reader takes for a number, a date, a truth value … and we for nothing."""
+    """A scalar without quotes that some YAML reader takes as a number, date, boolean, …; enos-ota refuses it."""
 
     text: str
 
@@ -63,7 +63,7 @@ class Unquoted:
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """Something wrong with a file at a line (from 1)."""
+    """A problem of a file at a line (from 1)."""
 
     line: int
     text: str
@@ -71,7 +71,7 @@ class Flaw:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A YAML file: `value` in plain Python types plus `Unquoted`, and where each value stands."""
+    """A YAML file: `value` in plain Python types plus `Unquoted`, and the line of each value."""
 
     value: Any
     marks: Marks
@@ -99,7 +99,7 @@ class Tree:
 
 
 def is_text(plain: str) -> bool:
-    """Whether every YAML reader takes this scalar for a text although it stands without quotes."""
+    """Whether every YAML reader takes this scalar without quotes as a text."""
     if not plain:
         return False
     if plain[0] not in _SUSPECT:
@@ -108,7 +108,7 @@ def is_text(plain: str) -> bool:
 
 
 def load(text: str) -> Tree:
-    """Read one YAML document; never raises: what is wrong with it stands in `Tree.flaws`.
+    """Read one YAML document; never raises: problems are in `Tree.flaws`.
 
     Refused are syntax errors, a key given twice, merge keys (`<<`), tags other than `!!str`, an alias inside the value
     it names, more than one document, and files that are too deep or too large.
@@ -117,16 +117,16 @@ def load(text: str) -> Tree:
     try:
         for event in yaml.parse(text, Loader=_LOADER):
             builder.take(event)
-    except _UnreadableError as error:
+    except _UnreadableYamlError as error:
         builder.flaws.append(Flaw(error.line, error.text))
     except yaml.YAMLError as error:
-        # What is left of a broken file would only bring follow-up errors.
+        # The rest of an invalid file would only cause consequential errors.
         return Tree(None, 1, (_syntax_flaw(text, error),))
     value, marks = builder.root
     return Tree(value, marks, tuple(sorted(builder.flaws, key=lambda flaw: flaw.line)))
 
 
-class _UnreadableError(Exception):
+class _UnreadableYamlError(Exception):
     def __init__(self, line: int, text: str) -> None:
         super().__init__(text)
         self.line = line
@@ -144,7 +144,7 @@ class _Frame:
     first: int  # values counted when it began
     key: str | None = None
     key_line: int = 0
-    drop: bool = False  # the value that comes next is refused already
+    drop: bool = False  # the value that comes next is already refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class _Anchored:
 
 
 class _Builder:
-    """Turns parser events into values and marks."""
+    """Builder of values and line numbers from parser events."""
 
     def __init__(self) -> None:
         self.root: tuple[Any, Marks] = (None, 1)
@@ -181,7 +181,7 @@ class _Builder:
         elif isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
-                raise _UnreadableError(_line(event), "a second document begins here; only one is read")
+                raise _UnreadableYamlError(_line(event), "a second document begins here; only one is read")
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         line = _line(event)
@@ -198,7 +198,7 @@ class _Builder:
         frame = self._frames[-1]
         key = str(event.value)
         frame.key, frame.key_line, frame.drop = key, line, False
-        if key == "<<" and not event.style:  # the parser says "" or None for plain, with or without libyaml
+        if key == "<<" and not event.style:  # style is "" or None for plain, depending on libyaml
             self.flaws.append(Flaw(line, "merge keys (<<) are not read: write the keys out"))
             frame.drop = True
         elif key in frame.value:
@@ -207,9 +207,9 @@ class _Builder:
 
     def _open(self, event: yaml.CollectionStartEvent, line: int) -> None:
         if self._wants_key():
-            raise _UnreadableError(line, "a key must be a text, not a list or a mapping")
+            raise _UnreadableYamlError(line, "a key must be a text, not a list or a mapping")
         if len(self._frames) >= MAX_DEPTH:
-            raise _UnreadableError(line, f"nested deeper than {MAX_DEPTH} levels")
+            raise _UnreadableYamlError(line, f"nested deeper than {MAX_DEPTH} levels")
         if event.tag is not None:
             self.flaws.append(Flaw(line, f"the tag {shown(event.tag)} is not read: remove it"))
         if event.anchor:
@@ -223,12 +223,12 @@ class _Builder:
 
     def _alias(self, name: str, line: int) -> None:
         if name not in self._anchors:
-            raise _UnreadableError(line, f"the alias *{shown(name)} has no anchor before it")
+            raise _UnreadableYamlError(line, f"the alias *{shown(name)} has no anchor before it")
         known = self._anchors[name]
         if known is None:
-            raise _UnreadableError(line, f"the alias *{shown(name)} stands inside the value it names")
+            raise _UnreadableYamlError(line, f"the alias *{shown(name)} is inside the value it names")
         if self._wants_key():
-            raise _UnreadableError(line, "an alias cannot be a key: write the key out")
+            raise _UnreadableYamlError(line, "an alias cannot be a key: write the key out")
         self._add_to_count(known.size, line)
         here = self._here(line)
         self._put(known.value, here if isinstance(known.marks, int) else (here, known.marks[1]))
@@ -237,13 +237,13 @@ class _Builder:
         return bool(self._frames) and self._frames[-1].key is None and isinstance(self._frames[-1].value, dict)
 
     def _here(self, line: int) -> int:
-        """The line by which a value is known: that of its key, if it has one."""
+        """Return the line of a value: that of its key, if it has one."""
         return self._frames[-1].key_line if self._frames and self._frames[-1].key is not None else line
 
     def _add_to_count(self, size: int, line: int) -> None:
         self._count += size
         if self._count > MAX_VALUES:
-            raise _UnreadableError(line, f"more than {MAX_VALUES} values (an alias counts as often as it is used)")
+            raise _UnreadableYamlError(line, f"more than {MAX_VALUES} values (an alias counts as often as it is used)")
 
     def _put(self, value: Any, marks: Marks) -> None:
         if not self._frames:
@@ -274,7 +274,7 @@ def _scalar_value(event: yaml.ScalarEvent) -> str | int | float | bool | Unquote
 
 
 def _plain_value(text: str) -> int | float | bool | Unquoted | None:
-    """What a plain scalar is that is no text: only the spellings that all readers agree on."""
+    """Return the value of a plain scalar that is not a text, if all YAML readers agree on it, else `Unquoted`."""
     if text in _NULLS:
         return None
     if text in {"true", "false"}:
@@ -287,13 +287,13 @@ def _plain_value(text: str) -> int | float | bool | Unquoted | None:
 
 
 def _syntax_flaw(text: str, error: yaml.YAMLError) -> Flaw:
-    # Only the parser's own words: its full text quotes the file, and there may be a secret in that line.
+    # Only the parser's description: its full text quotes the line, which may contain a secret.
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
-        said = error.problem or error.context or "it cannot be parsed"
-        return Flaw(mark.line + 1 if mark else 1, f"this is not YAML: {said}")
+        problem = error.problem or error.context or "it cannot be parsed"
+        return Flaw(mark.line + 1 if mark else 1, f"this is not YAML: {problem}")
     if isinstance(error, yaml.reader.ReaderError):
-        return Flaw(_unreadable_line(text), "this is not YAML: it holds a control character")
+        return Flaw(_unreadable_line(text), "this is not YAML: it has a control character")
     return Flaw(1, "this is not YAML")
 
 
@@ -303,6 +303,6 @@ def _unreadable_line(text: str) -> int:
 
 
 def shown(text: str, width: int = 60) -> str:
-    """A text from outside as it may stand in a message: no control characters, not too long."""
+    """Return an external text for a message: escaped if not visible, and shortened."""
     plain = text if is_visible(text) else ascii(text)[1:-1]
     return plain if len(plain) <= width else plain[: width - 1] + "…"

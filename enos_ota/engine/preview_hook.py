@@ -1,8 +1,8 @@
-"""What an `up` would meet now: a look at EnOS in previews, before anything is cancelled. It never writes.
+"""The preview hook: read EnOS in previews and print the plan of each set. No request writes.
 
-Each set of a preview brings a resource hook, the only place where a program sees what is about to be added. A hook that
-fails would end the preview at the first set; so hooks only look, and what they found is told once the set is
-registered, and what stops the preview at its end, for all sets at once.
+Each set of a preview brings a resource hook, the only place where a program sees the inputs and the recorded outputs
+of a change. A hook that fails would end the preview at the first set; so hooks only read. The messages are printed once
+the set is registered, and a refusal fails the preview at its end, for all sets at once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import itertools
 import threading
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
@@ -21,65 +21,69 @@ from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.rpc import UNKNOWN
 from pulumi.runtime.settings import get_monitor
 
-from enos_ota.connect import client_of
-from enos_ota.engine.properties import declared_of, record_of
+from enos_ota.engine.properties import record_of, task_set_of
 from enos_ota.enos import (
     SYSTEM_CLOCK,
     AuthenticationError,
     ConfigurationError,
     EnosError,
     IncompleteList,
-    JobNotFound,
     TransportError,
 )
-from enos_ota.plan import days
-from enos_ota.reconciler import JobStatus, Rules, judge, plan
-from enos_ota.reconciler.ending import EarlyEnd, Ending, Stop
-from enos_ota.reconciler.forecast import Conditions, Report, report
-from enos_ota.reconciler.outcome import Category
-from enos_ota.reconciler.survey import survey
-from enos_ota.reconciler.verdict import UNASKED
-from enos_ota.reconciler.workers import Pool
+from enos_ota.plan import Severity, build_plan, days
+from enos_ota.plan.guard import break_glass
+from enos_ota.plan.messages import NOT_CHECKED, preview_messages, unknown_inputs
+from enos_ota.reconciler import Deadline, Pool, Stop, Stopped
+from enos_ota.reconciler.live_reader import read_plan
 from enos_ota.settings import Connection, SettingsError, load_connection
+from enos_ota.settings.client import create_client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pulumi import ResourceHookArgs
 
     from enos_ota.enos import EnosClient
-    from enos_ota.reconciler.forecast import Forecast
+    from enos_ota.plan import Message, Plan, Record, TaskSet
     from enos_ota.settings.models import Preflight
 
-_LOOKS_AT_ONCE: Final = 4
+REVIEWED: Final = "ENOS_OTA_REVIEWED"
+"""The environment variable by which `enos-ota review` tells the program that it reads EnOS and reports by itself."""
+
+_HOOKS_AT_ONCE: Final = 4
 
 _PATIENCE: Final = 60.0
-"""Seconds until no look waits any more for EnOS to take requests again."""
+"""Seconds after which no hook waits any more for EnOS to take requests again."""
 
 _NEEDED: Final = ("jobId", "deviceKeys")
-"""Inputs without which there is nothing to look at."""
+"""Inputs without which there is nothing to read."""
 
 _numbers = itertools.count(1)
 """Hooks need names of their own. They never reach a state file, as real runs have none."""
 
 
-def takes_place(mode: Preflight) -> bool:
-    """Whether sets that are declared now are looked at: in previews, unless switched off or under Pulumi's mocks.
+def is_reviewed(environ: Mapping[str, str]) -> bool:
+    """Whether the preview is part of a review."""
+    return bool(environ.get(REVIEWED))
 
-    A real run has no hooks at all: its provider looks for itself, and a failing hook would keep other sets from being
+
+def runs_in_preview(mode: Preflight, environ: Mapping[str, str]) -> bool:
+    """Whether sets that are declared now get a hook: in previews, unless switched off or under Pulumi's mocks.
+
+    A real run has no hooks at all: its provider reads for itself, and a failing hook would keep other sets from being
     cancelled.
     """
-    return mode != "off" and pulumi.runtime.is_dry_run() and not isinstance(get_monitor(), MockMonitor)
+    is_preview = pulumi.runtime.is_dry_run() and not isinstance(get_monitor(), MockMonitor)
+    return mode != "off" and is_preview and not is_reviewed(environ)
 
 
-class Look:
-    """One set's look at EnOS.
+class PreviewHook:
+    """The hook of one set.
 
     Args:
         set_name: The set.
         org_id: Its organization.
-        conditions: What its change must keep to.
-        mode: "on" if a look that fails is to stop the preview.
+        mode: "on" if the preview is to fail where EnOS cannot be read.
         get: The text of a configuration key, or None.
         environ: The environment.
     """
@@ -88,18 +92,17 @@ class Look:
         self,
         set_name: str,
         org_id: str,
-        conditions: Conditions,
         *,
         mode: Preflight,
         get: Callable[[str], str | None],
         environ: Mapping[str, str],
     ) -> None:
         self._name = set_name
-        self._conditions = conditions
+        self._break_glass = break_glass(environ)
         self._preview = _preview_under_way()
-        # Pulumi's configuration is at hand here, and not in a hook's thread.
-        self._lens = self._preview.begin(org_id, get, environ, is_required=mode == "on")
-        self._found = Report()
+        # Pulumi's configuration can be read here, and not in a hook's thread.
+        self._clients = self._preview.begin(org_id, get, environ, is_required=mode == "on")
+        self._messages: Sequence[Message] = ()
         self._why_not = ""
 
     def options(self, opts: pulumi.ResourceOptions | None) -> pulumi.ResourceOptions:
@@ -110,71 +113,44 @@ class Look:
         hooks = pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])
         return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(hooks=hooks))
 
-    def tell(self, resource: pulumi.Resource) -> None:
-        """Say what was found. To be called once the set is registered, and its hook, if it had to run, is over.
+    def report(self, resource: pulumi.Resource) -> None:
+        """Print the messages. To be called once the set is registered, and its hook, if it had to run, is over.
 
         Raises:
-            pulumi.RunError: This was the last set, and some must not be changed as they are declared.
+            pulumi.RunError: This was the last set, and some are refused.
         """
-        for text in self._found.information:
-            pulumi.log.info(text, resource)
-        for text in self._found.warnings:
-            pulumi.log.warn(text, resource)
-        self._preview.end(self._name, self._found.failures, self._why_not)
+        for each in self._messages:
+            if each.severity is Severity.INFORMATION:
+                pulumi.log.info(each.text, resource)
+            elif each.severity is not Severity.REFUSAL:
+                pulumi.log.warn(each.text, resource)
+        refusals = [each.text for each in self._messages if each.severity is Severity.REFUSAL]
+        self._preview.end(self._name, refusals, self._why_not)
 
     async def _run(self, args: ResourceHookArgs) -> None:
         news = args.new_inputs or {}
         if not all(_is_known(news.get(name)) for name in _NEEDED):
-            known = "job or device keys are known only during `pulumi up`, so nothing was looked at"
-            text = f"preview of set {self._name!r}: {known}"
-            self._found = Report(information=(text,))
+            self._messages = (unknown_inputs(self._name),)
             return
         # Not asyncio.to_thread: all of Pulumi's own threads may be waiting for hooks like this one.
         loop = asyncio.get_running_loop()
+        task_set, record = task_set_of(news), record_of(args.old_outputs or {})
         try:
-            self._found = await loop.run_in_executor(
-                self._preview.threads, self._look, dict(news), dict(args.old_outputs or {})
-            )
+            self._messages = await loop.run_in_executor(self._preview.threads, self._read, task_set, record)
         except SettingsError as error:
             self._why_not = "; ".join(error.problems)
         except EnosError as error:
             self._why_not = str(error)
 
-    def _look(self, news: Mapping[str, Any], olds: Mapping[str, Any]) -> Report:
-        declared, record = declared_of(news), record_of(olds)
-        rules = declared.rules(days.today())
-        change = plan(declared.device_keys, record, expired=rules.expired)
-        # What an `up` will say of the keys that it does not work on: an update's outputs are not known in a preview.
-        verdict = judge(replace(change.kept.without(change.todo), problem=""), rules)
-        kept = (*verdict.errors, *verdict.warnings)
-        if not change.todo:
-            return Report(warnings=kept)
-        try:
-            # Held keys go along with any change once the job was started again.
-            forecast = self._lens.look(declared.job_id, change.todo | change.kept.of(Category.HELD).keys())
-        except JobNotFound as error:
-            found = _without_job(rules, error, was_known=record.job.status is not JobStatus.UNKNOWN)
-            return replace(found, warnings=(*found.warnings, *kept))
-        alone = all(
-            finding is not None and finding.category is Category.MISSING
-            for finding in map(change.kept.findings.get, change.kept.keys)
-        )
-        found = report(forecast, rules, self._conditions, alone=alone)
-        return replace(found, warnings=tuple(dict.fromkeys((*found.warnings, *kept))))
+    def _read(self, task_set: TaskSet, record: Record) -> Sequence[Message]:
+        plan = build_plan(task_set, record, today=days.today())
+        if plan.work:
+            plan = self._clients.read_plan(task_set, record, self._break_glass)
+        return preview_messages(plan)
 
 
-def _without_job(rules: Rules, error: JobNotFound, *, was_known: bool) -> Report:
-    # Not a failure: a set that is stuck must not keep the others of its stack from being changed.
-    what = (
-        "job deleted: nothing can be cancelled any more, retire this set"
-        if was_known
-        else f"{error} `pulumi up` will fail for it"
-    )
-    return Report(warnings=(f"{rules.subject}: {what}",))
-
-
-class _Lens:
-    """How one organization's jobs are looked at: one client for all sets, made when it is first needed.
+class _ClientCache:
+    """One client for all sets of an organization, made when it is first needed.
 
     Two clients would ask for their tokens in the same millisecond, which EnOS takes for a replay [D].
     """
@@ -182,15 +158,15 @@ class _Lens:
     def __init__(self, org_id: str, get: Callable[[str], str | None], environ: Mapping[str, str]) -> None:
         self._lock = threading.Lock()
         self._open: tuple[EnosClient, Pool] | None = None
-        self._blind: EnosError | None = None
+        self._failure: EnosError | None = None
         self._connection: Connection | SettingsError
         try:
             self._connection = load_connection(get, environ, org_id=org_id)
         except SettingsError as error:
             self._connection = error
 
-    def look(self, job_id: str, keys: Collection[str]) -> Forecast:
-        """What a change of these keys would meet. Where EnOS cannot be reached for one set it is not for the next.
+    def read_plan(self, task_set: TaskSet, record: Record, reason: str) -> Plan:
+        """Read the plan of a change. Where EnOS cannot be reached for one set it is not for the next.
 
         Raises:
             SettingsError: There are no credentials, or something in the configuration is wrong.
@@ -198,28 +174,33 @@ class _Lens:
         """
         if isinstance(self._connection, SettingsError):
             raise self._connection
-        if self._blind:
-            raise self._blind
+        if self._failure:
+            raise self._failure
         connection = self._connection
         try:
             client, workers = self._opened(connection)
-            waits = Ending(SYSTEM_CLOCK, Stop(), _PATIENCE)
-            return survey(
-                client.waiting_by(waits.sleep), job_id, keys, markers=connection.cancelled_markers, workers=workers
+            return read_plan(
+                client.waiting_by(Deadline(SYSTEM_CLOCK, Stop(), _PATIENCE).sleep),
+                task_set,
+                record,
+                today=days.today(),
+                markers=connection.cancelled_markers,
+                break_glass=reason,
+                workers=workers,
             )
-        except EarlyEnd:
-            self._blind = TransportError(f"EnOS gave no usable answer within {_PATIENCE:g} s.")
-            raise self._blind from None
+        except Stopped:
+            self._failure = TransportError(f"EnOS gave no usable answer within {_PATIENCE:g} s.")
+            raise self._failure from None
         except IncompleteList:
             raise  # says nothing about another job
         except (AuthenticationError, ConfigurationError, TransportError) as error:
-            self._blind = error
+            self._failure = error
             raise
 
     def _opened(self, connection: Connection) -> tuple[EnosClient, Pool]:
         with self._lock:
             if not self._open:
-                self._open = client_of(connection), Pool(connection.max_concurrency)
+                self._open = create_client(connection), Pool(connection.max_concurrency)
             return self._open
 
     def close(self) -> None:
@@ -229,65 +210,65 @@ class _Lens:
 
 
 @dataclass(frozen=True, slots=True)
-class _Unseen:
-    """Sets that could not be looked at, all for the same reason."""
+class _UnreadSets:
+    """Sets that could not be read, all for the same reason."""
 
     names: Sequence[str]
     why: str
 
     def __str__(self) -> str:
         sets = ("set " if len(self.names) == 1 else "sets ") + ", ".join(map(repr, self.names))
-        return f"{sets}: {UNASKED}: {self.why}"
+        return f"{sets}: {NOT_CHECKED}: {self.why}"
 
 
 class _Preview:
-    """What the sets of one preview have in common. Used in the thread of the program's event loop only."""
+    """What the sets of one preview share. Used in the thread of the program's event loop only."""
 
     def __init__(self) -> None:
-        self.threads = ThreadPoolExecutor(_LOOKS_AT_ONCE, thread_name_prefix="enos-ota preflight")
-        self._lenses: dict[str, _Lens] = {}
+        self.threads = ThreadPoolExecutor(_HOOKS_AT_ONCE, thread_name_prefix="enos-ota preflight")
+        self._clients: dict[str, _ClientCache] = {}
         self._is_required = False
         self._declared = 0
         self._open = 0
-        self._failures: dict[str, Sequence[str]] = {}
-        self._unseen: defaultdict[str, list[str]] = defaultdict(list)
+        self._refusals: dict[str, Sequence[str]] = {}
+        self._unread: defaultdict[str, list[str]] = defaultdict(list)
 
     def begin(
         self, org_id: str, get: Callable[[str], str | None], environ: Mapping[str, str], *, is_required: bool
-    ) -> _Lens:
+    ) -> _ClientCache:
         """Note that a set was declared."""
         self._declared += 1
         self._open += 1
         self._is_required = self._is_required or is_required
-        if org_id not in self._lenses:
-            self._lenses[org_id] = _Lens(org_id, get, environ)
-        return self._lenses[org_id]
+        if org_id not in self._clients:
+            self._clients[org_id] = _ClientCache(org_id, get, environ)
+        return self._clients[org_id]
 
-    def end(self, name: str, failures: Sequence[str], why_not: str) -> None:
-        """Note that a set was told of; after the last one, say what concerns several and fail if need be."""
+    def end(self, name: str, refusals: Sequence[str], why_not: str) -> None:
+        """Note that a set was reported; after the last one, report what concerns several and fail if need be."""
         self._open -= 1
-        if failures:
-            self._failures[name] = failures
+        if refusals:
+            self._refusals[name] = refusals
         if why_not:
-            self._unseen[why_not].append(name)
+            self._unread[why_not].append(name)
         if self._open:
             return
-        for lens in self._lenses.values():
-            lens.close()
-        self._lenses.clear()
-        unseen = [_Unseen(sorted(names), why) for why, names in self._unseen.items()]
+        for cache in self._clients.values():
+            cache.close()
+        self._clients.clear()
+        unread_sets = [_UnreadSets(sorted(names), why) for why, names in self._unread.items()]
         if not self._is_required:
-            for each in unseen:
+            for each in unread_sets:
                 pulumi.log.warn(str(each))
-        self._fail([f"{each} (enos-ota:preflight is on)" for each in unseen if self._is_required])
+        self._fail([f"{each} (enos-ota:preflight is on)" for each in unread_sets if self._is_required])
 
-    def _fail(self, unseen: Sequence[str]) -> None:
-        lines = [text for _, failures in sorted(self._failures.items()) for text in failures] + list(unseen)
-        self._unseen.clear()
+    def _fail(self, unread_sets: Sequence[str]) -> None:
+        lines = [text for _, refusals in sorted(self._refusals.items()) for text in refusals] + list(unread_sets)
+        self._unread.clear()
         if not lines:
             return
-        failing = len(self._failures)
-        headline = [f"{failing} of {self._declared} sets would be refused by `pulumi up`:"] if failing > 1 else []
+        refused = len(self._refusals)
+        headline = [f"{refused} of {self._declared} sets would be refused by `pulumi up`:"] if refused > 1 else []
         raise pulumi.RunError("\n".join([*headline, *lines]))
 
 

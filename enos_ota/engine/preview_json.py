@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from enos_ota.engine.properties import METADATA, declared_of, record_of
+from enos_ota.engine.properties import METADATA, record_of, task_set_of
 from enos_ota.review.model import Change, OtherChange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from enos_ota.engine.properties import Declared
-    from enos_ota.reconciler import Record
+    from enos_ota.plan import Record, TaskSet
 
 TYPE: Final = "pulumi-python:dynamic/enos_ota:CancelledTaskSet"
 """Pulumi's type of a set."""
@@ -46,8 +45,6 @@ _OWN_TYPES: Final = ("pulumi:pulumi:Stack", "pulumi:providers:")
 # Lines of Pulumi's own beside an error that say nothing, and what it puts before one.
 _NOISE: Final = re.compile(r"an unhandled error occurred: program exited with non-zero exit code|preview failed$")
 _PREFIX: Final = re.compile(r"^(?:error: |Preview failed: |Exception calling application: |RuntimeError: )+")
-# What a provider advises whoever typed the preview; a review has its own ways.
-_ADVICE: Final = "\nA refresh goes by the configuration of the last `pulumi up`"
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|<\{%[^%]*%\}>")
 
 
@@ -73,8 +70,8 @@ class SetStep:
 
     name: str
     change: Change
-    declared: Declared | None = None
-    recorded: Declared | None = None
+    declared: TaskSet | None = None
+    recorded: TaskSet | None = None
     before: Record | None = None
     now: Record | None = None
     metadata: tuple[str, ...] = ()
@@ -168,7 +165,7 @@ def parse(text: str) -> Preview:
     for urn, step in refreshed.items():
         steps.setdefault(names_now.get(urn, urn), _Steps()).refresh = step
     said = [(one.get("severity"), plain(one.get("message", ""))) for one in digest.get("diagnostics") or ()]
-    errors = [_PREFIX.sub("", text).partition(_ADVICE)[0] for severity, text in said if severity == "error"]
+    errors = [_PREFIX.sub("", text) for severity, text in said if severity == "error"]
     return Preview(
         sets=tuple(_set(urn, each) for urn, each in steps.items() if _kind(urn) == TYPE and (each.own or each.refresh)),
         others=tuple(
@@ -212,8 +209,8 @@ def _set(urn: str, steps: _Steps) -> SetStep:
     return SetStep(
         name=urn.rpartition("::")[2],
         change=change,
-        declared=None if inputs is None or unknown else declared_of(inputs),
-        recorded=None if before is None else declared_of(_inputs(before) or {}),
+        declared=None if inputs is None or unknown else task_set_of(inputs),
+        recorded=None if before is None else task_set_of(_inputs(before) or {}),
         before=_record(before),
         now=_record(now),
         metadata=tuple(_differing(_inputs(now) or {}, inputs or {})) if now and inputs else (),

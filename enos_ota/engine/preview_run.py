@@ -111,11 +111,11 @@ def preview(call: Call) -> Ran:
 
 
 def unreadable(root: Path, stack: str, file: Path, environ: Mapping[str, str], patience: float) -> tuple[str, ...]:
-    """Why a preview could not read what is recorded of a stack, and what to do, a sentence each; empty if it could.
+    """Why a preview could not read the state of a stack, and what to do, a sentence each; empty if it could.
 
-    Of all that reads and runs no program, only `pulumi logs` (3.259) opens state and secrets as a preview does:
-    `pulumi stack export` and `pulumi config` take a wrong passphrase. It is given a copy of the stack file, as it adds
-    a salt to one without. No resource has the name that is asked for.
+    `pulumi stack` reads the state, but accepts a wrong passphrase where the state holds no secret. `pulumi config set
+    --secret` refuses a wrong one, but reads no state. So both are run; neither runs the program. The second gets a copy
+    of the stack file, as it writes into it.
 
     Args:
         root: The project's directory.
@@ -130,13 +130,16 @@ def unreadable(root: Path, stack: str, file: Path, environ: Mapping[str, str], p
     try:
         with tempfile.TemporaryDirectory() as folder:
             copy = shutil.copy(file, folder)
-            options = ("--resource=none", f"--config-file={copy}", f"--stack={stack}")
-            done = _run(root, environ, "logs", *options, patience=patience)
+            encrypt = ("config", "set", "--secret", f"--config-file={copy}", "enos-ota:probe", "probe")
+            for command in (("stack",), encrypt):
+                done = _run(root, environ, *command, f"--stack={stack}", patience=patience)
+                if done.returncode:
+                    break
     except subprocess.TimeoutExpired:
         return (f"`pulumi` did not answer within {patience:g} s", *_advice(("pulumi login",), stack))
     if done.returncode == 0:
         return ()
-    said = _lines(done.stderr or done.stdout) or (f"`pulumi logs` ended with exit code {done.returncode}",)
+    said = _lines(done.stderr or done.stdout) or (f"`pulumi {command[0]}` ended with exit code {done.returncode}",)
     return (*said, *_advice(said, stack))
 
 

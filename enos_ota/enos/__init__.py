@@ -1,4 +1,4 @@
-"""A client of the EnOS Connection Service, as far as firmware jobs are concerned. Usable on its own."""
+"""Client for the OTA jobs and tasks of the EnOS Connection Service. It does not depend on Pulumi or on the CLI."""
 
 from enos_ota.enos.auth import Credentials
 from enos_ota.enos.client import EnosClient, Timeout

@@ -1,8 +1,8 @@
-"""What an HTTP answer means: pure, so that every odd answer can be tested without a server.
+"""Conversion of an HTTP answer to an envelope or an error. Pure, so that tests need no server.
 
-EnOS documents an envelope and its codes, but not which HTTP status errors have [U]. So the code counts, wherever it
-stands (`code`, `status`, `apim_status`), and the HTTP status only where there is no code that says more. Errors of the
-gateway itself have a documented status and text [D], probably without an envelope [I].
+EnOS documents an envelope and its codes, but not the HTTP status of errors [U]. So the code decides, in any of its
+fields (`code`, `status`, `apim_status`), and the HTTP status only when no known code is given. Errors of the gateway
+itself have a documented status and text [D], probably without an envelope [I].
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from enos_ota.enos.redaction import clean
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from enos_ota.enos.operations import Call
+    from enos_ota.enos.operations import ApiCall
 
 UNAUTHORIZED: Final = 401
 TOO_LARGE: Final = 413
@@ -51,9 +51,9 @@ _STALE_TOKEN_CODES: Final = frozenset({1203, 4011, 4012})
 
 _ADVICE: Final[dict[type[EnosError], str]] = {
     JobNotFound: "Check job id and organization; the job may have been deleted.",
-    JobHasStarted: "It was started before; nothing changed.",
-    JobHasStopped: "It was stopped before; nothing changed.",
-    JobNotRunning: "The job is stopped: what waits in it is held and can be neither cancelled nor retried.",
+    JobHasStarted: "It was already started; nothing changed.",
+    JobHasStopped: "It was already stopped; nothing changed.",
+    JobNotRunning: "The job is stopped: its waiting tasks are on hold and can be neither cancelled nor retried.",
     TasksNotCancellable: "Some may have been cancelled: read their states and send those that are init or published.",
     TasksNotRetryable: "Some may have been retried: read their states and send those that are failed.",
     InvalidArgument: "",
@@ -66,12 +66,12 @@ _REFUSALS: Final = {
     400: "It was not processed. A proxy on the way may have changed the request.",
     403: "It was not processed. Have the IP address of this machine, or of its proxy, allowed for this API in EnOS.",
 }
-"""What to do about what the gateway itself refuses, by HTTP status [D]."""
+"""Advice for refusals by the gateway itself, by HTTP status [D]."""
 _NOT_ALLOWED: Final = 503
 _NOT_ALLOWED_ADVICE: Final = (
     "EnOS has trouble, or the application is not allowed to call this API: try again later, and check it in EnOS."
 )
-_PARTLY: Final = (TasksNotCancellable, TasksNotRetryable)  # their advice says it
+_PARTLY: Final = (TasksNotCancellable, TasksNotRetryable)  # their advice contains the note
 _TOKEN_ADVICE: Final = {
     1002: "Check enos:appKey (ENOS_APP_KEY).",
     1003: "Check enos:appSecret (ENOS_APP_SECRET), and whether it was rotated.",
@@ -80,7 +80,7 @@ _TOKEN_ADVICE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer, read whole."""
+    """A complete HTTP answer."""
 
     http_status: int
     content_type: str = ""
@@ -91,20 +91,20 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What EnOS answers when all is well."""
+    """Content of a successful answer of EnOS."""
 
     data: Any = field(repr=False)
     pagination: Mapping[str, Any]
     request_id: str
 
 
-def classify(answer: Answer, call: Call, secrets: Collection[str]) -> Envelope | EnosError:
-    """What an answer means for a call: its content, or the error to raise.
+def classify(answer: Answer, call: ApiCall, secrets: Collection[str]) -> Envelope | EnosError:
+    """Return the content of an answer, or the error for it.
 
     Args:
         answer: the answer.
-        call: what was asked.
-        secrets: texts that must not show in the error, should the service echo them.
+        call: the call.
+        secrets: texts to remove from the error, in case the service returns them.
     """
     envelope = _envelope(answer.body)
     if envelope is None:
@@ -134,12 +134,12 @@ def is_token_rejection(error: EnosError) -> bool:
 
 
 def parse_retry_after(value: str | None, *, date: str | None, now: float) -> float | None:
-    """Seconds that a Retry-After header asks to wait; None when there is none, or none that makes sense.
+    """Return the seconds in a Retry-After header; None when it is missing or invalid.
 
     Args:
         value: the header: seconds, or an HTTP date.
-        date: the answer's Date header. A date is counted from it, so that a wrong clock here does no harm.
-        now: Unix seconds, for an answer without Date.
+        date: the answer's Date header, from which a Retry-After date is counted, whatever the local clock says.
+        now: Unix seconds, for an answer without a Date header.
     """
     if not value:
         return None
@@ -152,17 +152,18 @@ def parse_retry_after(value: str | None, *, date: str | None, now: float) -> flo
     return max(0.0, until - (now if since is None else since))
 
 
-def invalid(call: Call, problem: str, *, http_status: int | None, permanent: bool = False) -> InvalidAnswer:
-    """The error for an answer that EnOS does not give.
+def invalid_answer(call: ApiCall, problem: str, *, http_status: int | None, permanent: bool = False) -> InvalidAnswer:
+    """Return the error for an answer that EnOS does not give.
 
     Args:
-        call: what was asked.
-        problem: how the answer came or what it holds, in words that fit behind "was answered".
+        call: the call.
+        problem: the continuation of "… was answered".
         http_status: HTTP status of the answer.
-        permanent: whether asking again would surely end the same way.
+        permanent: whether a retry would certainly fail the same way.
     """
+    stop = "" if problem.endswith("?") else "."
     return InvalidAnswer(
-        f"{call.what} was answered {problem}{'' if problem.endswith('?') else '.'}{doubt(call, InvalidAnswer)}",
+        f"{call.what} was answered {problem}{stop}{unconfirmed_note(call, InvalidAnswer)}",
         http_status=http_status,
         operation=call.operation.name,
         may_have_been_processed=call.operation.writes,
@@ -170,8 +171,8 @@ def invalid(call: Call, problem: str, *, http_status: int | None, permanent: boo
     )
 
 
-def doubt(call: Call, kind: type[EnosError]) -> str:
-    """What to tell the operator when a request that writes may have been processed; "" otherwise."""
+def unconfirmed_note(call: ApiCall, kind: type[EnosError]) -> str:
+    """Return a note for the operator when a writing request may have been processed, else ""."""
     if call.operation.writes and kind.MAY_HAVE_BEEN_PROCESSED and kind not in _PARTLY:
         return f" It may have been processed: look at {call.operation.changes} before sending it again."
     return ""
@@ -194,14 +195,14 @@ def _refusal(code: int, status: int) -> type[ApiError | AuthenticationError | Ga
 def _refused(
     kind: type[ApiError | AuthenticationError | GatewayRefusal],
     answer: Answer,
-    call: Call,
+    call: ApiCall,
     *,
     code: int | None = None,
     msg: str = "",
     request_id: str = "",
     gateway: bool = False,
 ) -> EnosError:
-    """The error for an answer that says no; `gateway`: it is the gateway's own."""
+    """Return the error for a refusal by EnOS, or by the gateway itself."""
     status = answer.http_status
     if issubclass(kind, AuthenticationError):
         advice = _TOKEN_ADVICE.get(code or 0, "Check the application's key and secret, and this machine's clock.")
@@ -216,7 +217,7 @@ def _refused(
     who = "EnOS's gateway" if gateway else "EnOS"
     verb = "did not do" if kind is ServerError else "refused"
     return kind(
-        f"{who} {verb} {call.what}: {said}{reference}.{f' {advice}' if advice else ''}{doubt(call, kind)}",
+        f"{who} {verb} {call.what}: {said}{reference}.{f' {advice}' if advice else ''}{unconfirmed_note(call, kind)}",
         code=code or None,
         msg=msg,
         request_id=request_id,
@@ -227,7 +228,7 @@ def _refused(
     )
 
 
-def _without_envelope(answer: Answer, call: Call, secrets: Collection[str]) -> EnosError:
+def _without_envelope(answer: Answer, call: ApiCall, secrets: Collection[str]) -> EnosError:
     status = answer.http_status
     said = clean(_gateway_message(answer.body), secrets)
     kind = _refusal(0, status) or (GatewayRefusal if said and status in _REFUSALS else None)
@@ -240,12 +241,12 @@ def _without_envelope(answer: Answer, call: Call, secrets: Collection[str]) -> E
     return _invalid(answer, call, problem, secrets)
 
 
-def _invalid(answer: Answer, call: Call, problem: str, secrets: Collection[str]) -> InvalidAnswer:
-    # The body is not shown: there is no telling what a proxy puts there, the request's own headers for instance.
+def _invalid(answer: Answer, call: ApiCall, problem: str, secrets: Collection[str]) -> InvalidAnswer:
+    # The body is not shown: a proxy may have put anything there, for instance the headers of the request.
     kind = clean(answer.content_type.partition(";")[0], secrets)[:60] or "no content type"
     detail = f" (HTTP {answer.http_status}, {kind}, {len(answer.body)} bytes)"
     question, colon, rest = problem.partition(":")
-    return invalid(
+    return invalid_answer(
         call,
         f"{question}{detail}{colon}{rest}",
         http_status=answer.http_status,
@@ -259,7 +260,7 @@ def _envelope(body: bytes) -> Mapping[str, Any] | None:
 
 
 def _gateway_message(body: bytes) -> str:
-    """What the gateway says of itself: `{"message": "…"}`, as Kong gateways do [I]; empty if it is another answer."""
+    """Return the gateway's own text, `{"message": "…"}` as in Kong gateways [I], or "" for another answer."""
     return _text(_json_object(body), "message")
 
 

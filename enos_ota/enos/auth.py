@@ -1,4 +1,4 @@
-"""EnOS's token scheme: who may ask, the token, and what signs each request [D, enos-ota-api.md section 5.1]."""
+"""Credentials, signatures and timestamps of EnOS requests [D, enos-ota-api.md section 5.1]."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An application of EnOS's. The secret shows in no `repr`.
+    """Key and secret of an EnOS application. `repr` hides the secret.
 
     Raises:
-        ValueError: one half is empty, or no header could carry it.
+        ValueError: key or secret is empty, or has white space around it.
     """
 
     app_key: str
@@ -34,18 +34,18 @@ class Credentials:
 
 
 def encryption(app_key: str, app_secret: str, timestamp_ms: int) -> str:
-    """What proves the secret to the token service: lower-case hex SHA-256 of key, timestamp and secret [D]."""
+    """Return `encryption` for the token service: lower-case hex SHA-256 of key, timestamp and secret [D]."""
     return sha256(f"{app_key}{timestamp_ms}{app_secret}".encode()).hexdigest()
 
 
 def sign(token: str, query: Mapping[str, str], body: bytes, timestamp_ms: int, app_secret: str) -> str:
-    """The `apim-signature` of a request: lower-case hex SHA-256 [D].
+    """Return the `apim-signature` of a request: lower-case hex SHA-256 [D].
 
     Args:
         token: the access token.
-        query: every query parameter by name, values as they are before URL encoding.
-        body: exactly the bytes that are sent; empty for none.
-        timestamp_ms: what `apim-timestamp` says.
+        query: every query parameter by name, before URL encoding.
+        body: the bytes that are sent; empty for none.
+        timestamp_ms: value of `apim-timestamp`.
         app_secret: the application's secret.
     """
     parameters = "".join(name + query[name] for name in sorted(query))
@@ -53,9 +53,9 @@ def sign(token: str, query: Mapping[str, str], body: bytes, timestamp_ms: int, a
 
 
 class Timestamps:
-    """Unix milliseconds that only ever grow, whatever the number of threads and whatever the clock does.
+    """Strictly increasing Unix milliseconds, for all threads, also when the clock goes back.
 
-    EnOS refuses a timestamp it has seen as a replay (1001) [D].
+    EnOS refuses a repeated timestamp as a replay (1001) [D].
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -64,7 +64,7 @@ class Timestamps:
         self._last = 0
 
     def take(self) -> int:
-        """One that was never given out before."""
+        """Return a timestamp that was not used before."""
         with self._lock:
             self._last = max(self._last + 1, int(self._clock.time() * 1000))
             return self._last

@@ -1,4 +1,4 @@
-"""The OTA calls of the EnOS Connection Service, typed."""
+"""Typed client of the OTA operations of the EnOS Connection Service."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from enos_ota.enos.answers import invalid
+from enos_ota.enos.answers import invalid_answer
 from enos_ota.enos.clock import SYSTEM_CLOCK, Clock
 from enos_ota.enos.connections import check_ca_bundle
 from enos_ota.enos.errors import ConfigurationError
-from enos_ota.enos.expressions import all_of, equals, is_in
+from enos_ota.enos.expressions import all_of, equals, is_in, is_quotable
 from enos_ota.enos.gateway import check_gateway
 from enos_ota.enos.limiter import Limiter, Pause
 from enos_ota.enos.models import Job, JobStatus, Page, Task, TaskStatus, whole_number
@@ -25,7 +25,7 @@ from enos_ota.enos.operations import (
     SEARCH_TASKS,
     START_JOB,
     STOP_JOB,
-    Call,
+    ApiCall,
     Operation,
 )
 from enos_ota.enos.paging import LARGEST_PAGE, all_rows, ends_after, may_be_capped
@@ -44,18 +44,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Timeout:
-    """How long one attempt may take, in seconds; both halves are needed.
+    """Longest time of one attempt, in seconds; both values are required.
 
     | what                                                                    | seconds   |
     |-------------------------------------------------------------------------|-----------|
     | TCP connection to each address of the host, proxy, TLS handshake, each  | `connect` |
     | the whole attempt, from the connection to the last byte of the answer   | `read`    |
 
-    It does not matter how slowly the parts of an answer come. Not included: the resolution of the host's name, which
-    has the system's own limit, and a host with more unreachable addresses than `read` has time for.
+    The limits hold however slowly the parts of an answer arrive. Not included: resolution of the host name, which has
+    the system's own limit, and a host with more unreachable addresses than `read` has time for.
 
     Raises:
-        ValueError: a half that is not a positive number.
+        ValueError: a value is not a positive number.
     """
 
     connect: float
@@ -75,16 +75,16 @@ DEFAULT_RETRY: Final = RetryPolicy()
 
 
 class EnosClient:
-    """The OTA calls of one organization; safe to share between threads. No request is made until the first call.
+    """Client of the OTA operations for one organization. It is thread-safe and sends nothing before the first call.
 
-    Every call may raise any `EnosError`; those worth knowing are named at each. Calls that only read are repeated after
-    failures that may pass; those that write (`cancel_tasks`, `retry_tasks`, `start_job`, `stop_job`) only when the
-    request surely was not processed, otherwise the error says `may_have_been_processed`.
+    Every method may raise any `EnosError`; each docstring names the important ones. Reading calls are retried after
+    temporary errors; writing calls (`cancel_tasks`, `retry_tasks`, `start_job`, `stop_job`) only when the request was
+    certainly not processed, otherwise the error has `may_have_been_processed`.
 
-    A call makes several attempts (`RetryPolicy.attempts`, for the time of each see `Timeout`) with a wait before each
-    (`RetryPolicy.cap`, or what EnOS asks for), and none is repeated once no request of this client has succeeded for
-    `RetryPolicy.standstill`. While EnOS throttles, a call goes on for as long as others get through. Who wants less
-    gives a deadline to `waiting_by`.
+    A call makes several attempts (`RetryPolicy.attempts`, each limited by `Timeout`) with a wait before each retry
+    (`RetryPolicy.cap`, or Retry-After), and stops when no request of this client has succeeded for
+    `RetryPolicy.standstill`. While EnOS throttles, a call continues as long as other requests succeed. For a shorter
+    limit, pass a deadline to `waiting_by`.
 
     Proxies are taken from the environment (HTTPS_PROXY, NO_PROXY), except for a loopback gateway, which is reached
     directly; without `ca_bundle`, REQUESTS_CA_BUNDLE is honoured. Credentials in .netrc are never used.
@@ -105,29 +105,29 @@ class EnosClient:
         before_write: Callable[[], None] | None = None,
         adapter: Callable[[], BaseAdapter] | None = None,
     ) -> None:
-        """Check the settings.
+        """Check the settings; send nothing.
 
         Args:
             gateway: address of the API gateway, see `check_gateway`.
-            org_id: organization whose jobs these are.
-            credentials: application that EnOS knows.
-            ca_bundle: file (PEM) or directory of the CA certificates to trust, in place of the usual ones.
-            timeout: how long to wait for EnOS.
-            retry: how stubborn to be.
-            max_requests_per_second: upper bound of the pace of all threads together; None for none. Where EnOS
-                throttles, the client finds out by itself what it takes.
-            clock: what tells the time and waits.
-            random: numbers in [0, 1), to spread retries.
-            before_write: called right before each attempt of a call that writes, after all waiting, in the thread of
-                the call; what it raises is passed on, and the attempt is not made.
-            adapter: makes what answers the requests of one thread, in place of connections of its own, so that tests
-                need no sockets. Its `send` returns a response whose `raw.read1(amt, decode_content=True)` gives the
-                body bit by bit, as urllib3's HTTPResponse does, or raises what requests' HTTPAdapter would; requests'
-                ConnectTimeout and ProxyError, and urllib3's NewConnectionError, mean "surely not sent", all others
-                "perhaps processed". It must not retry by itself.
+            org_id: organization that owns the jobs.
+            credentials: key and secret of the EnOS application.
+            ca_bundle: file (PEM) or directory of the CA certificates to trust instead of the default ones.
+            timeout: longest time of one attempt.
+            retry: limits of the retries.
+            max_requests_per_second: upper bound for all threads together; None for no bound. When EnOS throttles,
+                the client adapts its rate.
+            clock: source of the time and of waits.
+            random: returns numbers in [0, 1), to spread retries.
+            before_write: called right before each attempt of a writing call, after all waits, in the thread of the
+                call; if it raises, no request is sent and the exception is passed on.
+            adapter: returns a requests adapter for one thread, instead of network connections, so that tests need no
+                sockets. Its `send` returns a response whose `raw.read1(amt, decode_content=True)` gives the body in
+                parts, as urllib3's HTTPResponse does, or raises what requests' HTTPAdapter raises; requests'
+                ConnectTimeout and ProxyError, and urllib3's NewConnectionError, mean "certainly not sent", all others
+                "may have been processed". It must not retry.
 
         Raises:
-            ConfigurationError: gateway, organization or CA bundle cannot be used.
+            ConfigurationError: gateway, organization or CA bundle is invalid.
             ValueError: a rate that is not positive.
         """
         self.gateway = check_gateway(gateway)
@@ -151,37 +151,41 @@ class EnosClient:
         )
 
     def get_job(self, job_id: str) -> Job:
-        """The job.
+        """Return the job.
 
         Raises:
-            JobNotFound: there is none with this id in the organization.
+            JobNotFound: the organization has no job with this id.
         """
         call = self._call(GET_JOB, f"job {job_id}", {"jobId": job_id})
         data = self._transport.call(call).data
         if not isinstance(data, Mapping):
-            raise invalid(call, "with success, but without a job", http_status=None)
+            raise invalid_answer(call, "with success, but without a job", http_status=None)
         job = Job.from_json({"jobId": job_id} | {name: value for name, value in data.items() if value is not None})
         if job.job_id != job_id:
-            raise invalid(call, "with another job", http_status=None)
+            raise invalid_answer(call, "with another job", http_status=None)
         return job
 
     def search_jobs(
         self, *, firmware_version: str | None = None, status: JobStatus | None = None, page_size: int = LARGEST_PAGE
     ) -> Iterator[Job]:
-        """Jobs, newest first; pages are read as they are needed, and no job comes twice.
+        """Return jobs, newest first, each once; pages are read as they are needed.
+
+        EnOS cannot search for a version that contains quotes or backslashes: such jobs are selected here.
 
         Args:
             firmware_version: only jobs that push this version; None for any.
             status: only jobs in this state; None for any.
-            page_size: rows a page at most; halved while EnOS refuses the first page [U].
+            page_size: most rows of a page; halved while EnOS refuses the first page [U].
 
         Raises:
-            IncompleteList: the pages are not the whole list; jobs that were read have been given by then.
-            UnquotableValue: the version cannot be searched for.
-            ValueError: UNKNOWN is no status to search for.
+            IncompleteList: the pages are not the complete list; the jobs read so far have been returned.
+            ValueError: a status is UNKNOWN, which EnOS cannot search for.
         """
         conditions = []
         if firmware_version is not None:
+            if not is_quotable(firmware_version):
+                every = self.search_jobs(status=status, page_size=page_size)
+                return (job for job in every if job.firmware_version == firmware_version)
             conditions.append(equals("firmwareVersion", firmware_version))
         if status is not None:
             conditions.append(equals("status", _searchable(status)))
@@ -201,21 +205,21 @@ class EnosClient:
         statuses: Collection[TaskStatus] | None = None,
         page_size: int = LARGEST_PAGE,
     ) -> Iterator[Task]:
-        """Tasks of a job, in EnOS's order; pages are read as they are needed, and no task comes twice.
+        """Return tasks of a job in EnOS's order, each once; pages are read as they are needed.
 
-        While tasks change, pages may shift and a task may be missed [I]: what does not show here should be asked for
-        by its key before it is called missing.
+        While tasks change, pages may shift and a task may be missed [I]: search for a missing device by its key before
+        reporting it as missing.
 
         Args:
             job_id: the job.
-            device_keys: only tasks of these; None for all. One call is one expression: give some 200 at most.
-            statuses: only tasks in one of these; None for all.
-            page_size: rows a page at most; halved while EnOS refuses the first page [U].
+            device_keys: only tasks of these devices; None for all. One call is one expression: pass 200 keys at most.
+            statuses: only tasks in one of these states; None for all.
+            page_size: most rows of a page; halved while EnOS refuses the first page [U].
 
         Raises:
-            IncompleteList: the pages are not the whole list; tasks that were read have been given by then.
-            UnquotableValue: a key cannot be searched for; page through the job instead.
-            ValueError: UNKNOWN is no status to search for.
+            IncompleteList: the pages are not the complete list; the tasks read so far have been returned.
+            UnquotableValue: EnOS cannot search for a key; read all tasks of the job instead.
+            ValueError: a status is UNKNOWN, which EnOS cannot search for.
         """
         expression = _task_expression(job_id, device_keys, statuses)
 
@@ -233,11 +237,11 @@ class EnosClient:
         page_no: int,
         page_size: int,
     ) -> Page[Task]:
-        """One page of `search_tasks`; pages count from 1, one past the last is empty.
+        """Return one page of `search_tasks`; the first is 1, a page after the last is empty.
 
         Raises:
-            UnquotableValue: a key cannot be searched for; page through the job instead.
-            ValueError: UNKNOWN is no status to search for.
+            UnquotableValue: EnOS cannot search for a key; read all tasks of the job instead.
+            ValueError: a status is UNKNOWN, which EnOS cannot search for.
         """
         return self._task_page(job_id, _task_expression(job_id, device_keys, statuses), page_no, page_size)
 
@@ -248,14 +252,14 @@ class EnosClient:
         device_keys: Collection[str] | None = None,
         statuses: Collection[TaskStatus] | None = None,
     ) -> int | None:
-        """How many tasks `search_tasks` would find; None if EnOS does not say.
+        """Return the number of tasks that `search_tasks` would find; None if it is unknown.
 
-        One request. A total that may be a cap, see `may_be_capped`, takes a second one, which reads the page with which
-        the list should end; if the list goes on there, or EnOS refuses that page, the number is not known.
+        One request. A total that may be capped (see `may_be_capped`) takes a second one, which reads the page that
+        should be the last; if the list continues there, or EnOS refuses that page, the number is unknown.
 
         Raises:
-            UnquotableValue: a key cannot be searched for.
-            ValueError: UNKNOWN is no status to search for.
+            UnquotableValue: EnOS cannot search for a key.
+            ValueError: a status is UNKNOWN, which EnOS cannot search for.
         """
         expression = _task_expression(job_id, device_keys, statuses)
 
@@ -266,57 +270,57 @@ class EnosClient:
         return None if total and may_be_capped(total) and not ends_after(total, search) else total
 
     def cancel_tasks(self, job_id: str, device_keys: Sequence[str], *, watch: WriteWatch | None = None) -> str:
-        """Cancel the tasks of these devices, all of them init or published; returns EnOS's requestId.
+        """Cancel the tasks of these devices, which must be init or published; return EnOS's requestId.
 
-        Whether a refusal leaves all tasks as they were is unknown [U]. `watch` is told of each attempt.
+        Whether a refusal leaves all tasks unchanged is unknown [U]. `watch` is called for each attempt.
 
         Raises:
-            JobNotFound: there is no such job.
+            JobNotFound: the organization has no such job.
             JobNotRunning: the job is stopped.
-            TasksNotCancellable: at least one task is in another state.
-            InvalidArgument: perhaps a device without a task in the job, or too many devices [U].
-            ValueError: no device key, or an empty one; nothing was sent.
+            TasksNotCancellable: at least one task is neither init nor published.
+            InvalidArgument: for instance a device without a task in the job, or too many devices [U].
+            ValueError: there is no device key, or an empty one; no request was sent.
         """
         return self._write(CANCEL_TASKS, job_id, device_keys, watch)
 
     def retry_tasks(self, job_id: str, device_keys: Sequence[str], *, watch: WriteWatch | None = None) -> str:
-        """Push the firmware to these devices again, all of whose tasks are failed; returns EnOS's requestId.
+        """Push the firmware to these devices again, whose tasks must be failed; return EnOS's requestId.
 
-        `watch` is told of each attempt.
+        `watch` is called for each attempt.
 
         Raises:
-            JobNotFound: there is no such job.
+            JobNotFound: the organization has no such job.
             JobNotRunning: the job is stopped.
-            TasksNotRetryable: at least one task is in another state.
-            ValueError: no device key, or an empty one; nothing was sent.
+            TasksNotRetryable: at least one task is not failed.
+            ValueError: there is no device key, or an empty one; no request was sent.
         """
         return self._write(RETRY_TASKS, job_id, device_keys, watch)
 
     def start_job(self, job_id: str, *, watch: WriteWatch | None = None) -> str:
-        """Start a stopped job, so that EnOS pushes what waits in it; returns EnOS's requestId.
+        """Start a stopped job, so that EnOS pushes its waiting tasks; return EnOS's requestId.
 
-        `watch` is told of each attempt.
+        `watch` is called for each attempt.
 
         Raises:
-            JobNotFound: there is no such job.
-            JobHasStarted: it is started already.
+            JobNotFound: the organization has no such job.
+            JobHasStarted: the job is already started.
         """
         return self._change_job(START_JOB, job_id, watch)
 
     def stop_job(self, job_id: str, *, watch: WriteWatch | None = None) -> str:
-        """Stop a started job; returns EnOS's requestId.
+        """Stop a started job; return EnOS's requestId.
 
-        What becomes of its tasks is unknown [U]: those that wait are thought to be held, upgrades under way to go on.
-        `watch` is told of each attempt.
+        The effect on its tasks is unknown [U]: waiting tasks are probably held, running upgrades probably continue.
+        `watch` is called for each attempt.
 
         Raises:
-            JobNotFound: there is no such job.
-            JobHasStopped: it is stopped already.
+            JobNotFound: the organization has no such job.
+            JobHasStopped: the job is already stopped.
         """
         return self._change_job(STOP_JOB, job_id, watch)
 
     def pause(self) -> Pause:
-        """The pause during which no request of this client leaves; of 0 seconds when there is none."""
+        """Return the current pause, during which this client sends no request; 0 seconds when there is none."""
         return self._transport.pause()
 
     def waiting_by(
@@ -326,14 +330,14 @@ class EnosClient:
         *,
         grace: float = 0.0,
     ) -> Self:
-        """The same client, token, pace, retry budget and connections included, which waits in another way.
+        """Return this client with another way to wait; it shares token, rate limit, retry budget and connections.
 
         Args:
-            sleep: called with seconds for every wait, in the thread of the call, in place of the clock's `sleep`. It
-                may raise to end the wait: what it raises is passed on and nothing more is sent. A call that writes was
-                not processed then: it is only ever repeated when the attempts before surely were not.
-            left: seconds until a deadline, after which `sleep` should raise: no attempt takes longer than that.
-            grace: seconds more for an attempt of a call that writes, as it is worth knowing what came of it.
+            sleep: called with seconds for every wait, in the thread of the call, instead of the clock's `sleep`. It may
+                raise to end the wait: the exception is passed on and nothing more is sent. A writing call was not
+                processed then, as it is only repeated when its earlier attempts were certainly not processed.
+            left: returns the seconds until a deadline, after which `sleep` should raise; no attempt takes longer.
+            grace: additional seconds for an attempt of a writing call, so that its result is known more often.
 
         Returns:
             A view. Closing it does nothing; closing this client closes it.
@@ -344,7 +348,7 @@ class EnosClient:
         return view
 
     def close(self) -> None:
-        """Close all connections; the client cannot be used afterwards."""
+        """Close all connections; later calls raise RuntimeError."""
         if self._owner:
             self._transport.close()
 
@@ -361,7 +365,7 @@ class EnosClient:
         _refuse_single_text(device_keys)
         keys = list(dict.fromkeys(device_keys))  # EnOS takes them as a set [S]
         if not keys or not all(keys):
-            # What EnOS would make of no key is unknown [U]; "all devices" is not to be risked.
+            # The effect of a request without keys is unknown [U]; it may be "all devices".
             raise ValueError(f"{operation.name} needs device keys, none of them empty")
         devices = "1 device" if len(keys) == 1 else f"{len(keys)} devices"
         call = self._call(operation, f"{devices} of job {job_id}", {"jobId": job_id}, {"deviceKeys": keys})
@@ -377,15 +381,15 @@ class EnosClient:
         call = self._search(SEARCH_TASKS, f"job {job_id}", expression, page_no, page_size)
         page = self._page(call, Task.from_json, page_no, page_size)
         if any(task.job_id not in {"", job_id} for task in page.items):
-            # A service that passed over the expression would have us judge, and cancel, by another job's tasks.
-            raise invalid(call, "with tasks of another job", http_status=None)
+            # If a service ignored the expression, enos-ota would decide and cancel by the tasks of another job.
+            raise invalid_answer(call, "with tasks of another job", http_status=None)
         return page
 
-    def _page(self, call: Call, read: Callable[[Mapping[str, Any]], _T], page_no: int, page_size: int) -> Page[_T]:
+    def _page(self, call: ApiCall, read: Callable[[Mapping[str, Any]], _T], page_no: int, page_size: int) -> Page[_T]:
         envelope = self._transport.call(call)
         rows = [] if envelope.data is None else envelope.data
         if not (isinstance(rows, list) and all(isinstance(row, Mapping) for row in rows)):
-            raise invalid(call, "with success, but without a list of rows", http_status=None)
+            raise invalid_answer(call, "with success, but without a list of rows", http_status=None)
         applied = whole_number(envelope.pagination.get("pageSize"))
         return Page(
             items=tuple(map(read, rows)),
@@ -394,7 +398,7 @@ class EnosClient:
             total_size=whole_number(envelope.pagination.get("totalSize")),
         )
 
-    def _search(self, operation: Operation, about: str, expression: str, page_no: int, page_size: int) -> Call:
+    def _search(self, operation: Operation, about: str, expression: str, page_no: int, page_size: int) -> ApiCall:
         if page_no < 1 or page_size < 1:
             raise ValueError("page_no and page_size start at 1")
         body: dict[str, object] = {"pagination": {"pageNo": page_no, "pageSize": page_size}}
@@ -402,8 +406,8 @@ class EnosClient:
 
     def _call(
         self, operation: Operation, about: str, query: Mapping[str, str], body: Mapping[str, object] | None = None
-    ) -> Call:
-        return Call(
+    ) -> ApiCall:
+        return ApiCall(
             operation,
             about=about,
             query={"orgId": self.org_id, **query},
@@ -414,7 +418,7 @@ class EnosClient:
 def _task_expression(
     job_id: str, device_keys: Collection[str] | None, statuses: Collection[TaskStatus] | None
 ) -> str | None:
-    """The search for these tasks; None when no task can be among them."""
+    """Return the search expression for these tasks; None when no task can match."""
     if (device_keys is not None and not device_keys) or (statuses is not None and not statuses):
         return None
     conditions = [equals("jobId", job_id)]
@@ -433,11 +437,11 @@ def _spellings(status: TaskStatus) -> tuple[str, ...]:
 
 def _searchable(status: JobStatus | TaskStatus) -> str:
     if status in {JobStatus.UNKNOWN, TaskStatus.UNKNOWN}:
-        raise ValueError("UNKNOWN stands for any other text, so it cannot be searched for")
+        raise ValueError("UNKNOWN means any other text, so EnOS cannot search for it")
     return str(status.value)
 
 
 def _refuse_single_text(device_keys: object) -> None:
     if isinstance(device_keys, (str, bytes)):
-        # Each of its characters would count as a device key.
+        # Otherwise each character would be taken as a device key.
         raise TypeError("device_keys must be a collection of texts, not one text")

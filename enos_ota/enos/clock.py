@@ -1,4 +1,4 @@
-"""Time as an argument: whatever waits, measures or stamps a request gets a clock handed in."""
+"""Clock as an argument, for waits, measurements and timestamps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 
 class Clock(Protocol):
-    """What the client needs to know about time.
+    """Source of time and waits for the client.
 
     `sleep` may raise to end a wait, for instance on an interrupt: the client passes the exception on and sends nothing.
     """
@@ -17,11 +17,11 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Seconds since any fixed moment; never goes back."""
+        """Seconds since a fixed moment; never goes back."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Wait this long."""
+        """Wait."""
         ...
 
 
@@ -37,4 +37,4 @@ class _SystemClock:
 
 
 SYSTEM_CLOCK: Final[Clock] = _SystemClock()
-"""The machine's own clock."""
+"""Clock of this machine."""

@@ -1,11 +1,11 @@
-"""Connections of one thread: their deadline, and which failures surely happened before a request was sent.
+"""HTTP connections of one thread, with a deadline for each attempt and a mark for failures before a request was sent.
 
-Neither requests nor urllib3 tells the two apart: a TLS handshake that times out is reported as a read time-out, and a
-TLS error may come from the handshake or from an answer. Whether cancelTask may be sent again hangs on it, so a failure
-while connecting is marked where it happens.
+requests and urllib3 do not distinguish failures before and after sending: a TLS handshake timeout is reported as a read
+timeout, and a TLS error may come from the handshake or from an answer. cancelTask may be sent again only after a
+failure before sending, so a failure to connect is marked where it happens.
 
-Their time-outs are for each read, so an answer that comes byte by byte never ends. Here every read gets only what is
-left of the attempt.
+Their timeouts apply to each read, so an answer that arrives byte by byte never ends. Here each read may only take the
+time that is left of the attempt.
 """
 
 from __future__ import annotations
@@ -39,36 +39,36 @@ if TYPE_CHECKING:
 
     from enos_ota.enos.clock import Clock
 _HASHED: Final = re.compile(r"[0-9a-f]{8}\.[0-9]+")
-"""How OpenSSL names a certificate in a directory; it sees no other file there."""
+"""File name of a certificate in a directory; OpenSSL ignores other files there."""
 
 _Manager = TypeVar("_Manager", bound=PoolManager)
 
 MAX_HEAD: Final = 256 * 1024
-"""The most that is read before the body of an answer, in bytes: interim answers, status line and headers."""
+"""Most bytes that are read before the body of an answer: interim answers, status line and headers."""
 
 
 class ConnectFailed(NewConnectionError):  # noqa: N818 - a mark, never seen outside
-    """There was no usable connection, so nothing of the request was sent; the reason is its `__cause__`."""
+    """There was no usable connection, so no part of the request was sent; `__cause__` is the reason."""
 
 
 class HeadTooLarge(http.client.HTTPException):
     """More than `MAX_HEAD` came before the body of an answer."""
 
 
-class Deadline:
-    """The end of one attempt, from the connection to the last byte of the answer. Each attempt starts it again."""
+class AttemptDeadline:
+    """Deadline of an attempt, from the connection to the last byte of the answer; each attempt restarts it."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._ends = clock.monotonic()
 
     def start(self, seconds: float) -> None:
-        """The attempt that begins now gets this long."""
+        """Set the deadline of the attempt that begins now."""
         self._ends = self._clock.monotonic() + seconds
 
     @contextlib.contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """A part of the attempt that gets this long at most."""
+        """Limit a part of the attempt to this time."""
         ends = self._ends
         self._ends = min(ends, self._clock.monotonic() + seconds)
         try:
@@ -77,10 +77,10 @@ class Deadline:
             self._ends = ends
 
     def apply(self, connection: socket.socket) -> None:
-        """Let the next operation of a socket take no longer than what is left.
+        """Limit the next operation of a socket to the time that is left.
 
         Raises:
-            TimeoutError: Nothing is left.
+            TimeoutError: no time is left.
         """
         left = self._ends - self._clock.monotonic()
         if left <= 0:
@@ -89,14 +89,14 @@ class Deadline:
 
 
 class _Incoming(io.RawIOBase):
-    """The bytes of an answer, each read within the deadline."""
+    """Byte stream of an answer; each read is limited by the deadline."""
 
-    def __init__(self, connection: socket.socket, deadline: Deadline) -> None:
+    def __init__(self, connection: socket.socket, deadline: AttemptDeadline) -> None:
         self._connection = connection
         self._deadline = deadline
         self._raw = connection.makefile("rb", buffering=0)
         self.most: float = MAX_HEAD
-        """How many bytes may still come."""
+        """Bytes that may still be read."""
 
     def readable(self) -> bool:
         return True
@@ -115,9 +115,9 @@ class _Incoming(io.RawIOBase):
 
 
 class TimedResponse(http.client.HTTPResponse):
-    """An answer that is read within a deadline, whatever part of it comes slowly. Also a proxy's answer to CONNECT."""
+    """HTTP response, also of a proxy to CONNECT, that is read within a deadline however slowly its parts arrive."""
 
-    def __init__(self, sock: socket.socket, *args: Any, deadline: Deadline, **kwargs: Any) -> None:
+    def __init__(self, sock: socket.socket, *args: Any, deadline: AttemptDeadline, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
         self._incoming = _Incoming(sock, deadline)
@@ -127,13 +127,13 @@ class TimedResponse(http.client.HTTPResponse):
         """Read interim answers, status line and headers."""
         super().begin()
         while 100 <= self.status < 200:  # noqa: PLR2004 - http.client passes over 100, and takes 103 for the answer
-            self.headers = None  # type: ignore[assignment]  # or nothing more is read
+            self.headers = None  # type: ignore[assignment]  # otherwise nothing more is read
             super().begin()
-        self._incoming.most = float("inf")  # the body has a limit of its own
+        self._incoming.most = float("inf")  # the body has its own limit
 
 
 class _Connection(HTTPConnection):
-    def __init__(self, *args: Any, deadline: Deadline, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, deadline: AttemptDeadline, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._deadline = deadline
         make = functools.partial(TimedResponse, deadline=deadline)
@@ -172,9 +172,9 @@ class _SecurePool(HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
-    """Never retries by itself: a retry is signed afresh, so it cannot be left to this layer."""
+    """Adapter without retries: a retry needs a new signature, which this layer cannot make."""
 
-    def __init__(self, deadline: Deadline) -> None:
+    def __init__(self, deadline: AttemptDeadline) -> None:
         self._pools: dict[str, Any] = {
             "http": functools.partial(_Pool, deadline=deadline),
             "https": functools.partial(_SecurePool, deadline=deadline),
@@ -189,15 +189,15 @@ class _Adapter(HTTPAdapter):
         return self._own(super().proxy_manager_for(proxy, **kwargs))
 
     def _own(self, manager: _Manager) -> _Manager:
-        """Make a manager use our connections."""
-        # A SOCKS manager brings connections of its own: no deadline, and failures count as "may have been processed".
+        """Make a pool manager use connections with a deadline."""
+        # A SOCKS manager has its own connections: no deadline, and failures count as "may have been processed".
         if type(manager) in {PoolManager, ProxyManager}:
             manager.pool_classes_by_scheme = self._pools
         return manager
 
 
-class Session(requests.Session):
-    """A pooled session that follows no redirect and takes nothing from .netrc or cookies."""
+class HttpSession(requests.Session):
+    """Session with pooled connections that follows no redirects and uses neither .netrc nor cookies."""
 
     def __init__(
         self,
@@ -206,19 +206,19 @@ class Session(requests.Session):
         adapter: Callable[[], BaseAdapter] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        """Take proxies and, without a bundle of our own, REQUESTS_CA_BUNDLE from the environment.
+        """Read proxies and, without `ca_bundle`, REQUESTS_CA_BUNDLE from the environment.
 
-        A loopback gateway is reached directly whatever the environment says: no proxy can know this machine's own
-        address, and over plain http it would see the token.
+        A loopback gateway never uses a proxy: a proxy cannot reach this machine's loopback address, and over plain http
+        it would see the token.
 
         Args:
             gateway: address of the API gateway.
             ca_bundle: file or directory of the CA certificates to trust.
-            adapter: makes what sends the requests, in place of connections of our own; see `EnosClient`.
-            clock: what the deadline of an attempt goes by.
+            adapter: returns the adapter to use instead of network connections; see `EnosClient`.
+            clock: source of the time for the deadline.
 
         Raises:
-            ConfigurationError: the CA bundle cannot be used.
+            ConfigurationError: the CA bundle is invalid.
         """
         super().__init__()
         if is_loopback(urlsplit(gateway).hostname or ""):
@@ -229,37 +229,37 @@ class Session(requests.Session):
         if isinstance(self.settings["verify"], str):
             check_ca_bundle(self.settings["verify"])
         self.trust_env = False
-        self._deadline = Deadline(clock)
+        self._deadline = AttemptDeadline(clock)
         sender = adapter() if adapter else _Adapter(self._deadline)
         for scheme in ("https://", "http://"):
             self.mount(scheme, sender)
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """No answer is a redirect to us; requests would read its body to the end, however long."""
+        """Treat no answer as a redirect; requests would read its body completely, however long."""
 
     def fetch(
         self, method: str, url: str, *, headers: dict[str, str], body: bytes, timeout: tuple[float, float]
     ) -> requests.Response:
-        """Send one request and return the answer, body unread. The caller closes it.
+        """Send one request and return the answer with its body unread. The caller closes it.
 
         Args:
             method: HTTP method.
-            url: where to.
-            headers: all headers but those of the body's length.
+            url: address.
+            headers: all headers except those of the body's length.
             body: the body; empty for none.
-            timeout: seconds to connect, and seconds for all of it, the body of the answer included.
+            timeout: seconds to connect, and seconds for the whole attempt, the body of the answer included.
         """
         self._deadline.start(timeout[1])
-        # Prepared without the session, so that neither .netrc nor cookies get in.
+        # Prepared without the session, so that neither .netrc nor cookies are added.
         request = requests.Request(method, url, headers=headers, data=body or None).prepare()
         return self.send(request, stream=True, timeout=timeout, allow_redirects=False, **self.settings)
 
 
 def check_ca_bundle(path: str) -> None:
-    """See that a file of CA certificates, or a directory of them, can be used.
+    """Check that a file or a directory of CA certificates can be used.
 
     Raises:
-        ConfigurationError: it cannot; the text says why.
+        ConfigurationError: it cannot be used; the text gives the reason.
     """
     try:
         problem = _bundle_problem(Path(path))
@@ -278,6 +278,6 @@ def _bundle_problem(path: Path) -> str:
             return ""
         return "is a directory in which OpenSSL finds no certificate: run `openssl rehash` on it, or name a file"
     if not stat.S_ISREG(mode):
-        return "is not a regular file"  # opening a named pipe would wait for ever
+        return "is not a regular file"  # opening a named pipe would wait forever
     ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
     return ""

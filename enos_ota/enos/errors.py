@@ -1,16 +1,16 @@
-"""What can go wrong between this client and EnOS. `str(error)` is the text for the operator.
+"""Errors of the EnOS client. `str(error)` is the text for the operator.
 
     EnosError
-    ├── ConfigurationError        the gateway, the CA bundle or a proxy cannot be used as given; nothing was sent
-    ├── UnquotableValue           a value no search expression can hold safely; nothing was sent
-    ├── TransportError            no usable answer
-    │   ├── ConnectError          surely not processed: name, refusal, TLS handshake, connect time-out
-    │   ├── AnswerLost            sent, but no whole answer: read time-out, closed, truncated
-    │   ├── InvalidAnswer         an answer that is not EnOS's: HTML, a redirect, no JSON, too large
-    │   └── IncompleteList        pages that do not add up to a whole list
-    │       └── SearchWindow      EnOS refuses rows beyond a certain one
-    ├── AuthenticationError       the token service or the gateway says no
-    ├── GatewayRefusal            HTTP 400 or 403 of the gateway itself: EnOS has not seen the request
+    ├── ConfigurationError        gateway address, CA bundle or proxy is invalid; no request was sent
+    ├── UnquotableValue           a value that no search expression can contain safely; no request was sent
+    ├── TransportError            EnOS gave no usable answer
+    │   ├── ConnectError          certainly not processed: DNS, connection refused, TLS handshake, connect timeout
+    │   ├── AnswerLost            sent, but the answer is incomplete: read timeout, closed, truncated
+    │   ├── InvalidAnswer         an answer that EnOS does not give: HTML, redirect, no JSON, too large
+    │   └── IncompleteList        the pages are not the complete list
+    │       └── SearchWindow      EnOS refuses pages after a certain row
+    ├── AuthenticationError       token service or gateway refused the credentials, token or signature
+    ├── GatewayRefusal            HTTP 400 or 403 of the gateway itself; EnOS did not receive the request
     │   └── RequestTooLarge       HTTP 413
     └── ApiError                  EnOS answered with a code other than 0
         ├── JobNotFound           24404
@@ -28,20 +28,23 @@ Codes are those of the OTA family and the general ones [D]. Any other code is a 
 secret: not in its text, its arguments or the exceptions behind it.
 """
 
-# ruff: noqa: N818 - the names tell what happened; that each is an error the tree above says
+# ruff: noqa: N818 - the names say what happened; the tree above shows that each is an error
 
 from __future__ import annotations
 
 from typing import ClassVar, Final
 
+ORGANIZATION_ADVICE: Final = "Check enos:orgId (ENOS_ORG_ID)."
+"""What to do when EnOS rejects the organization."""
+
 
 class EnosError(Exception):
-    """Any failure of this client.
+    """Base class of the errors of this client.
 
     Attributes:
-        operation: what was asked for, as EnOS names it (`get`, `searchTask`, `cancelTask`, `token/get`, …), or "".
-        may_have_been_processed: True when a request that writes was sent and nobody can tell whether EnOS did it,
-            wholly or in part: look before sending it again. Always False for requests that only read.
+        operation: EnOS's name of the operation (`get`, `searchTask`, `cancelTask`, `token/get`, …), or "".
+        may_have_been_processed: True when a writing request was sent and it is unknown whether EnOS processed it, or
+            processed a part: read the tasks before sending it again. Always False for requests that only read.
     """
 
     MAY_HAVE_BEEN_PROCESSED: ClassVar[bool] = False
@@ -53,20 +56,38 @@ class EnosError(Exception):
             self.MAY_HAVE_BEEN_PROCESSED if may_have_been_processed is None else may_have_been_processed
         )
 
+    @property
+    def rejects_organization(self) -> bool:
+        """Whether EnOS named the organization as the reason for its error.
+
+        It names the parameter: `Invalid Argument orgId:  orgId does not exist`, `Denied resource:  orgId o1558…` [D].
+        """
+        return isinstance(self, (InvalidArgument, PermissionDenied)) and "orgId" in str(self)
+
+    @property
+    def rejects_access(self) -> bool:
+        """Whether EnOS answered and rejected the credentials or the organization: a retry does not help."""
+        return isinstance(self, AuthenticationError) or self.rejects_organization
+
+    @property
+    def advised_text(self) -> str:
+        """The error's text, with the setting to check where EnOS rejected the organization."""
+        return f"{self} {ORGANIZATION_ADVICE}" if self.rejects_organization else str(self)
+
 
 class ConfigurationError(EnosError):
-    """A setting cannot be used as it is. Nothing was sent."""
+    """A setting is invalid. No request was sent."""
 
 
 class UnquotableValue(EnosError):
-    """A value that cannot be quoted in a search expression: how EnOS escapes quotes is unknown [U]."""
+    """A value that cannot be quoted in a search expression; how EnOS escapes quotes is unknown [U]."""
 
 
 class TransportError(EnosError):
-    """There is no usable answer.
+    """EnOS gave no usable answer.
 
     Attributes:
-        permanent: True when sending the same once more would surely end the same way (a certificate, a redirect).
+        permanent: True when a retry would certainly fail the same way (a certificate, a redirect).
     """
 
     def __init__(
@@ -82,17 +103,17 @@ class TransportError(EnosError):
 
 
 class ConnectError(TransportError):
-    """There was no connection to send the request over, so it surely was not processed."""
+    """No connection could be made, so the request was certainly not processed."""
 
 
 class AnswerLost(TransportError):
-    """The request was sent, or part of it, and no whole answer came back."""
+    """The request was sent, wholly or in part, and the answer is missing or incomplete."""
 
     MAY_HAVE_BEEN_PROCESSED = True
 
 
 class InvalidAnswer(TransportError):
-    """An answer came back that is not one of EnOS's.
+    """The answer is not one that EnOS gives.
 
     Attributes:
         http_status: HTTP status of the answer, None if unknown.
@@ -116,11 +137,11 @@ class InvalidAnswer(TransportError):
 
 
 class IncompleteList(TransportError):
-    """The pages of a search were answered, but they are not the whole list.
+    """EnOS answered the pages of a search, but they are not the complete list.
 
     Attributes:
-        rows: how many different rows were read.
-        total: how many there are, as EnOS counts, or None; a total may be capped, so there may be more [U].
+        rows: number of different rows that were read.
+        total: number of rows that EnOS reports, or None; EnOS may cap it, so there may be more [U].
     """
 
     def __init__(
@@ -138,11 +159,11 @@ class IncompleteList(TransportError):
 
 
 class SearchWindow(IncompleteList):
-    """EnOS refused a page of a search after it had answered the pages before it: `rows` rows can be read [U]."""
+    """EnOS refused a page of a search after it had answered the earlier pages; only `rows` rows can be read [U]."""
 
 
 class _Refusal(EnosError):
-    """An answer that says no. Attributes as in `ApiError`."""
+    """An answer that refuses the request. Attributes as in `ApiError`."""
 
     def __init__(
         self,
@@ -165,18 +186,18 @@ class _Refusal(EnosError):
 
 
 class AuthenticationError(_Refusal):
-    """The token service or the gateway refused these credentials, the token or the signature; nothing was done."""
+    """The token service or the gateway refused the credentials, the token or the signature; nothing changed."""
 
 
 class GatewayRefusal(_Refusal):
-    """The gateway refused the request by itself, for the address it came from for instance; nothing was done [I].
+    """The gateway itself refused the request, for instance because of the sender's IP address; nothing changed [I].
 
     Its codes are HTTP statuses, and its text is in `msg` [D, enos-ota-api.md section 6].
     """
 
 
 class RequestTooLarge(GatewayRefusal):
-    """HTTP 413: the request is larger than the gateway or a proxy takes. The same with less in it may pass."""
+    """HTTP 413: the request is larger than the gateway or a proxy accepts. A smaller one may be accepted."""
 
 
 class ApiError(_Refusal):
@@ -185,12 +206,12 @@ class ApiError(_Refusal):
     Attributes:
         code: EnOS's code, or None where there is only an HTTP status (429 or 5xx without an envelope).
         msg: EnOS's text, shortened and without secrets, or "".
-        request_id: EnOS's requestId, for its support, or "".
+        request_id: EnOS's requestId, for EnOS support, or "".
         http_status: HTTP status; EnOS documents none for errors [U].
         retry_after: seconds the server asks to wait, from its Retry-After header, or None.
     """
 
-    # What an unknown code means for the request is unknown as well.
+    # With an unknown code it is unknown whether EnOS processed the request.
     MAY_HAVE_BEEN_PROCESSED = True
 
 
@@ -201,19 +222,19 @@ class JobNotFound(ApiError):
 
 
 class JobHasStarted(ApiError):
-    """24615: the job to start is started already."""
+    """24615: the job is already started."""
 
     MAY_HAVE_BEEN_PROCESSED = False
 
 
 class JobHasStopped(ApiError):
-    """24616: the job to stop is stopped already."""
+    """24616: the job is already stopped."""
 
     MAY_HAVE_BEEN_PROCESSED = False
 
 
 class JobNotRunning(ApiError):
-    """24617: the job is stopped, its tasks can be neither cancelled nor retried."""
+    """24617: the job is stopped; its tasks can be neither cancelled nor retried."""
 
     MAY_HAVE_BEEN_PROCESSED = False
 
@@ -223,7 +244,7 @@ class TasksNotCancellable(ApiError):
 
 
 class TasksNotRetryable(ApiError):
-    """24621: at least one task has not failed. Whether the others were retried is unknown [U]."""
+    """24621: at least one task is not failed. Whether the others were retried is unknown [U]."""
 
 
 class InvalidArgument(ApiError):
@@ -259,4 +280,4 @@ BY_CODE: Final[dict[int, type[ApiError]]] = {
     99403: PermissionDenied,
     99500: ServerError,
 }
-"""The class of each code that has one of its own."""
+"""Error class by EnOS code; other codes are a plain `ApiError`."""

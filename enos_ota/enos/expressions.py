@@ -1,7 +1,7 @@
-"""Search expressions, built from values that are safe to quote and never by splicing others in.
+"""Search expressions from values that can be quoted safely.
 
 The grammar is EnOS's documented one: `field = 'value'`, `field in ('a', 'b')`, joined by `and` [D]. How a quote inside
-a value is escaped is unknown [U], so such a value is refused here and its owner looks for it another way.
+a value is escaped is unknown [U], so such a value is refused here and the caller searches another way.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def equals(field: str, value: str) -> str:
-    """`field = 'value'`.
+    """Return `field = 'value'`.
 
     Raises:
         UnquotableValue: the value cannot be quoted.
@@ -25,7 +25,7 @@ def equals(field: str, value: str) -> str:
 
 
 def is_in(field: str, values: Iterable[str]) -> str:
-    """`field in ('a', 'b')`; at least one value is needed, duplicates are dropped.
+    """Return `field in ('a', 'b')` without duplicates.
 
     Raises:
         UnquotableValue: a value cannot be quoted.
@@ -38,20 +38,20 @@ def is_in(field: str, values: Iterable[str]) -> str:
 
 
 def all_of(*conditions: str) -> str:
-    """Conditions that must all hold."""
+    """Join conditions with `and`."""
     return " and ".join(conditions)
 
 
 def is_quotable(value: str) -> bool:
-    r"""Whether a value can stand in an expression: no ', no ", no \, no control character."""
-    # Nearly all keys are printable, and that is known much faster than each character's category.
+    r"""Whether an expression can contain a value: no ', no ", no \, no control character."""
+    # Most keys are printable, which is much faster to check than the category of each character.
     return _QUOTES.isdisjoint(value) and (
         value.isprintable() or not any(unicodedata.category(character) in _UNSAFE for character in value)
     )
 
 
 def quoted(field: str, value: str) -> str:
-    """The value in single quotes.
+    """Return the value in single quotes.
 
     Raises:
         UnquotableValue: the value cannot be quoted.
@@ -60,12 +60,12 @@ def quoted(field: str, value: str) -> str:
         excerpt = value if len(value) <= 40 else value[:39] + "…"  # noqa: PLR2004 - a width for people
         raise UnquotableValue(
             f"{field} {excerpt!a} cannot be searched for: EnOS does not say how quotes, backslashes or control"
-            " characters are written in an expression. Nothing was sent."
+            " characters are written in an expression. No request was sent."
         )
     return f"'{value}'"
 
 
 _QUOTES = frozenset("'\"\\")
 
-# Cc: control characters; Cs: lone surrogates, which no UTF-8 can carry; Zl, Zp: line breaks in disguise.
+# Cc: control characters; Cs: lone surrogates, which UTF-8 cannot encode; Zl, Zp: Unicode line breaks.
 _UNSAFE = frozenset({"Cc", "Cs", "Zl", "Zp"})

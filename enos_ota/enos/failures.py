@@ -1,6 +1,7 @@
-"""From the exceptions of the layers below to ours: pure, total, and pessimistic where it cannot know.
+"""Conversion of exceptions of requests, urllib3, http.client and the socket layer to `EnosError`.
 
-Texts of the layers below are not passed on: they hold URLs, proxy passwords or headers.
+A pure function. Where it is unknown whether the request was processed, the error says that it may have been. Texts of
+the lower layers are left out: they contain URLs, proxy passwords or headers.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import requests.exceptions
 import urllib3.exceptions
 
-from enos_ota.enos.answers import doubt, invalid
+from enos_ota.enos.answers import invalid_answer, unconfirmed_note
 from enos_ota.enos.connections import MAX_HEAD, HeadTooLarge
 from enos_ota.enos.errors import AnswerLost, ConfigurationError, ConnectError, EnosError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from enos_ota.enos.operations import Call
+    from enos_ota.enos.operations import ApiCall
 
 _X = TypeVar("_X", bound=BaseException)
 
@@ -32,7 +33,7 @@ LOWER_LAYERS: Final = (
     OSError,
     ValueError,  # UnicodeError for odd host names, urllib3's ProxySchemeUnsupported
 )
-"""All that sending a request or reading its answer may raise."""
+"""All exceptions that sending a request or reading its answer may raise."""
 
 _BAD_SETTING: Final = (
     requests.exceptions.InvalidSchema,
@@ -45,7 +46,7 @@ _BAD_SETTING: Final = (
 _NO_CONNECTION: Final = (
     requests.exceptions.ConnectTimeout,
     requests.exceptions.ProxyError,
-    urllib3.exceptions.ConnectTimeoutError,  # NewConnectionError, NameResolutionError and our mark too
+    urllib3.exceptions.ConnectTimeoutError,  # NewConnectionError, NameResolutionError and ConnectFailed too
     urllib3.exceptions.ProxyError,
 )
 _EXPIRED: Final = frozenset({9, 10})  # OpenSSL's verify codes: not yet valid, expired
@@ -53,58 +54,60 @@ _OTHER_HOST: Final = frozenset({62, 64})  # another host name, another address
 
 
 def error_for(
-    failure: BaseException, call: Call, *, gateway: str, timeout: tuple[float, float], answering: bool = False
+    failure: BaseException, call: ApiCall, *, gateway: str, timeout: tuple[float, float], answering: bool = False
 ) -> EnosError:
-    """The error for whatever was raised while a request was sent or its answer read.
+    """Return the error for an exception that was raised while a request was sent or its answer was read.
 
     Args:
-        failure: what was raised.
-        call: what was asked.
-        gateway: where.
-        timeout: seconds to connect, and for all of it, for the text.
-        answering: whether an answer had begun; then the request surely was sent.
+        failure: the exception.
+        call: the call.
+        gateway: address of the gateway, for the text.
+        timeout: seconds to connect, and for the whole attempt, for the text.
+        answering: whether the answer had begun; then the request was certainly sent.
     """
-    causes = list(_behind(failure))
+    causes = list(_chain_of(failure))
     if not answering:
         if _first(causes, *_NO_CONNECTION):
             return _connect_error(causes, call, gateway, timeout[0])
         if _first(causes, *_BAD_SETTING):
             return ConfigurationError(
                 f"{call.what} could not be sent: the address {gateway} or the proxy that the environment sets for it"
-                " (HTTPS_PROXY) cannot be used. Nothing was sent.",
+                " (HTTPS_PROXY) is invalid. No request was sent.",
                 operation=call.operation.name,
             )
     if _first(causes, HeadTooLarge):
-        return invalid(call, f"with more than {MAX_HEAD // 1024} KiB of headers, which were not read", http_status=None)
+        return invalid_answer(
+            call, f"with more than {MAX_HEAD // 1024} KiB of headers, which were not read", http_status=None
+        )
     if _first(causes, TimeoutError, urllib3.exceptions.ReadTimeoutError, requests.exceptions.ReadTimeout):
         verb = "finish its answer to" if answering else "answer"
         problem = f"{gateway} did not {verb} {call.what} within {_seconds(timeout[1])} s"
     elif _first(causes, ssl.SSLError, urllib3.exceptions.SSLError, requests.exceptions.SSLError):
         problem = f"The TLS connection to {gateway} broke before {call.what} was answered"
     else:
-        problem = f"The connection to {gateway} broke before {call.what} was answered whole"
+        problem = f"The connection to {gateway} broke before {call.what} was answered completely"
     return _lost(call, problem)
 
 
 def _seconds(timeout: float) -> str:
-    # What a deadline leaves of a time-out has any number of decimals.
+    # The time left until a deadline has any number of decimals.
     return f"{round(timeout, 2):g}"
 
 
-def _lost(call: Call, problem: str) -> AnswerLost:
-    """The error for an answer that never came whole."""
+def _lost(call: ApiCall, problem: str) -> AnswerLost:
+    """Return the error for an answer that is missing or incomplete."""
     return AnswerLost(
-        f"{problem}.{doubt(call, AnswerLost)}",
+        f"{problem}.{unconfirmed_note(call, AnswerLost)}",
         operation=call.operation.name,
         may_have_been_processed=call.operation.writes,
     )
 
 
-def _connect_error(causes: list[BaseException], call: Call, gateway: str, timeout: float) -> ConnectError:
+def _connect_error(causes: list[BaseException], call: ApiCall, gateway: str, timeout: float) -> ConnectError:
     certificate = _first(causes, ssl.SSLCertVerificationError)
     reason, advice = _certificate(certificate) if certificate else _no_connection(causes, timeout)
     return ConnectError(
-        f"Cannot connect to {gateway} for {call.what}: {reason}. {advice}Nothing was sent.",
+        f"Cannot connect to {gateway} for {call.what}: {reason}. {advice}No request was sent.",
         operation=call.operation.name,
         permanent=certificate is not None,
     )
@@ -122,7 +125,7 @@ def _no_connection(causes: list[BaseException], timeout: float) -> tuple[str, st
     if system := _first(causes, OSError, but=requests.exceptions.RequestException):
         if system.errno is not None:
             return os.strerror(system.errno).lower(), ""
-        # http.client's words for a proxy that says no to CONNECT hold the proxy's own text: not shown.
+        # http.client's text for a proxy that refuses CONNECT contains the proxy's own text, so it is not shown.
         return "the proxy refused, or broke the connection", "Check HTTPS_PROXY and NO_PROXY. "
     return "no connection", ""
 
@@ -146,10 +149,10 @@ def _first(causes: list[BaseException], *kinds: type[_X], but: type[BaseExceptio
     return None
 
 
-def _behind(failure: BaseException) -> Iterator[BaseException]:
-    """The exception and all that it wraps, by whichever of the ways the layers below do it.
+def _chain_of(failure: BaseException) -> Iterator[BaseException]:
+    """Yield the exception and all exceptions that it wraps, in any of the ways of the lower layers.
 
-    Its `__context__` is left out: that may be a failure the caller was busy with, which says nothing of this request.
+    Its `__context__` is left out: it may be an earlier exception that the caller was handling.
     """
     seen: set[int] = set()
     waiting: list[object] = [failure]

@@ -1,4 +1,4 @@
-"""Where EnOS is reached: the address of its API gateway, in one normal form."""
+"""Address of the EnOS API gateway in its normal form."""
 
 from __future__ import annotations
 
@@ -14,35 +14,37 @@ _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
 
 def check_gateway(url: str) -> str:
-    """The gateway's address in its normal form: `scheme://host[:port]`, lower case, no default port, no last slash.
+    """Return the gateway's address as `scheme://host[:port]`: lower case, no default port, no final slash.
 
-    https is required; plain http is accepted for loopback addresses alone (`localhost`, 127.0.0.0/8, ::1), where no
-    network sees the token.
+    https is required; plain http is accepted only for loopback addresses (`localhost`, 127.0.0.0/8, ::1), where the
+    token does not leave the machine.
 
     Raises:
-        ConfigurationError: this is not the address of a gateway; the text names what is wrong with it.
+        ConfigurationError: the address is invalid; the text gives the reason.
     """
     parts, host, port = _split(url)
     if parts.scheme not in _DEFAULT_PORTS:
-        raise ConfigurationError(f"The gateway {_shown(url)} must start with https://, as in https://apim.example.com.")
+        raise ConfigurationError(
+            f"The gateway {_safe_address(url)} must start with https://, as in https://apim.example.com."
+        )
     if parts.username is not None or parts.password is not None:
-        raise ConfigurationError("The gateway's address must not hold a user name or password; give the host alone.")
+        raise ConfigurationError("The gateway's address must not contain a user name or password; give only the host.")
     if parts.path not in {"", "/"} or parts.query or parts.fragment or url.rstrip().endswith(("?", "#")):
         raise ConfigurationError(
-            f"The gateway {_shown(url)} must be scheme and host alone, as in https://apim.example.com:"
+            f"The gateway {_safe_address(url)} must be only scheme and host, as in https://apim.example.com:"
             " no path, no question mark."
         )
     if parts.scheme == "http" and not is_loopback(host):
         raise ConfigurationError(
-            f"The gateway {_shown(url)} must use https: over plain http the token could be read on the way."
-            " Plain http is accepted for a loopback address only."
+            f"The gateway {_safe_address(url)} must use https: plain http would expose the token."
+            " Plain http is accepted only for a loopback address."
         )
     shown_host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{shown_host}" + (f":{port}" if port not in {None, _DEFAULT_PORTS[parts.scheme]} else "")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host (no brackets) is this machine itself, going by its name or address alone."""
+    """Whether a host (without brackets) is this machine, by its name or address; no DNS."""
     if host == "localhost":
         return True
     try:
@@ -59,11 +61,11 @@ def _split(url: str) -> tuple[SplitResult, str, int | None]:
         host, port = "", None
     if not host:
         raise ConfigurationError(
-            f"The gateway {_shown(url)} is not an address; give one such as https://apim.example.com."
+            f"The gateway {_safe_address(url)} is not an address; give one such as https://apim.example.com."
         )
     if not _is_host(host) or re.search(r"[\s\x00-\x1f\\]", url.strip()):
         raise ConfigurationError(
-            f"The gateway {_shown(url)} has no valid host name; give one such as https://apim.example.com."
+            f"The gateway {_safe_address(url)} has no valid host name; give one such as https://apim.example.com."
         )
     return parts, host, port
 
@@ -77,8 +79,8 @@ def _is_host(host: str) -> bool:
     return _HOST_NAME.fullmatch(host) is not None
 
 
-def _shown(url: str) -> str:
-    """The address for a message, without what may be a password in it."""
+def _safe_address(url: str) -> str:
+    """Return the address for a message, without a possible password."""
     text = re.sub(r"//[^/?#]*@", "//[secure]@", url.strip())
     text = re.sub(r"([?#]).+", r"\1…", text, flags=re.DOTALL)
     return repr(text if len(text) <= 80 else text[:79] + "…")  # noqa: PLR2004 - a width for people

@@ -1,4 +1,4 @@
-"""The pace of a client: one limiter for all its threads. It decides; waiting is left to those who ask."""
+"""Rate limiter of a client, shared by all its threads. It decides when to send; the callers wait."""
 
 from __future__ import annotations
 
@@ -7,45 +7,45 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from enos_ota.enos.pace import LearnedPace
+from enos_ota.enos.adaptive_rate import AdaptiveRate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from enos_ota.enos.clock import Clock
 
-_OF_LATE: Final = 3.0  # seconds over which is measured how many requests get through
-_LONG_AGO: Final = 60.0  # seconds after the last failure, and its pause, from which on a failure is a new beginning
+_RATE_WINDOW: Final = 3.0  # seconds over which the rate of successful requests is measured
+_QUIET: Final = 60.0  # seconds without a failure or pause after which the next failure starts a new standstill
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One request may leave now."""
+    """Permission to send one request now."""
 
     number: int
-    """Counts up: which requests left before others were refused."""
+    """Ascending number, which shows the requests that were sent before another was refused."""
     taken_at: float
     """Monotonic seconds."""
 
 
 @dataclass(frozen=True, slots=True)
-class NotYet:
-    """Nobody may send now."""
+class MustWait:
+    """No request may be sent now."""
 
     seconds: float
-    """How long to wait before asking again."""
+    """Wait before the next `take`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A time in which no request of a client leaves."""
+    """A time during which a client sends no request."""
 
     seconds: float = 0.0
-    """Until it is over; 0 when there is none."""
+    """Seconds until the end; 0 when there is no pause."""
     throttled: bool = False
-    """The reason is a 429."""
+    """Whether the reason is a 429."""
     asked: bool = False
-    """EnOS named the time (Retry-After), with a 429 or with an outage."""
+    """Whether EnOS gave the time (Retry-After), with a 429 or another error."""
 
     def __str__(self) -> str:
         cause = "EnOS asked for a pause"
@@ -55,20 +55,20 @@ class Pause:
 
 
 class Limiter:
-    """Lets requests out one by one: no faster than the rate that is set, nor than EnOS takes them, and in no pause.
+    """Spaces requests: not above the configured rate, not above the rate that EnOS accepts, and none during a pause.
 
-    EnOS documents neither its limits nor the form of a throttled answer [U], so the pace is learned. The first 429 of a
-    round slows all threads down and makes them pause; those of requests that had left by then teach nothing new.
+    EnOS documents neither its limits nor the form of a throttled answer [U], so the rate adapts. The first 429 of a
+    round slows all threads down and makes them pause; 429s of requests that had been sent earlier change nothing.
     """
 
     def __init__(self, max_requests_per_second: float | None, clock: Clock, backoff: Callable[[int], float]) -> None:
-        """Set the pace.
+        """Create a limiter without a pause.
 
         Args:
-            max_requests_per_second: the upper bound; None for none.
-            clock: what tells the time.
-            backoff: how many seconds to pause after a 429 that names none, given how many rounds (from 1) there were
-                since anything got through.
+            max_requests_per_second: the upper bound; None for no bound.
+            clock: source of the time.
+            backoff: returns the seconds of the pause after a 429 without Retry-After, by the number of rounds (from 1)
+                since the last success.
 
         Raises:
             ValueError: a rate that is not positive.
@@ -82,66 +82,66 @@ class Limiter:
         self._last = float("-inf")
         self._number = 0
         self._paused_until = 0.0
-        self._pause = Pause()  # why; its seconds say nothing
-        self._pace: LearnedPace | None = None
+        self._pause = Pause()  # its cause; the seconds are those at its beginning
+        self._rate: AdaptiveRate | None = None
         self._passes: deque[float] = deque()
-        self._known_up_to = 0  # the last turn given when the pace was last slowed down
-        self._passed = False  # since then
+        self._known_up_to = 0  # number of the last turn when the rate was last reduced
+        self._passed = False  # whether a request succeeded since then
         self._rounds = 0
         self._last_pass = self._last_failure = float("-inf")
         self._fails_since: float | None = None
 
-    def take(self) -> Turn | NotYet:
-        """A turn for one request, or how long there is none."""
+    def take(self) -> Turn | MustWait:
+        """Return the permission for one request, or the wait until the next."""
         with self._lock:
             now = self._clock.monotonic()
-            interval = max(self._interval, 1 / self._pace.rate(now)) if self._pace else self._interval
+            interval = max(self._interval, 1 / self._rate.rate(now)) if self._rate else self._interval
             start = max(self._last + interval, self._paused_until)
             if start > now:
-                return NotYet(start - now)
+                return MustWait(start - now)
             self._last = now
             self._number += 1
             return Turn(self._number, now)
 
     def pause(self, seconds: float) -> None:
-        """Let nobody send for this long from now, as EnOS asked for it; a longer pause that is under way stays."""
+        """Send no request for this long, as EnOS requested; a longer current pause stays."""
         with self._lock:
             self._begin(Pause(seconds, asked=True))
 
     def current_pause(self) -> Pause:
-        """The pause that is under way."""
+        """Return the current pause."""
         with self._lock:
             return replace(self._pause, seconds=max(0.0, self._paused_until - self._clock.monotonic()))
 
     def standstill(self) -> float:
-        """Seconds since an attempt began that failed, and after which none succeeded; 0 when there is none."""
+        """Return the seconds since the first failed attempt after the last success; 0 if there is none."""
         with self._lock:
             return 0.0 if self._fails_since is None else self._clock.monotonic() - self._fails_since
 
     def passed(self) -> None:
-        """Note that EnOS took a request."""
+        """Record that EnOS processed a request."""
         with self._lock:
             self._last_pass = self._clock.monotonic()
             self._passes.append(self._last_pass)
-            self._forget()
+            self._drop_old_passes()
             self._passed = True
             self._rounds = 0
             self._fails_since = None
 
     def failed(self, turn: Turn) -> None:
-        """Note that an attempt got no answer, or one that says that EnOS has trouble."""
+        """Record that an attempt got no answer or a server error."""
         with self._lock:
-            self._stand_still(turn)
+            self._record_failure(turn)
 
     def throttled(self, turn: Turn, asked: float | None) -> None:
-        """Note that EnOS refused a request for its pace.
+        """Record that EnOS throttled a request.
 
         Args:
-            turn: the request's.
-            asked: seconds that EnOS asks to wait; None or 0 when it names none.
+            turn: the turn of that request.
+            asked: seconds that EnOS asked to wait; None or 0 without Retry-After.
         """
         with self._lock:
-            self._stand_still(turn)
+            self._record_failure(turn)
             if asked:
                 self._begin(Pause(asked, throttled=True, asked=True))
             if turn.number > self._known_up_to:
@@ -151,9 +151,9 @@ class Limiter:
                     self._begin(Pause(self._backoff(self._rounds), throttled=True))
                 self._slow_down(self._clock.monotonic())
 
-    def _stand_still(self, turn: Turn) -> None:
+    def _record_failure(self, turn: Turn) -> None:
         now = self._clock.monotonic()
-        if self._fails_since is None or now > max(self._last_failure, self._paused_until) + _LONG_AGO:
+        if self._fails_since is None or now > max(self._last_failure, self._paused_until) + _QUIET:
             self._fails_since, self._rounds = max(turn.taken_at, self._last_pass), 0
         self._last_failure = now
 
@@ -163,21 +163,21 @@ class Limiter:
             self._paused_until, self._pause = until, pause
 
     def _slow_down(self, now: float) -> None:
-        if self._pace is None:
-            self._pace = LearnedPace.first(self._passing(now), self._paused_until)
+        if self._rate is None:
+            self._rate = AdaptiveRate.after_first_refusal(self._success_rate(now), self._paused_until)
         elif self._passed:
-            self._pace = self._pace.slowed(now, self._passing(now), self._paused_until)
+            self._rate = self._rate.after_refusal(now, self._success_rate(now), self._paused_until)
         else:
-            # Where nothing at all gets through, the pace is not to blame.
-            self._pace = self._pace.resumed(self._paused_until)
+            # No request succeeded since the last reduction: the rate is not the cause.
+            self._rate = self._rate.after_pause(self._paused_until)
         self._passed = False
 
-    def _passing(self, now: float) -> float:
-        """Requests a second that got through of late, a pause before the first of them left out."""
-        self._forget()
+    def _success_rate(self, now: float) -> float:
+        """Return the successful requests a second in the last seconds, without a pause before the first of them."""
+        self._drop_old_passes()
         return len(self._passes) / max(1.0, now - self._passes[0]) if self._passes else 0.0
 
-    def _forget(self) -> None:
-        then = self._clock.monotonic() - _OF_LATE
+    def _drop_old_passes(self) -> None:
+        then = self._clock.monotonic() - _RATE_WINDOW
         while self._passes and self._passes[0] <= then:
             self._passes.popleft()

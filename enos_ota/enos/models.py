@@ -1,4 +1,4 @@
-"""EnOS's jobs and tasks as values. JSON ends here: unknown fields are ignored, null is accepted everywhere."""
+"""Jobs and tasks of EnOS, converted from JSON: unknown fields are ignored, null is accepted everywhere."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class JobStatus(str, Enum):
 class TaskStatus(str, Enum):
     """State of a task. EnOS documents the first five [D]; any other text is UNKNOWN, see `Task.raw_status`.
 
-    A cancelled task reads `failed` with a text in `Task.desc` [I]; CANCELED stands for the literal `canceled` or
-    `cancelled`, should a platform ever answer that.
+    A cancelled task reads `failed` with a text in `Task.desc` [I]; CANCELED is the literal `canceled` or
+    `cancelled`, in case a platform answers that.
     """
 
     INIT = "init"
@@ -42,7 +42,7 @@ class Job:
     job_id: str
     org_id: str = ""
     name: str = ""
-    """Default value of the job's name; "" when it has none."""
+    """Default text of the job's name, or ""."""
     firmware_id: str = ""
     firmware_version: str = ""
     """Target version; given since EnOS 2.4.0 [D], else ""."""
@@ -53,19 +53,19 @@ class Job:
     """`upgrade` or `verify`."""
     status: JobStatus = JobStatus.UNKNOWN
     raw_status: str = ""
-    """The status as EnOS wrote it."""
+    """Status text of EnOS."""
     upgrade_policy: str = ""
     """`snapshot` (a closed list of devices) or `incremental` (devices that match later join)."""
     automatic_retry: bool = False
-    """Whether EnOS retries failed tasks by itself, perhaps cancelled ones too [U]."""
+    """Whether EnOS retries failed tasks automatically, perhaps also cancelled ones [U]."""
     maximum_concurrency: int | None = None
-    """How many tasks may be under way at once."""
+    """Most tasks that may run at the same time."""
     create_time: int | None = None
     """Unix milliseconds."""
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Job:
-        """A job from EnOS's JobInfo."""
+        """Return the job in an EnOS JobInfo."""
         raw_status = _text(data.get("status"))
         return cls(
             job_id=_text(data.get("jobId")),
@@ -87,7 +87,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The part of a job that concerns one device."""
+    """Part of a job for one device."""
 
     task_id: str
     job_id: str = ""
@@ -99,9 +99,9 @@ class Task:
     to_version: str = ""
     status: TaskStatus = TaskStatus.UNKNOWN
     raw_status: str = ""
-    """The status as EnOS wrote it."""
+    """Status text of EnOS."""
     desc: str = ""
-    """Reason text, by EnOS or the device; a cancelled task is told from other failures by this alone [I]."""
+    """Reason text of EnOS or the device; only this distinguishes a cancelled task from other failed ones [I]."""
     progress: int | None = None
     """0 to 100; negative: the failed step."""
     update_time: int | None = None
@@ -109,12 +109,12 @@ class Task:
 
     @property
     def identity(self) -> Hashable:
-        """What tells a task from the others of its job."""
+        """Identity of a task in its job."""
         return self.task_id or (self.product_key, self.asset_id, self.device_key)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Task:
-        """A task from EnOS's TaskInfo."""
+        """Return the task in an EnOS TaskInfo."""
         raw_status = _text(data.get("status"))
         spelled = "canceled" if raw_status.strip().lower() == "cancelled" else raw_status
         return cls(
@@ -141,13 +141,13 @@ class Page(Generic[T]):
     page_no: int
     """From 1."""
     page_size: int
-    """Rows a page as the service applied it; it may be less than was asked for."""
+    """Page size that EnOS used; it may be less than the requested one."""
     total_size: int | None
-    """Rows of the whole search, or None when the service does not say."""
+    """Rows of the whole search, or None when EnOS does not report it."""
 
 
 def whole_number(value: object) -> int | None:
-    """An integer that EnOS wrote as a number or as a text; None for anything else."""
+    """Return an integer from a JSON number or text; None for anything else."""
     if isinstance(value, bool):
         return None
     if isinstance(value, float) and value.is_integer():
@@ -169,7 +169,7 @@ def _field(value: object, name: str) -> object:
 
 
 def _default_text(value: object) -> str:
-    """The text of a StringI18n: its default, else the first translation; plain strings are taken as they are."""
+    """Return the text of a StringI18n (its default, else the first translation) or of a plain string."""
     if not isinstance(value, Mapping):
         return _text(value)
     if default := _text(value.get("defaultValue")):

@@ -1,4 +1,4 @@
-"""The calls of EnOS that this client makes [D, enos-ota-api.md section 1]."""
+"""EnOS operations that this client uses [D, enos-ota-api.md section 1]."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _TOKEN: Final = "/apim-token-service/v2.0/token"  # noqa: S105 - a path
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One kind of call."""
+    """An operation of the EnOS API."""
 
     name: str
-    """As EnOS names it; in texts and logs."""
+    """EnOS's name, for texts and logs."""
     method: str
     path: str
     action: str = ""
     """The query parameter `action`, or "" for none."""
     changes: str = ""
-    """What it changes in EnOS, for texts: the tasks, the job; "" for nothing."""
+    """Object that it changes in EnOS, for texts: the tasks, the job; "" for a reading operation."""
 
     @property
     def writes(self) -> bool:
-        """Whether it changes anything in EnOS, so that sending it twice may matter."""
+        """Whether it changes anything in EnOS, so that sending it twice may do harm."""
         return bool(self.changes)
 
 
@@ -44,12 +44,12 @@ STOP_JOB: Final = Operation("stop", "POST", _OTA_JOBS, "stop", changes="the job"
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One call with its arguments; each attempt signs and sends it afresh."""
+class ApiCall:
+    """An operation with its arguments; each attempt signs it again."""
 
     operation: Operation
     about: str = ""
-    """For texts: what it concerns, such as "job 65a1"; "" for nothing worth telling."""
+    """Object of the call, for texts, such as "job 65a1"; "" for none."""
     query: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Query parameters by name, before URL encoding."""
     body: bytes = b""
@@ -57,5 +57,5 @@ class Call:
 
     @property
     def what(self) -> str:
-        """For texts: the operation and what it concerns."""
+        """Operation and object, for texts."""
         return f"{self.operation.name} ({self.about})" if self.about else self.operation.name

@@ -1,7 +1,7 @@
-"""From pages to whole lists: the one place that decides where a list ends.
+"""Complete lists from pages of a search; the only place that decides where a list ends.
 
-A list ends with a page that is not full, never because a total says so: a total may be capped [U]. What was read has to
-add up, so that nothing takes a part of a list for all of it.
+A list ends with a page that is not full, never because of a total, which may be capped [U]. Rows and total must agree,
+so that no caller takes an incomplete list for a complete one.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LARGEST_PAGE: Final = 200
-"""Rows a page at most, as documented [D]."""
+"""Most rows of a page [D]."""
 
 _LEAST_CAP: Final = 1_000
 
 MOST_ROWS: Final = 1_000_000
-"""Rows of one list at most: ten times the devices that an organization may have by default [D]."""
+"""Most rows of a list: ten times the default limit of devices in an organization [D]."""
 
 
 def all_rows(
@@ -31,13 +31,13 @@ def all_rows(
 ) -> Iterator[T]:
     """Yield each row of a search once; pages are read as they are needed.
 
-    Rows move from page to page while they change, so a list that does not add up is read once more from its start.
+    Rows may move between pages while they change, so an incomplete list is read a second time from its start.
 
     Args:
-        search: reads the page of this number, from 1, with this many rows.
-        identity: what tells a row from the others.
-        what: what the rows are, for the error.
-        size: rows a page at most; see `first_page`.
+        search: reads a page, by its number from 1 and its size.
+        identity: returns the identity of a row.
+        what: name of the rows, for the error.
+        size: most rows of a page; see `first_page`.
 
     Raises:
         IncompleteList: pages repeat, there are fewer rows than the total, or more than `MOST_ROWS`.
@@ -59,13 +59,13 @@ def all_rows(
 
 
 def first_page(search: Callable[[int, int], Page[T]], size: int) -> tuple[Page[T], int]:
-    """Read the first page of a search; a page size that is refused is halved [U].
+    """Read the first page of a search; halve the page size while EnOS refuses it [U].
 
     Returns:
-        The page, and the rows a page that the service took.
+        The page, and the page size that EnOS accepted.
 
     Raises:
-        InvalidArgument: the search is refused with any size; this is the first refusal.
+        InvalidArgument: EnOS refuses every size; this is the first refusal.
     """
     refusal: InvalidArgument | None = None
     while True:
@@ -79,23 +79,23 @@ def first_page(search: Callable[[int, int], Page[T]], size: int) -> tuple[Page[T
 
 
 def is_full(page: Page[T], size: int) -> bool:
-    """Whether a page that was asked for with this size has as many rows as it may have, so that more may follow."""
+    """Whether a page that was requested with this size is full, so that more rows may follow."""
     return len(page.items) >= min(size, page.page_size)
 
 
 def may_be_capped(total: int) -> bool:
-    """Whether a total may mean "at least so many": it is a round number, as the caps of search services are [U]."""
+    """Whether a total may mean "at least": it is a round number, as the caps of search services are [U]."""
     return total >= _LEAST_CAP and (total % 100 == 0 or total % 1024 == 0)
 
 
 def ends_after(total: int, search: Callable[[int, int], Page[T]]) -> bool:
-    """Whether a list has exactly as many rows as its total says, by the page with which it should end.
+    """Whether a list has exactly `total` rows, checked by the page that should be its last.
 
     Args:
         total: the number of rows; not 0.
         search: as in `all_rows`.
     """
-    # The page is one that should be neither full nor empty.
+    # A size with which the last page should be neither full nor empty.
     size = next(each for each in range(LARGEST_PAGE, 0, -1) if total % each)
     try:
         page = search(total // size + 1, size)
@@ -128,7 +128,7 @@ def _read_through(
             raise _window(what, refusal, len(seen), total) from None
         total = total if page.total_size is None else page.total_size
     if total is not None and len(seen) < total:
-        raise _incomplete(what, f"EnOS counts {total}, but its pages hold {len(seen)}", len(seen), total)
+        raise _incomplete(what, f"EnOS reports {total}, but its pages have {len(seen)}", len(seen), total)
 
 
 def _incomplete(what: str, why: str, rows: int, total: int | None, *, permanent: bool = False) -> IncompleteList:

@@ -1,4 +1,4 @@
-"""Texts from elsewhere, made fit for a terminal, a log and other eyes."""
+"""Removal of secrets and control characters from texts that EnOS or a proxy wrote."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 SECURE: Final = "[secure]"
 _LONGEST: Final = 300
-_LOOKED_AT: Final = 10 * _LONGEST  # more than is shown, as white space falls away; less than 10 MB, which take long
+_LOOKED_AT: Final = 10 * _LONGEST  # more than is shown, as white space is removed; a limit, as 10 MB would take long
 
 
 def clean(text: str, secrets: Collection[str]) -> str:
-    """The text on one line, without the secrets, without control characters, and shortened to 300 characters."""
+    """Return the text on one line, without secrets and control characters, shortened to 300 characters."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, SECURE)
     text = text[:_LOOKED_AT]

@@ -1,4 +1,4 @@
-"""When a request is sent once more, and how long to wait before: pure decisions, and the client's one budget."""
+"""Retry rules: which errors allow a retry, the wait before it, and the retry budget of a client."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ _REPLAYED = 1001
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How stubborn the client is.
+    """Limits of the retries of a client.
 
-    A 429 says nothing about the request itself, so it counts neither as an attempt nor against the budget: the whole
-    client slows down and waits.
+    A 429 is not a failure of the request, so it counts neither as an attempt nor against the budget: the whole client
+    slows down and waits.
 
     Raises:
-        ValueError: a value that makes no sense.
+        ValueError: a value is negative, or attempts is 0.
     """
 
     attempts: int = 5
-    """How often one request is sent at most, the first time included; those that were throttled are not counted."""
+    """Most attempts of one request, the first one included; throttled attempts do not count."""
     base: float = 0.5
     """Upper bound of the first wait, in seconds; it doubles with each attempt."""
     cap: float = 20.0
-    """Upper bound of any wait the client chooses itself, in seconds."""
+    """Upper bound of any wait that the client chooses, in seconds."""
     budget: float = 30.0
-    """How many retries all requests of a client have in hand together; see `RetryBudget`."""
+    """Retries that all requests of a client share; see `RetryBudget`."""
     standstill: float = 120.0
-    """Seconds without a successful request, from the first attempt that failed, after which none is sent again. A
-    request whose next attempt would begin later, for a pause that EnOS asks for as well, fails at once; so does every
-    new one while that pause lasts, unsent."""
+    """Seconds without a successful request, counted from the first failed attempt, after which the client stops
+    retrying. A request whose next attempt would begin later, also because of a pause that EnOS requested, fails at
+    once; new requests fail unsent while that pause lasts."""
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
@@ -50,10 +50,10 @@ class RetryPolicy:
 
 
 class RetryBudget:
-    """Retries that all requests of one client share, so that an outage does not multiply the load.
+    """Retry budget of one client, so that retries do not multiply the load during an outage.
 
-    Each retry takes one. A request that succeeds gives back what its own retries took, and a tenth more: a service with
-    hiccups is helped on, one that is down is left alone once the budget is spent.
+    Each retry takes one. A successful request returns what its own retries took, and a tenth more: single failures are
+    retried, and a service that is down gets no more retries once the budget is spent.
     """
 
     EARNED = 0.1
@@ -72,50 +72,49 @@ class RetryBudget:
             return True
 
     def give_back(self, retries: int) -> None:
-        """Note a success that took this many retries."""
+        """Record a success that took this many retries."""
         with self._lock:
             self._left = min(self._size, self._left + retries + self.EARNED)
 
 
 def may_be_sent_again(error: EnosError, *, writes: bool) -> bool:
-    """Whether the same request, signed afresh, may be sent after this failure.
+    """Whether the same request, with a new signature, may be sent again after this error.
 
-    A request that writes goes out again only when it surely was not processed; a request that reads after any
-    failure that may pass.
+    A writing request is repeated only when it was certainly not processed; a reading request after any temporary error.
     """
     if isinstance(error, TransportError) and error.permanent:
         return False
-    surely_not_processed = isinstance(error, (ConnectError, Throttled)) or (
+    certainly_not_processed = isinstance(error, (ConnectError, Throttled)) or (
         # 1001: the gateway takes the request for a replay of one with the same timestamp [D]; another process may
-        # have been as quick. A new timestamp mends that.
+        # have used it. A new timestamp is accepted.
         isinstance(error, AuthenticationError) and error.code == _REPLAYED
     )
-    return surely_not_processed or (not writes and isinstance(error, (TransportError, ServerError)))
+    return certainly_not_processed or (not writes and isinstance(error, (TransportError, ServerError)))
 
 
 def backoff(policy: RetryPolicy, attempt: int, random: float) -> float:
-    """Seconds to wait after this attempt (from 1) failed: exponential, capped, with full jitter.
+    """Return the seconds to wait after failed attempt number `attempt` (from 1): exponential, capped, full jitter.
 
     Args:
         policy: bounds.
-        attempt: the attempt that has just failed.
+        attempt: number of the failed attempt.
         random: a number in [0, 1).
     """
-    doublings = min(attempt - 1, 62)  # beyond that the cap has long been reached, whatever the base
+    doublings = min(attempt - 1, 62)  # larger powers could overflow, and exceed any cap
     return min(policy.cap, policy.base * 2.0**doublings) * random
 
 
 def throttle_pause(policy: RetryPolicy, rounds: int, random: float) -> float:
-    """Seconds that the client pauses after a 429 that names no time: as `backoff`, but at least half of it.
+    """Return the seconds of the pause after a 429 without Retry-After: as `backoff`, but at least half of it.
 
     Args:
         policy: bounds.
-        rounds: how many times in a row (from 1) requests were throttled with nothing getting through.
+        rounds: number of consecutive times (from 1) that requests were throttled without a success in between.
         random: a number in [0, 1).
     """
     return backoff(policy, rounds, (1 + random) / 2)
 
 
-def asked_wait(error: EnosError) -> float | None:
-    """Seconds the server asked all of this client to wait, or None."""
+def requested_wait(error: EnosError) -> float | None:
+    """Return the seconds that EnOS asked this client to wait (Retry-After), or None."""
     return error.retry_after if isinstance(error, ApiError) else None

@@ -1,4 +1,4 @@
-"""The access token: got once for all threads, renewed early, got anew when the gateway rejects it."""
+"""Access token: requested once for all threads, refreshed early, replaced when the gateway rejects it."""
 
 from __future__ import annotations
 
@@ -15,39 +15,40 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from enos_ota.enos.clock import Clock
-    from enos_ota.enos.limiter import NotYet
+    from enos_ota.enos.limiter import MustWait
 
-    Ask: TypeAlias = "Callable[[Token | None], Token | EnosError | NotYet]"
+    Ask: TypeAlias = "Callable[[Token | None], Token | EnosError | MustWait]"
 
 EARLY: Final = 600.0
-"""Seconds before its end when a token is refreshed, as EnOS's integration SDK does [S]; a quarter of it if shorter."""
+"""Seconds before its expiry when a token is refreshed, as in EnOS's integration SDK [S]; at most a quarter of its
+lifetime."""
 PAUSE: Final = 60.0
-"""Seconds until a refresh that failed is tried again; the old token serves meanwhile."""
+"""Seconds until a failed refresh is tried again; the old token is used meanwhile."""
 _LOGGER: Final = logging.getLogger("enos_ota.enos")
 _WRONG_CREDENTIALS: Final = frozenset({1002, 1003})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Token:
-    """An access token. Two answers with the same text are two tokens, so that one rejection leads to one request."""
+    """Access token. Two answers with the same text are two tokens, so that one rejection leads to one request."""
 
     text: str = field(repr=False)
     lifetime: float
-    """Seconds from when it was received."""
+    """Seconds from its receipt."""
 
 
 class TokenSource:
-    """Keeps the current token; at most one thread asks the token service at any time.
+    """Holder of the current token; at most one thread sends a request to the token service at any time.
 
-    Its lock is held while a request is under way, never during a wait: whoever must wait before asking does so in a way
-    of its own, and may be interrupted without keeping the others.
+    It holds its lock during a request, never during a wait: a thread that must wait does so outside, and may be
+    interrupted without blocking other threads.
     """
 
     def __init__(self, clock: Clock) -> None:
-        """Nothing is asked for until the first `obtain`.
+        """Create a source without a token; the first `obtain` requests one.
 
         Args:
-            clock: tells when a token is due.
+            clock: source of the time.
         """
         self._clock = clock
         self._lock = threading.Lock()
@@ -55,36 +56,36 @@ class TokenSource:
         self._due = self._end = 0.0
         self._refused: AuthenticationError | None = None
 
-    def at_hand(self, rejected: Token | None = None) -> Token | None:
-        """A token that should be valid, other than the one the gateway rejected; None when one must be asked for."""
+    def cached_token(self, rejected: Token | None = None) -> Token | None:
+        """Return a token that should be valid and was not rejected; None when one must be requested."""
         with self._lock:
             known = self._token
             return known if known is not rejected and self._clock.monotonic() < self._due else None
 
-    def obtain(self, ask: Ask, rejected: Token | None = None) -> Token | EnosError | NotYet:
-        """A token that should be valid, asked for once if need be.
+    def obtain(self, ask: Ask, rejected: Token | None = None) -> Token | EnosError | MustWait:
+        """Return a token that should be valid, and request it if necessary.
 
-        Several threads with the same rejected token get one new one.
+        Several threads with the same rejected token get one new token.
 
         Args:
-            ask: makes one attempt, without waiting: to get a token, or to refresh the one given.
-            rejected: the token that the gateway did not take.
+            ask: makes one attempt, without waiting, to get a token, or to refresh the given one.
+            rejected: the token that the gateway rejected.
 
         Returns:
-            The token; or why there is none; or how long to wait before another attempt.
+            The token, the error, or the wait before another attempt.
         """
         with self._lock:
             known, now = self._token, self._clock.monotonic()
             if known is None or known is rejected or now >= self._end:
                 return self._get_new(ask)
             if now >= self._due:
-                # Asking token/get again before expiry would only return the same token [D].
+                # token/get returns the same token until it expires [D].
                 return self._renew(known, ask)
             return known
 
-    def _get_new(self, ask: Ask) -> Token | EnosError | NotYet:
+    def _get_new(self, ask: Ask) -> Token | EnosError | MustWait:
         if self._refused is not None:
-            # Credentials do not change during a client's life: asking again would only get an application locked.
+            # The credentials of a client do not change: another request could only lock the application.
             return copy.copy(self._refused)
         self._token = None
         outcome = ask(None)
@@ -94,14 +95,14 @@ class TokenSource:
             self._refused = copy.copy(outcome)
         return outcome
 
-    def _renew(self, known: Token, ask: Ask) -> Token | NotYet:
+    def _renew(self, known: Token, ask: Ask) -> Token | MustWait:
         try:
             outcome = ask(known)
         except EnosError as error:
             outcome = error
         if isinstance(outcome, EnosError):
             self._due = min(self._clock.monotonic() + PAUSE, self._end)
-            _LOGGER.debug("token/refresh failed, the old token serves on: %s", outcome)
+            _LOGGER.debug("token/refresh failed, the old token is still used: %s", outcome)
             return known
         if isinstance(outcome, Token):
             self._keep(outcome)

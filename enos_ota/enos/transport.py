@@ -1,4 +1,4 @@
-"""Sending: sign, send, read a bounded answer, decide, wait, send again."""
+"""Transport of requests: sign, send, read the answer within limits, retry."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
-from enos_ota.enos.answers import Answer, Envelope, classify, invalid, is_token_rejection, parse_retry_after
+from enos_ota.enos.answers import Answer, Envelope, classify, invalid_answer, is_token_rejection, parse_retry_after
 from enos_ota.enos.auth import Timestamps, encryption, sign
-from enos_ota.enos.connections import Session
+from enos_ota.enos.connections import HttpSession
 from enos_ota.enos.errors import ApiError, EnosError, ServerError, Throttled, TransportError
 from enos_ota.enos.failures import LOWER_LAYERS, error_for
-from enos_ota.enos.limiter import NotYet
+from enos_ota.enos.limiter import MustWait
 from enos_ota.enos.models import whole_number
-from enos_ota.enos.operations import GET_TOKEN, REFRESH_TOKEN, Call, Operation
-from enos_ota.enos.retry import RetryBudget, RetryPolicy, asked_wait, backoff, may_be_sent_again
+from enos_ota.enos.operations import GET_TOKEN, REFRESH_TOKEN, ApiCall, Operation
+from enos_ota.enos.retry import RetryBudget, RetryPolicy, backoff, may_be_sent_again, requested_wait
 from enos_ota.enos.tokens import Token, TokenSource
 
 if TYPE_CHECKING:
@@ -35,19 +35,19 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _LOGGER: Final = logging.getLogger("enos_ota.enos")
 MAX_ANSWER: Final = 64 * 1024 * 1024
-"""The largest answer that is read, in bytes, decompressed."""
+"""Largest answer that is read, in bytes after decompression."""
 _CHUNK: Final = 64 * 1024
 _CODINGS: Final = frozenset({"", "identity", "gzip"})
-_TOKEN_LIFETIME: Final = 7200  # EnOS's own, at first [D]; for an answer that does not say
+_TOKEN_LIFETIME: Final = 7200  # EnOS's default [D], for an answer without a lifetime
 
 
 def json_body(value: object) -> bytes:
-    """JSON as it is signed and sent."""
+    """Return the JSON bytes that are signed and sent."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 class _Message(NamedTuple):
-    """What one attempt sends, and what of it must not show in any text."""
+    """Headers and body of one attempt, and the secrets in them, which no text may show."""
 
     headers: dict[str, str]
     body: bytes
@@ -55,9 +55,9 @@ class _Message(NamedTuple):
 
 
 class Transport:
-    """What all threads of a client share: token, pace, budget, timestamps; and a session for each of them.
+    """Sender of a client's calls: all threads share token, rate limit, retry budget and timestamps; each has a session.
 
-    Every wait goes through one function and is made with no lock held, so that it may be ended by an exception.
+    Every wait uses one function and holds no lock, so that an exception may end it.
     """
 
     def __init__(
@@ -91,25 +91,25 @@ class Transport:
         self._left: Callable[[], float] = lambda: float("inf")
         self._grace = 0.0
         self._local = threading.local()
-        self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+        self._sessions: weakref.WeakSet[HttpSession] = weakref.WeakSet()
         self._sessions_lock = threading.Lock()
         self._closed = threading.Event()
 
     def waiting_by(self, sleep: Callable[[float], None], left: Callable[[], float], grace: float) -> Transport:
-        """Return a view of this transport with another way to wait and another deadline."""
+        """Return a view of this transport with another wait function and another deadline."""
         view = copy.copy(self)
         view._sleep, view._left, view._grace = sleep, left, grace  # noqa: SLF001 - another of our own
         return view
 
-    def call(self, call: Call, watch: WriteWatch | None = None) -> Envelope:
-        """Make a signed call, as often as is safe and useful.
+    def call(self, call: ApiCall, watch: WriteWatch | None = None) -> Envelope:
+        """Send a signed call, and retry it where that is safe and useful.
 
         Args:
-            call: what to ask for.
-            watch: told of each attempt; for a call that writes.
+            call: the call.
+            watch: called for each attempt of a writing call.
 
         Raises:
-            EnosError: it did not succeed.
+            EnosError: the call failed.
         """
         renewed = False
 
@@ -125,7 +125,7 @@ class Transport:
         return self._repeat(send, writes=call.operation.writes)
 
     def pause(self) -> Pause:
-        """The pause that is under way."""
+        """Return the current pause."""
         return self._limiter.current_pause()
 
     def close(self) -> None:
@@ -144,17 +144,17 @@ class Transport:
             throttled = isinstance(outcome, Throttled)
             failures += not throttled
             if not may_be_sent_again(outcome, writes=writes):
-                raise _tried(outcome, attempt)
-            asked = asked_wait(outcome)
+                raise _with_attempts(outcome, attempt)
+            asked = requested_wait(outcome)
             pause = self._limiter.current_pause()
-            # Throttling has a pace of its own, and "Retry-After: 0" names none.
+            # The limiter sets the wait after a 429; "Retry-After: 0" gives none.
             wait = pause.seconds if throttled or asked else backoff(self._retry, failures, self._random())
-            if self._is_over_after(wait):
-                raise _tried(outcome, attempt, self._why_over(pause))
+            if self._standstill_exceeded_after(wait):
+                raise _with_attempts(outcome, attempt, self._why_stopped(pause))
             if not throttled:
-                # Attempts and budget are for outages.
+                # Attempts and budget limit retries after failures, not after a 429.
                 if failures >= self._retry.attempts or not self._budget.take():
-                    raise _tried(outcome, attempt)
+                    raise _with_attempts(outcome, attempt)
                 taken += 1
                 if not asked:
                     self._sleep(wait)
@@ -162,34 +162,34 @@ class Transport:
         self._budget.give_back(taken)
         return outcome
 
-    def _is_over_after(self, wait: float) -> bool:
-        """Whether an attempt after this wait would begin too late, see `RetryPolicy.standstill`."""
+    def _standstill_exceeded_after(self, wait: float) -> bool:
+        """Whether an attempt after this wait would begin after the end of `RetryPolicy.standstill`."""
         return self._limiter.standstill() + wait > self._retry.standstill
 
-    def _why_over(self, pause: Pause) -> str:
+    def _why_stopped(self, pause: Pause) -> str:
         if pause.asked and pause.seconds:
             limit = f"{self._retry.standstill:.0f} s without a successful request"
             return f" {pause}; enos-ota gives up after {limit}."
         return f" No request succeeded for {self._limiter.standstill():.0f} s."
 
     def _current_token(self, rejected: Token | None = None) -> Token:
-        if token := self._tokens.at_hand(rejected):
+        if token := self._tokens.cached_token(rejected):
             return token
 
         def send(attempt: int) -> Token | EnosError:
             while True:
                 outcome = self._tokens.obtain(lambda old: self._ask_token(old, attempt), rejected)
-                if not isinstance(outcome, NotYet):
+                if not isinstance(outcome, MustWait):
                     return outcome
                 self._sleep(outcome.seconds)
 
         return self._repeat(send, writes=False)
 
-    def _ask_token(self, old: Token | None, attempt: int) -> Token | EnosError | NotYet:
-        """One attempt to get a token, or a new one in place of an old one that is still good."""
-        call = Call(REFRESH_TOKEN if old else GET_TOKEN)
+    def _ask_token(self, old: Token | None, attempt: int) -> Token | EnosError | MustWait:
+        """Make one attempt to get a token, or to refresh a token that is still valid."""
+        call = ApiCall(REFRESH_TOKEN if old else GET_TOKEN)
         turn = self._turn(call)
-        if isinstance(turn, NotYet):
+        if isinstance(turn, MustWait):
             return turn
         key, timestamp = self._credentials.app_key, self._timestamps.take()
         proof = encryption(key, self._credentials.app_secret, timestamp)
@@ -199,39 +199,39 @@ class Transport:
         return outcome if isinstance(outcome, EnosError) else self._token(call, outcome)
 
     @staticmethod
-    def _token(call: Call, envelope: Envelope) -> Token:
+    def _token(call: ApiCall, envelope: Envelope) -> Token:
         data = envelope.data if isinstance(envelope.data, dict) else {}
         text, lifetime = data.get("accessToken"), whole_number(data.get("expire"))
         if not (isinstance(text, str) and text and text.isascii() and text.isprintable()):
-            raise invalid(call, "with success, but without a token", http_status=None)
+            raise invalid_answer(call, "with success, but without a token", http_status=None)
         return Token(text, _TOKEN_LIFETIME if lifetime is None else max(0, lifetime))
 
-    def _signed(self, call: Call, token: Token) -> _Message:
+    def _signed(self, call: ApiCall, token: Token) -> _Message:
         timestamp = self._timestamps.take()
         signature = sign(token.text, _query(call), call.body, timestamp, self._credentials.app_secret)
         headers = {"apim-accesstoken": token.text, "apim-timestamp": str(timestamp), "apim-signature": signature}
         return _Message(headers, call.body, (token.text, signature))
 
-    def _turn(self, call: Call) -> Turn | NotYet:
-        """Whether a request may leave now.
+    def _turn(self, call: ApiCall) -> Turn | MustWait:
+        """Return the permission to send now, or the wait.
 
         Raises:
-            ApiError: it is not worth waiting for.
+            ApiError: the pause ends after the standstill limit.
         """
         pause = self._limiter.current_pause()
-        if not (pause.seconds and self._is_over_after(pause.seconds)):
+        if not (pause.seconds and self._standstill_exceeded_after(pause.seconds)):
             return self._limiter.take()
         kind, more = (Throttled, ", or set enos:maxRequestsPerSecond") if pause.throttled else (ServerError, "")
         raise kind(
-            f"{call.what} was not sent.{self._why_over(pause)} Try again later{more}.",
+            f"{call.what} was not sent.{self._why_stopped(pause)} Try again later{more}.",
             operation=call.operation.name,
             retry_after=pause.seconds,
             may_have_been_processed=False,
         )
 
-    def _send(self, call: Call, attempt: int, token: Token, watch: WriteWatch | None) -> Envelope | EnosError:
-        """One attempt, when it is its turn."""
-        while isinstance(turn := self._turn(call), NotYet):
+    def _send(self, call: ApiCall, attempt: int, token: Token, watch: WriteWatch | None) -> Envelope | EnosError:
+        """Make one attempt after the wait that the limiter requires."""
+        while isinstance(turn := self._turn(call), MustWait):
             self._sleep(turn.seconds)
         if not call.operation.writes:
             return self._attempt(turn, call, attempt, self._signed(call, token))
@@ -249,20 +249,20 @@ class Transport:
             watch.after(outcome if isinstance(outcome, EnosError) else outcome.request_id)
         return outcome
 
-    def _attempt(self, turn: Turn, call: Call, attempt: int, message: _Message) -> Envelope | EnosError:
-        """Send once; failures are values here, raised where no exception of a layer below is around."""
+    def _attempt(self, turn: Turn, call: ApiCall, attempt: int, message: _Message) -> Envelope | EnosError:
+        """Send once and return the result; an error as a value, so that it has no lower exception as its context."""
         started = self._clock.monotonic()
         answer = self._exchange(call, message.headers, message.body)
         if isinstance(answer, Answer):
             outcome = classify(answer, call, (self._credentials.app_secret, *message.secrets))
         else:
             outcome = answer
-        self._keep_pace(turn, outcome)
+        self._update_limiter(turn, outcome)
         self._log(call.operation, attempt, outcome, self._clock.monotonic() - started)
         return outcome
 
-    def _keep_pace(self, turn: Turn, outcome: Envelope | EnosError) -> None:
-        asked = asked_wait(outcome) if isinstance(outcome, EnosError) else None
+    def _update_limiter(self, turn: Turn, outcome: Envelope | EnosError) -> None:
+        asked = requested_wait(outcome) if isinstance(outcome, EnosError) else None
         if isinstance(outcome, Throttled):
             self._limiter.throttled(turn, asked)
             return
@@ -273,7 +273,7 @@ class Transport:
         elif isinstance(outcome, (Envelope, ApiError)):
             self._limiter.passed()
 
-    def _exchange(self, call: Call, headers: dict[str, str], body: bytes) -> Answer | EnosError:
+    def _exchange(self, call: ApiCall, headers: dict[str, str], body: bytes) -> Answer | EnosError:
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "enos-ota"} | headers
         if body:
             headers["Content-Type"] = "application/json;charset=UTF-8"
@@ -291,11 +291,11 @@ class Transport:
         except LOWER_LAYERS as failure:
             return error_for(failure, call, gateway=self._gateway, timeout=timeout, answering=response is not None)
 
-    def _read(self, call: Call, response: requests.Response) -> Answer | EnosError:
+    def _read(self, call: ApiCall, response: requests.Response) -> Answer | EnosError:
         coding = response.headers.get("Content-Encoding", "").strip().lower()
         if coding not in _CODINGS:
-            # More than one, each in the other, unpack to any size.
-            return invalid(
+            # Nested encodings could unpack to any size.
+            return invalid_answer(
                 call, "in a content encoding that enos-ota did not request", http_status=response.status_code
             )
         body = bytearray()
@@ -303,7 +303,7 @@ class Transport:
             body += chunk
             if len(body) > MAX_ANSWER:
                 problem = f"with more than {MAX_ANSWER // 2**20} MiB, which were not read"
-                return invalid(call, problem, http_status=response.status_code)
+                return invalid_answer(call, problem, http_status=response.status_code)
         return Answer(
             http_status=response.status_code,
             content_type=response.headers.get("Content-Type", ""),
@@ -313,12 +313,12 @@ class Transport:
             body=bytes(body),
         )
 
-    def _session(self) -> Session:
+    def _session(self) -> HttpSession:
         if self._closed.is_set():
             raise RuntimeError("the client is closed")
-        session: Session | None = getattr(self._local, "session", None)
+        session: HttpSession | None = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = Session(self._gateway, self._ca_bundle, self._adapter, self._clock)
+            session = self._local.session = HttpSession(self._gateway, self._ca_bundle, self._adapter, self._clock)
             with self._sessions_lock:
                 self._sessions.add(session)
         return session
@@ -326,26 +326,26 @@ class Transport:
     @staticmethod
     def _log(operation: Operation, attempt: int, outcome: Envelope | EnosError, seconds: float) -> None:
         if _LOGGER.isEnabledFor(logging.DEBUG):
-            told: Any = outcome
-            code = 0 if isinstance(outcome, Envelope) else getattr(told, "code", None)
+            result: Any = outcome
+            code = 0 if isinstance(outcome, Envelope) else getattr(result, "code", None)
             _LOGGER.debug(
                 "%s: attempt %d: %s code=%s requestId=%s %.0f ms",
                 operation.name,
                 attempt,
                 "ok" if isinstance(outcome, Envelope) else type(outcome).__name__,
                 code,
-                getattr(told, "request_id", ""),
+                getattr(result, "request_id", ""),
                 seconds * 1000,
             )
 
 
-def _tried(error: EnosError, attempts: int, why: str = "") -> EnosError:
-    """The error, told why its request is not sent again and how often it was."""
-    often = f" Tried {attempts} times." if attempts > 1 else ""
-    error.args = (f"{error}{why}{often}",)
+def _with_attempts(error: EnosError, attempts: int, why: str = "") -> EnosError:
+    """Add to the error why the client stopped, and the number of attempts."""
+    count = f" Tried {attempts} times." if attempts > 1 else ""
+    error.args = (f"{error}{why}{count}",)
     return error
 
 
-def _query(call: Call) -> dict[str, str]:
+def _query(call: ApiCall) -> dict[str, str]:
     action = {"action": call.operation.action} if call.operation.action else {}
     return {**action, **call.query}

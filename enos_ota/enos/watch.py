@@ -1,4 +1,4 @@
-"""Being told of every attempt to write, for whoever keeps account of them."""
+"""Callback before and after each writing attempt."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ if TYPE_CHECKING:
 
 
 class WriteWatch(Protocol):
-    """Told right before and right after each attempt of one call that writes, in the thread of the call.
+    """Callbacks right before and right after each attempt of one writing call, in the thread of the call.
 
-    Of each attempt, in this order: all waiting, `before`, the client's `before_write`, the request, `after`. An attempt
-    that is repeated, after a rejected token for instance, is two. What either raises is passed on, and nothing more is
-    sent.
+    Order in each attempt: all waits, `before`, the client's `before_write`, the request, `after`. A repeated attempt,
+    for instance after a rejected token, calls both again. An exception of either ends the call; nothing more is sent.
     """
 
     def before(self) -> None:
-        """An attempt is about to be made. If this raises, it is not made, and `after` is not called."""
+        """Run before the attempt. If this raises, no request is sent and `after` is not called."""
         ...
 
     def after(self, outcome: str | EnosError, /) -> None:
-        """What came of the attempt: EnOS's requestId, or the error.
+        """Receive the result of the attempt: EnOS's requestId, or the error.
 
-        The error's `may_have_been_processed` says whether EnOS may have done it. An EnosError that `before_write`
-        raised comes here as well: nothing was sent then. After any other exception, an interrupt for instance, this
-        is not called: nobody can tell then.
+        The error's `may_have_been_processed` says whether EnOS may have processed the request. `outcome` is also an
+        EnosError that `before_write` raised; no request was sent then. After any other exception, for instance an
+        interrupt, this method is not called: the result is unknown.
         """
         ...

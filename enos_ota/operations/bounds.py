@@ -1,6 +1,6 @@
-"""What the sets that are there already ask of a cancel by hand that concerns them: their guard, firmware and last day.
+"""The limits of a cancel from the command line: those of the stack and of the declared sets that have some of the keys.
 
-A set is concerned when it gets keys, or declares some of them already. What `pulumi up` keeps to holds by hand too.
+`pulumi up` keeps to the same limits.
 """
 
 from __future__ import annotations
@@ -8,133 +8,120 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from enos_ota.cli.failures import Refused
-from enos_ota.cli.plain import plain
-from enos_ota.operations.context import counted
-from enos_ota.operations.declaration import see_that_its_day_stays
+from enos_ota.operations.errors import OperationRefused
+from enos_ota.operations.phrases import counted
 from enos_ota.plan import days
-from enos_ota.reconciler.guard import Guard, one_line, strictest
-from enos_ota.reconciler.naming import shown
+from enos_ota.plan.guard import Guard, strictest
+from enos_ota.plan.naming import one_line, shown
 from enos_ota.settings import SettingsError, read_stack_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from enos_ota.operations.context import Station
-    from enos_ota.operations.order import Order
-    from enos_ota.settings import SetSettings
+    from enos_ota.operations.context import OperationContext
+    from enos_ota.operations.request import CancelRequest
+    from enos_ota.settings import Problem, SetSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """What a cancel must keep to.
+class EffectiveLimits:
+    """The limits of one cancel.
 
     Attributes:
-        guard: The strictest limits of the stack and all sets concerned.
-        firmware_version: What the job must be about; empty for anything.
-        sets: The sets concerned.
+        guard: The strictest limits of the stack and of the sets.
+        firmware_version: The firmware version that the job must have; empty for any.
+        sets: The declared sets that have some of the keys.
     """
 
     guard: Guard
     firmware_version: str = ""
     sets: tuple[SetSettings, ...] = ()
 
-    def told(self) -> Iterator[str]:
-        """A line for each set that asks for something."""
+    def descriptions(self) -> Iterator[str]:
+        """Return a line for each set that has a limit."""
         for each in self.sets:
-            asks = [
+            limits = [
                 f"maxDevices {each.guard.max_devices}" if each.guard.max_devices is not None else "",
                 f"maxShare {each.guard.max_share:g}" if each.guard.max_share is not None else "",
                 f"firmware {one_line(each.expect_firmware_version)}" if each.expect_firmware_version else "",
             ]
-            if said := ", ".join(filter(None, asks)):
-                yield f"set {shown(each.name)!r} is concerned, and what it asks for holds: {said}"
+            if named := ", ".join(filter(None, limits)):
+                yield f"set {shown(each.name)!r} has some of these keys, so its limits apply: {named}"
 
 
-def sets_there(here: Station) -> tuple[SetSettings, ...]:
-    """The sets that are declared, those that were recorded aside among them; none that has a problem.
-
-    Of a stack file of which nothing is used there are none.
-    """
-    files = {here.config.file, here.stack_file} if not here.is_blind else {here.stack_file}
-    return tuple(each for file in sorted(each for each in files if each) for each in _sets_in(here, file))
-
-
-def _sets_in(here: Station, file: Path) -> tuple[SetSettings, ...]:
-    try:
-        return read_stack_file(file, here.environ, project=here.project_name)[0]
-    except SettingsError:
-        return ()  # cannot be read at all: declaring keys in it says so, or it is left alone
-
-
-def see_that_days_stay(here: Station, order: Order) -> None:
-    """Keys join a set of the project, those recorded aside later on: its last day is not to change.
-
-    Raises:
-        SettingsError: It would have to be.
-    """
-    file = here.config.file
-    if order.name and order.expires and file and not here.is_blind:
-        for each in _sets_in(here, file):
-            if each.name == order.name:
-                see_that_its_day_stays(each, order.expires, stack_file=file)
-
-
-def has_guard(here: Station, order: Order, sets: Iterable[SetSettings]) -> bool:
-    """Whether any limit may hold, whatever the keys turn out to be."""
-    return here.guard.is_set or any(each.guard.is_set for each in sets if each.job_id == order.job_id)
-
-
-def bounds_of(here: Station, order: Order, sets: Iterable[SetSettings], keys: frozenset[str]) -> Bounds:
-    """What a cancel of some keys must keep to.
+def declared_sets(context: OperationContext, advice: str = "") -> tuple[SetSettings, ...]:
+    """Return the declared sets of the stack, and those that were recorded aside.
 
     Args:
-        here: Where it takes place.
-        order: What was asked for.
-        sets: Those that are there.
-        keys: The keys; none where they are not known yet.
+        context: The context.
+        advice: What to do about problems.
 
     Raises:
-        Refused: A set's last day is over, or no job can be what is expected.
+        SettingsError: A set has a problem. A cancel that does not write into the project leaves such sets out, and so
+            does one that does not use the stack file.
     """
-    concerned = tuple(
-        each
-        for each in sets
-        if each.job_id == order.job_id and (each.name == order.name or not keys.isdisjoint(each.device_keys))
-    )
-    for each in concerned:
-        _refuse_expired(here, order, each, keys)
-    guards = (here.guard, *(each.guard for each in concerned))
-    return Bounds(strictest(guards), _expected(here, order, concerned), concerned)
+    sets, problems = _read(context, context.stack_file)
+    if problems and context.has_stack_file and not context.stack_file_unusable and not context.aside:
+        raise SettingsError(problems, advice)
+    aside, _ = _read(context, context.aside / context.stack_file.name) if context.aside else ((), ())
+    return tuple(dict.fromkeys((*sets, *aside)))
 
 
-def _refuse_expired(here: Station, order: Order, found: SetSettings, keys: frozenset[str]) -> None:
-    if not is_over(here, found):
-        return
-    common = len(keys.intersection(found.device_keys))
-    if found.name == order.name:
-        what, otherwise = "so no key can be added to it", "choose another --name"
-    else:
-        what = f"and declares {counted(common, 'device key')} of these, for which nothing may be sent any more"
-        otherwise = "take the keys out of it"
-    text = f"set {shown(found.name)!r} expired on {found.expires}, {what}: {otherwise}, or set a later day"
-    raise Refused(plain(f"{text}. {here.nothing_done}"))
+def _read(context: OperationContext, file: Path) -> tuple[tuple[SetSettings, ...], tuple[Problem, ...]]:
+    try:
+        return read_stack_file(file, context.environ, project=context.project_name)
+    except SettingsError as error:
+        return (), error.findings
 
 
-def _expected(here: Station, order: Order, concerned: Iterable[SetSettings]) -> str:
-    """The one firmware that all expect."""
-    who = {order.firmware_version: "--expect-firmware"} if order.firmware_version else {}
-    for each in concerned:
+def has_guard(context: OperationContext, request: CancelRequest, sets: Iterable[SetSettings]) -> bool:
+    """Whether a guard may apply, whichever keys are cancelled."""
+    return context.guard.is_set or any(each.guard.is_set for each in sets if each.job_id == request.job_id)
+
+
+def effective_limits(
+    context: OperationContext, request: CancelRequest, sets: Iterable[SetSettings], keys: frozenset[str]
+) -> EffectiveLimits:
+    """Return the limits of a cancel of some keys.
+
+    Args:
+        context: The context.
+        request: The cancel.
+        sets: The declared sets.
+        keys: The keys; none if they are not known yet.
+
+    Raises:
+        OperationRefused: One of the sets is expired, or the sets expect different firmware.
+    """
+    affected = tuple(each for each in sets if each.job_id == request.job_id and not keys.isdisjoint(each.device_keys))
+    for each in affected:
+        if is_expired(context, each):
+            common = counted(len(keys.intersection(each.device_keys)), "device key")
+            raise OperationRefused(
+                f"set {shown(each.name)!r} expired on {each.expires} and contains {common} of this cancel. Tasks of an"
+                " expired set are not cancelled: remove the keys from it, or change its `expires`."
+                f" {context.nothing_done}"
+            )
+    guards = (context.guard, *(each.guard for each in affected))
+    return EffectiveLimits(strictest(guards), _expected_firmware(context, request, affected), affected)
+
+
+def _expected_firmware(context: OperationContext, request: CancelRequest, affected: Iterable[SetSettings]) -> str:
+    """Return the firmware version that the option and all sets expect."""
+    sources = {request.firmware_version: "--expect-firmware"} if request.firmware_version else {}
+    for each in affected:
         if each.expect_firmware_version:
-            who.setdefault(each.expect_firmware_version, f"set {shown(each.name)!r}")
-    if len(who) > 1:
-        said = " and ".join(f"{one_line(version)} ({source})" for version, source in who.items())
-        text = f"different firmware is expected, {said}, and no job is about both: check --job and `expect`"
-        raise Refused(plain(f"{text}. {here.nothing_done}"))
-    return next(iter(who), "")
+            sources.setdefault(each.expect_firmware_version, f"set {shown(each.name)!r}")
+    if len(sources) > 1:
+        versions = " and ".join(f"{one_line(version)} ({source})" for version, source in sources.items())
+        raise OperationRefused(
+            f"different firmware is expected: {versions}. A job has one firmware: check --job and `expect`."
+            f" {context.nothing_done}"
+        )
+    return next(iter(sources), "")
 
 
-def is_over(here: Station, found: SetSettings) -> bool:
-    """Whether a set's last day is over."""
-    return days.is_over(found.expires or "", here.today)
+def is_expired(context: OperationContext, found: SetSettings) -> bool:
+    """Whether a set is expired."""
+    return days.is_over(found.expires or "", context.today)

@@ -1,186 +1,198 @@
-"""`enos-ota cancel`: the 3-a.m. path, without a pull request and without an engine; the pull request follows.
+"""Cancelling tasks from the command line, without a pull request and without the engine.
 
-The order is what makes it safe to die at any moment: the plan and the count first; then, right before the first request
-that writes, the key file and the set's entry; then the requests, each in the audit log before it is sent. So a
-cancellation that nobody declared cannot come about, and what was declared and not done `pulumi up` does.
+The order makes it safe to end at any moment: first the preview and the confirmation; then, right before the first
+request that cancels, the key file and the set file; then the requests, each in the audit log before it is sent. So
+every cancellation is declared, and `pulumi up` completes what was declared and not done.
 
-Of a job with thousands of waiting tasks, `--waiting` calls back those first that are published already: to list all the
-others takes EnOS a request for 200, and by then these would have begun.
+Of a job with thousands of waiting tasks, `--waiting` cancels the published ones first: EnOS lists 200 tasks a request,
+and by the end of the list these devices would have started to upgrade.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import click
-
-from enos_ota.cli.failures import Refused
-from enos_ota.cli.output import say, say_aside, write_outcome
-from enos_ota.cli.plain import plain
 from enos_ota.devicekeys import rules as device_keys
 from enos_ota.enos import IncompleteList, SearchWindow, TaskStatus
 from enos_ota.enos import JobStatus as EnosJobStatus
-from enos_ota.operations import commit_hints as written
-from enos_ota.operations import key_input as keylist
-from enos_ota.operations.bounds import bounds_of, has_guard, see_that_days_stay, sets_there
-from enos_ota.operations.context import counted, opened
-from enos_ota.operations.order import WAITING, WAY_OUT
-from enos_ota.operations.report import tell_end
+from enos_ota.operations import commit_hints
+from enos_ota.operations.bounds import declared_sets, effective_limits, has_guard
+from enos_ota.operations.errors import OperationRefused
+from enos_ota.operations.key_input import read_keys
+from enos_ota.operations.phrases import counted
+from enos_ota.operations.report import CancelReport
+from enos_ota.operations.request import RECORD_ASIDE_ADVICE, WAITING
 from enos_ota.operations.set_names import suggested_name
-from enos_ota.operations.stages import Stages
-from enos_ota.reconciler import JobStatus, Pool, Rules
-from enos_ota.reconciler.classify import facts_of
-from enos_ota.reconciler.forecast import Conditions, Forecast, report
-from enos_ota.reconciler.guard import break_glass, expectation_objection, one_line
-from enos_ota.reconciler.naming import listed, name_of, shown
-from enos_ota.reconciler.survey import survey
+from enos_ota.operations.stages import CancelRun
+from enos_ota.plan import JobFacts, JobStatus, Record, Severity, TaskSet, build_plan
+from enos_ota.plan.classify import facts_of, normalise_markers
+from enos_ota.plan.guard import break_glass
+from enos_ota.plan.messages import describe_objection, preview_messages
+from enos_ota.plan.naming import listed, name_of, one_line
+from enos_ota.plan.objections import firmware_objection
+from enos_ota.reconciler import Pool
+from enos_ota.reconciler.live_reader import read_job, read_live_set
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
     from enos_ota.enos import Job, Task
-    from enos_ota.operations.bounds import Bounds
-    from enos_ota.operations.context import Station
-    from enos_ota.operations.order import Order
-    from enos_ota.reconciler import JobFacts
+    from enos_ota.operations.bounds import EffectiveLimits
+    from enos_ota.operations.context import OperationContext
+    from enos_ota.operations.request import CancelRequest
+    from enos_ota.plan import Plan
     from enos_ota.settings import SetSettings
 
-_LOOKED_AT: Final = 2_000
-"""Keys whose tasks are read for the plan; of more only the job's counts are given, as somebody waits for it."""
+_NOTHING_DONE: Final = "No request was sent and no file was written."
+
+_MOST_READ: Final = 2_000
+"""Keys whose tasks are read for the preview; for more only counts are read, because the operator waits for it."""
 
 
-def run(order: Order, *, stack: str | None, output: str) -> None:
-    """See the command.
+def cancel(
+    context: OperationContext,
+    request: CancelRequest,
+    *,
+    show: Callable[[str], None],
+    confirm: Callable[[int], None],
+) -> CancelReport | None:
+    """Cancel tasks. Return None if no task is waiting.
+
+    Args:
+        context: A context that requires a stack.
+        request: The cancel.
+        show: Called with each line of the preview.
+        confirm: Called with the number of devices; raises `OperationRefused` unless the operator confirms it.
 
     Raises:
-        click.ClickException: Nothing was sent.
-        click.exceptions.Exit: With the exit code, after everything was told.
+        OperationRefused: No request was sent.
+        EnosError: No request was sent.
+        SettingsError: No request was sent.
     """
-    with opened(stack, edits=True, aside=order.aside, advice=WAY_OUT) as here:
-        tell = say_aside if output == "json" else say
-        here.warn_of_missing_limits()
-        there = sets_there(here)
-        scope = _scope(here, order, there, tell)
-        crowd, keys, number = scope.crowd, scope.keys, scope.number
-        if order.expect is not None and not scope.is_expected(order.expect):
-            raise Refused(plain(f"{_not_as_expected(here, order, scope)}. Nothing was sent or written."))
-        if not number:
-            _job(here, order)
-            say_aside(f"no task of job {order.job_id} waits: there is nothing to cancel")
-            if output == "json":
-                about = {"stack": here.config.stack, "job": order.job_id, "reason": order.reason}
-                write_outcome(json.dumps(about | {"keys": 0, "cancelled": 0, "files": [], "exitCode": 0}))
-            raise click.exceptions.Exit(0)
-        bounds = _bounds(here, order, there, keys, tell)
-        may_send = True
-        if order.yes:
-            # A script gets on without a look: what a look would refuse the reconciler refuses before anything is sent.
-            stages = Stages(here, order, there, learn=lambda job: tell(_to_cancel(number, order, job)))
-        else:
-            forecast = _counts(here, order, crowd) if crowd else _look(here, order, scope)
-            may_send = not forecast.is_held and (forecast.will_cancel > 0 or not forecast.looked)
-            has_told = _show_plan(here, order, forecast, bounds, tell)
-            stages = Stages(here, order, there, job=forecast.job, is_override_told=has_told, may_send=may_send)
-        stages.cut_off, stages.skipped = scope.cut_off, scope.skipped
-        declaration = stages.declare(keys)
-        for line in written.already(declaration):
-            tell(line)
-        if may_send and not order.yes:
-            _ask(here, number)
-        if crowd:
-            cancel_crowd(here, order, stages, crowd)
-        else:
-            stages.cancel(keys, declaration)
-        if stages.record.problem and not here.requests and stages.record.job.status is JobStatus.UNKNOWN:
-            _say_what_is_wrong_with_the_job(here, order)
-        raise click.exceptions.Exit(tell_end(here, order, stages, output))
+    context.warn_of_missing_limits()
+    sets = declared_sets(context, RECORD_ASIDE_ADVICE)
+    scope = _scope(context, request, sets, show)
+    keys, number = scope.keys, scope.number
+    if request.expect is not None and not scope.is_expected(request.expect):
+        raise OperationRefused(f"{_unexpected_number(context, request, scope)}. {_NOTHING_DONE}")
+    if not number:
+        _job(context, request)
+        context.notify(f"no task of job {request.job_id} is waiting: there is nothing to cancel")
+        return None
+    limits = effective_limits(context, request, sets, keys)
+    for line in limits.descriptions():
+        show(line)
+    may_send = True
+    if request.yes:
+        # A script needs no preview: the reconciler refuses whatever a preview would refuse, before the first request.
+        run = CancelRun(context, request, sets, learn=lambda job: show(_describe(number, request, job)))
+    else:
+        plan = _plan(context, request, scope, limits)
+        may_send = not plan.is_held and bool(plan.cancels or plan.unread_count)
+        _show_plan(plan, show)
+        announced = plan.override is not None
+        run = CancelRun(context, request, sets, job=plan.job, is_override_told=announced, may_send=may_send)
+    run.cut_off, run.skipped = scope.cut_off, scope.skipped
+    change = run.declare(keys)
+    for line in commit_hints.already_declared(change):
+        show(line)
+    if may_send and not request.yes:
+        confirm(number)
+        context.ending.restart()  # the time of the operator does not count
+    if scope.many:
+        cancel_published_first(context, request, run, number)
+    else:
+        run.cancel(keys, change)
+    if run.record.problem and not context.requests and run.record.job.status is JobStatus.UNKNOWN:
+        _check_job(context, request)
+    return CancelReport(context, request, run)
 
 
 class _Scope(NamedTuple):
-    """What to cancel.
+    """The tasks to cancel.
 
     Attributes:
-        crowd: The number of tasks that wait, if they are so many that the most urgent ones go first; else 0.
-        keys: The device keys; none of a crowd.
-        skipped: How many tasks wait that no set can hold.
-        cut_off: Why the list of what waits is not complete; None where it is.
-        is_most: Whether the number may be smaller than the one that is expected: while tasks start, it shrinks.
+        many: The number of waiting tasks if they are too many to list before the first cancel; else 0.
+        keys: The device keys; none if there are too many.
+        skipped: The number of waiting tasks with a device key that no set can contain.
+        cut_off: Why the list of waiting tasks is incomplete; None if it is complete.
+        is_at_most: Whether the number may be smaller than expected, because tasks start meanwhile.
     """
 
-    crowd: int = 0
+    many: int = 0
     keys: frozenset[str] = frozenset()
     skipped: int = 0
     cut_off: IncompleteList | None = None
-    is_most: bool = True
+    is_at_most: bool = True
 
     @property
     def number(self) -> int:
-        """How many devices these are."""
-        return self.crowd or len(self.keys)
+        """The number of devices."""
+        return self.many or len(self.keys)
 
     def is_expected(self, number: int) -> bool:
-        """Whether these are as many as expected; of what waits, no more than expected."""
-        return self.number <= number if self.is_most else self.number == number
+        """Whether the number of devices is the expected one; of waiting tasks, at most the expected one."""
+        return self.number <= number if self.is_at_most else self.number == number
 
 
-def _scope(here: Station, order: Order, there: Sequence[SetSettings], tell: Callable[[str], None]) -> _Scope:
-    if order.keys:
-        return _Scope(keys=keylist.read(order.keys), is_most=False)
-    if crowd := _crowd(here, order, there):
-        return _Scope(crowd)
+def _scope(
+    context: OperationContext, request: CancelRequest, sets: Sequence[SetSettings], show: Callable[[str], None]
+) -> _Scope:
+    if request.keys:
+        return _Scope(keys=read_keys(request.keys, context.notify), is_at_most=False)
+    if many := _too_many_to_list(context, request, sets):
+        return _Scope(many)
     found: list[Task] = []
     cut_off: IncompleteList | None = None
     try:
-        for task in here.tasks(order.job_id, WAITING):
-            found.append(task)  # noqa: PERF402 - what was read before a refusal counts
+        for task in context.tasks(request.job_id, WAITING):
+            found.append(task)  # noqa: PERF402 - keeps what was read before an error
     except IncompleteList as incomplete:
-        # The devices that were notified are the most urgent: as many as can be are cancelled with the first.
+        # Notified devices are the most urgent: read as many of them as possible.
         with contextlib.suppress(IncompleteList):
-            for task in here.tasks(order.job_id, [TaskStatus.PUBLISHED]):
-                found.append(task)  # noqa: PERF402 - the same
-        tell(f"warning: {incomplete} This run cancels what EnOS lists. Run the same command again for the rest.")
+            for task in context.tasks(request.job_id, [TaskStatus.PUBLISHED]):
+                found.append(task)  # noqa: PERF402 - as above
+        show(f"warning: {incomplete} This run cancels what EnOS lists. Run the same command again for the rest.")
         cut_off = incomplete
-    waiting = _to_declare(found)
+    waiting = _with_valid_keys(context, found)
     if waiting.skipped and not waiting.keys:
-        only = "the only waiting tasks of job" if waiting.skipped > 1 else "the only waiting task of job"
-        raise Refused(plain(f"{only} {order.job_id} cannot be in a set. Nothing was sent or written."))
+        only = "only waiting tasks" if waiting.skipped > 1 else "only waiting task"
+        raise OperationRefused(f"the {only} of job {request.job_id} cannot be in a set. {_NOTHING_DONE}")
     return _Scope(keys=waiting.keys, skipped=waiting.skipped, cut_off=cut_off)
 
 
-def _crowd(here: Station, order: Order, there: Sequence[SetSettings]) -> int:
-    """How many tasks wait, if they are so many that the most urgent ones go first; else 0.
+def _too_many_to_list(context: OperationContext, request: CancelRequest, sets: Sequence[SetSettings]) -> int:
+    """Return the number of waiting tasks if they are too many to list before the first cancel; else 0.
 
-    With a guard that is in force all are listed first: it goes by their number, and is asked once.
+    If a guard applies, all are listed first, because the guard decides once about their number.
     """
-    if has_guard(here, order, there) and not break_glass(here.environ):
+    if has_guard(context, request, sets) and not break_glass(context.environ):
         return 0
-    waiting = here.client.count_tasks(order.job_id, statuses=WAITING)
-    return waiting if waiting is not None and waiting > _LOOKED_AT else 0
+    waiting = context.client.count_tasks(request.job_id, statuses=WAITING)
+    return waiting if waiting is not None and waiting > _MOST_READ else 0
 
 
 class _Waiting(NamedTuple):
-    """Tasks that wait.
+    """The waiting tasks of a job.
 
     Attributes:
-        keys: The device keys that a set can hold.
-        skipped: How many tasks have another key, or none.
+        keys: The valid device keys.
+        skipped: The number of tasks with an invalid device key, or none.
     """
 
     keys: frozenset[str]
     skipped: int
 
 
-def _waiting(here: Station, order: Order, statuses: Collection[TaskStatus]) -> _Waiting:
-    """All tasks in these states, in as many requests as they have pages."""
-    return _to_declare(here.tasks(order.job_id, statuses))
+def _waiting(context: OperationContext, request: CancelRequest, statuses: Collection[TaskStatus]) -> _Waiting:
+    """Read all tasks in these states."""
+    return _with_valid_keys(context, context.tasks(request.job_id, statuses))
 
 
-def _to_declare(tasks: Iterable[Task]) -> _Waiting:
-    """Sort out the tasks that no set can hold, and name them."""
+def _with_valid_keys(context: OperationContext, tasks: Iterable[Task]) -> _Waiting:
+    """Return the tasks that a set can contain; report the others."""
     valid: set[str] = set()
     skipped: set[str] = set()
     for task in tasks:
@@ -189,163 +201,126 @@ def _to_declare(tasks: Iterable[Task]) -> _Waiting:
         else:
             valid.add(task.device_key)
     if skipped:
-        say_aside(
+        context.notify(
             f"Skipped {counted(len(skipped), 'task')} with an invalid device key ({listed(sorted(skipped))})."
             f" Cancel {'it' if len(skipped) == 1 else 'them'} in the EnOS console."
         )
     return _Waiting(frozenset(valid), len(skipped))
 
 
-def cancel_crowd(here: Station, order: Order, stages: Stages, number: int) -> None:
-    """Cancel everything that waits, what is published first. Never more devices than were counted or expected."""
-    most = number if order.expect is None else order.expect
-    urgent = _waiting(here, order, [TaskStatus.PUBLISHED]).keys
-    stages.unlisted = max(0, number - len(urgent))
+def cancel_published_first(context: OperationContext, request: CancelRequest, run: CancelRun, number: int) -> None:
+    """Cancel all waiting tasks, the published ones first; never more devices than were counted or expected."""
+    most = number if request.expect is None else request.expect
+    urgent = _waiting(context, request, [TaskStatus.PUBLISHED]).keys
+    run.unlisted = max(0, number - len(urgent))
     if urgent and len(urgent) <= most:
-        stages.cancel(urgent, stages.declare(urgent))
+        run.cancel(urgent, run.declare(urgent))
 
-    def the_rest() -> None:
-        say_aside(f"listing what waits, {number} at first, with a request for 200")
-        waiting = _waiting(here, order, WAITING)
-        stages.skipped, stages.unlisted = waiting.skipped, 0
+    def cancel_the_rest() -> None:
+        context.notify(f"listing {number} waiting tasks, 200 per request")
+        waiting = _waiting(context, request, WAITING)
+        run.skipped, run.unlisted = waiting.skipped, 0
         rest = waiting.keys - urgent
         if len(urgent) + len(rest) > most:
-            more = f"{len(urgent) + len(rest)} wait by now or were cancelled"
-            stages.fail(f"{most} were to be cancelled, but {more}, so nothing more was sent", is_refused=True)
+            found = f"found {len(urgent) + len(rest)}, those already cancelled included"
+            run.fail(f"expected at most {most} tasks, {found}; no further request was sent", is_refused=True)
         elif rest:
-            stages.cancel(rest, stages.declare(rest))
+            run.cancel(rest, run.declare(rest))
 
-    stages.go_on(the_rest)
+    run.continue_with(cancel_the_rest)
 
 
-def _bounds(
-    here: Station, order: Order, there: Sequence[SetSettings], keys: frozenset[str], tell: Callable[[str], None]
-) -> Bounds:
-    """What must be kept to, told.
+def _check_job(context: OperationContext, request: CancelRequest) -> None:
+    """Read the job, because an error of the job has its own message and exit code.
 
     Raises:
-        Refused: It cannot be.
-        SettingsError: A set would have to get another last day.
+        EnosError: The job could not be read.
     """
-    see_that_days_stay(here, order)
-    bounds = bounds_of(here, order, there, keys)
-    for line in bounds.told():
-        tell(line)
-    return bounds
+    if not context.stop.reason:
+        context.client.get_job(request.job_id)
 
 
-def _say_what_is_wrong_with_the_job(here: Station, order: Order) -> None:
-    """Ask for the job by itself: its error has its own words, and its own exit code.
+def _unexpected_number(context: OperationContext, request: CancelRequest, scope: _Scope) -> str:
+    """Return why the number of devices is not the expected one; a stopped or wrong job comes first.
 
     Raises:
-        EnosError: What is wrong.
+        EnosError: The job does not exist, or cannot be read.
+        OperationRefused: The job is about other firmware.
     """
-    if not here.stop.reason:
-        here.client.get_job(order.job_id)
-
-
-def _not_as_expected(here: Station, order: Order, scope: _Scope) -> str:
-    """Why the number is another than was expected: of a job that is not what it was meant to be, that comes first.
-
-    Raises:
-        EnosError: There is no such job, or it cannot be read.
-        Refused: It is about other firmware.
-    """
-    number, expected = scope.number, f"{order.expect} were expected"
-    if order.keys:
-        return f"{expected}, but these are {counted(number, 'device key')}"
-    if _job(here, order).status is EnosJobStatus.STOPPED:
-        return f"job {order.job_id} is stopped, so nothing of it can be cancelled; {expected}, and {number} wait"
-    if not number:
-        return f"no task of job {order.job_id} waits, so there is nothing to cancel; {expected}"
+    number, job_id = scope.number, request.job_id
+    if request.keys:
+        return f"expected {counted(request.expect or 0, 'device key')}, found {number}"
+    expected = f"expected at most {counted(request.expect or 0, 'waiting task')}"
+    if _job(context, request).status is EnosJobStatus.STOPPED:
+        return f"job {job_id} is stopped, so no task can be cancelled; {expected}, found {number}"
     if isinstance(scope.cut_off, SearchWindow):
-        return (
-            f"{expected}, but EnOS lists {number} of at least {scope.cut_off.total} waiting tasks of job {order.job_id}"
-        )
-    return f"{expected}, but {counted(number, 'task')} of job {order.job_id} wait{'s' if number == 1 else ''}"
+        return f"{expected} in job {job_id}, but EnOS lists {number} of at least {scope.cut_off.total}"
+    return f"{expected} in job {job_id}, found {number}"
 
 
-def _job(here: Station, order: Order) -> Job:
-    """The job by itself, asked for where nothing is going to be sent.
+def _job(context: OperationContext, request: CancelRequest) -> Job:
+    """Read a job for which no request will be sent.
 
     Raises:
-        EnosError: There is none, or it cannot be read.
-        Refused: It is about other firmware.
+        EnosError: The job does not exist, or cannot be read.
+        OperationRefused: The job is about other firmware.
     """
-    job = here.client.get_job(order.job_id)
-    if objection := expectation_objection(order.firmware_version, job.firmware_version, by_option=True):
-        raise Refused(plain(f"job {order.job_id}: {objection}. Nothing was sent or written."))
+    job = context.client.get_job(request.job_id)
+    if objection := firmware_objection(request.firmware_version, job.firmware_version):
+        why = describe_objection(objection, by_option=True)
+        raise OperationRefused(f"job {request.job_id}: {why}. {_NOTHING_DONE}")
     return job
 
 
-# Asking
-
-
-def _look(here: Station, order: Order, scope: _Scope) -> Forecast:
-    forecast = survey(
-        here.client,
-        order.job_id,
-        scope.keys,
-        markers=here.connection.cancelled_markers,
-        max_keys=_LOOKED_AT,
-        workers=Pool(here.connection.max_concurrency),
-    )
-    return (
-        replace(forecast, waiting=None) if scope.cut_off else forecast
-    )  # where lists are cut off totals may be capped
-
-
-def _counts(here: Station, order: Order, number: int) -> Forecast:
-    """What is known of a crowd without listing it."""
-    client, job_id = here.client, order.job_id
-    facts = facts_of(client.get_job(job_id))
-    statuses = (*WAITING, TaskStatus.UPGRADING, TaskStatus.SUCCEEDED, TaskStatus.FAILED)
-    by_status = {status.value: client.count_tasks(job_id, statuses=[status]) for status in statuses}
-    return Forecast(facts, number, looked=False, total=client.count_tasks(job_id), waiting=number, by_status=by_status)
-
-
-def _show_plan(here: Station, order: Order, forecast: Forecast, bounds: Bounds, tell: Callable[[str], None]) -> bool:
-    """Show what a cancel would meet now; whether that told of a guard that is overridden.
+def _plan(context: OperationContext, request: CancelRequest, scope: _Scope, limits: EffectiveLimits) -> Plan:
+    """Read what EnOS says now, and build the plan. If there are very many keys, their tasks are only counted.
 
     Raises:
-        Refused: It would be refused.
+        EnosError: The job does not exist, or cannot be read.
     """
-    name = order.name or suggested_name(forecast.job.name, forecast.job.firmware_version, order.job_id)
-    conditions = Conditions(bounds.guard, bounds.firmware_version or None, break_glass(here.environ))
-    found = report(forecast, Rules(name, order.job_id), conditions)
-    for text in (*found.information, *found.warnings):
-        tell(text)
-    if found.failures:
-        raise Refused(plain("; ".join(found.failures) + ". Nothing was sent and nothing was written."))
-    return found.overridden
+    task_set = TaskSet(
+        request.name,
+        request.job_id,
+        tuple(sorted(scope.keys)),
+        guard=limits.guard,
+        expect_firmware_version=limits.firmware_version,
+    )
+    if scope.many:
+        live = read_job(context.client, request.job_id, by_status=True)
+    else:
+        unread = build_plan(task_set, Record(), today=context.today)
+        workers = Pool(context.connection.max_concurrency)
+        live = read_live_set(context.client, unread, max_keys=_MOST_READ, workers=workers)
+    if scope.cut_off:
+        live = replace(live, waiting=None)  # where EnOS cuts off lists, its totals may be capped
+    job = facts_of(live.job) if live.job else JobFacts()
+    name = request.name or suggested_name(job.name, job.firmware_version, request.job_id)
+    return build_plan(
+        replace(task_set, name=name),
+        Record(),
+        live,
+        today=context.today,
+        markers=normalise_markers(context.connection.cancelled_markers),
+        break_glass=break_glass(context.environ),
+        unlisted=scope.many,
+    )
 
 
-def _to_cancel(number: int, order: Order, job: JobFacts) -> str:
+def _show_plan(plan: Plan, show: Callable[[str], None]) -> None:
+    """Show what the cancel would do.
+
+    Raises:
+        OperationRefused: No request would be sent.
+    """
+    messages = preview_messages(plan)
+    for each in messages:
+        if each.severity is not Severity.REFUSAL:
+            show(each.text)
+    if refusals := [each.text for each in messages if each.severity is Severity.REFUSAL]:
+        raise OperationRefused("; ".join(refusals) + f". {_NOTHING_DONE}")
+
+
+def _describe(number: int, request: CancelRequest, job: JobFacts) -> str:
     known = (f"'{one_line(job.name)}'" if job.name else "", job.firmware_version and f"firmware {job.firmware_version}")
     about = ", ".join(filter(None, (*map(one_line, known), job.status.value)))
-    return f"to cancel: {counted(number, 'device')} of job {order.job_id} ({about})"
-
-
-def _ask(here: Station, count: int) -> None:
-    """Have the operator type the count. The time that takes is not counted by the command's deadline.
-
-    Raises:
-        Refused: It is another one, or none.
-        KeyboardInterrupt: The run was interrupted.
-    """
-    nothing = "Nothing was sent or written."
-    try:
-        question = f"To cancel, type the number of devices ({count})"
-        typed = click.prompt(question, default="", show_default=False, err=True).strip()
-    except click.Abort:  # Ctrl-C, or the end of what is typed
-        say_aside("")  # the question's line is still open
-        if here.stop.reason:
-            raise KeyboardInterrupt from None
-        in_scripts = "" if sys.stdin.isatty() else " In scripts: --yes --expect N."
-        raise Refused(f"not confirmed. {nothing}{in_scripts}") from None
-    here.ending.restart()
-    if not sys.stdin.isatty():
-        say_aside("")
-    if typed != str(count):
-        said = f"{shown(typed)!r} was typed" if typed else "nothing was typed"
-        raise Refused(plain(f"{said}, but these are {counted(count, 'device key')}. {nothing}"))
+    return f"to cancel: {counted(number, 'device')} of job {request.job_id} ({about})"

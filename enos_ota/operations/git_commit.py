@@ -1,4 +1,4 @@
-"""The git checkout that somebody works in: which commit it is at."""
+"""The commit of the git checkout in which a command runs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DIRTY: Final = "-dirty"
-"""What follows the commit where files that git knows differ from it."""
+"""Suffix of the commit if tracked files differ from it."""
 
-_PATIENCE: Final = 2.0
-"""Seconds that git gets: an act by hand is urgent, and its commit is not worth waiting for."""
+_TIMEOUT: Final = 2.0
+"""Seconds to wait for git: a cancel is urgent, and must not wait for the commit."""
 
-# No tag is a candidate, so that it is the commit in full. Nothing that the repository's own settings name is started.
+# Without tags, the result is the full commit. Programs that the repository's own settings name are not started.
 _DESCRIBE: Final = (
     "-c",
     "core.fsmonitor=false",
@@ -37,21 +37,21 @@ _DESCRIBE: Final = (
 _QUIETLY: Final = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
-    "GIT_NO_LAZY_FETCH": "1",  # of a partial clone nothing is fetched
-    "LC_ALL": "C",  # what git says about ownership is looked for
+    "GIT_NO_LAZY_FETCH": "1",  # a partial clone must not fetch
+    "LC_ALL": "C",  # the text about ownership is parsed below
 }
 
 _ADVICE: Final = re.compile(r"--add safe\.directory (\S.*)$", re.MULTILINE)
-"""How git ends its refusal of a repository that another user owns: with the directory, quoted for a shell."""
+"""The end of git's refusal of a repository of another user: the directory, quoted for a shell."""
 
 
 def head_of(
-    directory: Path, environ: Mapping[str, str], warn: Callable[[str], None], *, patience: float = _PATIENCE
+    directory: Path, environ: Mapping[str, str], warn: Callable[[str], None], *, timeout: float = _TIMEOUT
 ) -> str:
-    """The commit in full, and `DIRTY` where it applies; files that git does not know make no difference.
+    """Return the full commit, followed by `DIRTY` if tracked files differ from it.
 
-    Empty where there is no git, no checkout or no commit. Empty, with a warning that says what to do, where git refuses
-    the checkout because of its owner, or takes longer than `patience` seconds.
+    Empty if there is no git, no checkout or no commit. Empty, with a warning that says what to do, if git refuses the
+    checkout because of its owner, or takes longer than `timeout` seconds.
     """
     git = shutil.which("git", path=environ.get("PATH", os.defpath))
     if git is None:
@@ -64,11 +64,11 @@ def head_of(
             capture_output=True,
             encoding="utf-8",
             errors="replace",
-            timeout=patience,
+            timeout=timeout,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        warn(f"warning: the commit is unknown: git did not answer within {patience:g} s. Name it in {COMMIT}.")
+        warn(f"warning: the commit is unknown: git did not answer within {timeout:g} s. Name it in {COMMIT}.")
         return ""
     except OSError:
         return ""

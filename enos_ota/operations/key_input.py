@@ -1,34 +1,40 @@
-"""The device keys that an operator names: a key file, or what comes in on stdin."""
+"""The device keys that an operator gives to a command: in a key file, or on stdin."""
 
 from __future__ import annotations
 
 import sys
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from enos_ota.cli.output import say_aside
 from enos_ota.devicekeys import reader as keyfiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 STDIN: Final = "-"
 
 
-def read(named: str) -> frozenset[str]:
-    """The keys of a file, or of stdin, one a line as in a .txt file. Tells which look like no device keys.
+def read_keys(named: str, notify: Callable[[str], None]) -> frozenset[str]:
+    """Return the keys of a file, or of stdin, which is read like a .txt file.
+
+    Args:
+        named: The file, or `STDIN`.
+        notify: Called with a warning about unusual keys.
 
     Raises:
-        KeyFileError: They cannot be used.
+        KeyFileError: The keys are not valid, or cannot be read.
     """
     if named != STDIN:
-        return _keys(Path(named), named)
+        return _keys(Path(named), named, notify)
     with tempfile.TemporaryDirectory(prefix="enos-ota-") as folder:
         file = Path(folder) / "stdin.txt"
         file.write_bytes(sys.stdin.buffer.read(keyfiles.MAX_BYTES + 1))
-        return _keys(file, "standard input")
+        return _keys(file, "standard input", notify)
 
 
-def _keys(path: Path, name: str) -> frozenset[str]:
+def _keys(path: Path, name: str, notify: Callable[[str], None]) -> frozenset[str]:
     file = keyfiles.load(path, name=name)
     if warning := file.warning():
-        say_aside(f"warning: {name}: {warning.text}")
+        notify(f"warning: {name}: {warning.text}")
     return frozenset(file.keys)

@@ -1,7 +1,7 @@
-"""What a project's program says about sets, as far as its text tells: nothing of it is run.
+"""Which sets a project's program may declare, by its text: the program is not run.
 
-`enos_ota.program.declare_sets` declares the sets of a stack file. A program that does not call it never sees what
-`cancel` and `adopt` write there; and sets that a program declares itself nobody sees without running it.
+`enos_ota.program.declare_sets` declares the sets of a stack. A program that does not call it ignores the sets that
+`cancel` and `adopt` write; and the sets that a program declares itself are only known by running it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.settings import SettingsError
-from enos_ota.settings import document as documents
+from enos_ota.settings import stackfile as documents
 from enos_ota.settings.sets import SETS_KEY
 
 if TYPE_CHECKING:
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 
 _MAIN: Final = "__main__.py"
 _MOST: Final = 200
-"""Modules of a program that are read."""
+"""Modules of a program that are read at most."""
 _MAX_BYTES: Final = 1024 * 1024
-"""Of a module; a larger one is generated, and hardly what declares a set."""
+"""Size of a module; a larger one is generated, and hardly declares a set."""
 
 _READS: Final = frozenset({"declare_sets", "load_stack", SETS_KEY, SETS_KEY.partition(":")[2]})
-"""Names and texts of a program that reads the sets of a stack file."""
+"""Names and texts of a program that reads the sets of a stack."""
 _DECLARES: Final = "CancelledTaskSet"
 _OURS: Final = "enos_ota"
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program in Python, by what it mentions.
+    """A Pulumi program in Python.
 
     Attributes:
         path: Its first file.
-        reads_sets: Whether it may declare the sets of stack files.
+        reads_sets: Whether it may declare the sets of the stack.
         declares_sets: Whether it may declare sets of its own.
     """
 
@@ -48,7 +48,7 @@ class Program:
 
 
 def program_of(project: Project | None) -> Program | None:
-    """The program of a project; None where there is none, or where nobody can tell what it says."""
+    """Return the program of a project; None if it has none, or its text cannot be read."""
     if project is None or (folder := _folder(project)) is None:
         return None
     mentioned: set[str] = set()
@@ -61,7 +61,7 @@ def program_of(project: Project | None) -> Program | None:
 
 
 def _folder(project: Project) -> Path | None:
-    """Where the program is, if it is in Python."""
+    """Return the folder of the program, if it is in Python."""
     try:
         keys = documents.read_project(project.root).keys
     except SettingsError:
@@ -76,7 +76,7 @@ def _folder(project: Project) -> Path | None:
 
 
 def _modules(folder: Path) -> Iterator[ast.Module]:
-    """The program and the modules beside it that it imports, directly or not."""
+    """Return the program and the modules beside it that it imports, directly or not."""
     todo, seen = [folder / _MAIN], {folder / _MAIN}
     while todo and len(seen) <= _MOST:
         file = todo.pop()
@@ -90,19 +90,19 @@ def _modules(folder: Path) -> Iterator[ast.Module]:
 
 
 def _imported(tree: ast.Module) -> Iterator[str]:
-    """What a module imports, but for this package: in a checkout of it that stands beside the program."""
+    """Return what a module imports, except this package, which is beside the program in a checkout of it."""
     for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            # Relative ones are looked for beside the program, too: whose they are matters little here.
+            # Relative imports are resolved beside the program too; that finds every module that may declare sets.
             names = [f"{node.module or ''}.{alias.name}".lstrip(".") for alias in node.names]
         yield from (name for name in names if name.partition(".")[0] != _OURS)
 
 
 def _files(folder: Path, name: str) -> Iterator[Path]:
-    """The files of a module `a.b.c`, its packages' first; `c` may be a name in `a.b`."""
+    """Return the files of a module `a.b.c`, its packages first; `c` may be a name in `a.b`."""
     place = folder
     for part in name.split("."):
         place /= part
@@ -110,7 +110,7 @@ def _files(folder: Path, name: str) -> Iterator[Path]:
 
 
 def _mentioned(tree: ast.Module) -> Iterator[str]:
-    """Names, and texts that stand by themselves."""
+    """Return the names and the text literals of a module."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
             yield node.id

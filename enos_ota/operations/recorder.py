@@ -1,4 +1,4 @@
-"""A declaration that is written at the last moment, and never too late: right before the first request that writes."""
+"""Writing a set right before the first request that cancels anything."""
 
 from __future__ import annotations
 
@@ -12,65 +12,65 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from enos_ota.enos import WriteWatch
-    from enos_ota.operations.declaration import Declaration
+    from enos_ota.operations.set_writer import SetFileChange
     from enos_ota.reconciler.sent import WriteLog
 
 
-class NotRecorded(EnosError):  # noqa: N818 - says what happened, as its relatives do
-    """What was about to be cancelled could not be written into the project, so it was not sent."""
+class NotRecorded(EnosError):  # noqa: N818 - named after what happened, like its relatives
+    """The set could not be written, so the cancel was not sent."""
 
 
 class Recorder:
-    """Writes a declaration once. Whatever ends the run after that, a power cut too, the project says what was meant.
+    """Writes the files of a set once, so that the project records the cancel whatever ends the run afterwards.
 
     Args:
-        declaration: What to write.
-        tell: Called once it is written.
-        advice: What to do if it cannot be.
+        change: The files.
+        notify: Called after they were written.
+        advice: What to do if they cannot be written.
     """
 
-    def __init__(self, declaration: Declaration, tell: Callable[[], None], advice: str = "") -> None:
-        self.declaration = declaration
-        """What is written; until it is, another one may take its place."""
-        self._tell = tell
+    def __init__(self, change: SetFileChange, notify: Callable[[], None], advice: str = "") -> None:
+        self.change = change
+        """The files; may be replaced until they are written."""
+        self._notify = notify
         self._advice = advice
         self._lock = threading.Lock()
         self.is_written = False
 
     def write(self) -> None:
-        """Write it if that was not done yet.
+        """Write the files, if that was not done before.
 
         Raises:
-            SettingsError: It could not be.
+            SettingsError: They could not be written.
         """
         with self._lock:
             if not self.is_written:
                 try:
-                    self.declaration.write()
+                    self.change.write()
                 except SettingsError as error:
                     raise SettingsError(error.findings, self._advice) from None
                 self.is_written = True
-                self._tell()
+                self._notify()
 
-    def watch(self, inner: WriteLog) -> WriteWatch:
-        """A watch that writes the declaration before the request; what cannot be logged is not even declared."""
-        return _Watch(self, inner)
+    def watch(self, log: WriteLog) -> WriteWatch:
+        """Return a watch that writes the files before the request, if the audit log can be written."""
+        return _RecordingWatch(self, log)
 
 
-class _Watch:
-    def __init__(self, recorder: Recorder, inner: WriteLog) -> None:
+class _RecordingWatch:
+    def __init__(self, recorder: Recorder, log: WriteLog) -> None:
         self._recorder = recorder
-        self._inner = inner
+        self._log = log
 
     def before(self) -> None:
         if not self._recorder.is_written:
-            self._inner.try_out()
+            self._log.try_out()
         try:
             self._recorder.write()
         except SettingsError as error:
-            text = f"{'; '.join(error.problems)}. What cannot be declared is not sent. {error.advice}"
+            text = f"{'; '.join(error.problems)}. No cancel was sent, because the set was not written. {error.advice}"
             raise NotRecorded(text.rstrip()) from None
-        self._inner.before()
+        self._log.before()
 
     def after(self, outcome: str | EnosError) -> None:
-        self._inner.after(outcome)
+        self._log.after(outcome)

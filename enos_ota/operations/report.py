@@ -1,112 +1,118 @@
-"""What is told at the end of `enos-ota cancel`."""
+"""The report of a cancel: its exit code, and its text for people and for machines."""
 
 from __future__ import annotations
 
-import json
 import shlex
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from enos_ota.cli.interrupts import describe_sent
-from enos_ota.cli.output import say, say_aside, write_outcome
 from enos_ota.engine.properties import rows
 from enos_ota.enos import SearchWindow
-from enos_ota.operations import commit_hints as written
-from enos_ota.operations.context import counted, shown_path
-from enos_ota.operations.order import WAITING
-from enos_ota.reconciler import Category, Rules, judge
-from enos_ota.reconciler.guard import BREAK_GLASS, WAYS_OUT, expectation_objection
-from enos_ota.reconciler.naming import shown
-from enos_ota.reconciler.outcome import AFTER_PUSH
+from enos_ota.operations import commit_hints
+from enos_ota.operations.phrases import counted, shown_path
+from enos_ota.operations.request import WAITING
+from enos_ota.operations.sent_summary import describe_sent
+from enos_ota.plan import Category, TaskSet, describe_record
+from enos_ota.plan.guard import BREAK_GLASS
+from enos_ota.plan.messages import describe_limits, describe_objection
+from enos_ota.plan.naming import shown
+from enos_ota.plan.record import AFTER_PUSH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from enos_ota.operations.context import Station
-    from enos_ota.operations.order import Order
-    from enos_ota.operations.stages import Stages
+    from enos_ota.operations.context import OperationContext
+    from enos_ota.operations.request import CancelRequest
+    from enos_ota.operations.stages import CancelRun
 
 _NO: Final = 1
 _NOT_DONE: Final = 3
 
 
-def tell_end(here: Station, order: Order, stages: Stages, output: str) -> int:
-    """Tell it all; the exit code."""
-    return _Ending(here, order, stages).told(output)
+class CancelReport:
+    """The result of a cancel. It reads how many other tasks are waiting.
 
+    Args:
+        context: The context.
+        request: The cancel.
+        run: The run, at its end.
 
-class _Ending:
-    def __init__(self, here: Station, order: Order, stages: Stages) -> None:
-        self._here = here
-        self._order = order
-        self._stages = stages
-        self._declaration = stages.declaration
-        self._record = stages.record
-        self._program = here.program
+    Attributes:
+        exit_code: The exit code of the command.
+        is_written: Whether the set was written, or none was needed.
+    """
+
+    def __init__(self, context: OperationContext, request: CancelRequest, run: CancelRun) -> None:
+        self._context = context
+        self._request = request
+        self._run = run
+        self._change = run.change
+        self._record = run.record
+        self._program = context.program
         self._unread_by = self._program.path if self._program and not self._program.reads_sets else None
-        self._verdict = judge(stages.record, Rules(", ".join(stages.declaration.set_names), order.job_id))
+        task_set = TaskSet(", ".join(run.change.set_names), request.job_id)
+        self._verdict = describe_record(run.record, task_set, is_expired=False)
+        self.is_written = run.is_written
+        self._waiting = self._still_waiting() if context.requests or not request.keys else None
+        self._unfinished = self._why_unfinished(self._waiting)
+        self.exit_code = self._exit_code() or (_NOT_DONE if self._unfinished else 0)
 
-    def told(self, output: str) -> int:
-        number, is_written = len(self._stages.keys), self._stages.is_written
-        places = written.places(self._declaration) if is_written else []
-        waiting = self._still_waiting() if self._here.requests or not self._order.keys else None
-        unfinished = self._unfinished(waiting)
-        code = self._exit_code() or (_NOT_DONE if unfinished else 0)
-        if output == "json":
-            self._tell_machine(number, places, waiting, unfinished, code)
-            if is_written:
-                self._tell_what_is_to_add(say_aside)
-        elif is_written:
-            self._tell(number, waiting, unfinished)
-            if unanswered := self._unanswered():
-                say_aside(unanswered)
-        if not is_written:
-            problem = self._record.problem.removesuffix("; nothing was sent").rstrip(".")
-            say_aside(f"Error: {problem}. Nothing was sent and nothing was written.")
-        return code
+    def write(self, show: Callable[[str], None], notify: Callable[[str], None]) -> None:
+        """Write the report for people: results to `show`, errors to `notify`."""
+        if not self.is_written:
+            notify(self.error())
+            return
+        self._write(show, notify)
+        if unanswered := self._unanswered():
+            notify(unanswered)
+
+    def error(self) -> str:
+        """Return why no request was sent and no file was written."""
+        objection = self._run.objection
+        problem = describe_objection(objection) if objection else self._record.problem.rstrip(".")
+        return f"Error: {problem}. No request was sent and no file was written."
+
+    def hints(self) -> Iterator[str]:
+        """Return what the set lacks, and what to do if the program does not read it."""
+        new_set = self._run.new_set
+        hints = (commit_hints.lacking(self._change, new_set), commit_hints.unread(self._change, new_set, self._program))
+        yield from filter(None, hints)
 
     def _exit_code(self) -> int:
-        problem = self._record.problem
-        if not problem:
+        if not self._record.problem:
             # For an `up` held keys are fine, as it comes back to them. Who cancels by hand wants to know: not done.
             if self._record.accepted_count:
                 return _NOT_DONE  # EnOS says it is done, and its searches do not show it yet
-            is_left = self._record.of(Category.HELD) or self._stages.skipped
+            is_left = self._record.of(Category.HELD) or self._run.skipped
             return _NO if self._verdict.errors or is_left else 0
-        expected = self._stages.firmware_version
-        is_no = (
-            self._stages.is_refused
-            or WAYS_OUT in problem
-            or expectation_objection(expected, self._record.job.firmware_version)
-        )
-        return _NO if is_no else _NOT_DONE
+        return _NO if self._run.is_refused else _NOT_DONE
 
     def _still_waiting(self) -> int | None:
-        """Tasks of the job that wait and were not asked for; None if nobody knows."""
+        """Count the other waiting tasks of the job; None if their number is unknown."""
         if self._record.problem:
-            return None  # EnOS may be down, or have asked for a long pause: that this ends comes first
-        client, job_id = self._here.client, self._order.job_id
-        page = self._here.read_if_possible(
+            return None  # EnOS may be down, or have asked for a long pause: ending now is more important
+        client, job_id = self._context.client, self._request.job_id
+        page = self._context.read_if_possible(
             lambda: client.search_tasks_page(job_id, statuses=WAITING, page_no=1, page_size=1)
         )
         if page is None:
             return None
-        # That something waits its row says; how many the total, as far as EnOS counts.
+        # A row proves that a task waits; the total is exact only up to EnOS's cap.
         waiting = max(len(page.items), page.total_size or 0)
-        ours = sum(finding.category in {Category.PENDING, Category.HELD} for finding in self._record.findings.values())
-        return max(0, waiting - ours - self._stages.skipped)
+        ours = sum(finding.category in {Category.PENDING, Category.HELD} for finding in self._record.outcomes.values())
+        return max(0, waiting - ours - self._run.skipped)
 
     def _unanswered(self) -> str:
-        """What was sent and may have been processed, where that is why keys are pending; empty if nothing was."""
-        requests = self._here.requests
+        """Return which requests EnOS did not answer, if keys are pending because of them; else an empty text."""
+        requests = self._context.requests
         return describe_sent(requests) if requests.unknown and self._record.of(Category.PENDING) else ""
 
-    def _unfinished(self, waiting: int | None) -> str:
-        """Why not everything that waits is cancelled, where that was asked for; empty where it is."""
-        job_id, cut_off = self._order.job_id, self._stages.cut_off
-        if self._stages.unlisted:
-            number = f"{self._stages.unlisted} of the waiting tasks of job {job_id}"
+    def _why_unfinished(self, waiting: int | None) -> str:
+        """Return why `--waiting` did not cancel every waiting task; empty if it did, or was not given."""
+        job_id, cut_off = self._request.job_id, self._run.cut_off
+        if self._run.unlisted:
+            number = f"{self._run.unlisted} of the waiting tasks of job {job_id}"
             return f"{number} were not listed yet and are in no set: run the same command again"
-        if self._order.keys or self._record.problem or waiting == 0:
+        if self._request.keys or self._record.problem or waiting == 0:
             return ""
         if isinstance(cut_off, SearchWindow):
             number = f"{self._record.cancelled_count} of at least {cut_off.total} waiting tasks"
@@ -120,98 +126,92 @@ class _Ending:
         are = "is" if waiting == 1 else "are"
         return f"{counted(waiting, 'other task')} of job {job_id} {are} still waiting: run the same command again"
 
-    def _tell(self, number: int, waiting: int | None, unfinished: str) -> None:
-        record = self._record
-        say(f"{record.cancelled_count} of {counted(number, 'device')} read as cancelled (job {self._order.job_id})")
+    def _write(self, show: Callable[[str], None], notify: Callable[[str], None]) -> None:
+        record, number = self._record, len(self._run.keys)
+        show(f"{record.cancelled_count} of {counted(number, 'device')} read as cancelled (job {self._request.job_id})")
         if held := len(record.of(Category.HELD)):
             are, them = ("is", "it") if held == 1 else ("are", "them")
-            say(
-                f"The job is stopped: {held} could not be cancelled and {are} held."
-                f" EnOS pushes {them} once the job is started."
-            )
+            not_cancelled = f"{counted(held, 'task')} could not be cancelled and {are} held"
+            show(f"The job is stopped: {not_cancelled}. EnOS pushes {them} once the job is started.")
         for text in self._verdict.warnings:
-            say(f"warning: {text}")
+            show(f"warning: {text}")
         for text in self._verdict.errors:
-            say_aside(f"Error: {text}")
-        if unfinished:
-            say_aside(f"Error: {unfinished}")
-        elif waiting:
-            say(f"Still waiting: {counted(waiting, 'other task')} of the job; --waiting cancels what waits by then.")
-        left = len(record.of(Category.PENDING)) + held
-        if self._declaration.changes and self._here.aside and self._here.config.file:
-            say(written.aside_hint(self._declaration, self._here.config.file, left=left))
-        elif self._declaration.changes:
-            message = f"{self._order.reason} ({self._declaration.set_name})"
-            say(written.commit_hint(self._declaration, message, left=left, is_read=not self._unread_by))
-        self._tell_what_is_to_add(say)
-        if any(finding.can_be_sent for finding in record.findings.values()):
-            say("To continue, run the same command again. Cancelled tasks are not sent again.")
-        if record.cancelled_count:
-            say(self._undo())
+            notify(f"Error: {text}")
+        if self._unfinished:
+            notify(f"Error: {self._unfinished}")
+        elif self._waiting:
+            show(f"{counted(self._waiting, 'other task')} of the job still waiting; --waiting cancels all that wait.")
+        self._show_next_steps(show, left=len(record.of(Category.PENDING)) + held)
 
-    def _tell_what_is_to_add(self, tell: Callable[[str], None]) -> None:
-        wish = self._stages.wish
-        hints = (written.lacking(self._declaration, wish), written.unread(self._declaration, wish, self._program))
-        for text in filter(None, hints):
-            tell(text)
+    def _show_next_steps(self, show: Callable[[str], None], *, left: int) -> None:
+        record, context = self._record, self._context
+        if self._change.changes and context.aside:
+            show(commit_hints.aside_hint(self._change, context.set_folder, left=left))
+        elif self._change.changes:
+            message = f"{self._request.reason} ({self._change.set_name})"
+            show(commit_hints.commit_hint(self._change, message, left=left, is_read=not self._unread_by))
+        for hint in self.hints():
+            show(hint)
+        if any(finding.can_be_sent for finding in record.outcomes.values()):
+            show("To continue, run the same command again. Cancelled tasks are not sent again.")
+        if record.cancelled_count:
+            show(self._undo())
 
     def _undo(self) -> str:
-        declaration, cancelled = self._declaration, self._record.cancelled_keys()
-        stack_file = shown_path(self._here.config.file or self._here.stack_file)
-        program = f" and its devices out of {shown_path(self._unread_by)}" if self._unread_by else ""
-        if declaration.is_new and declaration.key_file and declaration.device_keys == cancelled:
-            file = shown_path(declaration.key_file)
-            name = shown(declaration.set_name)
-            # What was recorded aside is in no stack yet, and perhaps will be by then.
-            take = f"see that no set {name!r} is in" if self._here.aside else f"take set {name!r} out of"
-            first = f"{take} {stack_file}{program}, but keep its key file, then"
+        change, cancelled = self._change, self._record.cancelled_keys()
+        program = f" and its devices from {shown_path(self._unread_by)}" if self._unread_by else ""
+        if change.key_file and not change.listed_keys and change.device_keys == cancelled:
+            file = shown_path(change.key_file)
+            if_any = " if it exists" if self._context.aside else ""
+            first = f"remove {shown_path(self._context.set_folder / change.set_file.name)}{if_any}{program}, then run"
         else:
             file = "FILE"
-            names = " and ".join(f"set {shown(name)!r}" for name in declaration.set_names)
-            first = f"take the devices out of {names} in {stack_file}{program}, then, with a key file of them,"
+            names = " and ".join(f"set {shown(name)!r}" for name in change.set_names)
+            first = f"remove the devices from {names}{program}, write them into a key file, then run"
         command = (
-            f"enos-ota retry --job {shlex.quote(self._order.job_id)} --keys {shlex.quote(file)}"
+            f"enos-ota retry --job {shlex.quote(self._request.job_id)} --keys {shlex.quote(file)}"
             f" --expect {len(cancelled)} --reason WHY"
         )
         limits = self._limits_of_a_retry(len(cancelled))
         guard = f"\n(The guard stops that: {limits}. Raise it first, or set {BREAK_GLASS}=<reason>.)" if limits else ""
-        return f"To undo: {first}\n  {command}{guard}"
+        return f"To undo, {first}:\n  {command}{guard}"
 
     def _limits_of_a_retry(self, number: int) -> str:
-        """What `retry` would object to, as far as anybody knows."""
-        guard = self._here.guard
-        if self._here.is_blind or not guard.is_set:
+        """Return the limits that `retry` would exceed; empty if none is known."""
+        guard = self._context.guard
+        if self._context.stack_file_unusable or not guard.is_set:
             return ""
         if guard.max_share is None:
-            return guard.exceeded(number, None)
-        client, job_id = self._here.client, self._order.job_id
-        total = self._here.read_if_possible(lambda: client.count_tasks(job_id))
-        return "" if total is None else guard.exceeded(number, total)
+            return describe_limits(guard, number, None)
+        client, job_id = self._context.client, self._request.job_id
+        total = self._context.read_if_possible(lambda: client.count_tasks(job_id))
+        return "" if total is None else describe_limits(guard, number, total)
 
-    def _tell_machine(self, number: int, places: list[str], waiting: int | None, unfinished: str, code: int) -> None:
+    def as_json(self) -> dict[str, Any]:
+        """Return the report for machines."""
         record = self._record
-        told = {
-            "stack": self._here.config.stack,
-            "job": self._order.job_id,
+        places = commit_hints.places(self._change) if self.is_written else []
+        return {
+            "stack": self._context.config.stack,
+            "job": self._request.job_id,
             "jobStatus": record.job.status.value,
             "jobName": record.job.name,
             "firmwareVersion": record.job.firmware_version,
-            "reason": self._order.reason,
-            "keys": number,
+            "reason": self._request.reason,
+            "keys": len(self._run.keys),
             "cancelled": record.cancelled_count,
-            "cancelledAfterPush": sum(finding == AFTER_PUSH for finding in record.findings.values()),
+            "cancelledAfterPush": len(record.keys_with(AFTER_PUSH)),
             "exceptions": [
                 {"deviceKey": key, "category": category, "status": status} for key, category, status in rows(record)
             ],
             "problem": record.problem,
-            "errors": [*self._verdict.errors, *filter(None, [unfinished, self._unanswered()])],
+            "errors": [*self._verdict.errors, *filter(None, [self._unfinished, self._unanswered()])],
             "warnings": list(self._verdict.warnings),
-            "stillWaiting": waiting,
-            "set": (self._declaration.set_name or None) if places else None,
-            "declaredAlready": {name: len(keys) for name, keys in self._declaration.elsewhere.items()},
+            "stillWaiting": self._waiting,
+            "set": (self._change.set_name or None) if self.is_written else None,
+            "declaredAlready": {name: len(keys) for name, keys in self._change.elsewhere.items()},
             "files": places,
-            "recordedAside": bool(places and self._here.aside),
+            "recordedAside": bool(places and self._context.aside),
             "programReadsSets": self._program.reads_sets if self._program else None,
-            "exitCode": code,
+            "exitCode": self.exit_code,
         }
-        write_outcome(json.dumps(told))

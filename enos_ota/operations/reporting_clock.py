@@ -1,4 +1,4 @@
-"""Waits that an operator hears of: silence for minutes reads as a command that hangs."""
+"""A clock that reports long waits for EnOS."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ if TYPE_CHECKING:
 
     from enos_ota.enos import Clock, Pause
 
-_WORTH_TELLING: Final = 1.0
-"""Seconds."""
+_SHORTEST: Final = 1.0
+"""Seconds; shorter pauses are not reported."""
 
 
-class AloudClock:
-    """Tells now and then why EnOS is not asked, and how long that is waited for. Safe to share between threads.
+class ReportingClock:
+    """A clock that reports now and then why a request waits, and for how long. Safe to share between threads.
 
     Args:
-        clock: What it goes by.
-        pause: The pause that is under way, see `EnosClient.pause`.
-        say: Where the lines go.
+        clock: The clock that it wraps.
+        pause: Returns the current pause, see `EnosClient.pause`.
+        notify: Called with each report.
     """
 
-    def __init__(self, clock: Clock, pause: Callable[[], Pause], say: Callable[[str], None]) -> None:
+    def __init__(self, clock: Clock, pause: Callable[[], Pause], notify: Callable[[str], None]) -> None:
         self.time = clock.time
         self.monotonic = clock.monotonic
         self._sleep = clock.sleep
         self._pause = pause
-        self._say = say
+        self._notify = notify
         self._lock = threading.Lock()
         self._due = float("-inf")
 
     def sleep(self, seconds: float) -> None:
-        """Wait this long, and say so if it is for EnOS."""
+        """Wait this long; report it if EnOS asked for the pause."""
         pause = self._pause()
-        if pause.seconds >= _WORTH_TELLING and self._is_due():
-            self._say(
+        if pause.seconds >= _SHORTEST and self._is_due():
+            self._notify(
                 f"waiting: {pause};"
                 f" enos-ota gives up after {RetryPolicy().standstill:.0f} s without a successful request"
             )

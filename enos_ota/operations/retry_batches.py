@@ -1,4 +1,4 @@
-"""The undo of a cancel: EnOS's retryTask for tasks that read as cancelled, looked at before and after."""
+"""Retrying cancelled tasks in batches, and reading them before and afterwards."""
 
 from __future__ import annotations
 
@@ -8,63 +8,63 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos import ApiError, EnosError, InvalidArgument, RequestTooLarge, TasksNotRetryable, TaskStatus
+from enos_ota.plan.classify import is_cancelled
 from enos_ota.reconciler.batch import FIRST_WAIT, LAG, LONGEST_WAIT, ROUNDS
-from enos_ota.reconciler.classify import is_cancelled
-from enos_ota.reconciler.ending import EarlyEnd, Ending, InTime
+from enos_ota.reconciler.deadline import Deadline, DeadlineWatch, Stopped
 from enos_ota.reconciler.reading import TaskReader, chunks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from enos_ota.enos import Clock, EnosClient, Task, WriteWatch
-    from enos_ota.reconciler.ending import Stop
+    from enos_ota.reconciler.deadline import Stop
     from enos_ota.reconciler.workers import Workers
 
 SETTLE: Final = 10.0
 """Seconds after the last retryTask in which a search may still show old states; EnOS documents about 2 [D]."""
 _GRACE: Final = 60.0
-"""Seconds to read back what was sent once the deadline is over."""
+"""Seconds to read the tasks again once the deadline is over."""
 
-_GOES_ON: Final = frozenset({TaskStatus.INIT, TaskStatus.PUBLISHED, TaskStatus.UPGRADING, TaskStatus.SUCCEEDED})
+_NOT_FAILED: Final = frozenset({TaskStatus.INIT, TaskStatus.PUBLISHED, TaskStatus.UPGRADING, TaskStatus.SUCCEEDED})
 
 
-class Standing(Enum):
-    """Where a task stands as far as a retry is concerned; the value is what is said of it."""
+class RetryState(Enum):
+    """The state of a key before a retry; the value is its description in messages."""
 
     CANCELLED = "cancelled"
     FAILED = "failed for another reason"
-    GOES_ON = "not failed"
+    NOT_FAILED = "not failed"
     MISSING = "no task in this job"
     AMBIGUOUS = "tasks in several products, which a retry cannot tell apart"
-    UNKNOWN = "in a state that nobody knows"
+    UNKNOWN = "in an unknown state"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What a first look found.
+class RetryCheck:
+    """The tasks before a retry.
 
     Attributes:
         tasks: The tasks of each key.
-        standings: Where each key stands.
+        states: The state of each key.
     """
 
     tasks: Mapping[str, Sequence[Task]]
-    standings: Mapping[str, Standing]
+    states: Mapping[str, RetryState]
 
-    def of(self, *standings: Standing) -> list[str]:
-        """The keys that stand at one of these, sorted."""
-        return sorted(key for key, standing in self.standings.items() if standing in standings)
+    def of(self, *wanted: RetryState) -> list[str]:
+        """Return the keys in one of these states, sorted."""
+        return sorted(key for key, state in self.states.items() if state in wanted)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of a retry.
+class RetryOutcome:
+    """The result of a retry.
 
     Attributes:
-        retried: Keys whose task was brought back, and the status it reads now.
-        pending: Keys whose task reads as before, or was not read; they may have been sent.
-        accepted: How many of the pending ones were in a call that EnOS accepted.
-        problem: Why it could not be finished; empty when it could.
+        retried: The retried keys, and the status that their task reads now.
+        pending: The keys whose task reads as before, or was not read; they may have been sent.
+        accepted: The number of pending keys in requests that EnOS accepted.
+        problem: Why the retry did not complete; empty if it did.
     """
 
     retried: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -73,38 +73,38 @@ class Outcome:
     problem: str = ""
 
 
-def standing(tasks: Sequence[Task], markers: frozenset[str]) -> Standing:
-    """Where a key stands.
+def retry_state(tasks: Sequence[Task], markers: frozenset[str]) -> RetryState:
+    """Return the state of a key.
 
     Args:
         tasks: Its tasks in the job.
-        markers: The texts of a cancelled task, as `enos_ota.reconciler.classify.fold` gives them.
+        markers: The texts of a cancelled task, as `enos_ota.plan.classify.normalise_markers` gives them.
     """
     if not tasks:
-        return Standing.MISSING
+        return RetryState.MISSING
     if len(tasks) > 1:
-        return Standing.AMBIGUOUS
+        return RetryState.AMBIGUOUS
     (task,) = tasks
     if is_cancelled(task, markers):
-        return Standing.CANCELLED
+        return RetryState.CANCELLED
     if task.status is TaskStatus.FAILED:
-        return Standing.FAILED
-    return Standing.GOES_ON if task.status in _GOES_ON else Standing.UNKNOWN
+        return RetryState.FAILED
+    return RetryState.NOT_FAILED if task.status in _NOT_FAILED else RetryState.UNKNOWN
 
 
-class Retrial:
-    """Retries tasks of one started job. Used once.
+class RetryOperation:
+    """A retry of tasks of one started job. Used once.
 
     Args:
         client: The EnOS client.
         job_id: The job.
-        markers: See `standing`.
+        markers: See `retry_state`.
         batch_size: Keys in one retryTask.
-        clock: Time and waiting; its waits should be over once the run is interrupted.
-        stop: Interrupts the run: nothing new is sent.
-        workers: How many searches at once; retries go out one after the other, as an undo is no emergency.
-        deadline: Seconds for all of it.
-        watch: Makes what is told about a retryTask for some keys.
+        clock: Time and waiting; an interrupt should end its waits.
+        stop: Interrupts the retry: no further request is sent.
+        workers: Run searches at the same time; retries are sent one after the other.
+        deadline: Seconds for everything.
+        watch: Returns the watch of a retryTask for some keys.
     """
 
     def __init__(
@@ -129,69 +129,69 @@ class Retrial:
         self._workers = workers
         self._watch = watch
         self._before: dict[str, Task] = {}
-        self._seen: dict[str, Task] = {}
+        self._latest: dict[str, Task] = {}
         self._sent: set[str] = set()
         self._accepted: set[str] = set()
-        self._keep_to(Ending(clock, stop, deadline))
+        self._restart_deadline(Deadline(clock, stop, deadline))
 
-    def _keep_to(self, ending: Ending) -> None:
+    def _restart_deadline(self, ending: Deadline) -> None:
         self._ending = ending
         self._client = ending.limit(self._plain_client)
-        self._reader = TaskReader(self._client, self._job_id, workers=self._workers, ending=ending)
+        self._reader = TaskReader(self._client, self._job_id, workers=self._workers, deadline=ending)
 
-    def look(self, keys: Iterable[str]) -> Look:
-        """Where the keys stand. A key without a task was asked for twice.
+    def check(self, keys: Iterable[str]) -> RetryCheck:
+        """Read the state of the keys; a key without a task is read twice.
 
         Raises:
-            EnosError: They could not be read.
-            EarlyEnd: The time for it was over.
+            EnosError: The tasks could not be read.
+            Stopped: The deadline is over, or the retry was interrupted.
         """
         tasks = self._reader.of_keys_surely(keys).complete()
         self._ending.check()
-        return Look(tasks, {key: standing(rows, self._markers) for key, rows in tasks.items()})
+        return RetryCheck(tasks, {key: retry_state(rows, self._markers) for key, rows in tasks.items()})
 
-    def run(self, look: Look, keys: Collection[str]) -> Outcome:
-        """Retry those keys of a look, and read them back.
+    def run(self, check: RetryCheck, keys: Collection[str]) -> RetryOutcome:
+        """Retry these keys of a check, and read them again.
 
         Raises:
-            EnosError: Configuration, authentication or transport failed before anything was sent; no `ApiError`.
+            EnosError: Configuration, authentication or transport failed before the first request; no `ApiError`.
         """
-        self._before = {key: look.tasks[key][0] for key in keys}
+        self._before = {key: check.tasks[key][0] for key in keys}
         problem = ""
         try:
-            self._bring_through(sorted(keys))
-        except (EnosError, EarlyEnd) as error:
-            if not self._sent and not isinstance(error, (ApiError, EarlyEnd)):
+            self._send_until_settled(sorted(keys))
+        except (EnosError, Stopped) as error:
+            if not self._sent and not isinstance(error, (ApiError, Stopped)):
                 raise
             problem = str(error)
         try:
             self._read_back()
-        except (EnosError, EarlyEnd) as error:
-            problem = problem or f"what was sent could not be read back: {error}"
-        changed = {key: task for key, task in self._seen.items() if not self._is_as_before(key)}
+        except (EnosError, Stopped) as error:
+            problem = problem or f"the retried tasks could not be read: {error}"
+        changed = {key: task for key, task in self._latest.items() if not self._is_as_before(key)}
         pending = tuple(key for key in sorted(keys) if key not in changed)
-        return Outcome(
+        return RetryOutcome(
             {key: task.raw_status for key, task in sorted(changed.items())},
             pending,
             len(self._accepted.intersection(pending)),
             problem if pending else "",
         )
 
-    def _bring_through(self, keys: Sequence[str]) -> None:
-        """Send keys in calls that the gateway does not find too large."""
+    def _send_until_settled(self, keys: Sequence[str]) -> None:
+        """Send keys in requests that the gateway does not refuse as too large."""
         rest = keys
         while rest:
             part, rest = rest[: self._batch_size], rest[self._batch_size :]
             try:
-                self._bring_part_through(part)
+                self._send_part_until_settled(part)
             except RequestTooLarge:
                 if len(part) == 1:
                     raise
                 self._batch_size = (len(part) + 1) // 2
                 rest = [*part, *rest]
 
-    def _bring_part_through(self, keys: Sequence[str]) -> None:
-        """Send some keys until none of them reads as before, a bounded number of times."""
+    def _send_part_until_settled(self, keys: Sequence[str]) -> None:
+        """Send some keys until none of them reads as before, at most `ROUNDS` times."""
         wait = FIRST_WAIT
         for attempt in range(ROUNDS):
             if (refusal := self._send(keys)) is None:
@@ -200,31 +200,31 @@ class Retrial:
             if attempt and is_answered:
                 self._ending.sleep(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
-            left = self._still(keys)
+            left = self._read_unchanged(keys)
             if not is_answered:
-                # Perhaps it was processed, and searches lag behind by about 2 s [D].
+                # It may have been processed: searches lag behind by about 2 s [D].
                 for lag in LAG:
                     if left:
                         self._ending.sleep(lag)
-                        left = self._still(left)
+                        left = self._read_unchanged(left)
             if not left:
                 return
             if isinstance(refusal, InvalidArgument) and len(left) == len(keys) > 1:
-                # Too many for one call, or one is bad in a way that does not show [U].
+                # Too many for one request, or one of them is invalid for an unknown reason [U].
                 for half in chunks(keys, (len(keys) + 1) // 2):
-                    self._bring_part_through(half)
+                    self._send_part_until_settled(half)
                 return
             keys = left
         tasks = "1 task still reads" if len(keys) == 1 else f"{len(keys)} tasks still read"
-        raise EarlyEnd(f"{tasks} as before after {ROUNDS} attempts, the last: {refusal}")
+        raise Stopped(f"{tasks} as before after {ROUNDS} attempts, the last: {refusal}")
 
     def _send(self, keys: Sequence[str]) -> EnosError | None:
-        """One retryTask: None when it was accepted, else why it has to be looked at."""
+        """Send one retryTask. Return None if EnOS accepted it, else why the tasks have to be read."""
         self._ending.check()
         try:
-            self._client.retry_tasks(self._job_id, keys, watch=InTime(self._ending, self._watch(keys)))
+            self._client.retry_tasks(self._job_id, keys, watch=DeadlineWatch(self._ending, self._watch(keys)))
         except (TasksNotRetryable, InvalidArgument) as refusal:
-            # Whether a refused call changes nothing is not documented [U]: what it did is looked up.
+            # It is not documented whether a refused request changes nothing [U], so the tasks are read.
             self._sent.update(keys)
             return refusal
         except EnosError as error:
@@ -236,27 +236,27 @@ class Retrial:
         self._accepted.update(keys)
         return None
 
-    def _still(self, keys: Iterable[str]) -> list[str]:
-        """Read these keys; which of them read as before."""
+    def _read_unchanged(self, keys: Iterable[str]) -> list[str]:
+        """Read these keys. Return those that read as before."""
         tasks = self._reader.of_keys(keys).complete()
         self._ending.check()
-        self._seen.update({key: rows[0] for key, rows in tasks.items() if len(rows) == 1})
+        self._latest.update({key: rows[0] for key, rows in tasks.items() if len(rows) == 1})
         return [key for key, rows in sorted(tasks.items()) if len(rows) == 1 and self._is_as_before(key)]
 
     def _is_as_before(self, key: str) -> bool:
-        """Whether the task was not touched: one that was retried and failed again is another matter."""
-        before, now = self._before[key], self._seen[key]
+        """Whether the task is unchanged; one that was retried and failed again is not."""
+        before, now = self._before[key], self._latest[key]
         return (before.raw_status, before.desc, before.update_time) == (now.raw_status, now.desc, now.update_time)
 
     def _read_back(self) -> None:
         if not self._sent or self._ending.interrupted:
             return
         if self._ending.left < _GRACE:
-            self._keep_to(Ending(self._clock, self._stop, _GRACE))
+            self._restart_deadline(Deadline(self._clock, self._stop, _GRACE))
         until = self._clock.monotonic() + SETTLE
         wait = FIRST_WAIT
-        left = self._still(self._sent)
+        left = self._read_unchanged(self._sent)
         while left and self._clock.monotonic() < until:
             self._ending.sleep(wait)
             wait = min(wait * 2, LONGEST_WAIT)
-            left = self._still(left)
+            left = self._read_unchanged(left)

@@ -1,126 +1,123 @@
-"""`enos-ota stop`: the brake, one request that writes. What is stopped is held, not cancelled."""
+"""Stopping a job, with one writing request. The waiting tasks of a stopped job are held, not cancelled."""
 
 from __future__ import annotations
 
-import json
-import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from enos_ota.cli.failures import Refused, Undetermined
-from enos_ota.cli.output import say, say_aside, write_outcome
-from enos_ota.cli.plain import plain
 from enos_ota.enos import EnosError, JobHasStopped, JobStatus, TaskStatus
-from enos_ota.operations.context import counted, opened
-from enos_ota.reconciler.ending import InTime
-from enos_ota.reconciler.guard import expectation_objection, one_line
+from enos_ota.operations.errors import OperationRefused, OperationUndetermined
+from enos_ota.operations.request import WAITING
+from enos_ota.plan.messages import describe_objection
+from enos_ota.plan.objections import firmware_objection
+from enos_ota.reconciler.deadline import DeadlineWatch
 
 if TYPE_CHECKING:
-    from enos_ota.enos import EnosClient, Job
-    from enos_ota.operations.context import Station
+    from enos_ota.enos import Job
+    from enos_ota.operations.context import OperationContext
 
 _WAITS: Final = (0.2, 0.4, 0.8, 1.6)
-"""Seconds between two looks at whether the job reads as stopped: answers may lag behind by about 2 s [D]."""
+"""Seconds between two reads of the job's status: answers may lag behind by about 2 s [D]."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """What a stopped job still has; None where nobody knows."""
+class StopResult:
+    """The result of a stop.
 
+    Attributes:
+        stack: The stack; empty without one.
+        job: The job before the stop.
+        was_stopped: Whether the job was stopped already, before or in the meantime.
+        sent: Whether a stop request was sent.
+        waiting: The number of waiting tasks, which are on hold; None if unknown.
+        upgrading: The number of upgrades in progress; None if unknown.
+    """
+
+    stack: str
+    job: Job
+    was_stopped: bool
+    sent: bool
     waiting: int | None
     upgrading: int | None
 
-
-def run(*, stack: str | None, job_id: str, reason: str, firmware_version: str, output: str) -> None:
-    """See the command.
-
-    Raises:
-        click.ClickException: It did not come to its end.
-    """
-    with opened(stack, edits=False) as here:
-        client = here.client
-        job = client.get_job(job_id)
-        if objection := expectation_objection(firmware_version, job.firmware_version, by_option=True):
-            raise Refused(plain(f"job {job_id} was not stopped: {objection}"))
-        was_stopped = was_seen_stopped = job.status is JobStatus.STOPPED
-        if not was_stopped:
-            if not here.connection.audit_log and (here.is_blind or not here.has_stack_file):
-                why = "as the audit log's place is unknown" if here.has_stack_file else "as there is no stack file"
-                say_aside(f"WARNING: NOTHING IS LOGGED, {why}. Take a note of this stop")
-            was_stopped = _stop(here, client, job_id, reason)
-        waiting = here.read_if_possible(
-            lambda: client.count_tasks(job_id, statuses=(TaskStatus.INIT, TaskStatus.PUBLISHED))
-        )
-        upgrading = here.read_if_possible(lambda: client.count_tasks(job_id, statuses=(TaskStatus.UPGRADING,)))
-        held = _Held(waiting, upgrading)
-        if output == "json":
-            _tell_machine(here, job, held, was_stopped=was_stopped)
-        else:
-            _tell(job, held, was_stopped=was_stopped, sent=not was_seen_stopped)
+    def as_json(self) -> dict[str, Any]:
+        """Return the result for machines."""
+        return {
+            "stack": self.stack or None,
+            "job": self.job.job_id,
+            "jobName": self.job.name,
+            "firmwareVersion": self.job.firmware_version,
+            "status": JobStatus.STOPPED.value,
+            "wasStopped": self.was_stopped,
+            "waiting": self.waiting,
+            "upgrading": self.upgrading,
+            "exitCode": 0,
+        }
 
 
-def _stop(here: Station, client: EnosClient, job_id: str, reason: str) -> bool:
-    """Send the stop and see it done; whether somebody else was quicker.
+def stop_job(context: OperationContext, *, job_id: str, reason: str, firmware_version: str) -> StopResult:
+    """Stop a job, and read its status until it is stopped.
 
     Raises:
-        EnosError: It was not done, or nobody knows.
-        Undetermined: It cannot be seen to be done.
-        EarlyEnd: The run was interrupted, or its deadline is over.
+        OperationRefused: The job is about other firmware.
+        OperationUndetermined: Whether the job is stopped is unknown.
+        EnosError: EnOS refused the stop, or it could not be sent.
+        Stopped: The operation was interrupted, or its deadline is over.
     """
-    lost: EnosError | None = None
+    client = context.client
+    job = client.get_job(job_id)
+    if objection := firmware_objection(firmware_version, job.firmware_version):
+        raise OperationRefused(f"job {job_id} was not stopped: {describe_objection(objection, by_option=True)}")
+    was_stopped = job.status is JobStatus.STOPPED
+    sent = not was_stopped
+    if sent:
+        _warn_if_not_logged(context)
+        was_stopped = _stop(context, job_id, reason)
+    waiting = context.read_if_possible(lambda: client.count_tasks(job_id, statuses=WAITING))
+    upgrading = context.read_if_possible(lambda: client.count_tasks(job_id, statuses=(TaskStatus.UPGRADING,)))
+    return StopResult(context.config.stack, job, was_stopped, sent, waiting, upgrading)
+
+
+def _warn_if_not_logged(context: OperationContext) -> None:
+    if context.connection.audit_log or (context.has_stack_file and not context.stack_file_unusable):
+        return
+    why = "the place of the audit log is unknown" if context.has_stack_file else "there is no stack file"
+    context.notify(f"WARNING: THIS STOP IS NOT IN AN AUDIT LOG, because {why}. Take a note of it")
+
+
+def _stop(context: OperationContext, job_id: str, reason: str) -> bool:
+    """Send the stop and wait until it shows. Return whether the job was stopped by someone else before.
+
+    Raises:
+        EnosError: EnOS refused the stop, or it could not be sent.
+        OperationUndetermined: The job does not read as stopped.
+        Stopped: The operation was interrupted, or its deadline is over.
+    """
+    is_lost = False
+    watch = DeadlineWatch(context.ending, context.watch("stopJob", (), job_id=job_id, reason=reason))
     try:
-        client.stop_job(job_id, watch=InTime(here.ending, here.watch("stopJob", (), job_id=job_id, reason=reason)))
+        context.client.stop_job(job_id, watch=watch)
     except JobHasStopped:
         return True
     except EnosError as error:
         if not error.may_have_been_processed:
             raise
-        lost = error
-        say_aside(f"looking whether it was done: {error}")
+        is_lost = True
+        context.notify(f"reading the job, because it is unknown whether the stop was processed: {error}")
     for wait in (*_WAITS, None):
-        if _reads_as_stopped(client, job_id):
+        if _reads_as_stopped(context, job_id):
             return False
         if wait:
-            here.ending.sleep(wait)
-    sent = "It is unknown whether EnOS processed the stop" if lost else "EnOS accepted the stop"
+            context.ending.sleep(wait)
+    sent = "It is unknown whether EnOS processed the stop" if is_lost else "EnOS accepted the stop"
     advice = "Check with `enos-ota jobs`, then run the same command again."
-    raise Undetermined(plain(f"job {job_id} still reads as started. {sent}. {advice}"))
+    raise OperationUndetermined(f"job {job_id} still reads as started. {sent}. {advice}")
 
 
-def _reads_as_stopped(client: EnosClient, job_id: str) -> bool:
+def _reads_as_stopped(context: OperationContext, job_id: str) -> bool:
     try:
-        return client.get_job(job_id).status is JobStatus.STOPPED
+        return context.client.get_job(job_id).status is JobStatus.STOPPED
     except EnosError as error:
-        text = f"the stop of job {job_id} was sent, but the job cannot be read: {error} Run this once more."
-        raise Undetermined(plain(text)) from None
-
-
-def _tell(job: Job, held: _Held, *, was_stopped: bool, sent: bool) -> None:
-    about = f" ({', '.join(filter(None, (one_line(job.name), one_line(job.firmware_version))))})" if job.name else ""
-    already = "was stopped already" + ("" if sent else ": nothing was sent")
-    say(f"job {job.job_id}{about} " + (already if was_stopped else "is stopped"))
-    waiting = "what waits" if held.waiting is None else f"{counted(held.waiting, 'task')} that wait"
-    upgrading = "What is upgrading goes" if held.upgrading is None else f"{held.upgrading} that are upgrading go"
-    say(f"Held, not cancelled: {waiting}. {upgrading} on, as far as is known.")
-    if held.waiting == 0:
-        return
-    say(
-        "No task of a stopped job can be cancelled. To call devices back have a key file ready, start the job in the\n"
-        "EnOS console, so that EnOS pushes what waits, and at once:\n"
-        f"  enos-ota cancel --job {shlex.quote(job.job_id)} --keys FILE --reason WHY"
-    )
-
-
-def _tell_machine(here: Station, job: Job, held: _Held, *, was_stopped: bool) -> None:
-    told = {
-        "stack": here.config.stack or None,
-        "job": job.job_id,
-        "jobName": job.name,
-        "firmwareVersion": job.firmware_version,
-        "status": JobStatus.STOPPED.value,
-        "wasStopped": was_stopped,
-        "waiting": held.waiting,
-        "upgrading": held.upgrading,
-        "exitCode": 0,
-    }
-    write_outcome(json.dumps(told))
+        raise OperationUndetermined(
+            f"the stop of job {job_id} was sent, but the job cannot be read: {error} Run the same command again."
+        ) from None

@@ -1,4 +1,4 @@
-"""One batch of keys on its way: sent, looked at when it was refused or its answer was lost, sent again, and bounded."""
+"""Send one batch of keys; read and resend it, a bounded number of times, when it was refused or its answer lost."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from enos_ota.enos import (
     TasksNotCancellable,
     Throttled,
 )
-from enos_ota.reconciler.classify import is_cancellable
-from enos_ota.reconciler.ending import EarlyEnd
+from enos_ota.plan.classify import is_cancellable
+from enos_ota.reconciler.deadline import Stopped
 from enos_ota.reconciler.reading import chunks, is_published
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from enos_ota.enos import Task, WriteWatch
-    from enos_ota.reconciler.ending import Ending
-    from enos_ota.reconciler.reading import Learned, TaskReader
+    from enos_ota.reconciler.deadline import Deadline
+    from enos_ota.reconciler.reading import ServiceLimits, TaskReader
 
 ROUNDS: Final = 6
 """How often one batch is sent at most. With the waits between, it outlasts the documented 2 s of a stale search [D]."""
@@ -38,39 +38,39 @@ STUCK: Final = 3
 """Batches in a row that cannot be brought through before a set is given up."""
 
 
-class Unexpected(EnosError):  # noqa: N818 - says what it is, as its relatives do
+class Unexpected(EnosError):  # noqa: N818 - named like the other errors
     """Something that should not happen."""
 
 
 @dataclass(slots=True)
-class Ledger:
-    """What is known of keys so far.
+class BatchResult:
+    """What is known of keys so far in a change.
 
     Attributes:
         seen: Their tasks as last read.
-        told: Were published at some time: the device knew.
+        notified: Were published at some time, so that the device was notified.
         sent: Were in a call that may have been processed.
-        unsure: The same, and nothing said that it was refused: it may take a while to show.
+        unconfirmed: The same, and the call was not refused: searches may show it later.
         accepted: Were in a call that was answered with code 0.
     """
 
     seen: dict[str, tuple[Task, ...]] = field(default_factory=dict)
-    told: set[str] = field(default_factory=set)
+    notified: set[str] = field(default_factory=set)
     sent: set[str] = field(default_factory=set)
-    unsure: set[str] = field(default_factory=set)
+    unconfirmed: set[str] = field(default_factory=set)
     accepted: set[str] = field(default_factory=set)
 
     def note(self, tasks: Mapping[str, tuple[Task, ...]]) -> None:
         """Note what was just read."""
         self.seen.update(tasks)
-        self.told |= is_published(tasks)
+        self.notified |= is_published(tasks)
 
-    def add(self, other: Ledger) -> None:
-        """Take over what somebody else found out later."""
+    def add(self, other: BatchResult) -> None:
+        """Add a later result."""
         self.seen.update(other.seen)
-        self.told |= other.told
+        self.notified |= other.notified
         self.sent |= other.sent
-        self.unsure |= other.unsure
+        self.unconfirmed |= other.unconfirmed
         self.accepted |= other.accepted
 
     def cancellable(self, keys: Iterable[str]) -> list[str]:
@@ -79,11 +79,11 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """What every batch of a change goes out on.
+class BatchContext:
+    """What all batches of a change share.
 
     Attributes:
-        client: Its waits keep to `ending`.
+        client: Its waits keep to `deadline`.
         reader: Reads in the thread of its caller.
         watch: Makes the watch of a cancelTask for some keys.
     """
@@ -91,19 +91,19 @@ class Line:
     client: EnosClient
     job_id: str
     reader: TaskReader
-    ending: Ending
-    learned: Learned
+    deadline: Deadline
+    service: ServiceLimits
     watch: Callable[[Sequence[str]], WriteWatch]
 
 
 class Batch:
     """Sends some keys until none of them can be cancelled any more, a bounded number of times. Used once.
 
-    A refused call or a lost answer is looked at, and only what is still cancellable is sent again.
+    After a refused call or a lost answer the tasks are read, and only what is still cancellable is sent again.
 
     Attributes:
         keys: The keys.
-        ledger: What became known of them.
+        result: What is known of them.
         begun: Something may have been sent.
         at_once: The first call was accepted.
         problem: Why some of them could not be brought through; the others are not concerned.
@@ -112,24 +112,24 @@ class Batch:
         error: Configuration, authentication or transport failed before a call of this batch was processed.
     """
 
-    def __init__(self, line: Line, keys: Sequence[str]) -> None:
+    def __init__(self, context: BatchContext, keys: Sequence[str]) -> None:
         self.keys = keys
-        self.ledger = Ledger()
+        self.result = BatchResult()
         self.at_once = False
         self.problem = ""
         self.begun = False
         self.end = ""
         self.job_is_gone = False
         self.error: EnosError | None = None
-        self._line = line
+        self._context = context
         self._stuck = 0
 
     def run(self) -> Batch:
-        """Bring it through; whatever happens is told by the attributes."""
+        """Send it; the attributes hold the result."""
         self.begun = True
         try:
             self.at_once = self._send(self.keys)
-        except EarlyEnd as end:
+        except Stopped as end:
             self.end = str(end)
         except EnosError as error:
             self.error = error
@@ -139,8 +139,8 @@ class Batch:
 
     def _send(self, keys: Sequence[str]) -> bool:
         """Whether the first call was accepted."""
-        if len(keys) > self._line.learned.batch:
-            return self._send_parts(keys, self._line.learned.batch)
+        if len(keys) > self._context.service.batch:
+            return self._send_parts(keys, self._context.service.batch)
         wait = FIRST_WAIT
         refusal: EnosError | None = None
         for attempt in range(ROUNDS):
@@ -151,11 +151,11 @@ class Batch:
                 self._stuck = 0
                 return attempt == 0
             if isinstance(refusal, RequestTooLarge):
-                self._line.learned.allow_batch((len(keys) + 1) // 2)
-                return self._send_parts(keys, self._line.learned.batch)
+                self._context.service.allow_batch((len(keys) + 1) // 2)
+                return self._send_parts(keys, self._context.service.batch)
             is_answered = isinstance(refusal, (InvalidArgument, TasksNotCancellable))
             if attempt and is_answered:
-                self._line.ending.sleep(wait)
+                self._context.deadline.sleep(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
             left = self._look(keys)
             if not is_answered:
@@ -170,8 +170,8 @@ class Batch:
 
     def _look(self, keys: Sequence[str]) -> list[str]:
         """Read these keys; those that were read just now and can still be cancelled."""
-        reading = self._line.reader.of_keys_surely(keys)
-        self.ledger.note(reading.tasks)
+        reading = self._context.reader.of_keys_surely(keys)
+        self.result.note(reading.tasks)
         if not isinstance(reading.failure, IncompleteList):
             reading.complete()
         return [key for key in keys if is_cancellable(reading.tasks.get(key, ()))]
@@ -181,7 +181,7 @@ class Batch:
         for wait in LAG:
             if not keys:
                 break
-            self._line.ending.sleep(wait)
+            self._context.deadline.sleep(wait)
             keys = self._look(keys)
         return keys
 
@@ -189,7 +189,7 @@ class Batch:
         """No key by itself explains the refusal: one is bad in a way that does not show, or they are too many [U]."""
         half = (len(keys) + 1) // 2
         if self._send_parts(keys, half):
-            self._line.learned.allow_batch(half)  # each half alone was fine: it was the number
+            self._context.service.allow_batch(half)  # each half alone was fine: it was the number
 
     def _send_parts(self, keys: Sequence[str], size: int) -> bool:
         accepted = [self._send(part) for part in chunks(keys, size)]  # all are sent, whatever becomes of the first
@@ -201,39 +201,39 @@ class Batch:
         self._stuck += 1
         if self._stuck >= STUCK or not isinstance(refusal, (InvalidArgument, TasksNotCancellable)):
             # It is not about these keys: the others would fare the same.
-            raise EarlyEnd(cause)
+            raise Stopped(cause)
         self.problem = self.problem or cause
 
     def _cancel(self, keys: Sequence[str]) -> EnosError | None:
-        """One cancelTask: None when it was accepted, else why it has to be looked at."""
-        line, ledger = self._line, self.ledger
-        line.ending.check()
+        """Send one cancelTask: None when it was accepted, else the error after which the tasks must be read."""
+        context, result = self._context, self.result
+        context.deadline.check()
         try:
-            line.client.cancel_tasks(line.job_id, keys, watch=line.watch(keys))
+            context.client.cancel_tasks(context.job_id, keys, watch=context.watch(keys))
         except (TasksNotCancellable, InvalidArgument) as refusal:
             # Whether a refused call changes nothing is not documented [U]: what it did is looked up.
-            ledger.sent.update(keys)
+            result.sent.update(keys)
             return refusal
         except RequestTooLarge as refusal:
             if len(keys) == 1:
                 raise
-            return refusal  # nothing was processed, so there is nothing to look at
+            return refusal  # nothing was processed, so there is nothing to read
         except JobNotFound as error:
             self.job_is_gone = True
-            raise EarlyEnd(f"the job was deleted meanwhile: {error}") from None
+            raise Stopped(f"the job was deleted meanwhile: {error}") from None
         except JobNotRunning as error:
-            raise EarlyEnd(f"the job was stopped meanwhile: {error}") from None
+            raise Stopped(f"the job was stopped meanwhile: {error}") from None
         except Throttled as error:
-            raise EarlyEnd(f"EnOS kept throttling: {error}") from None
+            raise Stopped(f"EnOS kept throttling: {error}") from None
         except EnosError as error:
             if error.may_have_been_processed:
-                ledger.sent.update(keys)
-                ledger.unsure.update(keys)
+                result.sent.update(keys)
+                result.unconfirmed.update(keys)
                 return error
             if isinstance(error, ApiError):
-                raise EarlyEnd(str(error)) from None
+                raise Stopped(str(error)) from None
             raise
-        ledger.sent.update(keys)
-        ledger.unsure.update(keys)
-        ledger.accepted.update(keys)
+        result.sent.update(keys)
+        result.unconfirmed.update(keys)
+        result.accepted.update(keys)
         return None

@@ -1,4 +1,4 @@
-"""What an operator reads while a long change goes on: when a line is due, and what it says."""
+"""Progress lines of a long change: when a line is due, and its text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EVERY: Final = 5.0
 MOST: Final = 60
 """Lines of one change."""
 _FAST: Final = 10.0
-"""Keys a second from which on nobody needs a decimal."""
+"""Keys a second from which on the rate is printed without a decimal."""
 _GROWTH: Final = 0.2
 """Of the time gone by: the longer a change takes, the rarer its lines, so that they last for days."""
 
@@ -51,7 +51,7 @@ def line(step: Step, seconds: float, waits_for: str) -> str:
 
 
 class Progress:
-    """Says now and then how far a change is.
+    """Prints now and then how far a change is.
 
     Args:
         say: Where the lines go; None for nowhere.

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from enos_ota.enos import EnosClient, EnosError, IncompleteList, Page, RequestTooLarge, Task, TaskStatus, is_quotable
 from enos_ota.enos.paging import LARGEST_PAGE, all_rows, first_page, is_full
-from enos_ota.reconciler.ending import EarlyEnd
-from enos_ota.reconciler.workers import InTurn
+from enos_ota.reconciler.deadline import Stopped
+from enos_ota.reconciler.workers import SerialWorkers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
-    from enos_ota.reconciler.ending import Ending
+    from enos_ota.reconciler.deadline import Deadline
     from enos_ota.reconciler.workers import Workers
 
 _T = TypeVar("_T")
@@ -26,8 +26,8 @@ PAGE_SIZE: Final = LARGEST_PAGE
 """Keys asked for in one search: the largest documented page, so that one request answers them all [D]."""
 
 
-class Learned:
-    """What the service turned out to allow, for all sets of a run: found by halving, and kept [U]."""
+class ServiceLimits:
+    """Limits of the service, found by halving, and kept for all sets of a run [U]."""
 
     def __init__(self, batch: int = PAGE_SIZE, page: int = PAGE_SIZE) -> None:
         self._lock = threading.Lock()
@@ -49,22 +49,22 @@ class Learned:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What came of looking at some keys.
+    """The result of reading the tasks of some keys.
 
     Attributes:
-        tasks: The tasks of each key that was looked at; none for a key that the job does not know.
-        failure: Why others were not; an `IncompleteList` concerns no key that was looked at.
+        tasks: The tasks of each key that was read; none for a key that the job does not know.
+        failure: Why others were not; an `IncompleteList` concerns no key that was read.
     """
 
     tasks: Mapping[str, tuple[Task, ...]]
-    failure: EnosError | EarlyEnd | None = None
+    failure: EnosError | Stopped | None = None
 
     def complete(self) -> Mapping[str, tuple[Task, ...]]:
         """The tasks, if nothing went wrong.
 
         Raises:
             EnosError: Something could not be read.
-            EarlyEnd: The time for it was over.
+            Stopped: The time for it was over.
         """
         if self.failure:
             raise self.failure
@@ -80,9 +80,9 @@ class TaskReader:
     Args:
         client: Whom to ask.
         job_id: The job.
-        learned: The size of pages.
+        service: The size of pages.
         workers: How many searches at once.
-        ending: No search begins after it.
+        deadline: No search begins after it.
         tick: Called every so often while searches are under way, in the thread of the caller.
     """
 
@@ -91,32 +91,32 @@ class TaskReader:
         client: EnosClient,
         job_id: str,
         *,
-        learned: Learned | None = None,
+        service: ServiceLimits | None = None,
         workers: Workers | None = None,
-        ending: Ending | None = None,
+        deadline: Deadline | None = None,
         tick: Callable[[], None] = lambda: None,
     ) -> None:
         self._client = client
         self._job_id = job_id
-        self._learned = learned or Learned()
-        self._workers = workers or InTurn()
-        self._ending = ending
+        self._service = service or ServiceLimits()
+        self._workers = workers or SerialWorkers()
+        self._deadline = deadline
         self._tick = tick
 
     def of_keys(self, keys: Iterable[str], note: Callable[[int], None] = _nothing) -> Reading:
-        """The tasks of each key; what one failing search leaves out the others still tell.
+        """Read the tasks of each key; one failing search does not spoil the others.
 
         One request for 200 keys. Keys that no search expression can hold are found by paging through the whole job.
 
         Args:
             keys: The keys.
-            note: Told how many more are through, from any thread.
+            note: Called with the number of keys that were read, from any thread.
         """
         wanted = set(keys)
         quotable = sorted(key for key in wanted if is_quotable(key))
         others = wanted.difference(quotable)
-        failures: list[EnosError | EarlyEnd] = []
-        incomplete: list[EnosError | EarlyEnd] = []
+        failures: list[EnosError | Stopped] = []
+        incomplete: list[EnosError | Stopped] = []
         found: dict[str, tuple[Task, ...]] = {}
 
         def guarded(read: Callable[[], dict[str, tuple[Task, ...]]]) -> Callable[[], dict[str, tuple[Task, ...]]]:
@@ -128,7 +128,7 @@ class TaskReader:
                 except IncompleteList as error:
                     incomplete.append(error)
                     return {}
-                except (EnosError, EarlyEnd) as error:
+                except (EnosError, Stopped) as error:
                     failures.append(error)
                     return {}
                 note(len(rows))
@@ -136,7 +136,7 @@ class TaskReader:
 
             return run
 
-        calls = [guarded(_call(self._ask_for, part)) for part in chunks(quotable, self._learned.page)]
+        calls = [guarded(_call(self._ask_for, part)) for part in chunks(quotable, self._service.page)]
         if others:
             calls.append(guarded(lambda: self._look_for(others)))
         for part in self._workers.run(calls, self._carry_on):
@@ -149,7 +149,7 @@ class TaskReader:
         missing = [key for key, rows in first.tasks.items() if not rows]
         if not missing:
             return first
-        # Asked for once only, and so not looked at, unless it is answered now.
+        # Asked for once only, and so not read, unless it is answered now.
         sure = {key: rows for key, rows in first.tasks.items() if rows}
         if first.failure:
             return Reading(sure, first.failure)
@@ -157,11 +157,11 @@ class TaskReader:
         return Reading({**sure, **again.tasks}, again.failure)
 
     def published(self) -> dict[str, tuple[Task, ...]]:
-        """The tasks whose devices have been told to upgrade, by key: the most urgent ones.
+        """The published tasks, by key: their devices are notified, so that they are the most urgent ones.
 
         Raises:
             EnosError: They could not be read.
-            EarlyEnd: The time for it was over.
+            Stopped: The time for it was over.
         """
         found: list[Task] = []
 
@@ -170,8 +170,8 @@ class TaskReader:
                 found.extend(self._rows(statuses=[TaskStatus.PUBLISHED]))
 
         self._workers.run([read], self._carry_on)
-        if self._ending:
-            self._ending.check()
+        if self._deadline:
+            self._deadline.check()
         return _by_key(found)
 
     def _carry_on(self) -> bool:
@@ -179,19 +179,19 @@ class TaskReader:
         return self._may_go_on()
 
     def _may_go_on(self) -> bool:
-        return self._ending is None or not self._ending.is_over
+        return self._deadline is None or not self._deadline.is_over
 
     def _ask_for(self, keys: Sequence[str]) -> dict[str, tuple[Task, ...]]:
         """The tasks of some keys, from answers of one page each: over several pages rows could shift unseen."""
         middle = (len(keys) + 1) // 2
         try:
-            page, size = first_page(self._search(device_keys=keys), self._learned.page)
+            page, size = first_page(self._search(device_keys=keys), self._service.page)
         except RequestTooLarge:
             if len(keys) == 1:
                 raise
-            self._learned.allow_page(middle)
+            self._service.allow_page(middle)
             return self._ask_for(keys[:middle]) | self._ask_for(keys[middle:])
-        self._learned.allow_page(size)
+        self._service.allow_page(size)
         tasks = _by_key(page.items)
         number = len(page.items)
         if is_full(page, size):
@@ -219,11 +219,11 @@ class TaskReader:
 
     def _rows(self, **search: Any) -> Iterator[Task]:
         rows = all_rows(
-            self._search(**search), attrgetter("identity"), what=f"tasks of job {self._job_id}", size=self._learned.page
+            self._search(**search), attrgetter("identity"), what=f"tasks of job {self._job_id}", size=self._service.page
         )
         for task in rows:
-            if self._ending:
-                self._ending.check()
+            if self._deadline:
+                self._deadline.check()
             yield task
 
     def _search(self, **search: Any) -> Callable[[int, int], Page[Task]]:
@@ -239,7 +239,7 @@ def chunks(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
 
 
 def is_published(tasks: Mapping[str, Sequence[Task]]) -> set[str]:
-    """The keys among these whose device has been told to upgrade."""
+    """The keys with a published task."""
     return {key for key, rows in tasks.items() if any(task.status is TaskStatus.PUBLISHED for task in rows)}
 
 

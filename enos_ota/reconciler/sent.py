@@ -1,4 +1,4 @@
-"""Account of the requests that change something in EnOS: which were sent, and what came of each."""
+"""Account of the requests that change something in EnOS, and of their outcomes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class WriteLog(WriteWatch, Protocol):
     """A watch that writes a log."""
 
     def try_out(self) -> None:
-        """See that the log can be written, see `enos_ota.audit.Watch`."""
+        """Check that the log can be written, see `enos_ota.audit.Watch`."""
         ...
 
 
@@ -36,7 +36,7 @@ class SentRequest:
 
 
 class SentRequests:
-    """What was sent so far. Whatever ends a run asks it before it says "nothing". Safe to share between threads.
+    """The requests that were sent so far. Safe to share between threads.
 
     A request counts as sent from the moment it is announced, and no longer once its outcome says that EnOS surely did
     not process it.
@@ -57,7 +57,7 @@ class SentRequests:
 
     @property
     def unknown(self) -> list[SentRequest]:
-        """Requests that EnOS may have processed: they are not answered yet, or the answer does not tell."""
+        """Requests that EnOS may have processed: they are not answered yet, or the answer does not show it."""
         return [*self._lost, *self._open.copy().values()]
 
     def __bool__(self) -> bool:
@@ -67,7 +67,7 @@ class SentRequests:
     def watch(
         self, operation: str, job_id: str, keys: Collection[str], log: WriteLog | None = None
     ) -> SentRequestWatch:
-        """A watch for one call; `log` is told the same."""
+        """A watch for one call, which writes to `log` too."""
         return SentRequestWatch(self, SentRequest(operation, job_id, len(set(keys))), log)
 
     def give_up(self, why: str) -> None:
@@ -96,7 +96,7 @@ class SentRequests:
 
 
 class SentRequestWatch:
-    """Tells the account, and a log, of each attempt of one call."""
+    """Notes each attempt of one call in the account and in a log."""
 
     def __init__(self, account: SentRequests, request: SentRequest, log: WriteLog | None) -> None:
         self._account = account
@@ -110,7 +110,7 @@ class SentRequestWatch:
 
     def before(self) -> None:
         """The request is about to be sent."""
-        # First of all: who is interrupted from now on must not say that nothing was sent.
+        # First of all: a run that is interrupted from now on must not report that no request was sent.
         self._account.announce(self, self._request)
         if self._log:
             try:

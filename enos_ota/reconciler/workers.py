@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from enos_ota.reconciler.ending import Ending
+    from enos_ota.reconciler.deadline import Deadline
 
 T = TypeVar("T")
 
@@ -46,19 +46,19 @@ class Workers(Protocol):
         ...
 
 
-def ask(workers: Workers, call: Callable[[], T], ending: Ending) -> T:
+def ask(workers: Workers, call: Callable[[], T], deadline: Deadline) -> T:
     """Run one call; it is left behind if the run is interrupted meanwhile, or the deadline passes.
 
     Raises:
-        EarlyEnd: That is so, or the deadline is over.
+        Stopped: That is so, or the deadline is over.
         Exception: What the call raised.
     """
-    (answer,) = workers.run([call], lambda: not ending.is_over)
-    ending.check()
+    (answer,) = workers.run([call], lambda: not deadline.is_over)
+    deadline.check()
     return cast("T", answer)
 
 
-class InTurn:
+class SerialWorkers:
     """One call after the other, in the caller's thread."""
 
     size = 1

@@ -1,4 +1,4 @@
-"""From what was found out to the report with its verdict. Pure."""
+"""Build the report of a review, with its verdict. Pure."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos import JobStatus
-from enos_ota.review.judge import OUTDATED, assess
-from enos_ota.review.live import WAITING
-from enos_ota.review.model import Change, Effect, JobReport, OtherJob, Outcome, Report, SetReport, StatusCount
+from enos_ota.plan import Code
+from enos_ota.plan import JobStatus as RecordedStatus
+from enos_ota.review.model import Change, Effect, JobReport, OtherJob, Outcome, ReviewReport, SetReport, StatusCount
+from enos_ota.review.set_report import report_set
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from enos_ota.engine.preview_json import Preview, SetStep
-    from enos_ota.engine.properties import Declared
-    from enos_ota.reconciler import JobFacts
-    from enos_ota.review.judge import Seen, Surroundings
+    from enos_ota.plan import JobFacts, Plan, TaskSet
     from enos_ota.review.live import LiveJob
+    from enos_ota.review.set_report import ReviewSettings
 
 _STATUSES: Final = {JobStatus.STARTED: "started", JobStatus.STOPPED: "stopped"}
 
 
 @dataclass(frozen=True, slots=True)
-class Occasion:
-    """What was reviewed, when, by which policy packs too, and which options of Pulumi's it left out."""
+class ReviewContext:
+    """The stack and commit that are reviewed, the time, the policy packs, and ignored options of Pulumi."""
 
     project: str
     stack: str
@@ -36,65 +36,68 @@ class Occasion:
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
-    """What was found out.
+class ReviewFacts:
+    """What Pulumi and EnOS answered.
 
     Attributes:
         preview: What Pulumi's preview says.
         previewed: Whether it came to its end.
         refreshed: Whether it compared what is recorded with EnOS.
-        seen: What EnOS says now, by identity of the set's step.
-        blind: Why nothing could be found out, or not all; empty if all was.
+        jobs: The jobs as EnOS has them now, by id.
+        plans: The plan of each declared set with what EnOS says now, by identity of its step.
+        blind: Why something could not be read; empty if everything was.
         no_credentials: Why EnOS was not asked, if that is because there are no credentials; empty if there are.
     """
 
     preview: Preview
     previewed: bool
     refreshed: bool
-    seen: Mapping[str, Seen] = field(default_factory=lambda: MappingProxyType({}))
+    jobs: Mapping[str, LiveJob] = field(default_factory=lambda: MappingProxyType({}))
+    plans: Mapping[str, Plan] = field(default_factory=lambda: MappingProxyType({}))
     blind: tuple[str, ...] = ()
     no_credentials: str = ""
 
 
-def misconfigured(occasion: Occasion, problems: Sequence[str]) -> Report:
-    """The report on a configuration that cannot be used: nothing was asked, neither Pulumi nor EnOS."""
-    return Report(
-        project=occasion.project,
-        stack=occasion.stack,
-        commit=occasion.commit,
-        made_at=occasion.made_at,
+def report_misconfigured(context: ReviewContext, problems: Sequence[str]) -> ReviewReport:
+    """ReviewReport a configuration that cannot be used: neither Pulumi nor EnOS was asked."""
+    return ReviewReport(
+        project=context.project,
+        stack=context.stack,
+        commit=context.commit,
+        made_at=context.made_at,
         outcome=Outcome.MISCONFIGURED,
-        headline=f"the configuration has {_count(len(problems), 'problem')}: nothing was looked at",
+        headline=f"the configuration has {_count(len(problems), 'problem')}: nothing was checked",
         reasons=tuple(problems),
     )
 
 
-def compose(occasion: Occasion, found: Findings, surroundings: Surroundings, *, expect_no_changes: bool) -> Report:
-    """The report.
+def build_report(
+    context: ReviewContext, found: ReviewFacts, settings: ReviewSettings, *, expect_no_changes: bool
+) -> ReviewReport:
+    """Build the report.
 
     Args:
-        occasion: What was reviewed.
-        found: What was found out.
-        surroundings: What sets are judged by.
+        context: What is reviewed.
+        found: What Pulumi and EnOS answered.
+        settings: The settings of the review.
         expect_no_changes: Whether any change is a no.
     """
-    sets = [assess(step, found.seen.get(step.identity), surroundings) for step in found.preview.sets]
+    sets = [report_set(step, found.plans.get(step.identity), settings) for step in found.preview.sets]
     ordered = tuple(sorted(sets, key=_gravity))  # stable: otherwise in Pulumi's order
     outcome, reasons = _verdict(ordered, found, expect_no_changes=expect_no_changes)
-    told = [text for each in ordered for text in (*each.errors, *each.warnings)]
-    return Report(
-        project=occasion.project,
-        stack=occasion.stack,
-        commit=occasion.commit,
-        made_at=occasion.made_at,
+    return ReviewReport(
+        project=context.project,
+        stack=context.stack,
+        commit=context.commit,
+        made_at=context.made_at,
         outcome=outcome,
         headline=_headline(outcome, ordered, found),
         reasons=reasons,
-        warnings=(*_ignored(occasion.ignored_options), *_others(found, told, reasons)),
-        live=bool(found.seen),
+        warnings=(*_ignored(context.ignored_options), *_others(found)),
+        live=bool(found.jobs),
         refreshed=found.refreshed,
         previewed=found.previewed,
-        policy_packs=occasion.policy_packs,
+        policy_packs=context.policy_packs,
         jobs=tuple(_jobs(found, ordered)),
         sets=ordered,
         others=found.preview.others,
@@ -102,37 +105,36 @@ def compose(occasion: Occasion, found: Findings, surroundings: Surroundings, *, 
 
 
 def _gravity(each: SetReport) -> int:
-    """0 for a set that fails, the more the less there is to say of it."""
+    """Sort key: failing sets first, then changed ones, then those with warnings."""
     if each.errors:
         return 0
     return 1 if each.change is not Change.NONE else 2 if each.warnings else 3
 
 
-def _verdict(sets: Sequence[SetReport], found: Findings, *, expect_no_changes: bool) -> tuple[Outcome, tuple[str, ...]]:
+def _verdict(
+    sets: Sequence[SetReport], found: ReviewFacts, *, expect_no_changes: bool
+) -> tuple[Outcome, tuple[str, ...]]:
     errors = [text for each in sets for text in each.errors]
     if found.blind:
         return Outcome.UNDETERMINED, (*found.blind, *errors)
-    said = "\n".join(errors)
-    # The program tells the same of the sets that a preview refuses.
-    more = [line for text in found.preview.errors for line in text.splitlines() if not _is_told(line, said)]
     if errors or not found.previewed:
-        return Outcome.FAILS, (*errors, *more)
+        return Outcome.FAILS, (*errors, *_lines(found.preview.errors))
     if not expect_no_changes:
         return Outcome.FINE, ()
     if found.no_credentials:
-        return Outcome.UNDETERMINED, (f"nobody can tell whether anything has changed: {found.no_credentials}",)
+        return Outcome.UNDETERMINED, (f"cannot check for drift: {found.no_credentials}",)
     changes = [*_changes(sets), *(f"{each.op} {each.type} {each.name}" for each in found.preview.others)]
     return (Outcome.CHANGES, tuple(changes)) if changes else (Outcome.FINE, ())
 
 
-def _is_told(line: str, said: str) -> bool:
-    return not line.strip() or line.strip() in said or " sets would be refused by `pulumi up`:" in line
+def _lines(texts: Iterable[str]) -> Iterator[str]:
+    return (line for text in texts for line in text.splitlines() if line.strip())
 
 
 def _changes(sets: Iterable[SetReport]) -> Iterator[str]:
     for each in sets:
         if each.change is Change.NONE:
-            yield from (text for text in each.warnings if each.outdated and OUTDATED in text)
+            yield from (message.text for message in each.messages if message.code == Code.OUTDATED.value)
             continue
         parts = [
             f"{each.counts[effect]} {effect.value}"
@@ -142,9 +144,9 @@ def _changes(sets: Iterable[SetReport]) -> Iterator[str]:
         yield f"set {each.name!r} (job {each.job_id}): {each.change.value}" + (f", {', '.join(parts)}" if parts else "")
 
 
-def _headline(outcome: Outcome, sets: Sequence[SetReport], found: Findings) -> str:
+def _headline(outcome: Outcome, sets: Sequence[SetReport], found: ReviewFacts) -> str:
     if outcome is Outcome.UNDETERMINED:
-        return "it could not be found out what `pulumi up` would do"
+        return "it is unknown what `pulumi up` would do"
     if outcome is Outcome.FAILS:
         failing = sum(bool(each.errors) for each in sets)
         return "`pulumi up` would fail" + (f" for {_count(failing, 'set')} of {len(sets)}" if failing else "")
@@ -154,7 +156,7 @@ def _headline(outcome: Outcome, sets: Sequence[SetReport], found: Findings) -> s
         found_some = f"no change was expected, but there {'is one' if changes == 1 else f'are {changes}'}"
         return ": ".join(filter(None, (found_some, _replacements(sets))))
     if not (changed or found.refreshed):
-        return "no change is declared; whether what was recorded is still so was not looked at"
+        return "no declared change; drift was not checked"
     return _prospect(sets, changed=bool(changed))
 
 
@@ -167,11 +169,11 @@ def _prospect(sets: Sequence[SetReport], *, changed: bool) -> str:
     if cancels:
         return will
     if unread := sum(each.count(Effect.UNREAD) for each in sets):
-        return f"`pulumi up` will work on {_count(unread, 'device key')}; how they stand now was not looked at"
+        return f"`pulumi up` will work on {_count(unread, 'device key')}; their tasks were not checked"
     if outdated := sum(each.outdated for each in sets):
         return f"`pulumi up` will cancel nothing; {_count(outdated, 'key')} no longer as recorded, of a stopped job"
     if not changed:
-        return "nothing to do: what is declared is so"
+        return "nothing to do: every set is as declared"
     return "; ".join(filter(None, ("`pulumi up` will cancel nothing", _replacements(sets))))
 
 
@@ -188,52 +190,37 @@ def _ignored(options: Sequence[str]) -> Iterator[str]:
         )
 
 
-def _others(found: Findings, told: Sequence[str], reasons: Sequence[str]) -> Iterator[str]:
-    """What else was said on the way; what is said of a set that was looked at, its own report says better."""
+def _others(found: ReviewFacts) -> Iterator[str]:
+    """What Pulumi and the program warned of. The sets of a reviewed preview say nothing: their reports do."""
     if found.no_credentials:
-        yield f"without credentials what is declared is shown, but not how it stands now: {found.no_credentials}"
-    looked = tuple(
-        start
-        for name in (step.name for step in found.preview.sets if step.identity in found.seen)
-        for start in (f"set {name!r} (job ", f"preview of set {name!r}:", f"set {name!r}:")
-    )
-    for text in found.preview.warnings:
-        if text.startswith(looked) or text in told or text in reasons or "EnOS could not be asked what" in text:
-            continue
-        yield text
+        yield f"without credentials tasks were not checked, only what is declared is shown: {found.no_credentials}"
+    yield from found.preview.warnings
 
 
-def _jobs(found: Findings, sets: Sequence[SetReport]) -> Iterator[JobReport]:
-    """Every job that a set is or was about, each once, in the order of the sets."""
-    steps: dict[str, list[tuple[Declared, SetStep]]] = {}
+def _jobs(found: ReviewFacts, sets: Sequence[SetReport]) -> Iterator[JobReport]:
+    """ReviewReport every job that a set is or was about, each once, in the order of the sets."""
+    steps: dict[str, list[tuple[TaskSet, SetStep]]] = {}
     for step in found.preview.sets:
         for about in filter(None, (step.declared, step.recorded)):
             steps.setdefault(about.job_id, []).append((about, step))
     for job_id, abouts in steps.items():
-        seen = [
-            found.seen[step.identity]
-            for about, step in abouts
-            if about is (step.declared or step.recorded) and step.identity in found.seen
-        ]
         recorded = (step.now.job for about, step in abouts if step.now and step.recorded and about == step.recorded)
         facts = next(recorded, None)
-        if seen:
+        if job_id in found.jobs:
+            own = sum(plan.own_waiting for plan in found.plans.values() if plan.task_set.job_id == job_id)
             cancels = sum(each.will_cancel for each in sets if each.job_id == job_id)
-            yield _seen_job(abouts[0][0], seen[0].job, seen, cancels, facts)
+            yield _live_job(abouts[0][0], found.jobs[job_id], own, cancels, facts)
         else:
             yield _recorded_job(abouts[0][0], facts)
 
 
-def _seen_job(
-    declared: Declared, live: LiveJob, seen: Sequence[Seen], cancels: int, facts: JobFacts | None
-) -> JobReport:
-    place = JobReport(job_id=declared.job_id, org_id=declared.org_id, gateway=declared.api_gateway, looked=True)
-    job = live.job
+def _live_job(task_set: TaskSet, found: LiveJob, own: int, cancels: int, facts: JobFacts | None) -> JobReport:
+    place = JobReport(job_id=task_set.job_id, org_id=task_set.org_id, gateway=task_set.api_gateway, looked=True)
+    live, job = found.live, found.live.job
     if job is None:
-        if facts is None or facts.status.value == "unknown":
+        if facts is None or facts.status is RecordedStatus.UNKNOWN:
             return place  # it was never there
-        return _recorded_job(declared, facts).model_copy(update={"status": "deleted", "looked": True})
-    ours = [task for each in seen for tasks in each.tasks.values() for task in tasks if task.status in WAITING]
+        return _recorded_job(task_set, facts).model_copy(update={"status": "deleted", "looked": True})
     return place.model_copy(
         update={
             "status": _STATUSES.get(job.status, "unknown"),
@@ -247,22 +234,22 @@ def _seen_job(
             "total": live.total,
             "waiting": live.waiting,
             "will_cancel": cancels,
-            # A total that is smaller than our own tasks lags behind, or is capped [U]: it says nothing of others.
-            "exposed": None if live.waiting is None or live.waiting < len(ours) else live.waiting - len(ours),
+            # A total that is smaller than the sets' own tasks lags behind, or is capped [U].
+            "exposed": None if live.waiting is None or live.waiting < own else live.waiting - own,
             "by_status": tuple(
                 StatusCount(status=status.value, tasks=number)
                 for status, number in live.by_status.items()
                 if number is not None
             ),
             "same_firmware": None
-            if live.siblings is None
-            else tuple(OtherJob(job_id=each.job_id, name=each.name, waiting=each.waiting) for each in live.siblings),
+            if found.related is None
+            else tuple(OtherJob(job_id=each.job_id, name=each.name, waiting=each.waiting) for each in found.related),
         }
     )
 
 
-def _recorded_job(declared: Declared, facts: JobFacts | None) -> JobReport:
-    place = JobReport(job_id=declared.job_id, org_id=declared.org_id, gateway=declared.api_gateway)
+def _recorded_job(task_set: TaskSet, facts: JobFacts | None) -> JobReport:
+    place = JobReport(job_id=task_set.job_id, org_id=task_set.org_id, gateway=task_set.api_gateway)
     if facts is None:
         return place
     return place.model_copy(

@@ -1,4 +1,4 @@
-"""A report as JSON, and the schema of that, which is published as docs/review.schema.json."""
+"""Review report as JSON, and its JSON Schema, which is published as docs/review.schema.json."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from enos_ota.review.model import Report
+from enos_ota.review.model import ReviewReport
 
 if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 _UNUSUAL: Final = re.compile(r"[^\x20-\x7e\n]")
 
 
-def render(report: Report) -> str:
-    """The report as JSON, every field in it. `Report.model_validate(json.loads(…))` reads it back."""
+def render(report: ReviewReport) -> str:
+    """Return the report as JSON with every field. `ReviewReport.model_validate(json.loads(…))` reads it back."""
     text = json.dumps(report.model_dump(), indent=2, ensure_ascii=False)
-    # Letters stay legible; what a terminal would act on, or an eye would miss, is escaped.
+    # Letters stay legible; control and invisible characters are escaped.
     return _UNUSUAL.sub(_escaped, text) + "\n"
 
 
 def schema() -> str:
-    """The JSON Schema of what `render` gives.
+    """Return the JSON Schema of what `render` returns.
 
-    All that it names is always there. Later versions of enos-ota may add to it, so that more is allowed.
+    Every field is required. Later versions of enos-ota may add fields, so additional ones are allowed.
     """
-    described = Report.model_json_schema(mode="serialization", schema_generator=_Written)
+    described = ReviewReport.model_json_schema(mode="serialization", schema_generator=_WriterSchema)
     return json.dumps({"$schema": GenerateJsonSchema.schema_dialect, **described}, indent=2) + "\n"
 
 
-class _Written(GenerateJsonSchema):
-    """A schema of what is written: no field is left out, and a reader has to put up with fields added later."""
+class _WriterSchema(GenerateJsonSchema):
+    """Schema of written JSON: every field is required, additional fields are allowed."""
 
     def field_is_required(
         self,

@@ -1,4 +1,4 @@
-"""What is said of a job and of its sets, line by line, in the order of a decision. Every word of it stands here."""
+"""Text of the review: one function for each line about a job or a set, in reading order."""
 
 from __future__ import annotations
 
@@ -9,53 +9,52 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from enos_ota.reconciler import Category
-from enos_ota.reconciler.guard import BREAK_GLASS
+from enos_ota.plan import Category, Code, Severity
+from enos_ota.plan.guard import BREAK_GLASS
+from enos_ota.review.exposure import OF_EFFECT, Exposure, of_status
 from enos_ota.review.model import STATUS_AFTER_PUSH, STATUS_UNKNOWN_TEXT, Change, Effect
-from enos_ota.review.text import Piece, Text, command, name, say, saying
+from enos_ota.review.text import Kind, Piece, Text, command, exposed_number, name, say, saying
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from enos_ota.review.model import GuardUse, JobReport, Limit, SetReport, StatusCount
+    from enos_ota.review.model import GuardUse, JobReport, Limit, SetMessage, SetReport, StatusCount
 
 _KINDS: Final = 6
-"""Statuses and versions that are told apart on the first screen."""
+"""Statuses, versions or settings that one line names."""
 _OTHER_JOBS: Final = 3
 _SETS: Final = 3
 """Sets that are named in a sentence."""
 _NOTES: Final = 6
-"""Errors, or warnings, of one set that are told."""
+"""Errors, or warnings, of one set that are shown."""
 _DIGEST: Final = 12
-"""Characters of a digest that is there only to be compared with another."""
+"""Characters of the digest before the change, which is shown for comparison only."""
 
-_COUNTED: Final = re.compile(r"[0-9]+ keys? (?:too late to cancel|without a task in this job)\b")
-"""How a set's warnings begin that only say what is counted beside "Other keys", with a few of the keys."""
-_AFTER_PUSH: Final = re.compile("([0-9]+) keys? cancelled after push")
-"""How the one begins that says what is told beside "By status", of keys that are yet to be cancelled."""
+_COUNTED: Final = frozenset({Code.TOO_LATE.value, Code.MISSING.value})
+"""Codes of warnings whose keys are counted beside "Other keys"."""
 _PUSHED: Final = "published"
 
 _OURS: Final = re.compile(
     f"(?:(?:{'|'.join(each.value for each in Category)})(?: |$))?"
     f"(?:(?:{re.escape(STATUS_AFTER_PUSH)}|{re.escape(STATUS_UNKNOWN_TEXT)})$)?"
 )
-"""What of a key's status is in our words: the category of one that leaves its set, and remarks."""
+"""The part of a key's status that EnOS does not say: the category of a removed key, and remarks."""
 
 
 class Tone(Enum):
-    """How a reader is to take it."""
+    """How serious a line is."""
 
     PLAIN = "plain"
     GOOD = "good"
     CAREFUL = "careful"
     BAD = "bad"
     QUIET = "quiet"
-    """Not to be read unless it is looked for."""
+    """For reference only."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A label, and facts beside it, each short; a format sets them apart."""
+class ReportLine:
+    """A label and short facts beside it."""
 
     label: str
     items: tuple[Text, ...]
@@ -63,19 +62,19 @@ class Line:
 
 
 EFFECTS: Final = {
-    Effect.CANCEL_AGAIN: ("recorded as cancelled, and retried by somebody since", Tone.CAREFUL),
-    Effect.ESCAPED: ("were cancelled, are no longer, and cannot be cancelled again", Tone.BAD),
-    Effect.AMBIGUOUS: ("in several products, which a cancel cannot tell apart: none is sent", Tone.BAD),
-    Effect.MISSING: ("the job has no task for them", Tone.BAD),
-    Effect.TOO_LATE: ("upgrading, succeeded or failed: nothing is left to cancel", Tone.CAREFUL),
-    Effect.PENDING: ("not done, and nothing is planned for them", Tone.CAREFUL),
-    Effect.HELD: ("waiting, but the job is stopped: not pushed, and not to be cancelled", Tone.CAREFUL),
-    Effect.UNREAD: ("where their tasks stand was not read", Tone.CAREFUL),
-    Effect.CANCEL: ("", Tone.PLAIN),
-    Effect.RELEASED: ("nothing is sent, what is cancelled stays cancelled", Tone.PLAIN),
-    Effect.CANCELLED: ("nothing is sent", Tone.QUIET),
+    Effect.CANCEL_AGAIN: "recorded as cancelled, retried since",
+    Effect.ESCAPED: "were cancelled, no longer are, and cannot be cancelled again",
+    Effect.AMBIGUOUS: "in several products, which a cancel cannot tell apart, so none is sent",
+    Effect.MISSING: "the job has no task for them",
+    Effect.TOO_LATE: "upgrading, succeeded or failed: nothing left to cancel",
+    Effect.PENDING: "not cancelled yet, and no cancel is planned",
+    Effect.HELD: "waiting, but the job is stopped: EnOS does not push and cannot cancel",
+    Effect.UNREAD: "their tasks were not read",
+    Effect.CANCEL: "",
+    Effect.RELEASED: "no request is sent, cancelled tasks stay cancelled",
+    Effect.CANCELLED: "no request is sent",
 }
-"""What each effect means and how grave it is, in the order in which a reader has to see them."""
+"""What each effect means, in the order of the lists of keys."""
 
 _ELSEWHERE: Final = {
     Effect.CANCELLED: "already cancelled",
@@ -87,73 +86,79 @@ _ELSEWHERE: Final = {
     Effect.HELD: "held",
     Effect.RELEASED: "no longer declared",
 }
-"""Keys for which nothing would be sent, in the order of the first screen."""
+"""Keys for which no request would be sent, in the order of the first screen."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetLines:
-    """What is said of one set: before, and after, what is said of its tasks."""
+    """Lines about one set: those before and those after the lines about its tasks."""
 
-    heading: tuple[Line, ...]
-    limits: tuple[Line, ...]
-    digest: tuple[Line, ...]
+    heading: tuple[ReportLine, ...]
+    limits: tuple[ReportLine, ...]
+    digest: tuple[ReportLine, ...]
 
 
-def of_job(job: JobReport) -> Iterator[Line]:
-    """What is rolled back."""
+def of_job(job: JobReport) -> Iterator[ReportLine]:
+    """Return the line that says what is rolled back."""
     if _is_unknown(job):
-        unseen = "an unknown job" if job.looked else "a job that was not looked at"
-        yield Line("Rollback of", (say(unseen),), Tone.CAREFUL)
+        unseen = "an unknown job" if job.looked else "a job that was not read"
+        yield ReportLine("Rollback of", (say(unseen),), Tone.CAREFUL)
         return
     if job.firmware_version or job.firmware_name:
         named = (" (", name(job.firmware_name), ")") if job.firmware_name and job.firmware_version else ()
         about = say("firmware ", name(job.firmware_version or job.firmware_name), *named)
     else:
-        about = say("firmware not known")
+        about = say("unknown firmware")
     product = [say("product ", name(job.product_key))] if job.product_key else []
     kind = "verification job" if job.type == "verify" else "job"
-    status = {"unknown": "nothing is known of the job"}.get(job.status, f"{kind} {job.status}")
+    status = {"unknown": "job status unknown"}.get(job.status, f"{kind} {job.status}")
     recorded = "" if job.looked or job.status == "unknown" else ", as last recorded"
     tone = Tone.PLAIN if job.status == "started" else Tone.CAREFUL
-    yield Line("Rollback of", (about, *product, say(status + recorded)), tone)
+    yield ReportLine("Rollback of", (about, *product, say(status + recorded)), tone)
 
 
 def _is_unknown(job: JobReport) -> bool:
-    """Whether nothing is known of a job: EnOS was not asked, or has no such job."""
+    """Whether EnOS was not asked about the job, or does not have it."""
     return job.status == "unknown" and not (job.name or job.firmware_version)
 
 
 def retirement(job: JobReport, sets: Iterable[SetReport]) -> Iterator[Text]:
-    """What an approver has to know of a job that is gone, though nothing about it is wrong."""
+    """Return the warning that a job is deleted, with the sets that can be removed."""
     left = [each for each in sets if each.change is not Change.DELETE]
     if job.status != "deleted" or not left:
         return
     named = [part for each in left[:_SETS] for part in (", ", name(each.name))][1:]
     rest = len(left) - _SETS
     which = ("set " if len(left) == 1 else "sets ", *named, *((" and ", rest, " more") if rest > 0 else ()))
-    gone = say("job ", name(job.name or job.job_id), " is deleted: nothing of it can run any more")
-    yield (*gone, *say("; ", *which, " can be retired"))
+    gone = say("job ", name(job.name or job.job_id), " is deleted, so none of its tasks can run")
+    yield (*gone, *say("; ", *which, " can be removed"))
 
 
-def place(job: JobReport) -> Iterator[Line]:
-    """Where the job is found."""
+def place(job: JobReport) -> Iterator[ReportLine]:
+    """Return the line that identifies the job."""
     where = [say("organization ", name(job.org_id))] if job.org_id else []
     at = [say("at ", name(job.gateway))] if job.gateway else []
-    yield Line("Job id", (say(name(job.job_id)), *where, *at), Tone.QUIET)
+    yield ReportLine("Job id", (say(name(job.job_id)), *where, *at), Tone.QUIET)
 
 
 def of_set(each: SetReport, *, will: str, alone: bool, looked: bool) -> SetLines:
-    """What is said of one set.
+    """Return the lines about one set.
 
     Args:
         each: The set.
-        will: "will", or "would" where an `up` will do nothing of it.
-        alone: Whether it is its job's only one, so that what is said of the job is said of it.
+        will: "will", or "would" where an `up` would fail.
+        alone: Whether it is the only set of its job, whose lines then cover it.
         looked: Whether EnOS was asked about its job.
     """
-    heading = [Line("Set", (say(name(each.name)), *_change(each))) if alone else Line("Change", tuple(_change(each)))]
+    heading = [
+        ReportLine("Set", (say(name(each.name)), *_change(each)))
+        if alone
+        else ReportLine("Change", tuple(_change(each)))
+    ]
+    if each.file:
+        heading.append(ReportLine("File", (say(name(each.file)),)))
     if each.reason:
-        heading.append(Line("Reason", (say(name(each.reason)),)))
+        heading.append(ReportLine("Reason", (say(name(each.reason)),)))
     if not alone:
         heading += [*_own_cancels(each, will=will), *_elsewhere([each], looked=looked)]
     return SetLines(tuple(heading), tuple(_guard(each)), tuple(_digest(each)))
@@ -165,15 +170,15 @@ def _change(each: SetReport) -> Iterator[Text]:
         yield say("new")
         yield declared
     elif each.change is Change.DELETE:
-        yield say("removed, nothing is sent: what is cancelled stays cancelled")
+        yield say("removed: no request is sent, cancelled tasks stay cancelled")
     else:
         yield declared
         yield from _edits(each)
     if each.change is Change.REPLACE:
-        before = (" for job ", name(each.job_id_before)) if each.job_id_before else (" before",)
-        yield say("replaced: what was recorded", *before, " stays cancelled, nothing is sent there")
+        before = (" of job ", name(each.job_id_before)) if each.job_id_before else ()
+        yield say("replaced: no request is sent for the recorded tasks", *before, ", cancelled tasks stay cancelled")
     if each.change is Change.DECLARED:
-        yield say("what is recorded could not be read, so what of it is new is not known")
+        yield say("the recorded state could not be read, so it is unknown which keys are new")
     if each.expired:
         yield say("expired")
     elif each.expires:
@@ -183,57 +188,58 @@ def _change(each: SetReport) -> Iterator[Text]:
 
 
 def _edits(each: SetReport) -> Iterator[Text]:
-    """What of the declaration is new."""
+    """Return what the change edits of the declaration."""
     if each.change in {Change.REPLACE, Change.DECLARED}:
         return
     if each.added:
         yield say(each.added, " added")
     if each.removed:
-        yield say(each.removed, " taken out")
+        yield say(each.removed, " removed")
     if each.metadata:
         changed = [part for setting in each.metadata[:_KINDS] for part in (", ", name(setting))][1:]
         rest = len(each.metadata) - _KINDS
         yield say("changed: ", *changed, *((", and ", rest, " more") if rest > 0 else ()))
     if not (each.added or each.removed or each.metadata):
-        yield say("declared as before")
+        yield say("declaration unchanged")
 
 
-def cancels(job: JobReport, sets: Sequence[SetReport], *, will: str) -> Iterator[Line]:
-    """How much is cancelled, how it stands now, and what is not reached."""
+def cancels(job: JobReport, sets: Sequence[SetReport], *, will: str) -> Iterator[ReportLine]:
+    """Return the lines about the tasks that are cancelled, and about those that are not."""
     number = sum(each.will_cancel for each in sets)
     # Counts come from a search that may lag behind what was just read.
     waiting = job.waiting if job.waiting is not None and job.waiting >= number else None
     out_of = (" of ", waiting) if waiting is not None else ()
     tasks = "waiting task" if (number if waiting is None else waiting) == 1 else "waiting tasks"
     if all(each.change is Change.DELETE for each in sets):
-        yield Line("To cancel", (say("nothing"),))
+        yield ReportLine("Cancel", (say("nothing to cancel"),))
     elif job.looked and _is_unknown(job):
-        yield Line("To cancel", (say("nothing: EnOS has no such job"),), Tone.CAREFUL)
+        yield ReportLine("Cancel", (say("nothing to cancel: EnOS has no such job"),), Tone.CAREFUL)
     elif not job.looked and not number and not _open(sets) and _may_be_retried(sets):
-        yield Line("To cancel", (say("not known, EnOS was not asked"),), Tone.CAREFUL)
+        yield ReportLine("Cancel", (say("unknown: EnOS was not asked"),), Tone.CAREFUL)
     elif number or not _open(sets):
-        count = number or ("none" if waiting else "nothing")
-        what = say(
-            count, *(out_of if waiting or number else ()), f" {tasks} {will} be cancelled" if number or waiting else ""
+        what = (
+            say(number or "none", *out_of, f" {tasks} {will} be cancelled")
+            if number or waiting
+            else say("nothing to cancel")
         )
-        yield Line("To cancel", (what, *_and(sets, will)))
+        yield ReportLine("Cancel", (what, *_and(sets, will)))
     else:
-        yield Line("To cancel", tuple(_and(sets, will)), Tone.CAREFUL)
+        yield ReportLine("Cancel", tuple(_and(sets, will)), Tone.CAREFUL)
     counted: Counter[tuple[str, str]] = Counter()
     for each in sets:
         counted.update({(one.status, one.source_version): one.tasks for one in each.will_cancel_by})
     if counted:
-        yield Line("By status", tuple(_told_apart(counted)))
+        yield ReportLine("By status", tuple(_by_version(counted)))
     yield from _elsewhere(sets, looked=job.looked)
 
 
 def _may_be_retried(sets: Iterable[SetReport]) -> bool:
-    """Whether there are keys that are only recorded as cancelled, for which an `up` would look."""
+    """Whether an `up` would check keys that are recorded as cancelled."""
     return any(each.count(Effect.CANCELLED) for each in sets if not each.expired)
 
 
 def _open(sets: Iterable[SetReport]) -> bool:
-    """Whether there are keys that would be cancelled if they could be, or if anybody knew."""
+    """Whether there are keys that are held, or whose tasks were not read."""
     return any(each.count(Effect.UNREAD, Effect.HELD) for each in sets)
 
 
@@ -243,71 +249,75 @@ def _and(sets: Iterable[SetReport], will: str) -> Iterator[Text]:
         counts.update(each.counts)
     if again := counts[Effect.CANCEL_AGAIN]:
         were = "was" if again == 1 else "were"
-        yield say(again, f" {were} retried by somebody since and {will} be cancelled again")
+        yield say(again, f" {were} retried since and {will} be cancelled again")
     if unread := counts[Effect.UNREAD]:
-        yield say("up to ", unread, f" {_keys(unread)}: where their tasks stand was not read")
+        yield say("up to ", unread, f" {_keys(unread)}: their tasks were not read")
     if counts[Effect.HELD]:
-        yield say("nothing of what is held while the job is stopped")
+        yield say("held tasks cannot be cancelled while the job is stopped")
 
 
-def _own_cancels(each: SetReport, *, will: str) -> Iterator[Line]:
-    """The same for one set of several."""
+def _own_cancels(each: SetReport, *, will: str) -> Iterator[ReportLine]:
+    """Return the line about the tasks that one set of several cancels."""
     items = [say(each.will_cancel, f" {will} be cancelled")] if each.will_cancel else []
     items += _and([each], will)
     if items:
-        yield Line("To cancel", tuple(items))
+        yield ReportLine("Cancel", tuple(items))
 
 
-def _elsewhere(sets: Sequence[SetReport], *, looked: bool) -> Iterator[Line]:
+def _elsewhere(sets: Sequence[SetReport], *, looked: bool) -> Iterator[ReportLine]:
     counts: Counter[Effect] = Counter()
     for each in sets:
         counts.update(each.counts)
-    items = [say(counts[effect], f" {said}") for effect, said in _ELSEWHERE.items() if counts[effect]]
+    items = [
+        say(exposed_number(counts[effect], OF_EFFECT[effect]), f" {words}")
+        for effect, words in _ELSEWHERE.items()
+        if counts[effect]
+    ]
     bad = counts[Effect.ESCAPED] or counts[Effect.MISSING] or counts[Effect.AMBIGUOUS]
     if items:
         if not looked and any(counts[effect] for effect in _ELSEWHERE if effect is not Effect.RELEASED):
             items.append(say("as last recorded"))
-        yield Line("Other keys", tuple(items), Tone.BAD if bad else Tone.PLAIN)
+        yield ReportLine("Other keys", tuple(items), Tone.BAD if bad else Tone.PLAIN)
     elif any(counts.values()) and not counts[Effect.UNREAD]:
-        yield Line("Other keys", (say("none, every declared key waits"),))
+        yield ReportLine("Other keys", (say("none: every declared key waits"),))
 
 
-def exposed(job: JobReport, *, declared: bool) -> Iterator[Line]:
-    """How far the rollout is, and who will still get the firmware.
+def exposed(job: JobReport, *, declared: bool) -> Iterator[ReportLine]:
+    """Return the lines about the whole job and about devices that will still get the firmware.
 
     Args:
         job: The job.
-        declared: Whether there is a set for it after the change.
+        declared: Whether the job has a set after the change.
     """
     if job.by_status:
         total = [say(job.total, f" task{'' if job.total == 1 else 's'}")] if job.total is not None else []
-        yield Line("Whole job", (*total, *_kinds(job.by_status, {"failed": "failed or cancelled"})))
+        yield ReportLine("Whole job", (*total, *_kinds(job.by_status, {"failed": "failed or cancelled"})))
     if job.status == "deleted" or not (job.looked or declared):
         return
     tone = Tone.CAREFUL
     if job.exposed is None:
-        first = say("not known" if job.looked else "not known, EnOS was not asked")
+        first = say("unknown" if job.looked else "unknown: EnOS was not asked")
     elif job.exposed:
-        first = say(job.exposed, " waiting, not declared")
+        first = say(*_exposed(job.exposed))
     else:
-        first = say("no other task waits")
+        first = say("no other waiting tasks")
         tone = Tone.GOOD if job.same_firmware == () and not job.incremental else Tone.CAREFUL
     items = [first]
     if job.incremental:
-        items.append(say("incremental job: devices that match later join it"))
+        items.append(say("incremental job: devices that match later will join"))
     if job.same_firmware is None:
-        items.append(say("whether other jobs have this firmware is not known"))
+        items.append(say("other jobs with this firmware could not be read"))
     others = job.same_firmware or ()
     for other in others[:_OTHER_JOBS]:
         waiting = (": ", other.waiting, " waiting") if other.waiting is not None else ()
         named = (name(other.name), " (", name(other.job_id), ")") if other.name else (name(other.job_id),)
-        items.append(say("this firmware also in started job ", *named, *waiting))
+        items.append(say("this firmware is also in started job ", *named, *waiting))
     if (rest := len(others) - _OTHER_JOBS) > 0:
         items.append(say("and in ", rest, f" more started job{'' if rest == 1 else 's'}"))
-    yield Line("Still exposed", tuple(items), tone)
+    yield ReportLine("Still exposed", tuple(items), tone)
 
 
-def _guard(each: SetReport) -> Iterator[Line]:
+def _guard(each: SetReport) -> Iterator[ReportLine]:
     use = each.guard
     if each.change is Change.DELETE:
         return
@@ -323,7 +333,7 @@ def _guard(each: SetReport) -> Iterator[Line]:
         items.append(say("overridden by ", command(BREAK_GLASS), ": ", name(use.broken_glass)))
     if use.exceeded or use.broken_glass:
         tone = Tone.BAD
-    yield Line("Guard", tuple(items), tone)
+    yield ReportLine("Guard", tuple(items), tone)
 
 
 def _use(use: GuardUse) -> Text:
@@ -332,7 +342,7 @@ def _use(use: GuardUse) -> Text:
     devices = " device" if use.allowed == 1 else " devices"
     most: tuple[str | int, ...] = () if use.allowed is None else ("at most ", use.allowed, devices)
     if use.would_send is None:
-        return say("use not known", *(", " if most else "", *most))
+        return say("use unknown", *(", " if most else "", *most))
     exceeded = "exceeded: " if use.exceeded else ""
     return say(exceeded, use.would_send, *((" of ", *most) if most else (devices,)))
 
@@ -350,98 +360,106 @@ def _limits(limit: Limit) -> Iterator[str | int | Piece]:
         yield "no guard"
 
 
-def undo(job: JobReport, sets: Iterable[SetReport]) -> Iterator[Line]:
-    """How what is cancelled gets its firmware after all."""
+def undo(job: JobReport, sets: Iterable[SetReport]) -> Iterator[ReportLine]:
+    """Return the line that says how to push the firmware again."""
     sets = list(sets)
     number = sum(each.will_cancel for each in sets)
     if not number and not any(each.count(Effect.UNREAD) for each in sets):
-        # This change cancels nothing: then it is about what is cancelled already.
+        # This change cancels nothing: undo what is cancelled already.
         number = sum(each.count(Effect.CANCELLED) + _released(each) for each in sets)
         if not number:
             return
     if job.status == "deleted" or (job.looked and _is_unknown(job)):
         return
     retry = f"enos-ota retry --job {shlex.quote(job.job_id)} --keys FILE --expect {number or 'N'}"
-    items = [say(command(retry), " pushes again")]
+    declared = any(each.change is not Change.DELETE for each in sets)
+    first = "remove the keys from the set, then run " if declared else "run "
+    items = [say(first, command(retry), ", which tells EnOS to push the firmware again")]
     if not number:
-        items.append(say("N is how many keys FILE has"))
-    if any(each.change is not Change.DELETE for each in sets):
-        items.append(say("first take the keys out of the set, which alone sends nothing"))
-    yield Line("Undo", tuple(items), Tone.QUIET)
+        items.append(say("N is the number of keys in FILE"))
+    yield ReportLine("Undo", tuple(items), Tone.QUIET)
 
 
 def _released(each: SetReport) -> int:
-    """Keys that leave the set and stay cancelled."""
+    """Return the number of keys that leave the set and stay cancelled."""
     cancelled = Category.CANCELLED.value
     return sum(key.effect is Effect.RELEASED and key.status.startswith(cancelled) for key in each.keys)
 
 
-def _digest(each: SetReport) -> Iterator[Line]:
+def _digest(each: SetReport) -> Iterator[ReportLine]:
     if not each.digest:
         return
     items = [say(name(each.digest), " (sha256)")]
     if each.digest_before and each.digest_before != each.digest:
         items.append(say("before ", name(each.digest_before[:_DIGEST])))
-    yield Line("Digest", tuple(items), Tone.QUIET)
+    yield ReportLine("Digest", tuple(items), Tone.QUIET)
 
 
-def notes(each: SetReport, told: frozenset[str]) -> Iterator[Line]:
-    """What else is to be said of a set, and is not among the reasons of the verdict."""
+def notes(each: SetReport, shown: frozenset[str]) -> Iterator[ReportLine]:
+    """Return the errors and warnings of a set that are neither reasons of the verdict nor on a line of their own."""
     about = f"set {each.name!r} (job {each.job_id}): "
+    covered = {one.text for one in each.messages if _has_line(one, each)}
     for label, tone, texts in (("Fails", Tone.BAD, each.errors), ("Note", Tone.CAREFUL, each.warnings)):
-        said = [text.removeprefix(about) for text in texts if text not in told]
-        said = [text for text in said if label == "Fails" or not _has_line(text, each)]
+        said = [text.removeprefix(about) for text in texts if text not in shown and text not in covered]
         for text in said[:_NOTES]:
-            yield Line(label, (say(saying(text)),), tone)
+            yield ReportLine(label, (say(saying(text)),), tone)
         if (rest := len(said) - _NOTES) > 0:
-            yield Line(label, (say("and ", rest, " more"),), tone)
+            yield ReportLine(label, (say("and ", rest, " more"),), tone)
 
 
-def _has_line(text: str, each: SetReport) -> bool:
-    """Whether a line of its own says the same."""
-    if each.guard.broken_glass and text.startswith(f"the guard is overridden by {BREAK_GLASS}"):
-        return True
-    told = sum(one.tasks for one in each.will_cancel_by if one.status == _PUSHED)
-    after_push = _AFTER_PUSH.match(text)
-    return bool(_COUNTED.match(text) or (after_push and int(after_push[1]) == told))
+def _has_line(message: SetMessage, each: SetReport) -> bool:
+    """Whether a line of its own says the same as a warning."""
+    if message.severity is not Severity.WARNING:
+        return False
+    if message.code == Code.AFTER_PUSH.value:
+        # Beside "By status" are the keys that are yet to be cancelled.
+        published = sum(one.tasks for one in each.will_cancel_by if one.status == _PUSHED)
+        return message.keys == published
+    return message.code in _COUNTED or (message.code == Code.GUARD_OVERRIDDEN.value and bool(each.guard.broken_glass))
 
 
 def quiet(job: JobReport, each: SetReport) -> Text:
-    """A set for which there is nothing to do, in one line."""
+    """Return one line about a set for which there is nothing to do."""
     number = each.count(Effect.CANCELLED) or each.declared
     status = f" {job.status}" if job.status in {"started", "stopped", "deleted"} else ""
-    exposed = ("; ", job.exposed, " waiting, not declared") if job.exposed is not None else ()
+    exposed = ("; ", *_exposed(job.exposed)) if job.exposed is not None else ()
     done = f" {_keys(number)} cancelled" if each.count(Effect.CANCELLED) else f" {_keys(number)} declared"
     return say("set ", name(each.name), ": ", number, done, "; job ", name(job.name or job.job_id), status, *exposed)
 
 
-def status(told: str) -> Text:
-    """The status of a key's task. What we say of it is no name: it needs no quotes, whatever blanks are in it."""
-    ours = _OURS.match(told)
+def status(text: str) -> Text:
+    """Return the status of a key's task: category and remarks as words, the rest as a name."""
+    ours = _OURS.match(text)
     end = ours.end() if ours else 0
-    return say(told[:end], *((name(told[end:]),) if told[end:] else ()))
+    return say(text[:end], *((name(text[end:]),) if text[end:] else ()))
 
 
 def _kinds(counts: Iterable[StatusCount], words: dict[str, str]) -> Iterator[Text]:
-    """How many tasks have which status."""
+    """Return the number of tasks by status."""
     shown = list(counts)
     for one in shown[:_KINDS]:
         status = words.get(one.status)
-        yield say(one.tasks, " ", status or name(one.status))
+        yield say(exposed_number(one.tasks, of_status(one.status)), " ", status or name(one.status))
     if rest := sum(one.tasks for one in shown[_KINDS:]):
         yield say(rest, " others")
 
 
-def _told_apart(counted: Counter[tuple[str, str]]) -> Iterator[Text]:
-    """How many tasks that would be cancelled have which status, and come from which version."""
+def _by_version(counted: Counter[tuple[str, str]]) -> Iterator[Text]:
+    """Return the number of tasks that would be cancelled by status and source version."""
     most = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
     for (status, version), number in most[:_KINDS]:
         since = (" from ", name(version)) if version else ()
-        yield say(number, " ", name(status), *since)
+        yield say(exposed_number(number, of_status(status)), " ", name(status), *since)
     if rest := most[_KINDS:]:
         yield say(sum(number for _, number in rest), " of ", len(rest), " more statuses and versions")
     if any(status == _PUSHED for status, _ in counted):
-        yield say("those published were told already and may go on")
+        yield say("published devices were already notified and may still upgrade")
+
+
+def _exposed(number: int) -> tuple[Piece, str]:
+    """Return how many waiting tasks no set declares."""
+    words = " waiting task is not in any set" if number == 1 else " waiting tasks are not in any set"
+    return exposed_number(number, Exposure.WAITING) if number else Piece("0", Kind.NUMBER), words
 
 
 def _keys(number: int) -> str:

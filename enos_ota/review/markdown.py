@@ -1,8 +1,8 @@
-"""A report as a comment of a pull or merge request, in the Markdown that GitHub and GitLab have in common.
+"""Review report as a comment of a pull or merge request, in the Markdown that GitHub and GitLab share.
 
-What others wrote cannot become markup. A backslash would not do: both make links of `@team`, `#12` and addresses in
-what was rendered already, escaped or not, and only leave code alone. So names are code, and of sentences every word
-that could be taken for anything.
+Foreign text cannot become markup. A backslash is not enough: both sites make links of `@team`, `#12` and addresses in
+rendered text, escaped or not; they leave only code alone. So names are code, and so is every suspect word of a
+sentence.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.review import text
+from enos_ota.review.exposure import Exposure
 from enos_ota.review.model import Effect
 from enos_ota.review.screen import Tone, first_screen
 from enos_ota.review.text import Kind, say
@@ -21,36 +22,43 @@ from enos_ota.review.text import Kind, say
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from enos_ota.review.model import Key, Report
-    from enos_ota.review.screen import JobPart, KeyGroup, Line, Screen, SetPart, Verdict
+    from enos_ota.review.model import KeyReport, ReviewReport
+    from enos_ota.review.screen import Headline, JobSection, KeyGroup, ReportLine, Screen, SetSection
     from enos_ota.review.text import Piece, Text
 
 LIMIT: Final = 64_000
 """Characters at most, an emoji counted as two: GitHub takes 65 536, some of which a workflow may need for itself."""
 
 _LEFT: Final = 300
-"""Kept for what is said of what was left out."""
+"""Reserved for the line about what was left out."""
 _REASONS: Final = 16_000
 _WARNINGS: Final = 6_000
 _LISTED: Final = 4_000
 """For other changes, and again for unchanged sets."""
 _KEYS: Final = 12_000
-"""Kept for keys, so that the sets do not take it all."""
+"""Reserved for keys."""
 _STEPS: Final = (2_000, 1_000, 500, 200, 100, 50, 20, 10, 5, 2, 1)
-"""Keys of each group that are named: as many as there is room for."""
+"""Numbers of keys of each group to try, the largest that fits is taken."""
 _COLUMN: Final = 32
 _MARKER: Final = 200
 
 _MARKS: Final = {Tone.GOOD: "✅", Tone.CAREFUL: "⚠️", Tone.BAD: "❌"}
+_EXPOSURES: Final = {
+    Exposure.RUNS: "🟥",
+    Exposure.UPGRADING: "🟧",
+    Exposure.WAITING: "🟨",
+    Exposure.CANCELLED: "🟦",
+    Exposure.UNKNOWN: "⬜",
+}
 _LATER: Final = {Effect.CANCEL: 1, Effect.RELEASED: 1, Effect.CANCELLED: 2}
-"""Groups that have to wait until there is room for what is graver."""
+"""Groups that give way to more serious ones."""
 
 _COMMAND: Final = re.compile("(`[^`]+`)")
 _BEFORE: Final = "(\"'"
 _AFTER: Final = ")\"',;:.?"
-"""What may stand around a word and be no part of it."""
+"""Characters around a word that are not part of it."""
 _PLAIN: Final = re.compile(r"[^\W_]+(?:['.,-][^\W_]+)*…?|…|·|→|")
-"""A word, a number, or nothing, without anything that a renderer acts on."""
+"""A word, a number, or nothing, that no renderer changes."""
 _SUSPECT: Final = re.compile(
     r"""
     (?i:[0-9a-f]{7})                     # a commit
@@ -63,7 +71,7 @@ _SUSPECT: Final = re.compile(
 
 
 def marker(stack: str) -> str:
-    """The first line of a comment, which nobody sees: by it a workflow finds the comment on a stack, to edit it."""
+    """Return the invisible first line of a comment, by which a workflow finds the comment of a stack."""
     quoted = "".join(character if _is_tame(character) else f"%{ord(character):02X}" for character in stack)
     return f"<!-- enos-ota review: {quoted[:_MARKER]} -->"
 
@@ -72,15 +80,15 @@ def _is_tame(character: str) -> bool:
     return character.isprintable() and character not in "<>%"
 
 
-def render(report: Report) -> str:
-    """The report as Markdown, of at most `LIMIT` characters."""
+def render(report: ReviewReport) -> str:
+    """Return the report as Markdown, of at most `LIMIT` characters."""
     return _Page(report).text()
 
 
 class _Page:
-    """A comment that is put together as long as there is room, the gravest first."""
+    """A comment of limited size; what is most serious gets room first."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: ReviewReport) -> None:
         self._screen = first_screen(report)
         self._blocks = [f"{marker(report.stack)}\n\n{_heading(self._screen.verdict)}"]
         self._everything = _inline(self._screen.everything)
@@ -88,10 +96,10 @@ class _Page:
         self._left: Counter[str] = Counter()
 
     def text(self) -> str:
-        """The comment."""
+        """Return the comment."""
         screen = self._screen
         verdict = screen.verdict
-        said = [
+        notes = [
             *self._list(verdict.reasons, _MARKS[Tone.BAD], _REASONS, "reasons"),
             *self._list(verdict.warnings, _MARKS[Tone.CAREFUL], _WARNINGS, "warnings"),
         ]
@@ -99,7 +107,7 @@ class _Page:
         unchanged = self._list(screen.unchanged, "", _LISTED, "unchanged sets")
         parts = self._parts(screen)
         details = self._details([part for _, part in parts if part])
-        blocks = [*self._blocks, *said]
+        blocks = [*self._blocks, *notes]
         for block, part in parts:
             blocks += [block] if block else []
             blocks += [details[id(group)] for group in part.groups if id(group) in details] if part else []
@@ -108,7 +116,7 @@ class _Page:
         return "\n\n".join([*blocks, *self._foot(screen)]) + "\n"
 
     def _take(self, block: str, room: int) -> bool:
-        """Whether there is room for a block; it is taken."""
+        """Reserve room for a block; return whether there was enough."""
         size = _size(block) + 2
         if size > min(room, self._room):
             return False
@@ -116,7 +124,7 @@ class _Page:
         return True
 
     def _list(self, texts: Sequence[Text], mark: str, most: int, what: str) -> list[str]:
-        """A list of as many texts as there is room for, as one block, or none."""
+        """Return one block with as many texts as fit, or none."""
         least = self._room - most
         shown: list[str] = []
         for each in texts:
@@ -127,9 +135,9 @@ class _Page:
                 self._left[what] += 1
         return ["\n".join(shown)] if shown else []
 
-    def _parts(self, screen: Screen) -> list[tuple[str, SetPart | None]]:
-        """What is said of jobs and sets, as long as there is room; of each set the keys are still to come."""
-        shown: list[tuple[str, SetPart | None]] = []
+    def _parts(self, screen: Screen) -> list[tuple[str, SetSection | None]]:
+        """Return the blocks of jobs and sets that fit; a set goes with the block that its keys follow."""
+        shown: list[tuple[str, SetSection | None]] = []
         full = False
         for block, part in _sections(screen.jobs):
             full = full or not self._take(block, self._room - _KEYS)
@@ -140,8 +148,8 @@ class _Page:
                 self._left["keys"] += sum(group.total for group in part.groups)
         return shown
 
-    def _details(self, parts: Sequence[SetPart]) -> dict[int, str]:
-        """The keys, by the `id` of their group: the gravest groups first, of each as many as there is room for all."""
+    def _details(self, parts: Sequence[SetSection]) -> dict[int, str]:
+        """Return blocks of keys by the `id` of their group; groups of equal priority list equally many keys."""
         groups = [group for part in parts for group in part.groups]
         shown: dict[int, str] = {}
         for _, tier in itertools.groupby(sorted(groups, key=_patience), key=_patience):
@@ -172,8 +180,8 @@ class _Page:
             yield self._everything
 
 
-def _sections(jobs: Iterable[JobPart]) -> Iterator[tuple[str, SetPart | None]]:
-    """Blocks of jobs and sets; with the set whose keys follow."""
+def _sections(jobs: Iterable[JobSection]) -> Iterator[tuple[str, SetSection | None]]:
+    """Return blocks of jobs and sets, each with the set whose keys follow it."""
     for job in jobs:
         alone = job.sets[0] if len(job.sets) == 1 and not job.sets[0].lines else None
         yield f"#### Job {_inline(job.title[1:])}\n\n{_lines(job.lines)}", alone
@@ -182,16 +190,16 @@ def _sections(jobs: Iterable[JobPart]) -> Iterator[tuple[str, SetPart | None]]:
                 yield f"##### Set {_inline(part.title[1:])}\n\n{_lines(part.lines)}", part
 
 
-def _heading(verdict: Verdict) -> str:
-    occasion = " · ".join(map(_inline, verdict.occasion))
-    return f"### {_MARKS[verdict.tone]} {verdict.badge}: {_inline(verdict.headline)}\n\n{occasion}"
+def _heading(verdict: Headline) -> str:
+    context = " · ".join(map(_inline, verdict.context))
+    return f"### {_MARKS[verdict.tone]} {verdict.badge}: {_inline(verdict.sentence)}\n\n{context}"
 
 
-def _lines(lines: Iterable[Line]) -> str:
+def _lines(lines: Iterable[ReportLine]) -> str:
     return "\n".join(f"- {_mark(line)}**{line.label}:** {' · '.join(map(_inline, line.items))}" for line in lines)
 
 
-def _mark(line: Line) -> str:
+def _mark(line: ReportLine) -> str:
     return f"{_MARKS[line.tone]} " if line.tone in {Tone.CAREFUL, Tone.BAD} else ""
 
 
@@ -200,20 +208,22 @@ def _patience(group: KeyGroup) -> int:
 
 
 def _group(group: KeyGroup, most: int) -> str:
-    """The keys of a group, collapsed. What others wrote is in the fence alone."""
-    summary = f"{_number(group.total)} {group.title}" + (f": {group.meaning}" if group.meaning else "")
+    """Return the keys of a group, collapsed. Foreign text is inside the fence only."""
+    summary = f"{_EXPOSURES[group.exposure]} {_number(group.total)} {group.title}" + (
+        f": {group.meaning}" if group.meaning else ""
+    )
     keys = [(text.key(each.device_key), each) for each in group.keys[:most]]
     column = min(_COLUMN, max((len(key) for key, _ in keys), default=0))
     shown = [_row(f"{key:{column}}", each) for key, each in keys]
     if rest := group.total - len(shown):
         shown.append(f"… {_number(rest)} more" if shown else f"… {_number(rest)} keys")
     fence = "`" * max(3, 1 + max(_longest_run(row) for row in shown))
-    # Indented, as GitLab takes a line that begins with a slash for an order.
+    # Indented, as GitLab runs a line that begins with a slash as a command.
     body = "".join(f"  {row}\n" for row in shown)
     return f"<details><summary>{html.escape(summary)}</summary>\n\n{fence}\n{body}{fence}\n\n</details>"
 
 
-def _row(key: str, each: Key) -> str:
+def _row(key: str, each: KeyReport) -> str:
     since = f"from {text.name(each.source_version).text}" if each.source_version else ""
     return f"{key}  {text.name(each.status).text:9}  {since}".rstrip()
 
@@ -227,7 +237,7 @@ def _inline(pieces: Text) -> str:
 
 
 def _joined(parts: Iterable[str]) -> str:
-    """Parts one after the other; between two that are code a space, as their back-quotes would run together."""
+    """Join parts, with a space between two that are code, so that their back-quotes stay apart."""
     joined: list[str] = []
     for part in filter(None, parts):
         if joined and part[0] == "`" == joined[-1][-1]:
@@ -240,18 +250,18 @@ def _piece(piece: Piece) -> str:
     if piece.kind is Kind.WORDS:
         return piece.text
     if piece.kind is Kind.NUMBER:
-        return f"**{piece.text}**"
+        return f"{_EXPOSURES[piece.exposure]} **{piece.text}**" if piece.exposure else f"**{piece.text}**"
     return _sentence(piece.text) if piece.kind is Kind.SAYING else _code(piece.text)
 
 
-def _sentence(said: str) -> str:
-    """A sentence, in it as code whatever a renderer could act on, and what is in back-quotes."""
-    parts = enumerate(_COMMAND.split(said))
+def _sentence(sentence: str) -> str:
+    """Return a sentence with commands and suspect words as code."""
+    parts = enumerate(_COMMAND.split(sentence))
     return _joined(_code(part[1:-1]) if place % 2 and part[1:-1].strip() else _words(part) for place, part in parts)
 
 
 def _words(part: str) -> str:
-    """The words of a text as they are, and those as code that could be more than words; neighbours share their code."""
+    """Return words unchanged and suspect words as code; neighbours share one code span."""
     done: list[str] = []
     words = [(_is_plain(word), word) for word in part.split(" ")]
     for number, (plain, run) in enumerate(itertools.groupby(words, key=lambda each: each[0])):
@@ -267,18 +277,18 @@ def _is_plain(word: str) -> bool:
 
 
 def _peeled(words: str) -> str:
-    """As code, but for brackets, quotes and stops around it."""
+    """Return words as code, except brackets, quotes and stops around them."""
     rest = words.lstrip(_BEFORE)
     inside = rest.rstrip(_AFTER)
     return words[: len(words) - len(rest)] + _code(inside) + rest[len(inside) :]
 
 
 def _code(inside: str) -> str:
-    """As code, whatever is in it."""
+    """Return any text as code."""
     if not inside:
         return ""
     fence = "`" * (1 + _longest_run(inside))
-    # A space on both sides is taken away again, unless there is nothing else.
+    # Markdown removes one space on both sides, unless there is nothing else.
     padded = "`" in {inside[0], inside[-1]} or (inside[0] == inside[-1] == " " and inside.strip())
     pad = " " if padded else ""
     return f"{fence}{pad}{inside}{pad}{fence}"

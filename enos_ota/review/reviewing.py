@@ -1,20 +1,19 @@
-"""Finding out what an `up` would do: Pulumi's preview, then EnOS. Nothing is written, here or there."""
+"""Review a stack: run Pulumi's preview, then read EnOS. No request writes."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from enos_ota.audit import commit_of
-from enos_ota.connect import client_of, is_refusal, told
 from enos_ota.engine import preview_run as pulumi
 from enos_ota.engine.policy_packs import Packs
+from enos_ota.engine.preview_hook import REVIEWED
 from enos_ota.engine.preview_json import Preview, SetStep, UnreadablePreview, parse
-from enos_ota.engine.properties import Declared
 from enos_ota.engine.pulumi_cli import ignored_options
+from enos_ota.engine.stack_secrets import read_stack
 from enos_ota.enos import (
     SYSTEM_CLOCK,
     AuthenticationError,
@@ -25,15 +24,16 @@ from enos_ota.enos import (
     Throttled,
     TransportError,
 )
-from enos_ota.plan import days
-from enos_ota.reconciler import DEFAULT_MARKERS, EarlyEnd, Pool, Stop
-from enos_ota.reconciler.ending import Ending
-from enos_ota.reconciler.guard import break_glass
-from enos_ota.reconciler.verdict import UNASKED, UNREAD
-from enos_ota.review.compose import Findings, Occasion, compose, misconfigured
-from enos_ota.review.judge import Seen, Surroundings, keys_to_read
-from enos_ota.review.live import LiveJob, look_at_job, look_at_tasks
+from enos_ota.plan import Code, days
+from enos_ota.plan.guard import break_glass
+from enos_ota.plan.messages import has_code, without_code
+from enos_ota.reconciler import DEFAULT_MARKERS, Pool, Stop, Stopped
+from enos_ota.reconciler.deadline import Deadline
+from enos_ota.reconciler.live_reader import read_plan
+from enos_ota.review.compose import ReviewContext, ReviewFacts, build_report, report_misconfigured
+from enos_ota.review.live import LiveJob, read_live_job
 from enos_ota.review.model import Change
+from enos_ota.review.set_report import ReviewSettings, record_before
 from enos_ota.settings import (
     NoCredentials,
     SettingsError,
@@ -43,25 +43,25 @@ from enos_ota.settings import (
     load_stack,
     short_name,
 )
-from enos_ota.settings.project import PULUMI_STACK, find_project, locate_stack, read_stack
-from enos_ota.settings.sets import SETS_KEY
+from enos_ota.settings.client import create_client
+from enos_ota.settings.project import PULUMI_STACK, find_project, locate_stack
+from enos_ota.settings.set_files import declared_items, declaring_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
     from enos_ota.enos import Clock, EnosClient
-    from enos_ota.review.model import Report
+    from enos_ota.plan import Plan
+    from enos_ota.review.model import ReviewReport
     from enos_ota.settings import Connection
     from enos_ota.settings.project import StackConfig
 
 _UNASKED: Final = "EnOS could not be asked"
-_REFUSED: Final = (
-    "EnOS answers, but refuses the credentials or the organization, which stays so until somebody mends it"
-)
+_REFUSED: Final = "EnOS rejected the credentials or the organization, and retrying does not help"
 
 _PATIENCE: Final = 60.0
-"""Seconds until nothing waits any more for EnOS to take requests again."""
+"""Seconds after which the review waits no more for EnOS to take requests again."""
 
 
 def review(
@@ -73,35 +73,36 @@ def review(
     packs: Sequence[Path] = (),
     pack_configs: Sequence[Path] = (),
     clock: Clock = SYSTEM_CLOCK,
-) -> Report:
-    """Review a stack. Whatever is wrong is in the report.
+) -> ReviewReport:
+    """Review a stack. Everything that is wrong is in the report.
 
     Args:
         directory: A directory of the project.
-        stack: The stack; None for the one that `enos_ota.settings.project` finds to be meant.
+        stack: The stack; None for the one that `enos_ota.settings.project` selects.
         environ: The environment, for Pulumi too.
         expect_no_changes: Whether any change is a no.
         packs: Directories of policy packs that the preview runs.
         pack_configs: Their settings, in the same order.
-        clock: What tells the time and waits.
+        clock: Time and waiting.
     """
     now = datetime.fromtimestamp(clock.time(), timezone.utc)
     made_at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
     to_run = Packs(packs, pack_configs)
     named = short_name(stack or environ.get(PULUMI_STACK, ""))
-    occasion = Occasion("", named, commit_of(environ), made_at, to_run.names, ignored_options(environ))
+    context = ReviewContext("", named, commit_of(environ), made_at, to_run.names, ignored_options(environ))
     try:
         if around := find_project(directory):
-            occasion = replace(occasion, project=around.name)
+            context = replace(context, project=around.name)
         project, name, file = locate_stack(directory, stack, environ)
-        occasion = replace(occasion, project=project.name, stack=short_name(name))
+        context = replace(context, project=project.name, stack=short_name(name))
         if problems := check_stack_file(file, project=project.name):
-            return misconfigured(occasion, [str(problem) for problem in problems])
+            return report_misconfigured(context, [str(problem) for problem in problems])
         config = read_stack(directory, name, environ, needed=True)
-        examination = _Examination(config, environ, clock, now.date(), to_run)
-        return compose(occasion, examination.run(), examination.surroundings, expect_no_changes=expect_no_changes)
+        run = _ReviewRun(config, environ, clock, now.date(), to_run)
+        report = build_report(context, run.read(), run.settings, expect_no_changes=expect_no_changes)
+        return report.with_files(declaring_files(config.document)) if config.document else report
     except SettingsError as error:
-        return misconfigured(occasion, error.problems)
+        return report_misconfigured(context, error.problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +114,12 @@ class _Previewed:
     why_not: tuple[str, ...] = ()
 
 
-class _Examination:
-    """One look at a stack."""
+_SetsRead: TypeAlias = "tuple[dict[str, LiveJob], dict[str, Plan]]"
+"""The jobs by id, and the plans of the declared sets by identity of their steps."""
+
+
+class _ReviewRun:
+    """One review of one stack."""
 
     def __init__(
         self,
@@ -136,9 +141,9 @@ class _Examination:
             self._connection = None
             self._why_not = "; ".join(error.problems)
         markers = self._connection.cancelled_markers if self._connection else DEFAULT_MARKERS
-        self.surroundings = Surroundings(markers, today, break_glass(environ), load_checks(config.get).guard)
+        self.settings = ReviewSettings(markers, today, break_glass(environ), load_checks(config.get).guard)
 
-    def run(self) -> Findings:
+    def read(self) -> ReviewFacts:
         """Ask Pulumi, then EnOS.
 
         Raises:
@@ -147,35 +152,36 @@ class _Examination:
         connection = self._connection
         if connection is None:
             previewed = self._preview(refresh=False)
-            return Findings(
+            return ReviewFacts(
                 previewed.preview,
                 previewed=previewed.succeeded,
                 refreshed=False,
                 blind=previewed.why_not or (() if previewed.succeeded else (self._why_not,)),
                 no_credentials=self._why_not,
             )
-        with client_of(connection, clock=self._clock) as client:
+        with create_client(connection, clock=self._clock) as client:
             # In an outage a refresh would wait for EnOS set by set, only to fail.
             if unreached := self._unreached(client):
                 return self._outage(unreached)
             previewed = self._preview(refresh=True)
             try:
-                seen = self._seen(client, connection, previewed)
-            except (EnosError, EarlyEnd) as error:
+                jobs, plans = self._read_sets(client, connection, previewed)
+            except (EnosError, Stopped) as error:
                 return self._outage(error, previewed)
-        return Findings(
+        return ReviewFacts(
             previewed.preview,
             previewed=previewed.succeeded,
             refreshed=not previewed.why_not,
-            seen=seen,
+            jobs=jobs,
+            plans=plans,
             blind=previewed.why_not or _unread(previewed.preview),
         )
 
-    def _unreached(self, client: EnosClient) -> EnosError | EarlyEnd | None:
-        """Why EnOS gives no answer, after all patience; None if it does, whatever it is.
+    def _unreached(self, client: EnosClient) -> EnosError | Stopped | None:
+        """Why EnOS gives no answer after all retries; None if it answers.
 
-        It is asked for a job that an `up` would ask for too. A program of one's own may have any: of a list that fails
-        nothing follows for these.
+        The review asks for a job that an `up` asks for too. A program of one's own may have any job: a list that fails
+        says nothing about these.
         """
         job_id = self._any_job()
         waiting = self._waiting(client)
@@ -184,36 +190,39 @@ class _Examination:
                 waiting.get_job(job_id)
             else:
                 next(waiting.search_jobs(page_size=1), None)
-        except (TransportError, AuthenticationError, GatewayRefusal, EarlyEnd) as error:
+        except (TransportError, AuthenticationError, GatewayRefusal, Stopped) as error:
             return error
         except (ServerError, Throttled) as error:
             return error if job_id else None
         except EnosError:
-            return None  # a no is an answer
+            return None  # a refusal is an answer
         return None
 
     def _any_job(self) -> str:
-        """A job of the sets in the stack file that have not expired; empty if there is none."""
-        sets = json.loads(self._config.get(SETS_KEY) or "[]")  # was checked
-        today = self.surroundings.today
-        return next((each["jobId"] for each in sets if not days.is_over(each.get("expires", ""), today)), "")
+        """Return a job of the declared sets that have not expired; empty if there is none."""
+        today = self.settings.today
+        sets = declared_items(self._config.document) if self._config.document else ()  # was checked
+        return next((each["jobId"] for _, each in sets if not days.is_over(each.get("expires", ""), today)), "")
 
     def _waiting(self, client: EnosClient) -> EnosClient:
-        return client.waiting_by(Ending(self._clock, Stop(), _PATIENCE).sleep)
+        return client.waiting_by(Deadline(self._clock, Stop(), _PATIENCE).sleep)
 
-    def _outage(self, error: Exception, previewed: _Previewed | None = None) -> Findings:
-        """What is declared can be shown nevertheless."""
+    def _outage(self, error: Exception, previewed: _Previewed | None = None) -> ReviewFacts:
+        """Without EnOS the review still shows what is declared."""
         declared = previewed if previewed and previewed.succeeded else self._preview(refresh=False)
-        return Findings(
+        rejected = isinstance(error, EnosError) and error.rejects_access
+        text = error.advised_text if isinstance(error, EnosError) else str(error)
+        return ReviewFacts(
             declared.preview,
             previewed=declared.succeeded,
             refreshed=declared is previewed,
-            blind=(f"{_REFUSED if is_refusal(error) else _UNASKED}: {told(error)}", *declared.why_not),
+            blind=(f"{_REFUSED if rejected else _UNASKED}: {text}", *declared.why_not),
         )
 
     def _preview(self, *, refresh: bool) -> _Previewed:
         root = self._config.project.root if self._config.project else Path.cwd()
-        call = pulumi.Call(root, self._config.full_name, self._environ, refresh, self._packs)
+        environ = {**self._environ, REVIEWED: "1"}
+        call = pulumi.Call(root, self._config.full_name, environ, refresh, self._packs)
         try:
             ran = pulumi.preview(call)
             preview = parse(ran.stdout)
@@ -233,7 +242,7 @@ class _Examination:
         )
 
     def _only_declared(self, preview: Preview) -> Preview:
-        """With the sets that a preview never came to, as their stack file declares them."""
+        """Add the sets that a preview did not reach, as the stack declares them."""
         try:
             settings = load_stack(
                 None,
@@ -249,61 +258,58 @@ class _Examination:
             step = steps.get(each.name)
             if step is not None and step.declared is not None:
                 continue
-            declared = Declared(
-                set_name=each.name,
-                api_gateway=settings.gateway,
-                org_id=settings.org_id,
-                job_id=each.job_id,
-                device_keys=each.device_keys,
-                on_too_late=each.on_too_late,
-                on_missing=each.on_missing,
-                expires=each.expires or "",
-                reason=each.reason or "",
-                guard=each.guard,
-                expect_firmware_version=each.expect_firmware_version or "",
-            )
+            declared = each.task_set(settings.gateway, settings.org_id)
             blank = SetStep(each.name, Change.DECLARED)
             missing[each.name] = replace(step or blank, change=Change.DECLARED, declared=declared)
         there = tuple(step for step in preview.sets if step.name not in missing)
         return replace(preview, sets=(*there, *missing.values()))
 
-    def _seen(self, client: EnosClient, connection: Connection, previewed: _Previewed) -> dict[str, Seen]:
-        """As `_look`; where the preview waited for EnOS in vain, nobody waits for it once more."""
+    def _read_sets(self, client: EnosClient, connection: Connection, previewed: _Previewed) -> _SetsRead:
+        """As `_read_all`; where the preview waited for EnOS without success, the review does not wait once more."""
         if not _unread(previewed.preview):
-            return self._look(client, connection, previewed)
-        with client_of(connection, clock=self._clock, retry=RetryPolicy(attempts=1)) as impatient:
-            return self._look(impatient, connection, previewed)
+            return self._read_all(client, connection, previewed)
+        with create_client(connection, clock=self._clock, retry=RetryPolicy(attempts=1)) as impatient:
+            return self._read_all(impatient, connection, previewed)
 
-    def _look(self, client: EnosClient, connection: Connection, previewed: _Previewed) -> dict[str, Seen]:
-        """How the sets of a preview stand now, by identity of their steps.
+    def _read_all(self, client: EnosClient, connection: Connection, previewed: _Previewed) -> _SetsRead:
+        """Read the jobs of a preview's sets, and build the plans of those that are declared.
 
         Raises:
             EnosError: EnOS could not be read.
-            EarlyEnd: It had asked to wait for too long.
+            Stopped: EnOS asked for a pause that is too long.
         """
-        today = self.surroundings.today
+        settings = self.settings
         steps = [(step, about) for step in previewed.preview.sets if (about := step.declared or step.recorded)]
         jobs: dict[str, LiveJob] = {}
-        seen: dict[str, Seen] = {}
+        plans: dict[str, Plan] = {}
         waiting = self._waiting(client)
         workers = Pool(connection.max_concurrency)
         if not (steps or previewed.succeeded):
-            # A program of one's own may have failed for want of EnOS: that is no answer about the change.
+            # A program of one's own may have failed because EnOS does not answer: then the review says so.
             next(waiting.search_jobs(page_size=1), None)
         ours = {about.job_id for _, about in steps}
         for step, about in steps:
-            if about.rules(today).expired:
+            if about.is_expired(settings.today):
                 continue
             if about.org_id != connection.org_id:
                 raise TransportError(f"set {step.name!r} is of another organization, {about.org_id}")
             if about.job_id not in jobs:
-                jobs[about.job_id] = look_at_job(waiting, about.job_id, ours)
-            job = jobs[about.job_id]
-            keys = keys_to_read(step, today, stopped=job.is_stopped) if job.job else ()
-            seen[step.identity] = Seen(job, look_at_tasks(waiting, about.job_id, keys, workers))
-        return seen
+                jobs[about.job_id] = read_live_job(waiting, about.job_id, ours)
+            if step.declared:
+                plans[step.identity] = read_plan(
+                    waiting,
+                    step.declared,
+                    record_before(step),
+                    today=settings.today,
+                    markers=settings.markers,
+                    break_glass=settings.break_glass,
+                    job=jobs[about.job_id].live,
+                    max_keys=None,
+                    workers=workers,
+                )
+        return jobs, plans
 
 
 def _unread(preview: Preview) -> tuple[str, ...]:
-    """Why EnOS could not be read, if that is why the preview failed: it answers again by now."""
-    return tuple(text for text in preview.errors if UNREAD in text or UNASKED in text)
+    """Why the preview's refresh could not read EnOS; empty if it could."""
+    return tuple(without_code(text, Code.NOT_READ) for text in preview.errors if has_code(text, Code.NOT_READ))

@@ -1,8 +1,7 @@
-"""The first screen of a report, and the lists of keys below it, as data: all that a person reads.
+"""The first screen of a report and its lists of keys as data; terminal, Markdown and HTML render it.
 
-Terminal, Markdown and HTML show the same screen: they arrange it, choose colours, and escape what is in it. The order
-of the lines is that of a decision: what is rolled back, how much of it, what is not reached, what stays exposed, how
-far the change may go, how it is undone.
+The lines are in the order of a decision: what is rolled back, how much of it, which keys are not cancelled, what stays
+exposed, the guard, the undo.
 """
 
 from __future__ import annotations
@@ -13,26 +12,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.review import lines
-from enos_ota.review.lines import Line, Tone
+from enos_ota.review.exposure import OF_EFFECT
+from enos_ota.review.lines import ReportLine, Tone
 from enos_ota.review.model import Change, Effect, JobReport, Outcome
 from enos_ota.review.text import Text, command, name, say, saying
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from enos_ota.review.model import Key, Report, SetReport
+    from enos_ota.review.exposure import Exposure
+    from enos_ota.review.model import KeyReport, ReviewReport, SetReport
 
-__all__ = ["JobPart", "KeyGroup", "Line", "Screen", "SetPart", "Tone", "Verdict", "first_screen"]
+__all__ = ["Headline", "JobSection", "KeyGroup", "ReportLine", "Screen", "SetSection", "Tone", "first_screen"]
 
 _BADGES: Final = {
     Outcome.FINE: "OK",
     Outcome.CHANGES: "CHANGED",
     Outcome.FAILS: "FAILS",
     Outcome.MISCONFIGURED: "MISCONFIGURED",
-    Outcome.UNDETERMINED: "NOT KNOWN",
+    Outcome.UNDETERMINED: "UNKNOWN",
 }
 _UNSEEN: Final = "NOT CHECKED"
-"""In place of OK where EnOS was not asked: nothing speaks against the change, but nobody has looked."""
+"""Badge instead of OK where EnOS was not asked."""
 _TONES: Final = {Outcome.FINE: Tone.GOOD, Outcome.UNDETERMINED: Tone.CAREFUL}
 
 _HASH: Final = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
@@ -42,24 +43,24 @@ _UTC: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2}:[0-9]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a reader has to see before anything else.
+class Headline:
+    """What a reader sees first.
 
     Attributes:
         outcome: The answer.
         badge: The answer in a word or two, in capitals.
         tone: GOOD, CAREFUL or BAD.
-        headline: The answer in a sentence.
-        occasion: What was reviewed, when, and what could not be looked at; one fact each.
+        sentence: The answer in a sentence.
+        context: What was reviewed, when, and what was not checked; one fact each.
         reasons: Why the answer is not "fine", the gravest first.
-        warnings: What is to be known although it stops nothing.
+        warnings: What does not fail the change.
     """
 
     outcome: Outcome
     badge: str
     tone: Tone
-    headline: Text
-    occasion: tuple[Text, ...]
+    sentence: Text
+    context: tuple[Text, ...]
     reasons: tuple[Text, ...]
     warnings: tuple[Text, ...]
 
@@ -70,91 +71,91 @@ class KeyGroup:
 
     Attributes:
         effect: The effect.
-        title: How it is told.
-        meaning: What that is, for who does not know the word; empty if the title says it.
-        tone: How grave it is.
+        title: The effect in words.
+        meaning: What the effect means; empty if the title says it.
+        exposure: Exposure of these devices after the change.
         total: How many keys have it; there may be fewer `keys`.
-        keys: The keys as the report has them: their texts are still to be made visible (`text.key`, `text.visible`).
+        keys: The keys of the report; a format makes their texts visible (`text.key`, `text.visible`).
     """
 
     effect: Effect
     title: str
     meaning: str
-    tone: Tone
+    exposure: Exposure
     total: int
-    keys: tuple[Key, ...]
+    keys: tuple[KeyReport, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class SetPart:
-    """One set: `lines` are empty where it is the only one of its job, whose lines then say it all."""
+class SetSection:
+    """One set. `lines` is empty for the only set of a job, whose lines then cover it."""
 
     name: str
     title: Text
     tone: Tone
-    lines: tuple[Line, ...]
+    lines: tuple[ReportLine, ...]
     groups: tuple[KeyGroup, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class JobPart:
-    """One job, and the sets that are about it."""
+class JobSection:
+    """One job and its sets."""
 
     job_id: str
     title: Text
-    lines: tuple[Line, ...]
-    sets: tuple[SetPart, ...]
+    lines: tuple[ReportLine, ...]
+    sets: tuple[SetSection, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """What a person reads.
+    """The first screen.
 
     Attributes:
-        verdict: To be seen first.
-        jobs: Those with a change, or something to be said of.
-        others: Changes of what is no set.
-        unchanged: One line for each set for which there is nothing to do or to say, nor for any other of its job.
-        everything: How to see all keys.
+        verdict: What a reader sees first.
+        jobs: Jobs with a change, an error or a warning.
+        others: Changes of resources that are not sets.
+        unchanged: One line for each set of the other jobs.
+        everything: How to list all keys.
     """
 
-    verdict: Verdict
-    jobs: tuple[JobPart, ...]
+    verdict: Headline
+    jobs: tuple[JobSection, ...]
     others: tuple[Text, ...]
     unchanged: tuple[Text, ...]
     everything: Text
 
 
-def first_screen(report: Report) -> Screen:
-    """The screen of a report."""
-    told = frozenset(report.reasons)
-    parts: list[JobPart] = []
+def first_screen(report: ReviewReport) -> Screen:
+    """Return the screen of a report."""
+    shown = frozenset(report.reasons)
+    parts: list[JobSection] = []
     unchanged: list[Text] = []
     for job, sets in _by_job(report):
         if all(map(_is_quiet, sets)):
             unchanged += [lines.quiet(job, each) for each in sets]
         else:
-            parts.append(_job_part(report, job, sets, told))
+            parts.append(_job_section(report, job, sets, shown))
     return Screen(
         verdict=_verdict(report),
         jobs=tuple(parts),
         others=tuple(say(name(each.op), " ", name(each.type), " ", name(each.name)) for each in report.others),
         unchanged=tuple(unchanged),
         everything=say(
-            "Every key: ",
+            "All keys: ",
             command(f"enos-ota review --stack {shlex.quote(report.stack)} --format html --out review.html"),
         ),
     )
 
 
-def _by_job(report: Report) -> Iterator[tuple[JobReport, Sequence[SetReport]]]:
-    """The sets of each job, in the order in which the jobs' first sets come."""
+def _by_job(report: ReviewReport) -> Iterator[tuple[JobReport, Sequence[SetReport]]]:
+    """Return the sets of each job, in the order of the jobs' first sets."""
     known = {job.job_id: job for job in report.jobs}
     by_job: dict[str, list[SetReport]] = {}
     for each in report.sets:
         by_job.setdefault(each.job_id, []).append(each)
     for job_id, sets in by_job.items():
-        # Of the job of a set that is removed nobody had to be asked.
+        # EnOS is not asked about the job of a removed set.
         yield known.get(job_id) or JobReport(job_id=job_id, org_id="", gateway=""), sets
 
 
@@ -163,26 +164,26 @@ def _is_quiet(each: SetReport) -> bool:
     return plain and all(effect is Effect.CANCELLED or not number for effect, number in each.counts.items())
 
 
-def _verdict(report: Report) -> Verdict:
+def _verdict(report: ReviewReport) -> Headline:
     glass = any(each.guard.broken_glass for each in report.sets)
     overridden = [say("a guard is overridden for this run")] if glass else []
     tone = _TONES.get(report.outcome, Tone.BAD)
     unread = any(each.unknown or each.count(Effect.UNREAD) for each in report.sets)
     is_unseen = report.outcome is Outcome.FINE and (unread or not report.refreshed)
-    retired = [told for job, sets in _by_job(report) for told in lines.retirement(job, sets)]
-    return Verdict(
+    retired = [text for job, sets in _by_job(report) for text in lines.retirement(job, sets)]
+    return Headline(
         outcome=report.outcome,
         badge=_UNSEEN if is_unseen else _BADGES[report.outcome],
         tone=Tone.CAREFUL if (glass or is_unseen) and tone is Tone.GOOD else tone,
-        headline=say(saying(report.headline)),
-        occasion=tuple(_occasion(report)),
+        sentence=say(saying(report.headline)),
+        context=tuple(_context(report)),
         reasons=tuple(_each(report.reasons)),
         warnings=(*overridden, *retired, *_each(report.warnings)),
     )
 
 
-def _occasion(report: Report) -> Iterator[Text]:
-    # Of a directory without a project, or with several stacks, nobody knows which one is meant.
+def _context(report: ReviewReport) -> Iterator[Text]:
+    # Without a project, or with several stacks, it is unknown which one is meant.
     if report.stack:
         yield say("stack ", name(report.stack), *((" of ", name(report.project)) if report.project else ()))
     elif report.project:
@@ -195,59 +196,59 @@ def _occasion(report: Report) -> Iterator[Text]:
     if report.outcome is Outcome.MISCONFIGURED:
         return
     if not report.previewed:
-        yield say("Pulumi's preview did not come to its end")
+        yield say("Pulumi's preview did not complete")
     elif report.policy_packs:
         packs = [part for pack in report.policy_packs for part in (", ", name(pack))][1:]
-        yield say("nothing mandatory violated of policy pack ", *packs)
+        yield say("no mandatory policy violated in policy pack ", *packs)
     if not report.refreshed:
-        yield say("what is recorded was not compared with EnOS")
+        yield say("the recorded state was not compared with EnOS")
 
 
 def _each(texts: Iterable[str]) -> Iterator[Text]:
-    """Sentences, a line each."""
+    """Return one text for each line."""
     for text in texts:
         yield from (say(saying(line)) for line in text.split("\n") if line.strip())
 
 
-def _job_part(report: Report, job: JobReport, sets: Sequence[SetReport], told: frozenset[str]) -> JobPart:
+def _job_section(report: ReviewReport, job: JobReport, sets: Sequence[SetReport], shown: frozenset[str]) -> JobSection:
     will = "will" if report.previewed else "would"
     one = len(sets) == 1
-    about_sets = [lines.of_set(each, will=will, alone=one, looked=job.looked) for each in sets]
-    notes = [lines.notes(each, told) for each in sets]
+    about = [lines.of_set(each, will=will, alone=one, looked=job.looked) for each in sets]
+    notes = [lines.notes(each, shown) for each in sets]
     together = [
         *lines.of_job(job),
-        *(about_sets[0].heading if one else ()),
+        *(about[0].heading if one else ()),
         *lines.cancels(job, sets, will=will),
         *lines.exposed(job, declared=any(each.change is not Change.DELETE for each in sets)),
-        *(about_sets[0].limits if one else ()),
+        *(about[0].limits if one else ()),
         *lines.undo(job, sets),
-        *(about_sets[0].digest if one else ()),
+        *(about[0].digest if one else ()),
         *lines.place(job),
         *(notes[0] if one else ()),
     ]
-    return JobPart(
+    return JobSection(
         job_id=job.job_id,
         title=say("job ", name(job.name or job.job_id)),
         lines=tuple(together),
         sets=tuple(
-            SetPart(
+            SetSection(
                 name=each.name,
                 title=say("set ", name(each.name)),
                 tone=Tone.BAD if each.errors else Tone.CAREFUL if each.warnings else Tone.PLAIN,
-                lines=() if one else (*about.heading, *about.limits, *about.digest, *said),
+                lines=() if one else (*own.heading, *own.limits, *own.digest, *noted),
                 groups=tuple(_groups(each, will)),
             )
-            for each, about, said in zip(sets, about_sets, notes, strict=True)
+            for each, own, noted in zip(sets, about, notes, strict=True)
         ),
     )
 
 
 def _groups(each: SetReport, will: str) -> Iterator[KeyGroup]:
-    by_effect: dict[Effect, list[Key]] = {}
+    by_effect: dict[Effect, list[KeyReport]] = {}
     for key in each.keys:
         by_effect.setdefault(key.effect, []).append(key)
-    for effect, (meaning, tone) in lines.EFFECTS.items():
+    for effect, meaning in lines.EFFECTS.items():
         keys = by_effect.get(effect, [])
         if total := max(len(keys), each.counts.get(effect, 0)):
             title = effect.value.replace("will ", f"{will} ")
-            yield KeyGroup(effect, title, meaning, tone, total, tuple(keys))
+            yield KeyGroup(effect, title, meaning, OF_EFFECT[effect], total, tuple(keys))

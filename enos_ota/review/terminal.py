@@ -1,4 +1,4 @@
-"""A report for a terminal."""
+"""Review report for a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from rich.table import Table
 from rich.text import Text as Styled
 
 from enos_ota.review import text
+from enos_ota.review.exposure import Exposure
 from enos_ota.review.lines import status
+from enos_ota.review.model import Effect
 from enos_ota.review.screen import Tone, first_screen
 from enos_ota.review.text import Kind
 
@@ -20,12 +22,12 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from enos_ota.review.model import Key, Report
-    from enos_ota.review.screen import JobPart, KeyGroup, Line, Screen, SetPart, Verdict
+    from enos_ota.review.model import KeyReport, ReviewReport
+    from enos_ota.review.screen import Headline, JobSection, KeyGroup, ReportLine, Screen, SetSection
     from enos_ota.review.text import Piece, Text
 
 _MOST: Final = 10
-"""Keys of one effect that are named."""
+"""Keys of one effect that are listed."""
 
 _COLOURS: Final = {
     Tone.PLAIN: "",
@@ -34,15 +36,22 @@ _COLOURS: Final = {
     Tone.BAD: "red",
     Tone.QUIET: "dim",
 }
+_EXPOSURES: Final = {
+    Exposure.RUNS: "bold red",
+    Exposure.UPGRADING: "red",
+    Exposure.WAITING: "yellow",
+    Exposure.CANCELLED: "blue",
+    Exposure.UNKNOWN: "",
+}
 _KINDS: Final = {Kind.NUMBER: "bold", Kind.COMMAND: "cyan", Kind.NAME: "bold"}
 _MARKS: Final = {Tone.GOOD: "✓", Tone.CAREFUL: "!", Tone.BAD: "✗"}
 
-# Stands for a space that no line may be broken at; nothing of a report has it, as it is no printable character.
+# Replaces a space at which no line may break; a report never has it, as it is not printable.
 _FIRM: Final = "\ue000"
 
 
-def render(report: Report, *, width: int = 100, color: bool = False) -> str:
-    """The report as text of that many columns; with colours and bold, or nothing but text."""
+def render(report: ReviewReport, *, width: int = 100, color: bool = False) -> str:
+    """Return the report as text of this width; with colours and bold, or plain."""
     console = Console(
         file=io.StringIO(),
         width=width,
@@ -82,10 +91,10 @@ def _screen(screen: Screen) -> Iterator[RenderableType]:
         yield _styled(screen.everything)
 
 
-def _verdict(verdict: Verdict) -> Iterator[RenderableType]:
+def _verdict(verdict: Headline) -> Iterator[RenderableType]:
     colour = _COLOURS[verdict.tone]
-    yield Styled.assemble((verdict.badge, f"bold reverse {colour}"), "  ", _styled(verdict.headline, "bold"))
-    yield _joined(verdict.occasion, "dim")
+    yield Styled.assemble((verdict.badge, f"bold reverse {colour}"), "  ", _styled(verdict.sentence, "bold"))
+    yield _joined(verdict.context, "dim")
     for texts, tone in ((verdict.reasons, Tone.BAD), (verdict.warnings, Tone.CAREFUL)):
         if texts:
             yield ""
@@ -101,7 +110,7 @@ def _bullets(texts: Iterable[Text], mark: str, style: str = "") -> Iterator[Rend
         yield grid
 
 
-def _job(job: JobPart) -> Iterator[RenderableType]:
+def _job(job: JobSection) -> Iterator[RenderableType]:
     yield _styled(job.title, "bold", capital=True)
     yield _lines(job.lines)
     for part in job.sets:
@@ -111,7 +120,7 @@ def _job(job: JobPart) -> Iterator[RenderableType]:
             yield Padding(_lines(part.lines), (0, 0, 0, 2))
 
 
-def _lines(lines: Iterable[Line]) -> RenderableType:
+def _lines(lines: Iterable[ReportLine]) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
@@ -120,15 +129,14 @@ def _lines(lines: Iterable[Line]) -> RenderableType:
     return grid
 
 
-def _keys(part: SetPart) -> Iterator[RenderableType]:
+def _keys(part: SetSection) -> Iterator[RenderableType]:
     yield Styled.assemble("Keys of ", _styled(part.title), style="bold")
     for group in part.groups:
         meaning = f": {group.meaning}" if group.meaning else ""
         heading = text.say(group.total, f" {group.title}{meaning}")
-        yield Padding(_styled(heading, _COLOURS[group.tone]), (0, 0, 0, 2))
-        if group.tone is Tone.QUIET:
-            continue
-        yield Padding(_table(group), (0, 0, 0, 4))
+        yield Padding(_styled(heading, _EXPOSURES[group.exposure]), (0, 0, 0, 2))
+        if group.effect is not Effect.CANCELLED:
+            yield Padding(_table(group), (0, 0, 0, 4))
 
 
 def _table(group: KeyGroup) -> RenderableType:
@@ -143,7 +151,7 @@ def _table(group: KeyGroup) -> RenderableType:
     return grid
 
 
-def _row(each: Key) -> Iterator[Styled]:
+def _row(each: KeyReport) -> Iterator[Styled]:
     yield Styled(_quoted(text.Piece(text.key(each.device_key), Kind.NAME)))
     yield _styled(status(each.status))
     yield _styled(text.say("from ", text.name(each.source_version)) if each.source_version else ())
@@ -156,14 +164,15 @@ def _joined(texts: Iterable[Text], style: str) -> Styled:
 def _styled(texts: Text, style: str = "", *, capital: bool = False) -> Styled:
     styled = Styled(style=style)
     for piece in texts:
-        styled.append(_quoted(piece), _KINDS.get(piece.kind, ""))
+        colour = _EXPOSURES[piece.exposure] if piece.exposure else ""
+        styled.append(_quoted(piece), f"{_KINDS.get(piece.kind, '')} {colour}".strip())
     if capital and styled.plain:
         styled.plain = styled.plain[0].upper() + styled.plain[1:]
     return styled
 
 
 def _quoted(piece: Piece) -> str:
-    """A piece; a name in quotes if it could be read as more than a name."""
+    """Return a piece; a name in quotes if it has other characters than a plain name."""
     if piece.kind is Kind.NUMBER:
         return piece.text.replace(" ", _FIRM)
     if piece.kind is Kind.NAME and not _is_simple(piece.text):

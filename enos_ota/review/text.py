@@ -1,55 +1,65 @@
-"""Texts of a report as pieces, each of which says whose words it is: a format decides how that looks.
+"""Texts of a report as pieces, each of a kind: a format decides how a kind looks.
 
-What others wrote (keys, reasons, job names, EnOS's words) is in here already made visible, cut and on one line, so that
-no format has to think of control characters; of its own markup each format has to think itself, for every piece.
+Foreign texts (keys, reasons, job names, messages of EnOS) are made visible, cut and put on one line here. Each format
+escapes its own markup in every piece.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from enos_ota.devicekeys.visible import is_visible
+
+if TYPE_CHECKING:
+    from enos_ota.review.exposure import Exposure
 
 _NAME: Final = 120
 _SAYING: Final = 1000
 _KEY: Final = 300
 
 _MARKS: Final = 3
-"""Combining marks that may follow each other; more would cover what stands beside them."""
+"""Combining marks that may follow each other; more would cover their neighbours."""
 
 
 class Kind(Enum):
-    """Whose words a piece is, and what it is for."""
+    """What a piece is, and whether it is foreign text."""
 
     WORDS = "words"
-    """Ours."""
+    """Words of enos-ota."""
     NUMBER = "number"
-    """Ours, a number: it must not be broken over two lines, and may stand out."""
+    """A number of enos-ota: never broken over two lines."""
     COMMAND = "command"
-    """Ours, to be typed; what others wrote is in it only quoted for a shell."""
+    """A command of enos-ota to type; foreign text in it is quoted for a shell."""
     NAME = "name"
-    """Somebody else's: a key, an id, a name, a version, a reason."""
+    """Foreign text: a key, an id, a name, a version, a reason."""
     SAYING = "saying"
-    """A sentence with somebody else's words in it, such as an error. Commands may stand in back-quotes in it."""
+    """A sentence with foreign text in it, such as an error. Back-quotes mark commands in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a text: on one line, without anything invisible. Still to be escaped, whatever its kind."""
+    """A part of a text: on one line, nothing invisible in it, not escaped yet.
+
+    Attributes:
+        text: The text.
+        kind: What it is.
+        exposure: Exposure of the devices that a number counts, which a format shows by a colour.
+    """
 
     text: str
     kind: Kind = Kind.WORDS
+    exposure: Exposure | None = None
 
 
 Text = tuple[Piece, ...]
-"""Pieces to be set one after the other, with nothing in between."""
+"""Pieces in reading order, with nothing in between."""
 
 
 def say(*parts: str | int | Piece) -> Text:
-    """A text: words of ours, numbers, and pieces."""
+    """Make a text of words, numbers and pieces."""
     return tuple(_piece(part) for part in parts if part != "")
 
 
@@ -61,46 +71,51 @@ def _piece(part: str | int | Piece) -> Piece:
     return Piece(part)
 
 
+def exposed_number(number: int, exposure: Exposure) -> Piece:
+    """Make a number of devices that have this exposure."""
+    return replace(_piece(number), exposure=exposure)
+
+
 def name(text: str) -> Piece:
-    """Somebody else's name for something. Two names that are not cut never look alike."""
+    """Make a foreign name. Two names that are not cut never look alike."""
     return Piece(distinct(text, _NAME), Kind.NAME)
 
 
 def saying(text: str) -> Piece:
-    """A sentence with somebody else's words in it."""
+    """Make a sentence with foreign text in it."""
     return Piece(visible(" ".join(text.split()), _SAYING), Kind.SAYING)
 
 
 def command(text: str) -> Piece:
-    """Something to be typed."""
+    """Make a command."""
     return Piece(visible(text, _SAYING), Kind.COMMAND)
 
 
 def key(text: str) -> str:
-    """A device key, as lists of keys show it."""
+    """Return a device key as lists of keys show it."""
     return distinct(text, _KEY)
 
 
 def plain(text: Text) -> str:
-    """A text without its kinds."""
+    """Return the text alone, without kinds."""
     return "".join(piece.text for piece in text)
 
 
 def distinct(text: str, most: int) -> str:
-    """The same as `visible`, and no two texts that are not cut look alike."""
+    """Return a text as `visible` does, and unlike any other text that is not cut."""
     return visible(text.replace("\\", "\\\\") if "\\" in text else text, most)
 
 
 def visible(text: str, most: int) -> str:
-    r"""A text with what is invisible in it escaped, as in `\x1b` and `\u202e`, and cut after so many characters.
+    r"""Return a text with invisible characters escaped, as in `\x1b` and `\u202e`, and cut after so many characters.
 
-    It cannot act on a terminal, hide, turn the direction of what follows, or pile up on its neighbours.
+    It cannot control a terminal, hide, change the direction of what follows, or cover its neighbours.
     """
     if len(text) <= most and text.isascii() and text.isprintable():
         return text
     shown: list[str] = []
     length = 0
-    marks = _MARKS  # a mark at the beginning would sit on what stands before the text
+    marks = _MARKS  # a mark at the beginning would cover what is before the text
     for place, character in enumerate(text):
         if length >= most:
             return "".join((*shown, f"… ({_piece(len(text) - place).text} more characters)"))

@@ -1,21 +1,21 @@
-"""Stack configuration and environment as typed settings; whatever is wrong with them is told at once."""
+"""Stack configuration and environment as typed settings; all problems are reported at once."""
 
-from enos_ota.settings.connection import Address, Checks, Connection, load_address, load_checks, load_connection
-from enos_ota.settings.document import project_around, short_name, stack_file_path
-from enos_ota.settings.problems import NoCredentials, Problem, SettingsError
-from enos_ota.settings.sets import SetSettings
-from enos_ota.settings.stack import (
+from enos_ota.settings.check import (
     StackSettings,
     audit_log_objection,
     check_stack_file,
     load_stack,
     read_stack_file,
 )
+from enos_ota.settings.connection import Checks, Connection, EnosAddress, load_address, load_checks, load_connection
+from enos_ota.settings.problems import NoCredentials, Problem, SettingsError
+from enos_ota.settings.sets import SetSettings
+from enos_ota.settings.stackfile import project_around, short_name, stack_file_path
 
 __all__ = [
-    "Address",
     "Checks",
     "Connection",
+    "EnosAddress",
     "NoCredentials",
     "Problem",
     "SetSettings",

@@ -1,4 +1,4 @@
-"""How EnOS is reached: what the environment and the stack say, made one."""
+"""The connection to EnOS: settings of the environment and of the stack, combined."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from enos_ota.enos import ConfigurationError, Credentials, Timeout, check_gateway
-from enos_ota.reconciler.guard import Guard
+from enos_ota.plan import Guard
 from enos_ota.settings.models import ENOS, ENOS_OTA, EnosKeys, EnosOtaKeys
 from enos_ota.settings.problems import NoCredentials, Problem, SettingsError, label
 from enos_ota.settings.wording import explain
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from enos_ota.settings.models import Preflight
 
 CONNECT_TIMEOUT: Final = 5.0
-"""Seconds until a connection must stand; less when `enos:requestTimeout` is less."""
+"""Seconds for opening a connection; less when `enos:requestTimeout` is less."""
 
 VARIABLES: Final = {
     "apiGateway": "ENOS_API_GATEWAY",
@@ -28,25 +28,25 @@ VARIABLES: Final = {
     "appSecret": "ENOS_APP_SECRET",
     "caBundle": "ENOS_CA_BUNDLE",
 }
-"""Keys under `enos:` that an environment variable may give."""
+"""The environment variable for each key under `enos:` that may have one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """How EnOS is reached.
+    """Everything that a client of EnOS needs.
 
     Attributes:
         gateway: in the normal form of `enos_ota.enos.check_gateway`.
         org_id: the organization.
         credentials: from the environment if they are there, else from the stack.
-        ca_bundle: file of certificates to trust, or None for the usual ones.
+        ca_bundle: file of certificates to trust, or None for those of the system.
         timeout: in seconds.
         batch_size: device keys in one cancelTask call.
-        max_concurrency: requests under way at once.
+        max_concurrency: concurrent requests.
         max_requests_per_second: None for no limit.
         cancelled_markers: texts by which EnOS marks a cancelled task.
         deadline: seconds for one set's change.
-        audit_log: file to which every writing request is added, as configured: relative to the project, or a whole
+        audit_log: file that records every writing request, as configured: relative to the project, or an absolute
             path; None for none.
     """
 
@@ -65,7 +65,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """What is looked at before anything is sent.
+    """Checks that a program makes before anything is sent.
 
     Attributes:
         preflight: whether a preview reads the tasks it would cancel.
@@ -77,8 +77,8 @@ class Checks:
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
-    """Which EnOS, and which organization in it.
+class EnosAddress:
+    """An EnOS, and an organization in it.
 
     Attributes:
         gateway: in the normal form of `enos_ota.enos.check_gateway`.
@@ -91,7 +91,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class _Stack:
-    """What the stack says under `enos:`, keys that are wrong left out of `sound` and reported in `problems`."""
+    """The keys of the stack under `enos:`; `sound` leaves out the invalid ones, which are in `problems`."""
 
     present: frozenset[str]
     sound: dict[str, str]
@@ -99,19 +99,21 @@ class _Stack:
     problems: list[Problem]
 
 
-def load_address(get: Callable[[str], str | None], environ: Mapping[str, str], *, org_id: str | None = None) -> Address:
-    """Gateway and organization for a program that declares sets of its own; no credentials are needed.
+def load_address(
+    get: Callable[[str], str | None], environ: Mapping[str, str], *, org_id: str | None = None
+) -> EnosAddress:
+    """Return gateway and organization for a program that declares its own sets; it needs no credentials.
 
     Args:
         get: the text of a configuration key such as `enos:apiGateway`, or None.
         environ: the environment.
-        org_id: the organization where neither of them names one.
+        org_id: the organization if neither of them names one.
 
     Raises:
         SettingsError: with every problem.
     """
     stack = _read_stack(get, ("apiGateway", "orgId"))
-    address, problems = find_address(stack.sound, environ, _unplaced, present=stack.present, org_id=org_id)
+    address, problems = combine_addresses(stack.sound, environ, _unplaced, present=stack.present, org_id=org_id)
     problems = [*stack.problems, *environment_problems(environ), *problems]
     if address is None or problems:
         raise SettingsError(problems)
@@ -121,21 +123,21 @@ def load_address(get: Callable[[str], str | None], environ: Mapping[str, str], *
 def load_connection(
     get: Callable[[str], str | None], environ: Mapping[str, str], *, org_id: str | None = None
 ) -> Connection:
-    """How a provider reaches EnOS.
+    """Return the connection of a provider or a command.
 
     Args:
         get: the text of a configuration key such as `enos:apiGateway`, secrets decrypted, or None.
         environ: the environment.
-        org_id: the organization where neither of them names one.
+        org_id: the organization if neither of them names one.
 
     Raises:
-        NoCredentials: nothing is wrong but that there are none, which only a program may do without.
+        NoCredentials: the only problem is that there are none; a program can run without.
         SettingsError: with every problem.
     """
     stack = _read_stack(get, EnosKeys.names())
     own, wrong = _read_own(get, ("deadline", "auditLog"))
     faults = [*stack.problems, *wrong, *environment_problems(environ)]
-    address, more = find_address(stack.sound, environ, _unplaced, present=stack.present, org_id=org_id)
+    address, more = combine_addresses(stack.sound, environ, _unplaced, present=stack.present, org_id=org_id)
     credentials = None if faults else _credentials(stack.keys, environ)
     problems = [*faults, *more]
     if credentials is None and not faults:
@@ -161,7 +163,7 @@ def load_connection(
 
 
 def load_checks(get: Callable[[str], str | None]) -> Checks:
-    """What a program checks before anything is sent.
+    """Return the checks that a program makes before anything is sent.
 
     Args:
         get: the text of a configuration key such as `enos-ota:guard`, or None.
@@ -176,9 +178,9 @@ def load_checks(get: Callable[[str], str | None]) -> Checks:
 
 
 def environment_problems(environ: Mapping[str, str]) -> list[Problem]:
-    """What is wrong with the environment on its own: half a pair of credentials, white space, control characters.
+    """Return the problems of the environment alone: half a pair of credentials, white space, control characters.
 
-    An empty variable counts as not set: that is what a CI system makes of a secret it does not have.
+    An empty variable counts as not set: CI systems pass a missing secret as an empty text.
     """
     problems = []
     given = {VARIABLES[name]: value for name, value in _from_environment(environ).items()}
@@ -199,22 +201,22 @@ def environment_problems(environ: Mapping[str, str]) -> list[Problem]:
     return problems
 
 
-def find_address(
+def combine_addresses(
     stack: Mapping[str, Any],
     environ: Mapping[str, str],
     locate: Callable[[str, str], Problem],
     *,
     present: Collection[str] | None = None,
     org_id: str | None = None,
-) -> tuple[Address | None, list[Problem]]:
-    """Gateway and organization of environment and stack, which must not contradict each other.
+) -> tuple[EnosAddress | None, list[Problem]]:
+    """Return gateway and organization, and the problems; environment and stack must not contradict each other.
 
     Args:
-        stack: the keys under `enos:` that are valid by themselves.
+        stack: the valid keys under `enos:`.
         environ: the environment.
         locate: makes a problem of a key's name and a text.
-        present: the keys that the stack gives at all, right or wrong; then a key that is given nowhere is a problem.
-        org_id: the organization where neither of them names one.
+        present: the keys that the stack gives, valid or not; then a key that is given nowhere is a problem.
+        org_id: the organization if neither of them names one.
     """
     problems: list[Problem] = []
     found: dict[str, str | None] = {}
@@ -240,7 +242,7 @@ def find_address(
                 Problem(f"no {noun}: set {key} in the stack file or {variable} in the environment", path=key)
             )
     gateway, org_id = found["apiGateway"], found["orgId"]
-    return (Address(gateway, org_id) if gateway and org_id else None), problems
+    return (EnosAddress(gateway, org_id) if gateway and org_id else None), problems
 
 
 def _unplaced(name: str, text: str) -> Problem:
@@ -260,14 +262,14 @@ def _read_stack(get: Callable[[str], str | None], names: Iterable[str]) -> _Stac
 
 
 def _read_own(get: Callable[[str], str | None], names: Iterable[str]) -> tuple[EnosOtaKeys, list[Problem]]:
-    """These keys under `enos-ota:`, defaults for all of them if any is wrong."""
+    """Return these keys under `enos-ota:`, defaults for all of them if any is invalid, and the problems."""
     given = {name: text for name in names if (text := get(f"{ENOS_OTA}:{name}")) is not None}
     try:
         return EnosOtaKeys.model_validate(given), []
     except ValidationError as error:
         return EnosOtaKeys(), [
-            Problem(f"{ENOS_OTA}:{told}", path=f"{ENOS_OTA}:{label(path)}")
-            for path, told in explain(error, EnosOtaKeys, noun=f"{ENOS_OTA}: key")
+            Problem(f"{ENOS_OTA}:{text}", path=f"{ENOS_OTA}:{label(path)}")
+            for path, text in explain(error, EnosOtaKeys, noun=f"{ENOS_OTA}: key")
         ]
 
 

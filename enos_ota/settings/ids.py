@@ -1,4 +1,4 @@
-"""Ids of jobs, organizations and applications: what surely belongs to no id, but comes along when one is copied."""
+"""Ids of jobs, organizations and applications: characters that no id contains but a copied text may."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _INITIAL_OR_FINAL_QUOTE: Final = frozenset({"Pi", "Pf"})
 
 
 def problem(text: str) -> str:
-    """Return what is wrong with an id, to be read after the name of its setting; empty when nothing is.
+    """Return the problem of an id, as a continuation of its setting's name; empty for a valid id.
 
-    Refused are quotation marks, white space, and characters that do not show: with one of them an id looks right and is
+    Refused are quotation marks, white space and invisible characters: with one of them an id looks right but is
     another id.
     """
     odd = next((character for character in text if _is_odd(character)), "")

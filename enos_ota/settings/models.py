@@ -1,7 +1,7 @@
-"""The keys of a stack's configuration: names, types, limits, defaults, descriptions. The one source of all of them.
+"""The keys of a stack's configuration: names, types, limits, defaults, descriptions.
 
-Keys directly under a namespace may also be texts of numbers and of JSON: `pulumi config set` writes every value in
-quotes, and Pulumi hands a program nothing but texts. Everything below is strict.
+Keys directly under a namespace may also be numbers or JSON as texts: `pulumi config set` writes every value in quotes,
+and Pulumi passes a program texts alone. The keys below those are strict.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from typing_extensions import Self
 
 from enos_ota.devicekeys import rules as keys
 from enos_ota.devicekeys.yamltext import Unquoted, shown
-from enos_ota.plan import days
-from enos_ota.reconciler.guard import Guard
+from enos_ota.plan import Guard, days
 from enos_ota.settings import ids
 
 ENOS: Final = "enos"
@@ -28,17 +27,17 @@ ENOS_OTA: Final = "enos-ota"
 SETS: Final = "cancelledTaskSets"
 
 LOG_SUFFIXES: Final = (".jsonl", ".ndjson", ".log")
-"""How the audit log's name may end: no stack file, project file or key file does."""
+"""Endings of an audit log's name; no stack file, set file or key file has one of them."""
 
 SECRETS: Final = frozenset({"appKey", "appSecret"})
-"""Keys of `enos:` that may be secret and whose values are never shown."""
+"""Keys of `enos:` that may be secret; messages never show their values."""
 
 # What Go makes of a date without quotes: 2026-01-02 00:00:00 +0000 UTC
 _MANGLED_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)? [+-][0-9]{4} \S+")
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 
-# The same rules as patterns for the JSON Schema (`enos_ota.settings.schema`), as far as a pattern can say them. Other
-# programs read them, so they hold nothing but what Python and ECMAScript understand alike.
+# The same rules as patterns for the JSON Schema (`enos_ota.settings.schema`), as far as a pattern can express them, in
+# the syntax that Python and ECMAScript share.
 _NO_CONTROLS: Final = r"(?!.*[\u0000-\u001f\u007f-\u009f\u2028\u2029])"
 _ONE_LINE_PATTERN: Final = rf"^{_NO_CONTROLS}\S(.*\S)?$"
 _ODD_IN_ID: Final = r"\s\"'`\u00ab\u00ad\u00b4\u00bb\u200b-\u200f\u2018-\u201f\u2060\u2039\u203a\ufeff"
@@ -57,27 +56,27 @@ _GATEWAY_PATTERN: Final = (
 
 
 def _looks_like(pattern: str) -> Any:
-    """For the JSON Schema only: pydantic's own patterns would speak in other words."""
+    """For the JSON Schema only: pydantic's own pattern check would produce another text."""
     return Field(json_schema_extra={"pattern": pattern})
 
 
 def _fault(text: str) -> PydanticCustomError:
-    # In a template braces would be places for values.
+    # As a template the text must not contain braces.
     return PydanticCustomError("settings", "{text}", {"text": text})
 
 
 def is_mangled(text: str) -> bool:
-    """Whether a text looks like what becomes of an unquoted date on its way through Pulumi."""
+    """Whether a text looks like an unquoted date after Pulumi has read it."""
     return _MANGLED_DATE.fullmatch(text) is not None
 
 
 def _one_line(text: str) -> str:
     if any(keys.is_control(character) for character in text):
-        raise _fault("holds control characters or line breaks: it must be one line")
+        raise _fault("has control characters or line breaks: it must be one line")
     if text != text.strip():
         raise _fault("has white space around it: remove it")
     if is_mangled(text):
-        raise _fault(f"reads {text}, a date that lost its form on the way: put the value in quotes")
+        raise _fault(f"is {text}, which Pulumi made of a date: put the value in quotes")
     return text
 
 
@@ -94,7 +93,7 @@ def _name(text: str) -> str:
 
 
 def _written_date(value: Any) -> Any:
-    # A day that is both without quotes and none is told as both, so that mending it takes one round.
+    # One message for a day that has no quotes and is no date.
     if isinstance(value, (Unquoted, int, float)) and not days.is_day(str(value)):
         raise _fault(f'is {shown(str(value))} without quotes, and no date: write it as "2027-03-31", in quotes')
     return value
@@ -104,31 +103,31 @@ def _iso_date(text: str) -> str:
     if days.is_day(text):
         return text
     if is_mangled(text):
-        raise _fault(f"reads {text}, a date that lost its form on the way: put the value in quotes")
+        raise _fault(f"is {text}, which Pulumi made of a date: put the value in quotes")
     raise _fault(f'is "{shown(text)}", no date such as "2027-03-31"')
 
 
 def _log_file(text: str) -> str:
     if text.startswith("~"):
-        raise _fault("begins with ~, which nobody expands: write the whole path, or one relative to the project")
+        raise _fault("begins with ~, which is not expanded: write an absolute path, or one relative to the project")
     if text.endswith(("/", "/.", "/..")) or text in {".", ".."}:
         raise _fault("names a directory: name a file in it")
     if posixpath.normpath(text).startswith("../"):
-        raise _fault("leads out of the project: name a file in it, or write the whole path")
+        raise _fault("leads out of the project: name a file in it, or write an absolute path")
     if not ends_as_log(text):
         raise _fault(f"{shown(text)} does not end in {', '.join(LOG_SUFFIXES)}: a log is a file of its own")
     return text
 
 
 def ends_as_log(path: str) -> bool:
-    """Whether a path ends as that of a log."""
+    """Whether a path has the ending of an audit log."""
     return posixpath.splitext(path)[1].lower() in LOG_SUFFIXES
 
 
 def _number(value: Any) -> Any:
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         number = float(value)
-        # Pulumi hands on 100000 as "100000" and 1e21 as "1e+21"; which of both was written must not matter.
+        # Pulumi passes 100000 as "100000" and 1e21 as "1e+21"; both spellings must give the same number.
         return int(number) if number.is_integer() and math.fabs(number) < 2**53 else number
     return value
 
@@ -143,7 +142,7 @@ def _json(value: Any) -> Any:
 
 
 def _switch(value: Any) -> Any:
-    # `off` without quotes is a truth value in YAML 1.1 and a text in YAML 1.2; here both mean the same.
+    # `off` without quotes is a truth value in YAML 1.1 and a text in YAML 1.2; both are accepted.
     word = value.text if isinstance(value, Unquoted) else value
     if isinstance(word, (bool, str)):
         return {"false": "off", "true": "on"}.get(str(word).lower(), word)
@@ -175,7 +174,7 @@ LogFile: TypeAlias = Annotated[
     _looks_like(_LOG_FILE_PATTERN),
 ]
 DeviceKey: TypeAlias = Annotated[
-    # What is wrong with a key is said by `enos_ota.devicekeys.rules`, once for all keys of a kind.
+    # `enos_ota.devicekeys.rules` reports invalid keys, once for all keys of a kind.
     str,
     Field(json_schema_extra={"minLength": 1, "maxLength": keys.MAX_KEY_LENGTH, "pattern": _KEY_PATTERN}),
 ]
@@ -186,7 +185,7 @@ IsoDate: TypeAlias = Annotated[
 
 
 class Keys(BaseModel):
-    """A mapping of the configuration. Unknown keys are refused, and so is a key without a value."""
+    """A mapping of the configuration. Unknown keys and keys without a value are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=to_camel)
 
@@ -199,29 +198,29 @@ class Keys(BaseModel):
 
     @classmethod
     def names(cls) -> list[str]:
-        """The keys as they are written."""
+        """The names of the keys in a file."""
         return [field.alias or name for name, field in cls.model_fields.items()]
 
 
 class EnosKeys(Keys):
-    """Keys under `enos:`, how EnOS is reached."""
+    """Keys under `enos:`: the connection to EnOS."""
 
     api_gateway: Annotated[Text, _looks_like(_GATEWAY_PATTERN)] | None = Field(
         default=None, description="Address of the EnOS API gateway, https://host[:port]."
     )
     org_id: Id | None = Field(default=None, description="Organization that owns the jobs.")
     app_key: Id | None = Field(default=None, description="Access key of the application registered in EnOS.")
-    app_secret: Text | None = Field(default=None, description="Its secret; kept encrypted in the stack file.")
+    app_secret: Text | None = Field(default=None, description="Its secret; encrypted in the stack file.")
     ca_bundle: Text | None = Field(
         default=None,
         description="File with the certificates to trust, for a private authority, or a directory with hash links.",
     )
     max_concurrency: Annotated[int, BeforeValidator(_number)] = Field(
-        default=8, ge=1, le=64, description="Requests under way at once."
+        default=8, ge=1, le=64, description="Concurrent requests."
     )
     max_requests_per_second: (
         Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False), BeforeValidator(_number)] | None
-    ) = Field(default=None, description="Limit over all requests of a run; none when left out.")
+    ) = Field(default=None, description="Limit over all requests of a run; without it there is none.")
     request_timeout: Annotated[float, BeforeValidator(_number)] = Field(
         default=30.0,
         gt=0,
@@ -244,9 +243,9 @@ class GuardKeys(Keys):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
-    max_devices: int | None = Field(default=None, ge=0, description="Devices at most; 0 allows none.")
+    max_devices: int | None = Field(default=None, ge=0, description="Largest number of devices; 0 allows none.")
     max_share: float | None = Field(
-        default=None, gt=0, le=1, allow_inf_nan=False, description="Part of all tasks of the job at most, as 0.25."
+        default=None, gt=0, le=1, allow_inf_nan=False, description="Largest share of all tasks of the job, as 0.25."
     )
 
     @model_validator(mode="after")
@@ -256,18 +255,18 @@ class GuardKeys(Keys):
         return self
 
     def limits(self) -> Guard:
-        """The same as a value."""
+        """Return the limits as a guard."""
         return Guard(self.max_devices, self.max_share)
 
 
 class ExpectKeys(Keys):
-    """What a set's job must be about."""
+    """Expectation about a set's job."""
 
-    firmware_version: Text = Field(description="The job's target version; another one, or none, stops the change.")
+    firmware_version: Text = Field(description="Target version of the job; another one, or none, stops the change.")
 
 
 class DeclaredSet(Keys):
-    """A set of devices whose task in one job is to be cancelled."""
+    """A set of devices whose tasks in one job are to be cancelled."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -278,39 +277,41 @@ class DeclaredSet(Keys):
         }
     )
 
-    name: Name = Field(description="Name of the resource, unique in the stack.")
+    name: Name = Field(description="Name of the set, unique in the stack; a set file may leave it out.")
     job_id: Id = Field(description="The OTA job.")
     expect: ExpectKeys | None = Field(
-        default=None, description="What the job must be about; otherwise nothing is sent."
+        default=None, description="Firmware that the job must be about; otherwise nothing is sent."
     )
     reason: (
         Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_one_line), _looks_like(_ONE_LINE_PATTERN)]
         | None
-    ) = Field(default=None, description="Why, for reviewers and the audit log.")
+    ) = Field(default=None, description="The reason, for reviewers and the audit log.")
     device_keys: list[DeviceKey] | None = Field(default=None, description="Device keys, in any order.")
     device_keys_file: Annotated[Text, _looks_like(_KEY_FILE_PATTERN)] | None = Field(
         default=None,
-        description="More device keys: a .txt, .csv or .yaml file, relative to the stack file, in the project.",
+        description="More device keys: a .txt, .csv or .yaml file in the project, relative to the file of the set.",
     )
     on_too_late: Literal["report", "fail"] = Field(
-        default="report", description="What to do about devices that were upgrading or done already."
+        default="report", description="What to do about devices that were already upgrading or finished."
     )
     on_missing: Literal["fail", "report"] = Field(
         "fail", description="What to do about keys without a task in the job."
     )
     guard: GuardKeys | None = Field(
-        default=None, description="Limits of one change of this set, in place of the stack's, key by key."
+        default=None, description="Limits of one change of this set; each replaces the stack's."
     )
     expires: IsoDate | None = Field(
         default=None,
         description="Last day of the set, as 2027-03-31; afterwards it is only reported, never read or written.",
     )
-    former_names: list[Name] = Field(default=[], description="Earlier names of this set; a rename changes nothing.")
+    former_names: list[Name] = Field(
+        default=[], description="Earlier names of this set, so that a rename replaces nothing."
+    )
     protect: bool = Field(default=False, description="Whether Pulumi refuses to remove the set.")
 
 
 class EnosOtaKeys(Keys):
-    """Keys under `enos-ota:`, what is to be cancelled and how."""
+    """Keys under `enos-ota:`: what to cancel, and how."""
 
     guard: Annotated[GuardKeys | None, BeforeValidator(_json)] = Field(
         default=None, description="Limits of one change of one set; a set may have its own."
@@ -328,16 +329,16 @@ class EnosOtaKeys(Keys):
     )
     audit_log: LogFile | None = Field(
         default=None,
-        description="File to which every writing request is added, its name ending in .jsonl, .ndjson or .log;"
-        " relative to the project, in it, or a whole path.",
+        description="File that records every writing request, its name ending in .jsonl, .ndjson or .log; in the"
+        " project and relative to it, or an absolute path.",
     )
     cancelled_task_sets: Annotated[list[DeclaredSet], BeforeValidator(_json)] = Field(
-        default=[], description="The sets of devices whose tasks are to be cancelled."
+        default=[], description="The sets of devices whose tasks are to be cancelled, beside the set files."
     )
 
 
 PARTS: Final[dict[str, type[Keys]]] = {"guard": GuardKeys, "expect": ExpectKeys}
-"""The model of each mapping inside of another, by the key it stands under."""
+"""The model of each nested mapping, by its key."""
 
 NAMESPACES: Final[dict[str, type[Keys]]] = {ENOS: EnosKeys, ENOS_OTA: EnosOtaKeys}
-"""The model of each namespace that is ours."""
+"""The model of each namespace of enos-ota."""

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, or doubtful in it: where, and in words for the operator."""
+"""Problems of a configuration, with their place and a text for the operator."""
 
 from __future__ import annotations
 
@@ -10,23 +10,22 @@ from enos_ota.devicekeys.yamltext import shown
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_SHOWN: Final = 100  # lines of a message; a file that is wrong all over is read from the top anyway
-
+_SHOWN: Final = 100  # lines of a message
 
 MOST: Final = 1000
-"""Problems that are listed at most. Whoever has more corrects these first."""
+"""Most problems that are listed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, or doubtful.
+    """An error or warning about the configuration.
 
     Attributes:
-        text: what is wrong and what to do, one line, no secret in it.
-        file: the file it stands in, as the operator knows it; None when it came from elsewhere.
+        text: the problem and what to do, one line, without a secret.
+        file: the file, as the operator knows it; None when the value came from elsewhere.
         line: line in that file, from 1.
-        path: where in the configuration, such as `enos-ota:cancelledTaskSets[2].jobId`; empty when no key is meant.
-        severity: an error keeps the configuration from being used; a warning is only shown.
+        path: the key, such as `enos-ota:cancelledTaskSets[2].jobId`, in a set file `jobId`; empty for no key.
+        severity: with an error the configuration cannot be used; a warning is only printed.
     """
 
     text: str
@@ -45,11 +44,11 @@ class Problem:
 class SettingsError(Exception):
     """The configuration cannot be used. Nothing was registered and nothing was sent.
 
-    `str()` is a headline, one line a problem, and the advice.
+    `str()` is a headline, one line for each problem, and the advice.
 
     Attributes:
         findings: every problem, by file and line.
-        advice: what to do about them as a whole, in lines of its own; empty for none.
+        advice: what to do about all of them, in lines of its own; empty for none.
     """
 
     def __init__(self, findings: Iterable[Problem], advice: str = "") -> None:
@@ -59,7 +58,7 @@ class SettingsError(Exception):
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Every problem as one line, `file:line: text` where a file is known."""
+        """Every problem as one line, `file:line: text` if the file is known."""
         return tuple(str(problem) for problem in self.findings)
 
     def _text(self) -> str:
@@ -72,12 +71,12 @@ class SettingsError(Exception):
         return "\n".join([headline, *(f"  {problem}" for problem in self.problems[:_SHOWN]), *more, *advice])
 
 
-class NoCredentials(SettingsError):  # noqa: N818 - says what is missing
-    """The configuration has no credentials; nothing else is wrong with it."""
+class NoCredentials(SettingsError):  # noqa: N818 - names what is missing
+    """The configuration has no credentials; that is its only problem."""
 
 
 def label(path: tuple[str | int, ...]) -> str:
-    """A path as people write it: `formerNames[0]`."""
+    """Format a path as `formerNames[0]`."""
     text = ""
     for step in path:
         text += f"[{step}]" if isinstance(step, int) else f".{shown(step)}" if text else shown(step)
@@ -85,9 +84,9 @@ def label(path: tuple[str | int, ...]) -> str:
 
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """By file and line, each once; what has no place in a file comes first, in the order in which it was found.
+    """Sort problems by file and line, each once; those without a file come first, in their order.
 
-    After the first `MOST` one more says that there are others.
+    After the first `MOST`, one more says that there are others.
     """
     unique = dict.fromkeys(problems)
     listed = sorted(unique, key=lambda problem: (problem.file or "", problem.line or 0))

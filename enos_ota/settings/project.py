@@ -1,55 +1,55 @@
-"""A stack's configuration as the commands read it: from its file, without an engine.
+"""A stack's configuration as commands read it: from its files, without an engine.
 
-Pulumi itself is asked for one thing only, if it is there: to decrypt a secret.
+The caller passes in a function that decrypts values, see `enos_ota.engine.stack_secrets`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from enos_ota.devicekeys import yamltext
-from enos_ota.engine import pulumi_cli as pulumicall
-from enos_ota.settings import NoCredentials, Problem, SettingsError, project_around, short_name
-from enos_ota.settings import document as documents
-from enos_ota.settings.stack import check_all_but_sets
+from enos_ota.settings import NoCredentials, Problem, SettingsError, project_around, short_name, stackfile
+from enos_ota.settings.check import check_all_but_sets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
-
-    from enos_ota.settings.document import Document
+    from enos_ota.settings.stackfile import Document
 
 PULUMI_STACK: Final = "PULUMI_STACK"
-"""The environment variable by which Pulumi, and these commands, are told the stack."""
+"""The environment variable that names the stack, for Pulumi and for these commands."""
 
 EXAMPLE: Final = "example"
-"""A stack file of this name is there to be copied; it is nobody's stack."""
-
-_PATIENCE: Final = 60.0
-"""Seconds that Pulumi gets for one secret: a state far away may take some, one that never answers must not take all."""
+"""The name of the stack file to copy; it is no stack."""
 
 _CA_BUNDLE: Final = "enos:caBundle"
 _CREDENTIALS: Final = {"enos:appKey": "ENOS_APP_KEY", "enos:appSecret": "ENOS_APP_SECRET"}
 
 
 _MOST_PARTS: Final = 3
-"""organization/project/stack; without the project Pulumi takes that of the directory."""
+"""organization/project/stack; without a project Pulumi takes that of the folder."""
 
 _NO_PROJECT: Final = "there is no Pulumi.yaml here or above: run this in the project's directory"
 
 
+class UnreadableSecret(Exception):  # noqa: N818 - names the fact
+    """An encrypted value could not be decrypted; the text is the reason."""
+
+
+ReadSecret: TypeAlias = Callable[[Path, str, str, Mapping[str, str]], str]
+"""Decrypts a value of a stack: project folder, stack as written, full key, environment; raises `UnreadableSecret`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A directory with a Pulumi.yaml.
+    """A folder with a Pulumi.yaml.
 
     Attributes:
-        root: The directory.
-        name: The project's name, the namespace of keys that are written without one.
+        root: The folder.
+        name: The project's name, the namespace of keys without one.
     """
 
     root: Path
@@ -58,18 +58,18 @@ class Project:
     @property
     def path(self) -> Path:
         """Pulumi.yaml."""
-        return documents.read_project(self.root).path
+        return stackfile.read_project(self.root).path
 
     def stack_file(self, stack: str) -> Path:
-        """Where the configuration of a stack is, or would be; the stack may be named in full."""
-        return documents.stack_file_path(self.root, stack)
+        """Return the stack file of a stack, which need not exist; the name may be qualified."""
+        return stackfile.stack_file_path(self.root, stack)
 
     def stacks(self) -> tuple[str, ...]:
-        """The stacks that have a file, sorted, without the example."""
+        """The stacks that have a stack file, sorted, without the example."""
         return tuple(name for name in self.stack_files() if name != EXAMPLE)
 
     def stack_files(self) -> dict[str, Path]:
-        """Every stack file by the stack's name, sorted, the example among them."""
+        """Every stack file by the stack's name, sorted, with the example."""
         pattern = self.stack_file("*")
         prefix, _, suffix = pattern.name.partition("*")
         found = {path.name[len(prefix) : -len(suffix)]: path for path in sorted(pattern.parent.glob(pattern.name))}
@@ -77,29 +77,29 @@ class Project:
 
 
 def find_project(directory: Path) -> Project | None:
-    """The project that a directory is in; None if it is in none.
+    """Return the project around a folder; None if there is none.
 
     Raises:
-        SettingsError: The project file cannot be read, or has no name in it.
+        SettingsError: Pulumi.yaml cannot be read, or has no name.
     """
     root = project_around(directory)
     try:
-        file = documents.read_project(root)
-    except documents.NoProject:
+        file = stackfile.read_project(root)
+    except stackfile.NoProject:
         return None
     name = file.keys.get("name")
     if not isinstance(name, str) or not name:
-        raise SettingsError([Problem("must give the project a name", documents.shown_path(file.path))])
+        raise SettingsError([Problem("must give the project a name", stackfile.shown_path(file.path))])
     return Project(root, name)
 
 
 def choose_stack(project: Project, named: str | None, environ: Mapping[str, str]) -> str:
-    """The stack to use: the one that is named, else that of PULUMI_STACK, else the only one there is.
+    """Return the stack: the named one, else that of PULUMI_STACK, else the only one.
 
-    It is returned as it was written: Pulumi needs a name such as `organization/project/stack` in full.
+    The name is returned as written: Pulumi needs `organization/project/stack` in full.
 
     Raises:
-        SettingsError: There is none, or there are several; or the name is that of a stack of another project.
+        SettingsError: There is none, or there are several; or it is a stack of another project.
     """
     if stack := named or environ.get(PULUMI_STACK):
         source = "--stack" if named else PULUMI_STACK
@@ -114,7 +114,7 @@ def choose_stack(project: Project, named: str | None, environ: Mapping[str, str]
     stacks = project.stacks()
     if len(stacks) == 1:
         return stacks[0]
-    place = documents.shown_path(project.stack_file("*").parent)
+    place = stackfile.shown_path(project.stack_file("*").parent)
     if stacks:
         text = f"{place} has several stacks ({', '.join(stacks)}): name one with --stack, or set {PULUMI_STACK}"
     else:
@@ -124,14 +124,14 @@ def choose_stack(project: Project, named: str | None, environ: Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class StackConfig:
-    """The configuration of one stack; `get` is what `enos_ota.settings.load_connection` and its like ask.
+    """The configuration of one stack; `get` is the argument of `enos_ota.settings.load_connection` and its like.
 
     Attributes:
-        project: The project; None outside of any, then there is no configuration but the environment.
-        full_name: The name of the stack as it was written, in which organization and project may stand: what Pulumi
-            is told. Empty if there is no stack.
-        file: Its file; None if there is none.
-        document: Its configuration as it was written; None if there is none, or it cannot be used.
+        project: The project; None outside of any, then the environment is the whole configuration.
+        full_name: The name of the stack as written, with or without organization and project: the argument for
+            Pulumi. Empty if there is no stack.
+        file: The stack file; None if there is none.
+        document: The configuration as written; None if there is none, or it cannot be used.
     """
 
     project: Project | None
@@ -143,41 +143,41 @@ class StackConfig:
 
     @property
     def stack(self) -> str:
-        """The name of the stack; empty if there is none."""
+        """The short name of the stack; empty if there is none."""
         return short_name(self.full_name)
 
     @property
     def not_named(self) -> tuple[str, ...]:
-        """The stacks that could have been meant where none was named; empty where one was, or there are none."""
+        """The stacks of the project, if none was chosen."""
         return () if self.stack or self.project is None else self.project.stacks()
 
     def get(self, key: str) -> str | None:
-        """The text of a key such as `enos:apiGateway`, as Pulumi would hand it to a program; secrets decrypted.
+        """Return the text of a key such as `enos:apiGateway`, as Pulumi would pass it to a program, decrypted.
 
-        A CA bundle that is named relative to the project, as a program finds it, comes with a path that can be used.
+        The path of a CA bundle, relative to the project, is returned relative to the working directory.
 
         Raises:
-            SettingsError: It is a secret, and nobody here can decrypt it.
+            SettingsError: It is a secret and cannot be decrypted.
         """
         value = self._values.get(key)
         if value is None:
             return None
-        if documents.is_secret(value):
+        if stackfile.is_secret(value):
             return self._decrypt(key)
         if isinstance(value, yamltext.Unquoted):
             return value.text
         if not isinstance(value, str):
             return json.dumps(value, ensure_ascii=False, default=str)
         if key == _CA_BUNDLE and self.project:
-            return documents.shown_path(self.project.root / value)
+            return stackfile.shown_path(self.project.root / value)
         return value
 
 
 def locate_stack(directory: Path, named: str | None, environ: Mapping[str, str]) -> tuple[Project, str, Path]:
-    """The project, the name of the stack as it was written, and where the stack file is or would be.
+    """Return the project, the name of the stack as written, and its stack file, which need not exist.
 
     Raises:
-        SettingsError: There is no project, or no telling which stack is meant.
+        SettingsError: There is no project, or the stack is not determined.
     """
     project = find_project(directory)
     if project is None:
@@ -186,18 +186,21 @@ def locate_stack(directory: Path, named: str | None, environ: Mapping[str, str])
     return project, stack, project.stack_file(stack)
 
 
-def read_stack(directory: Path, named: str | None, environ: Mapping[str, str], *, needed: bool = False) -> StackConfig:
-    """The configuration of the stack that is meant in a directory.
+def read_stack_config(
+    directory: Path, named: str | None, environ: Mapping[str, str], read_secret: ReadSecret, *, needed: bool = False
+) -> StackConfig:
+    """Read the configuration of a stack, from its files alone.
 
     Args:
-        directory: Where the command runs.
-        named: The stack that was asked for, if any.
+        directory: The folder in which the command runs.
+        named: The stack that the operator named, if any.
         environ: The environment.
-        needed: Whether there has to be a stack. Otherwise the environment alone may say how EnOS is reached, and where
-            no stack can be told from it, there is an empty configuration.
+        read_secret: Decrypts what is encrypted.
+        needed: Whether a stack is required. Otherwise the environment alone may suffice, and the configuration is
+            empty if the stack is not determined.
 
     Raises:
-        SettingsError: No project or no stack where one is needed or was named; the file is no stack file, or has a
+        SettingsError: There is no project or stack, and one is needed or was named; or the configuration has a
             problem outside of its sets.
     """
     project = find_project(directory)
@@ -216,65 +219,51 @@ def read_stack(directory: Path, named: str | None, environ: Mapping[str, str], *
     file = project.stack_file(stack)
     if (needed or named) and not os.path.lexists(file):
         others = f"; the stacks here are {', '.join(stacks)}" if (stacks := project.stacks()) else ""
-        raise SettingsError([Problem(f"there is no such file{others}", documents.shown_path(file))])
-    return config_of(project, stack, environ)
+        raise SettingsError([Problem(f"there is no such file{others}", stackfile.shown_path(file))])
+    return config_of(project, stack, environ, read_secret)
 
 
-def config_of(project: Project, stack: str, environ: Mapping[str, str]) -> StackConfig:
-    """The configuration of a stack of a project, from its stack file, if there is one, and from Pulumi.yaml.
+def config_of(project: Project, stack: str, environ: Mapping[str, str], read_secret: ReadSecret) -> StackConfig:
+    """Read the configuration of a stack of a project, from its stack file, if there is one, and from Pulumi.yaml.
 
     Args:
         project: The project.
-        stack: The stack, as `choose_stack` returns it; empty for what Pulumi.yaml says alone.
+        stack: The stack, as `choose_stack` returns it; empty for Pulumi.yaml alone.
         environ: The environment.
+        read_secret: Decrypts what is encrypted.
 
     Raises:
         SettingsError: A file cannot be read, or has a problem outside of its sets.
     """
     file = project.stack_file(stack)
-    document = documents.read(file, project.name)
+    document = stackfile.read(file, project.name)
     if problems := document.flaws or check_all_but_sets(document, environ):
         raise SettingsError(problems)
     found = file if document.exists else None
-    return StackConfig(project, stack, found, document.values, _decryption(project, stack, file, environ), document)
+    decrypt = _decryption(project, stack, file, environ, read_secret)
+    return StackConfig(project, stack, found, document.values, decrypt, document)
 
 
 def nothing_decrypted(_: str) -> None:
-    """Of a file that is not used nothing is decrypted."""
+    """Decrypt nothing, for a configuration without a usable stack file."""
 
 
-def _decryption(project: Project, stack: str, file: Path, environ: Mapping[str, str]) -> Callable[[str], str | None]:
-    """Pulumi's own, for secrets that are needed: credentials in the environment win, so those of the file are not."""
+def _decryption(
+    project: Project, stack: str, file: Path, environ: Mapping[str, str], read_secret: ReadSecret
+) -> Callable[[str], str | None]:
+    """Decrypt the secrets that are needed: credentials in the environment win, so those of the file are not."""
     not_needed = _CREDENTIALS.keys() if all(environ.get(name) for name in _CREDENTIALS.values()) else ()
 
     def decrypt(key: str) -> str | None:
         if key in not_needed:
             return None
-        text, why = _pulumi_config_get(project, stack, key, environ)
-        if text is None:
-            problem = Problem(_undecrypted(key, why), documents.shown_path(file), path=key)
-            raise NoCredentials([problem]) if key in _CREDENTIALS else SettingsError([problem])
-        return text
+        try:
+            return read_secret(project.root, stack, key, environ)
+        except UnreadableSecret as error:
+            problem = Problem(_undecrypted(key, str(error)), stackfile.shown_path(file), path=key)
+            raise (NoCredentials if key in _CREDENTIALS else SettingsError)([problem]) from None
 
     return decrypt
-
-
-def _pulumi_config_get(project: Project, stack: str, key: str, environ: Mapping[str, str]) -> tuple[str | None, str]:
-    """What `pulumi config get` says; or None, and why."""
-    pulumi = shutil.which("pulumi", path=environ.get("PATH", os.defpath))
-    if pulumi is None:
-        return None, "there is no pulumi on the PATH"
-    words = ("config", "get", key, "--stack", stack)
-    try:
-        done = pulumicall.run(pulumi, *words, environ=environ, directory=project.root, patience=_PATIENCE)
-    except subprocess.TimeoutExpired:
-        return None, f"pulumi did not answer within {_PATIENCE:g} s"
-    except OSError as error:
-        return None, f"pulumi cannot be started: {error.strerror}"
-    if done.returncode == 0:
-        return done.stdout.rstrip("\n"), ""
-    said = next((line for line in done.stderr.splitlines() if line.strip()), f"exit code {done.returncode}")
-    return None, f"pulumi says: {yamltext.shown(said.strip(), 200)}"
 
 
 def _undecrypted(key: str, why: str) -> str:

@@ -1,14 +1,14 @@
-"""The JSON Schema of a whole stack file, for editors: made of the models, so that it says what `validate` says.
+"""The JSON Schemas of stack files and set files, for editors: generated from the models that `validate` checks with.
 
-What a schema cannot say `enos-ota validate` alone finds: rules between sets, what stands in key files, a date or a `no`
-without quotes that an editor's YAML takes for a text, which namespaces are misspelled.
+Only `enos-ota validate` finds what a schema cannot express: rules between sets, the content of key files, a date or a
+`no` without quotes that an editor's YAML takes for a text, misspelled namespaces.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from enos_ota.settings.models import ENOS, ENOS_OTA, NAMESPACES, SECRETS
+from enos_ota.settings.models import ENOS, ENOS_OTA, NAMESPACES, SECRETS, DeclaredSet
 
 _DIALECT: Final = "http://json-schema.org/draft-07/schema#"  # the newest one that YAML's language server knows well
 _REFERENCE: Final = "#/definitions/{model}"
@@ -22,7 +22,7 @@ _PLAIN_HTTP: Final = {"pattern": "^[hH][tT][tT][pP]://"}
 
 
 def stack_schema() -> dict[str, Any]:
-    """The schema, as a value that is JSON."""
+    """Return the schema of a stack file, as a value that is JSON."""
     definitions: dict[str, Any] = {
         _SECURE: {
             "type": "object",
@@ -44,7 +44,7 @@ def stack_schema() -> dict[str, Any]:
         "type": "object",
         "properties": {
             "config": {
-                "description": "The settings; keys of other namespaces are nobody's business here.",
+                "description": "The settings; keys of other namespaces are not checked.",
                 "type": ["object", "null"],
                 "properties": config,
                 "patternProperties": {_unknown(): False},
@@ -56,6 +56,20 @@ def stack_schema() -> dict[str, Any]:
         },
         "patternProperties": {f"^({ENOS}|{ENOS_OTA}):": False},
         "definitions": dict(sorted(definitions.items())),
+    }
+
+
+def set_schema() -> dict[str, Any]:
+    """Return the schema of a set file: that of an item of the list, where `name` may be left out."""
+    item: dict[str, Any] = _tidy(DeclaredSet.model_json_schema(ref_template=_REFERENCE))
+    definitions = item.pop("$defs")
+    return {
+        "$schema": _DIALECT,
+        "title": "Set file of enos-ota",
+        **item,
+        "description": "stacks/<stack>/<name>.yaml: a set of devices whose task in one job is to be cancelled.",
+        "required": [name for name in item["required"] if name != "name"],
+        "definitions": definitions,
     }
 
 

@@ -1,20 +1,19 @@
-"""Which stack files an operator or a pre-commit hook means: by a stack's name, or by a file that concerns it."""
+"""Stack files selected by the name of a stack, or by a path, as an operator or a pre-commit hook gives them."""
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from enos_ota.devicekeys import files
 from enos_ota.devicekeys.yamltext import shown
-from enos_ota.settings import Problem, SettingsError
-from enos_ota.settings import document as documents
+from enos_ota.settings import Problem, SettingsError, stackfile
 from enos_ota.settings.models import ENOS, ENOS_OTA
 from enos_ota.settings.project import find_project
-from enos_ota.settings.sets import SETS_KEY
+from enos_ota.settings.set_files import read_set_folder, set_folder_path, stacks_without_file
+from enos_ota.settings.sets import SETS_KEY, items_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -31,14 +30,14 @@ class StackFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Meant:
-    """What names and paths stand for.
+class StackSelection:
+    """The stack files that names and paths select.
 
     Attributes:
-        files: the stack files, each once, in the order in which they were meant.
-        problems: what stands for nothing; and warnings of stack files that no command reads.
-        others: files that are nothing of ours, as they were given: they belong to no project, or to one that has
-            nothing to do with EnOS.
+        files: the stack files, each once, in the order of selection. One that is missing although its folder holds set
+            files is among them.
+        problems: names and paths that select nothing; warnings of stack files that no command reads.
+        others: files of no project, or of one that does not mention EnOS, as they were given.
     """
 
     files: tuple[StackFile, ...]
@@ -46,29 +45,29 @@ class Meant:
     others: tuple[str, ...]
 
 
-def meant_by(words: Sequence[str], directory: Path) -> Meant:
-    """The stack files that are meant.
+def select_stack_files(words: Sequence[str], directory: Path) -> StackSelection:
+    """Select stack files.
 
-    A word is the name of a stack of the project that the directory is in, or a path: a stack file stands for itself, a
-    key file for the stacks that name it, any other file of a project for all stacks of that project. (A key file that
-    was renamed is such another file: the stack that names it no longer finds it.) No word at all means all stacks, the
-    example among them.
+    A word is the name of a stack of the project around the directory, or a path: a stack file selects itself, a file
+    in a folder of set files that stack, a key file the stacks that name it, any other file of a project all its stacks.
+    (A key file that was renamed is such another file: the stack that names it no longer finds it.) Without a word all
+    stacks are selected, the example too.
 
     Args:
         words: names and paths, in any mixture.
-        directory: where paths begin, and where the project is looked for.
+        directory: where relative paths begin and the project is searched.
     """
-    search = _Search(directory)
+    search = _Selector(directory)
     for word in words:
         search.take(word)
     if not words:
         search.take_all()
-    return Meant(tuple(search.found.values()), tuple(search.problems), tuple(search.others))
+    return StackSelection(tuple(search.found.values()), tuple(search.problems), tuple(search.others))
 
 
 @dataclass(slots=True)
-class _Search:
-    """What was found so far, and projects that were looked at, so that a hundred key files read a stack file once."""
+class _Selector:
+    """The selection so far, and the projects read for it: a hundred key files read each stack file once."""
 
     directory: Path
     found: dict[Path, StackFile] = field(default_factory=dict)
@@ -85,11 +84,11 @@ class _Search:
         if project is None:
             text = "there is no Pulumi.yaml here or above: run this in the project's directory, or name a file"
             self.problems.append(Problem(text))
-        elif not project.files:
-            place = documents.shown_path(project.project.stack_file("*").parent)
+        elif not (project.files or project.missing_files()):
+            place = stackfile.shown_path(project.project.stack_file("*").parent)
             self.problems.append(Problem(f"{place} has no stack file"))
         else:
-            self._add(project, project.files)
+            self._add(project, (*project.files, *project.missing_files()))
             self.problems += map(project.unread, project.unread_files())
 
     def take(self, word: str) -> None:
@@ -113,7 +112,7 @@ class _Search:
         if not _is_file(path):
             return False
         project = self._project(path.parent)
-        files = project.meant_by(path) if project else []
+        files = project.select(path) if project else []
         if project and files:
             self._add(project, files)
             if path in files and path.resolve() not in {file.resolve() for file in project.files}:
@@ -145,72 +144,77 @@ class _KnownProject:
     files: list[Path]
     _key_files: dict[Path, set[Path]] | None = None  # stack file → the key files it names
 
-    def meant_by(self, path: Path) -> list[Path]:
-        """The stack files that a file of this project stands for, without those that say nothing of EnOS."""
-        files = [path] if documents.STACK_FILE.fullmatch(path.name) else self._naming(path) or self.files
+    def select(self, path: Path) -> list[Path]:
+        """Return the stack files that a file of this project selects, without those that do not mention EnOS."""
+        is_stack_file = stackfile.STACK_FILE.fullmatch(path.name)
+        files = [path] if is_stack_file else [*self._beside(path), *self._naming(path)] or self.files
         ours = self.project.name == ENOS_OTA or _speaks_of_enos(self.project.path)
         return [file for file in files if ours or _speaks_of_enos(file)]
+
+    def missing_files(self) -> list[Path]:
+        """Stack files that are missing although their folders hold set files."""
+        directory = self.project.stack_file("*").parent
+        missing = stacks_without_file(directory, self.files) if directory.is_dir() else ()
+        return [self.project.stack_file(stack) for stack in missing]
+
+    def _beside(self, path: Path) -> list[Path]:
+        """The stack file of the folder of set files that a file is in."""
+        folder = _real(path.parent)
+        files = (*self.files, *self.missing_files())
+        return [file for file in files if (own := set_folder_path(file)) and _real(own) == folder]
 
     def unread_files(self) -> list[Path]:
         """Files named like a stack file of this project, but with another ending, or in another directory."""
         root = self.project.root
         places = dict.fromkeys([root, self.project.stack_file("*").parent])
         there = (path for place in places for path in sorted(place.glob("Pulumi.*")))
-        return [path for path in there if documents.STACK_FILE.fullmatch(path.name) and path not in self.files]
+        return [path for path in there if stackfile.STACK_FILE.fullmatch(path.name) and path not in self.files]
 
     def unread(self, path: Path) -> Problem:
         """The warning that a stack file is not read."""
         stack = path.name.removeprefix("Pulumi.").rpartition(".")[0]
-        place = documents.shown_path(self.project.stack_file(stack))
+        place = stackfile.shown_path(self.project.stack_file(stack))
         text = f"Pulumi and enos-ota do not read this file; the configuration of stack {shown(stack)} is {shown(place)}"
-        return Problem(text, documents.shown_path(path), severity="warning")
+        return Problem(text, stackfile.shown_path(path), severity="warning")
 
     def _naming(self, key_file: Path) -> list[Path]:
-        """The stack files that name a key file; those that cannot be read may be among them."""
+        """The stack files whose sets name a key file, or that cannot be read."""
         if self._key_files is None:
             self._key_files = {file: set(self._named_by(file)) for file in self.files}
         wanted = _real(key_file)
         return [file for file, named in self._key_files.items() if wanted in named or file in named]
 
     def _named_by(self, file: Path) -> Iterator[Path]:
-        """The key files that a stack file names; itself if nobody can tell."""
-        document = documents.read(file, self.project.name)
-        if document.flaws:
+        """The key files that a stack's sets name; the stack file itself where that is unknown."""
+        document, folder = stackfile.read(file, self.project.name), read_set_folder(file)
+        if document.flaws or folder.problems:
             yield file
             return
-        for item in _items(document.values.get(SETS_KEY)):
+        listed = items_of(document.values.get(SETS_KEY)) or []
+        for base, item in [(file, item) for item in listed] + [(each.path, each.item) for each in folder.files]:
             named = item.get("deviceKeysFile") if isinstance(item, dict) else None
             if isinstance(named, str):
                 try:
-                    yield _real(file.parent / named)
+                    yield _real(base.parent / named)
                 except (OSError, ValueError):
-                    yield file  # no path at all: checking it will tell
+                    yield file  # not a path: the check reports it
 
 
 def _speaks_of_enos(file: Path) -> bool:
-    """Whether a stack file, or the Pulumi.yaml, of a project of another name is ours; it may hold any YAML."""
+    """Whether a stack file or Pulumi.yaml of a project of another name mentions EnOS; it may hold any YAML."""
     try:
         return ENOS.encode() in files.read(file).lower()
     except OSError:
-        return True  # checking it will tell
-
-
-def _items(sets: Any) -> list[Any]:
-    if isinstance(sets, str):
-        try:
-            sets = json.loads(sets)
-        except (ValueError, RecursionError):
-            return []
-    return sets if isinstance(sets, list) else []
+        return True  # the check reports why
 
 
 def _real(path: Path) -> Path:
-    """Where links lead; a loop of them to itself, which Path.resolve does not survive."""
+    """Follow links; Path.resolve fails on a loop of them."""
     return Path(os.path.realpath(path))
 
 
 def _is_file(path: Path) -> bool:
-    """Whether there is anything but a directory: why a pipe or a broken link cannot be read, checking it tells."""
+    """Whether there is anything but a directory; the check reports why a pipe or a broken link cannot be read."""
     try:
         return os.path.lexists(path) and not path.is_dir()
     except (OSError, ValueError):

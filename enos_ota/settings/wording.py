@@ -1,4 +1,4 @@
-"""From what pydantic found to what an operator reads."""
+"""Texts for what pydantic found."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota.devicekeys.yamltext import Unquoted, shown
-from enos_ota.reconciler.guard import percent_hint
+from enos_ota.plan.limits import percent_hint
 from enos_ota.settings.models import ENOS_OTA, NAMESPACES, PARTS, SECRETS, SETS, Keys
 from enos_ota.settings.problems import MOST, label
 
@@ -42,78 +42,79 @@ _BOUNDS: Final = {
 def explain(
     error: ValidationError, model: type[Keys], *, noun: str, hints: bool = True
 ) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Each error as its path and a sentence that begins with the key; no more of them than anybody is shown.
+    """Yield the path of each error and a text that begins with the key, as many as a message lists.
 
     Args:
         error: what pydantic raised.
         model: the mapping it was raised for.
-        noun: what such a key is called in "onToolate is no …".
-        hints: whether to look for the key that was meant by an unknown one, which takes its time.
+        noun: the kind of key in "onToolate is no …".
+        hints: whether to suggest a key for an unknown one, which is slow for thousands of them.
     """
     for details in error.errors(include_url=False, include_context=True)[: MOST + 2]:
         path = details["loc"]
         part = PARTS.get(str(path[-2])) if len(path) > 1 else None
         if details["type"] != "extra_forbidden":
-            yield path, f"{label(path)} {_what(details)}".strip()
+            yield path, f"{label(path)} {_describe(details)}".strip()
         elif part:
-            yield path, label(path[:-1]) + "." + unknown(str(path[-1]), part, noun=f"key of {path[-2]}", hints=hints)
+            text = describe_unknown_key(str(path[-1]), part, noun=f"key of {path[-2]}", hints=hints)
+            yield path, f"{label(path[:-1])}.{text}"
         else:
-            yield path, unknown(str(path[-1]), model, noun=noun, hints=hints)
+            yield path, describe_unknown_key(str(path[-1]), model, noun=noun, hints=hints)
 
 
-def unknown(key: str, model: type[Keys], *, noun: str, hints: bool) -> str:
-    """What to say about a key that the model does not have."""
-    hint = meant(key, model) if hints else None
+def describe_unknown_key(key: str, model: type[Keys], *, noun: str, hints: bool) -> str:
+    """Describe a key that the model does not have."""
+    hint = suggest_key(key, model) if hints else None
     return f"{shown(key)} is no {noun}" + (f"; did you mean {hint}?" if hint else "")
 
 
-def meant(key: str, model: type[Keys]) -> str | None:
-    """The key of the model that was probably meant by an unknown one, None when nothing is near."""
-    return nearest(key, model.names())
+def suggest_key(key: str, model: type[Keys]) -> str | None:
+    """Return the key of the model that an unknown key resembles most; None if none is close."""
+    return suggest(key, model.names())
 
 
-def nearest(word: str, words: Iterable[str]) -> str | None:
-    """The word that was probably meant, None when nothing is near. Case, - and _ do not count."""
+def suggest(word: str, words: Iterable[str]) -> str | None:
+    """Return the word that is closest, without regard to case, - and _; None if none is close."""
     plain = {_folded(candidate): candidate for candidate in words}
     found = difflib.get_close_matches(_folded(word), plain, n=1, cutoff=0.7)
     return plain[found[0]] if found else None
 
 
 @lru_cache(maxsize=1024)
-def unknown_key(key: str) -> str:
-    """What to say about a full configuration key that is meant for us and does not exist; empty for any other."""
+def describe_unknown_setting(key: str) -> str:
+    """Describe a full configuration key that looks like one of enos-ota and is none; empty for any other key."""
     namespace, _, name = key.partition(":")
     model = NAMESPACES.get(namespace)
     if model and name in model.names():
         return ""
     hint = _nearest_qualified(namespace, name)
-    # Nobody else has sets of cancelled tasks: in a program of another name this key has lost its namespace.
+    # No other program has sets of cancelled tasks: in a project of another name this key has lost its namespace.
     if model or hint == f"{ENOS_OTA}:{SETS}" or (hint and _is_similar(namespace)):
         return f"{shown(key)} is no configuration key" + (f"; did you mean {hint}?" if hint else "")
     return ""
 
 
 def _nearest_qualified(namespace: str, name: str) -> str | None:
-    """The full configuration key that was probably meant by `namespace:name`, None when nothing is near."""
-    close = nearest(namespace, NAMESPACES)
-    # The same name may be known in both namespaces; the one that was written goes first.
+    """Return the full configuration key that `namespace:name` resembles most; None if none is close."""
+    close = suggest(namespace, NAMESPACES)
+    # Both namespaces may have the name; the written namespace wins.
     order = sorted(NAMESPACES, key=lambda candidate: candidate != close)
     names = {key: space for space in reversed(order) for key in NAMESPACES[space].names()}
-    found = nearest(name, names)
+    found = suggest(name, names)
     return f"{names[found]}:{found}" if found else None
 
 
 def _is_similar(namespace: str) -> bool:
-    """Whether a namespace that is not ours reads as if it were meant to be."""
-    return nearest(namespace, NAMESPACES) is not None
+    """Whether an unknown namespace resembles one of enos-ota."""
+    return suggest(namespace, NAMESPACES) is not None
 
 
-def spelled(value: Any) -> str:
-    """A value that is no text as it was probably written."""
+def as_written(value: Any) -> str:
+    """Format a value that is no text as it was probably written."""
     return shown(str(value).lower() if isinstance(value, bool) else str(value))
 
 
-def _what(details: ErrorDetails) -> str:
+def _describe(details: ErrorDetails) -> str:
     kind, value, context = details["type"], details["input"], details.get("ctx", {})
     if kind in _FIXED:
         return _FIXED[kind]
@@ -121,24 +122,24 @@ def _what(details: ErrorDetails) -> str:
         words, bound = _BOUNDS[kind]
         return f"{words} {context[bound]:g}" + (percent_hint(value) if details["loc"][-1] == "maxShare" else "")
     if kind == "string_type":
-        return _no_text(value, secret=bool(SECRETS & set(details["loc"])))
+        return _describe_non_text(value, secret=bool(SECRETS & set(details["loc"])))
     if kind == "string_too_long":
         return f"is longer than {context['max_length']} characters"
     if kind == "literal_error":
-        return _no_choice(value, str(context["expected"]))
+        return _describe_choice(value, str(context["expected"]))
     return details["msg"]
 
 
-def _no_text(value: Any, *, secret: bool) -> str:
+def _describe_non_text(value: Any, *, secret: bool) -> str:
     if isinstance(value, (list, dict)):
         return f"must be a text, not a {'list' if isinstance(value, list) else 'mapping'}"
-    given = "is not in quotes" if secret else f"is {spelled(value)} without quotes"
-    return f"{given}, and Pulumi may turn that into another text: put it in quotes"
+    given = "is not in quotes" if secret else f"is {as_written(value)} without quotes"
+    return f"{given}, and YAML may turn that into another text: put it in quotes"
 
 
-def _no_choice(value: Any, expected: str) -> str:
+def _describe_choice(value: Any, expected: str) -> str:
     choices = [word.strip("' ") for word in expected.replace(" or ", ",").split(",")]
-    hint = nearest(value, choices) if isinstance(value, str) else None
+    hint = suggest(value, choices) if isinstance(value, str) else None
     given = f'is "{shown(str(value))}", ' if isinstance(value, (str, Unquoted)) else ""
     return f"{given}must be {' or '.join(choices)}" + (f"; did you mean {hint}?" if hint else "")
 

@@ -1,4 +1,4 @@
-"""Call back a firmware version: in every job that rolls it out, every device that it has not reached."""
+"""Cancel a firmware version: in every job that rolls it out, the tasks of all devices that it has not reached."""
 
 import os
 from collections.abc import Collection
@@ -12,14 +12,14 @@ SETTINGS = ("ENOS_API_GATEWAY", "ENOS_ORG_ID", "ENOS_APP_KEY", "ENOS_APP_SECRET"
 
 
 def find(version: str, left_out: Collection[str]) -> dict[str, list[str]]:
-    """Every device key of every job that rolls the version out, by job; without those that somebody has seen to.
+    """Return the device keys of every job that rolls out the version, by job; without those that are left out.
 
-    Whatever the state of its task: EnOS does not say of a device that upgrades whether it was called back before. Were
-    only those declared that wait or read as cancelled, a device that somebody sends off again would leave the set at
-    the moment it got away, and the run would be green. Those that were too late from the start are reported as that.
+    Tasks in every state are declared: EnOS does not show whether an upgrading device was cancelled before. If only
+    waiting and cancelled tasks were declared, a device whose task is retried would leave the set when it begins to
+    upgrade, and the run would be green. Devices that were too late from the start are reported as such.
     """
     if missing := [name for name in SETTINGS if not os.environ.get(name)]:
-        raise pulumi.RunError(f"{' and '.join(missing)} must be set: this program asks EnOS what is to be called back")
+        raise pulumi.RunError(f"{' and '.join(missing)} must be set: this program asks EnOS which tasks to cancel")
     gateway, org_id, app_key, app_secret = (os.environ[name] for name in SETTINGS)
     try:
         with EnosClient(gateway, org_id, Credentials(app_key, app_secret)) as enos:
@@ -28,8 +28,9 @@ def find(version: str, left_out: Collection[str]) -> dict[str, list[str]]:
                 for job in enos.search_jobs(firmware_version=version)
             }
     except EnosError as error:
-        # Not knowing is no reason to declare nothing: that would forget every set.
-        raise pulumi.RunError(f"what rolls out {version} cannot be found out, so nothing is done: {error}") from None
+        # Declaring nothing would remove every set from the state.
+        text = f"the jobs that roll out {version} could not be read, so nothing was changed: {error}"
+        raise pulumi.RunError(text) from None
 
 
 config = pulumi.Config()

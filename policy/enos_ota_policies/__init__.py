@@ -1,4 +1,4 @@
 """Policies for sets of cancelled OTA tasks.
 
-The pack stands on its own: it needs pulumi-policy, but neither the package `enos_ota` nor an EnOS.
+The pack is independent: it needs pulumi-policy, but neither the package `enos_ota` nor an EnOS.
 """

@@ -1,4 +1,4 @@
-"""The pack: pulumi-policy's calls → rules."""
+"""The policy pack: calls the rules with what pulumi-policy passes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def policies(today: Callable[[], date]) -> list[Policy]:
-    """All policies of the pack."""
+    """Return all policies of the pack."""
 
     def reason(declared: DeclaredSet, args: ResourceValidationArgs) -> str | None:
         return rules.reason(declared, settings.pattern(args.get_config()))
@@ -65,7 +65,7 @@ def policies(today: Callable[[], date]) -> list[Policy]:
 
 
 def start() -> None:
-    """Serve the pack until the engine has no more use for it."""
+    """Serve the pack until the engine ends it."""
     PolicyPack("enos-ota", policies(_today), enforcement_level=EnforcementLevel.MANDATORY)
 
 
@@ -101,7 +101,7 @@ def _max_keys(args: StackValidationArgs, report: ReportViolation) -> None:
         return
     problem = rules.max_keys(planned, limit, None)
     if problem:
-        # Reading the state takes a second, so it is read only where it matters.
+        # Reading the state takes a second, so it is read only after a violation.
         state = recorded.read(os.environ)
         problem = problem if state is None else rules.max_keys(planned, limit, state)
     if problem:

@@ -1,8 +1,7 @@
-"""What the state has of each set before a change.
+"""The device keys that the state has of each set before a change.
 
-pulumi-policy shows a policy what will be, never what was. So that a large set may have one more key, the state is asked
-for with `pulumi stack export`, in the environment of the run itself. That only reads: it takes no lock and decrypts
-nothing.
+pulumi-policy shows a policy the future state only. To allow one more key in a large set, `pulumi stack export` reads
+the present state, in the environment of the run itself. It takes no lock and decrypts nothing.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ if TYPE_CHECKING:
     from enos_ota_policies.rules import Recorded
 
 PATIENCE = 60.0
-"""Seconds that the export may take."""
+"""Time limit of the export, in seconds."""
 
 
 def read(environ: Mapping[str, str]) -> Recorded | None:
-    """Read the state of the stack that is worked on; None: it cannot be read.
+    """Read the state of the stack of this run; None if it cannot be read.
 
-    Which stack that is the language host says in the environment. Where the project is it does not say; it is looked
-    for where the shell was, as the backend may be named in Pulumi.yaml or relative to it.
+    The language host names the stack in the environment, but not the project's folder. The export runs in the folder of
+    the shell if it has a Pulumi.yaml, because the backend may be named in that file or relative to it.
     """
     names = [environ.get(f"PULUMI_{part}", "") for part in ("ORGANIZATION", "PROJECT", "STACK")]
     shell = environ.get("PWD", "")
@@ -49,7 +48,7 @@ def read(environ: Mapping[str, str]) -> Recorded | None:
 
 
 def parse(state: Mapping[str, Any]) -> Recorded:
-    """The device keys that an exported state has of each set."""
+    """Return the device keys that an exported state has of each set."""
     resources = (state.get("deployment") or {}).get("resources") or ()
     sets = ((each["urn"], each.get("inputs") or {}) for each in resources if each.get("type") == TYPE)
     return {

@@ -1,6 +1,6 @@
-"""The rules: from what is declared to what is wrong with it. Pure; today is an argument.
+"""The rules, as pure functions of a declared set or a change.
 
-Each gives a text for the operator, or None where nothing is wrong. What is not known yet is no fault.
+Each returns a text for the operator, or None without a violation. A value that is not known yet is no violation.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _SHOWN = 5
 
 
 def reason(declared: DeclaredSet, pattern: re.Pattern[str]) -> str | None:
-    """A set must have a reason that the pattern matches, anywhere in it."""
+    """Require a reason that the pattern matches, anywhere in it."""
     if declared.reason is UNKNOWN:
         return None
-    told = (declared.reason or "").strip()
-    if told and pattern.search(told):
+    given = (declared.reason or "").strip()
+    if given and pattern.search(given):
         return None
-    what = f"its reason {told!r} does not match" if told else "it has no reason; it needs one that matches"
+    what = f"its reason {given!r} does not match" if given else "it has no reason; it needs one that matches"
     return f"set {declared.name!r}: {what} {pattern.pattern}. Say why, and under which ticket"
 
 
 def guard_and_expectation(declared: DeclaredSet, stack: str, protected: Sequence[str]) -> str | None:
-    """In a protected stack a set must have a guard, and say which firmware its job is about."""
+    """Require a guard and an expected firmware version in protected stacks."""
     pattern = next((pattern for pattern in protected if fnmatchcase(stack, pattern)), None)
     if pattern is None:
         return None
@@ -52,7 +52,7 @@ def guard_and_expectation(declared: DeclaredSet, stack: str, protected: Sequence
 
 
 def expires(declared: DeclaredSet, today: date, within: int) -> str | None:
-    """A set must end, at most so many days from today. One that has ended is fine: it is only reported."""
+    """Require a last day, at most so many days from today. An expired set is fine: it is only reported."""
     if declared.expires is UNKNOWN:
         return None
     latest = today + timedelta(days=within)
@@ -71,9 +71,9 @@ def expires(declared: DeclaredSet, today: date, within: int) -> str | None:
 
 
 def max_keys(planned: Sequence[PlannedSet], limit: int, recorded: Recorded | None) -> str | None:
-    """One change must not add more than so many device keys, over all its sets.
+    """Limit the device keys that one change adds, over all its sets.
 
-    `recorded`: what the state has; None where that is not known. Then all keys of a set that changes count as added.
+    `recorded`: the keys of the state; None if they are unknown, then all keys of a changed set count as added.
     """
     added = {each.name: count for each in planned if (count := _added(each, recorded or {}))}
     total = sum(added.values())
@@ -83,15 +83,14 @@ def max_keys(planned: Sequence[PlannedSet], limit: int, recorded: Recorded | Non
     listed = ", ".join(f"{name}: {count}" for name, count in largest[:_SHOWN])
     more = f" and {len(largest) - _SHOWN} more sets" if len(largest) > _SHOWN else ""
     doubt = (
-        " What was recorded before could not be read, so all keys of a changed set count; "
-        "keys that are added as a set of their own count alone."
+        " The state could not be read, so all keys of a changed set count; keys of a new set count alone."
         if recorded is None
         else ""
     )
     what = f"{'up to ' if recorded is None else ''}{total} device key{'' if total == 1 else 's'}"
     return (
         f"this change adds {what} ({listed}{more}); one change may add {limit}.{doubt} "
-        "Make several changes of it, or have maxKeys of this policy raised"
+        "Split the change, or let the owner of this policy raise maxKeys"
     )
 
 

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 TYPE: Final = "pulumi-python:dynamic/enos_ota:CancelledTaskSet"
-"""The type of the resources that the policies are about; part of the state format, so it stays."""
+"""The type of the resources that the policies check; part of the state format, so it stays."""
 
 IDENTITY: Final = ("apiGateway", "orgId", "jobId")
-"""Properties that say which job a set is about: with another one the same keys mean other tasks."""
+"""Properties that identify the job of a set: in another job the same keys are other tasks."""
 
 
 class Unknown(Enum):
-    """What a preview cannot know yet, because it comes out of another resource."""
+    """A value that a preview cannot know yet, because it comes from another resource."""
 
     UNKNOWN = "unknown"
 
@@ -29,7 +29,7 @@ UNKNOWN: Final = Unknown.UNKNOWN
 
 @dataclass(frozen=True, slots=True)
 class DeclaredSet:
-    """What a program declares of one set; None: nothing."""
+    """The inputs of one set; None for an input that is not declared."""
 
     name: str
     reason: str | Unknown | None = None
@@ -54,11 +54,11 @@ class DeclaredSet:
 
 @dataclass(frozen=True, slots=True)
 class PlannedSet:
-    """One set as it will be after a change."""
+    """One set after a change."""
 
     name: str
     urns: tuple[str, ...]
-    """Its URN, and those it had before it was renamed."""
+    """Its URN, and those of its former names."""
 
     identity: tuple[str | Unknown | None, ...]
     """Gateway, organization and job."""
@@ -73,8 +73,8 @@ class PlannedSet:
     def parse(cls, name: str, urns: Iterable[str], props: Mapping[str, Any]) -> PlannedSet:
         """Read a resource at the end of a preview.
 
-        By then a set that stays as it is, or is removed, has the outputs that are recorded. One that is to be created
-        or updated has its inputs only: what will have come of it nobody can know yet.
+        Then an unchanged or removed set has its recorded outputs. A set to be created or updated has its inputs only:
+        its outcome is not known yet.
         """
         text = _value(props, "deviceKeys")
         return cls(
@@ -87,12 +87,12 @@ class PlannedSet:
 
 
 def keys_of(text: str | None) -> frozenset[str]:
-    """The device keys of a property: one text, a key a line."""
+    """Return the device keys of a property: one text, one key a line."""
     return frozenset(filter(None, (text or "").split("\n")))
 
 
 def stack_of(urn: str) -> str:
-    """The name of the stack in a resource's URN."""
+    """Return the name of the stack in a resource's URN."""
     return urn.removeprefix("urn:pulumi:").partition("::")[0]
 
 

@@ -1,7 +1,7 @@
-"""What can be set of each policy: its schema, for Pulumi, and from what Pulumi hands over to typed values.
+"""The settings of each policy: their schema for Pulumi, and their typed values.
 
-Pulumi puts the defaults in and checks types. What it lets pass is refused here: names that a policy does not have, and
-values of the right type that make no sense.
+Pulumi adds the defaults and checks types. This module refuses what Pulumi accepts: unknown settings, and values of the
+right type that make no sense.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DAYS: Final = {"days": {"type": "integer", "minimum": 0, "maximum": 36500, "defa
 
 
 class SettingsError(Exception):
-    """What is set of a policy is wrong; the text is for the operator."""
+    """A setting of a policy is invalid; the text is for the operator."""
 
 
 def pattern(given: Mapping[str, Any]) -> re.Pattern[str]:

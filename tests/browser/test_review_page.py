@@ -18,7 +18,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from enos_ota.review import text
 from enos_ota.review.html import render
-from enos_ota.review.model import Effect, Key
+from enos_ota.review.model import Effect, KeyReport
 from tests.harness import browser, reports
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from selenium.webdriver import Chrome
     from selenium.webdriver.remote.webelement import WebElement
 
-    from enos_ota.review.model import Report
+    from enos_ota.review.model import ReviewReport
 
 browser.require()
 
@@ -404,10 +404,12 @@ def test_what_is_sorted_stays_so_over_very_many_keys(opened: Callable[..., Page]
     page.wait(lambda: page.keys[-1] == "pump-00001")
 
 
-def more_keys_than_a_browser_lays_out() -> Report:
+def more_keys_than_a_browser_lays_out() -> ReviewReport:
     """So many that rows of their true height would not fit into any scroll bar."""
     every = tuple(
-        Key.model_construct(device_key=f"pump-{number:06}", effect=Effect.CANCEL, status="init", source_version="2.2.0")
+        KeyReport.model_construct(
+            device_key=f"pump-{number:06}", effect=Effect.CANCEL, status="init", source_version="2.2.0"
+        )
         for number in range(400_000)
     )
     small = reports.many_keys(30)
@@ -429,7 +431,7 @@ def test_where_the_scroll_bar_is_a_scale_every_row_can_still_be_reached(opened: 
     assert len(page.texts("tr")) < 120
 
 
-LARGE: Final[dict[str, Callable[[], Report]]] = {
+LARGE: Final[dict[str, Callable[[], ReviewReport]]] = {
     "many_keys": reports.many_keys,
     "more_keys_than_a_browser_lays_out": more_keys_than_a_browser_lays_out,
 }

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enos_ota.operations.retry_batches import Retrial, Standing
-from enos_ota.reconciler import InTurn
-from enos_ota.reconciler.classify import fold
+from enos_ota.operations.retry_batches import RetryOperation, RetryState
+from enos_ota.plan.classify import normalise_markers
+from enos_ota.reconciler import SerialWorkers
 from tests.harness.reconciling import World, keys, many, world
 from tests.harness.simulator import JOB
 
@@ -63,19 +63,19 @@ def test_no_retry_is_sent_again_within_three_seconds_of_one_whose_answer_was_los
 ) -> None:
     with world(many(50, **dict.fromkeys(keys(50), "cancelled")), index_delay=2) as here:
         lose(here, "retryTask", faults)
-        retrial = Retrial(
+        operation = RetryOperation(
             here.client,
             JOB,
-            markers=fold(["Cancelled by user"]),
+            markers=normalise_markers(["Cancelled by user"]),
             batch_size=200,
             clock=here.clock,
             stop=here.stop,
-            workers=InTurn(),
+            workers=SerialWorkers(),
             deadline=600,
             watch=lambda _: None,
         )
-        look = retrial.look(keys(50))
-        outcome = retrial.run(look, look.of(Standing.CANCELLED))
+        check = operation.check(keys(50))
+        outcome = operation.run(check, check.of(RetryState.CANCELLED))
         entries = sent(here, "retryTask")
     assert (len(outcome.retried), outcome.problem, len(entries)) == (50, "", requests)
     assert sum(entry["processed"] for entry in entries) == 1

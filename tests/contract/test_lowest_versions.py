@@ -21,7 +21,7 @@ PYTHON: Final = LOWEST.folder / "bin" / "python"
 
 CHOSEN: Final = {
     "client": ("tests/unit/enos",),  # requests, urllib3, pydantic
-    "settings": ("tests/unit/settings", "tests/unit/cli/test_stackedit.py"),  # pydantic, PyYAML, ruamel.yaml
+    "settings": ("tests/unit/settings", "tests/unit/cli/test_set_writer.py"),  # pydantic, PyYAML
     "commands": ("tests/unit/test_cli.py", "tests/unit/cli/test_tasks_command.py"),  # click, rich
     "simulator": ("tests/unit/simulator/test_simulator_search.py",),  # lark, starlette, uvicorn
     "provider": ("tests/contract/test_provider.py", "-k", "not newest"),  # pulumi

@@ -247,8 +247,8 @@ def test_removals_say_that_what_is_cancelled_stays_cancelled(simulator: RunningS
         olds = provider.update(olds, inputs(simulator, "dk-02"))
         provider.delete(olds)
     assert provider.said.splitlines() == [
-        f"set 'pump' (job {JOB}): no longer declared: 1 cancelled task stays cancelled, nothing was sent for that",
-        f"set 'pump' (job {JOB}): 1 cancelled task stays cancelled, nothing was sent for that",
+        f"set 'pump' (job {JOB}): no longer declared: 1 cancelled task stays cancelled, no request was sent",
+        f"set 'pump' (job {JOB}): 1 cancelled task stays cancelled, no request was sent",
     ]
 
 
@@ -291,7 +291,7 @@ def failure(call: Any, *arguments: Any) -> str:
 def test_wrong_credentials_fail_a_create(python: str, simulator: RunningSimulator) -> None:
     with Servicer(config(simulator, appKey="wrong"), python=python) as provider:
         text = failure(provider.create, inputs(simulator, "dk-01"))
-    assert f"set 'pump' (job {JOB}): nothing was sent: " in text
+    assert f"set 'pump' (job {JOB}): no request was sent: " in text
     assert "1002" in text
     assert writes(simulator) == []
 
@@ -317,7 +317,7 @@ def test_a_gateway_that_is_down_fails_a_refresh_without_calling_anything_changed
     down = "http://127.0.0.1:9"
     with Servicer(config(simulator) | {"enos:apiGateway": down}, python=python) as provider:
         text = failure(provider.read, inputs(simulator, "dk-01") | {"apiGateway": down})
-    assert f"set 'pump' (job {JOB}): could not be read, so nothing is known to have changed: " in text
+    assert f"set 'pump' (job {JOB}): the tasks could not be read; the recorded state is unchanged: " in text
 
 
 def test_another_gateway_than_recorded_fails_a_refresh(python: str, simulator: RunningSimulator) -> None:

@@ -97,7 +97,7 @@ def test_an_interrupted_refresh_is_a_doubt_never_a_change(simulator: RunningSimu
     with Servicer(config(simulator)) as provider:
         _, outputs = provider.create(inputs(simulator, "dk-01"))
         provider.cancel()
-        with pytest.raises(ProviderError, match="could not be read, so nothing is known to have changed"):
+        with pytest.raises(ProviderError, match="the tasks could not be read; the recorded state is unchanged"):
             provider.read(outputs)
 
 
@@ -167,7 +167,7 @@ def test_each_write_has_a_line_before_and_a_line_after_it(
     simulator: RunningSimulator, tmp_path: Path, python: str
 ) -> None:
     path = tmp_path / "audit" / "prod.jsonl"
-    environ = {"GITHUB_ACTOR": "ada", "GITHUB_SHA": "c0ffee", "PULUMI_STACK": "another"}
+    environ = {"GITHUB_ACTOR": "ada", "GITHUB_SHA": "c0ffee", "PULUMI_STACK": "organization/enos-ota/prod"}
     with Servicer(config(simulator, auditLog=str(path)), environ=environ, python=python) as provider:
         provider.create_later(inputs(simulator, "dk-01", "dk-07", "dk-08", reason="INC-1"), urn=URN)()
     lines = audit(path)
@@ -210,7 +210,7 @@ def test_an_audit_log_that_cannot_be_written_keeps_everything_from_being_sent(
     (tmp_path / "file").write_text("")
     with (
         Servicer(config(simulator, auditLog=str(tmp_path / "file" / "prod.log"))) as provider,
-        pytest.raises(ProviderError, match=r"nothing was sent: the audit log .* cannot be written"),
+        pytest.raises(ProviderError, match=r"no request was sent: the audit log .* cannot be written"),
     ):
         provider.create(inputs(simulator, "dk-01"))
     assert simulator.journal() == []
@@ -222,7 +222,7 @@ def test_a_provider_never_writes_an_audit_log_into_another_file(simulator: Runni
     (tmp_path / "prod.log").symlink_to("keys.txt")
     with (
         Servicer(config(simulator, auditLog=str(tmp_path / "prod.log"))) as provider,
-        pytest.raises(ProviderError, match=r"nothing was sent: enos-ota:auditLog .* is a link to keys.txt"),
+        pytest.raises(ProviderError, match=r"no request was sent: enos-ota:auditLog .* is a link to keys.txt"),
     ):
         provider.create(inputs(simulator, "dk-01"))
     assert (simulator.journal(), (tmp_path / "keys.txt").read_text()) == ([], "dk-01\n")

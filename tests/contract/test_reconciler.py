@@ -9,8 +9,9 @@ import pytest
 
 from enos_ota.engine.liveness import EngineGone
 from enos_ota.enos import AnswerLost, EnosClient, InvalidArgument, Page, ServerError
-from enos_ota.reconciler import Category, Finding, JobFacts, JobStatus, Limits, Record
-from enos_ota.reconciler.outcome import AFTER_PUSH, UNKNOWN_TEXT
+from enos_ota.plan import Category, JobFacts, JobStatus, KeyOutcome, Record
+from enos_ota.plan.record import AFTER_PUSH, UNKNOWN_TEXT
+from enos_ota.reconciler import Limits
 from tests.harness.reconciling import fleet_of, keys, many, world
 from tests.harness.simulator import JOB, RunningSimulator
 
@@ -33,7 +34,7 @@ def test_a_small_set_costs_one_write_and_three_reads() -> None:
 
 def test_what_is_cancelled_already_is_adopted_without_a_write() -> None:
     with world() as here:
-        assert here.apply("dk-11").findings == {}
+        assert here.apply("dk-11").outcomes == {}
         assert here.writes() == []
 
 
@@ -59,12 +60,12 @@ def test_eligible_keys_are_cancelled_beside_ones_that_are_too_late_or_missing(
 ) -> None:
     with world(cancel_mode=cancel_mode, unknown_key=unknown_key) as here:
         record = here.apply("dk-01", "dk-07", "dk-08", "dk-09", "dk-10", "dk-99")
-        assert record.findings == {
+        assert record.outcomes == {
             "dk-07": AFTER_PUSH,
-            "dk-08": Finding(Category.TOO_LATE, "upgrading"),
-            "dk-09": Finding(Category.TOO_LATE, "succeeded"),
-            "dk-10": Finding(Category.TOO_LATE, "failed"),
-            "dk-99": Finding(Category.MISSING),
+            "dk-08": KeyOutcome(Category.TOO_LATE, "upgrading"),
+            "dk-09": KeyOutcome(Category.TOO_LATE, "succeeded"),
+            "dk-10": KeyOutcome(Category.TOO_LATE, "failed"),
+            "dk-99": KeyOutcome(Category.MISSING),
         }
         assert (record.cancelled_count, record.problem) == (2, "")
         assert here.cancelled() == {"dk-01", "dk-07", "dk-11"}
@@ -128,7 +129,7 @@ def test_a_limit_on_the_keys_of_a_call_is_found_by_halving_and_kept() -> None:
 @pytest.mark.parametrize("key", ["it's", 'say "pump"', "back\\slash"])
 def test_keys_that_no_expression_can_hold_are_cancelled_all_the_same(key: str) -> None:
     with world(fleet_of({"deviceKey": key, "status": "init"}, {"deviceKey": "dk-01", "status": "init"})) as here:
-        assert here.apply(key).findings == {}
+        assert here.apply(key).outcomes == {}
         assert here.writes() == [[key]]
 
 
@@ -139,7 +140,7 @@ def test_a_key_that_several_products_share_is_not_sent() -> None:
         {"deviceKey": "dk-02", "status": "init", "productKey": "pump"},
     )
     with world(fleet) as here:
-        assert here.apply("dk-01", "dk-02").findings == {"dk-01": Finding(Category.AMBIGUOUS, "init")}
+        assert here.apply("dk-01", "dk-02").outcomes == {"dk-01": KeyOutcome(Category.AMBIGUOUS, "init")}
         assert here.writes() == [["dk-02"]]
 
 
@@ -160,31 +161,31 @@ def test_a_key_that_several_products_share_is_not_sent_in_a_large_set_either() -
 
 def test_a_literal_canceled_status_is_taken_for_cancelled() -> None:
     with world(cancelled_as="canceled") as here:
-        assert here.apply("dk-01").findings == {}
+        assert here.apply("dk-01").outcomes == {}
 
 
 def test_a_configured_marker_is_taken_for_cancelled() -> None:
     with world(cancelled_marker="已被用户取消", markers=["已被用户取消"]) as here:
-        assert here.apply("dk-01").findings == {}
+        assert here.apply("dk-01").outcomes == {}
 
 
 def test_an_unknown_marker_after_an_accepted_cancel_is_cancelled_with_a_remark_that_stays() -> None:
     with world(cancelled_marker="已被用户取消") as here:
         record = here.apply("dk-01")
-        assert record.findings == {"dk-01": UNKNOWN_TEXT}
+        assert record.outcomes == {"dk-01": UNKNOWN_TEXT}
         assert here.refresh(record) == record
 
 
 def test_a_search_that_lags_behind_is_waited_for() -> None:
     with world(index_delay=2) as here:
-        assert here.apply("dk-01", "dk-02").findings == {}
+        assert here.apply("dk-01", "dk-02").outcomes == {}
         assert here.writes() == [["dk-01", "dk-02"]]
 
 
 def test_a_search_that_lags_behind_for_longer_than_the_settle_time_leaves_the_keys_pending() -> None:
     with world(index_delay=60) as here:
         record = here.apply("dk-01")
-        assert record.findings == {"dk-01": Finding(Category.PENDING, "init", was_accepted=True)}
+        assert record.outcomes == {"dk-01": KeyOutcome(Category.PENDING, "init", was_accepted=True)}
         assert record.keys == frozenset()
 
 
@@ -194,7 +195,7 @@ def test_a_search_that_lags_behind_for_longer_than_the_settle_time_leaves_the_ke
 def test_an_unknown_job_is_an_outcome_with_the_keys_pending() -> None:
     with world() as here:
         record = here.apply("dk-01", job_id="nope")
-        assert (record.keys, record.findings) == (frozenset(), {"dk-01": Finding(Category.PENDING)})
+        assert (record.keys, record.outcomes) == (frozenset(), {"dk-01": KeyOutcome(Category.PENDING)})
         assert "24404" in record.problem
         assert here.simulator.counters() == {"token/get": 1, "get": 1}
 
@@ -203,11 +204,11 @@ def test_a_stopped_job_holds_what_could_be_cancelled_and_tells_the_rest_as_it_is
     with world() as here:
         here.simulator.set_job(JOB, "stopped")
         record = here.apply("dk-01", "dk-07", "dk-08", "dk-11", "dk-99")
-        assert record.findings == {
-            "dk-01": Finding(Category.HELD, "init"),
-            "dk-07": Finding(Category.HELD, "published"),
-            "dk-08": Finding(Category.TOO_LATE, "upgrading"),
-            "dk-99": Finding(Category.MISSING),
+        assert record.outcomes == {
+            "dk-01": KeyOutcome(Category.HELD, "init"),
+            "dk-07": KeyOutcome(Category.HELD, "published"),
+            "dk-08": KeyOutcome(Category.TOO_LATE, "upgrading"),
+            "dk-99": KeyOutcome(Category.MISSING),
         }
         assert record.keys == {"dk-01", "dk-07", "dk-08", "dk-11", "dk-99"}
         assert here.writes() == []
@@ -220,7 +221,7 @@ def test_keys_added_to_a_deleted_job_are_settled_so_that_nothing_is_planned() ->
         record = here.apply("dk-01", "dk-02", previous=record)
         assert (record.job.status, record.problem) == (JobStatus.DELETED, "")
         assert record.keys == {"dk-01", "dk-02"}
-        assert record.findings == {"dk-02": Finding(Category.PENDING)}
+        assert record.outcomes == {"dk-02": KeyOutcome(Category.PENDING)}
 
 
 def test_an_orphan_sends_nothing() -> None:
@@ -320,7 +321,7 @@ class _MissesRows(EnosClient):
 
 def test_a_row_that_a_first_search_missed_is_found_before_it_is_called_missing() -> None:
     with world(client_class=_MissesRows) as here:
-        assert here.apply("dk-01").findings == {}
+        assert here.apply("dk-01").outcomes == {}
         assert here.writes() == [["dk-01"]]
 
 
@@ -365,7 +366,7 @@ def test_a_lost_answer_is_looked_at_and_nothing_is_cancelled_twice(count: int) -
 
 def test_a_request_that_never_arrived_is_sent_again() -> None:
     with world(client_class=_LosesRequests) as here:
-        assert here.apply("dk-01").findings == {}
+        assert here.apply("dk-01").outcomes == {}
         assert here.writes() == [["dk-01"]]
 
 
@@ -431,7 +432,7 @@ def test_what_cannot_be_read_back_is_pending_and_looked_up_the_next_time() -> No
     with world(client_class=_CannotReadBack) as here:
         record = here.apply("dk-01")
         assert record.problem == "what was sent could not be read back: searchTask: closed"
-        assert record.findings == {"dk-01": Finding(Category.PENDING, "init", was_accepted=True)}
+        assert record.outcomes == {"dk-01": KeyOutcome(Category.PENDING, "init", was_accepted=True)}
         here.client.cancels.clear()  # type: ignore[attr-defined]  # the network is back
         assert here.refresh(record).keys == {"dk-01"}
         assert here.writes() == [["dk-01"]]
@@ -463,8 +464,8 @@ def test_a_task_that_somebody_retried_leaves_the_settled_keys() -> None:
         here.simulator.retry(JOB, ["dk-02"])
         record = here.refresh(record)
         assert record.keys == {"dk-01"}
-        assert record.findings == {"dk-02": Finding(Category.PENDING, "init", was_cancelled=True)}
-        assert here.apply("dk-01", "dk-02", previous=record).findings == {}
+        assert record.outcomes == {"dk-02": KeyOutcome(Category.PENDING, "init", was_cancelled=True)}
+        assert here.apply("dk-01", "dk-02", previous=record).outcomes == {}
         assert here.writes() == [["dk-01", "dk-02"], ["dk-02"]]
 
 
@@ -472,7 +473,7 @@ def test_a_task_that_somebody_retried_and_that_went_on_has_escaped() -> None:
     with world() as here:
         record = here.apply("dk-01")
         here.simulator.set_tasks(JOB, ["dk-01"], "upgrading")
-        assert here.refresh(record).findings == {"dk-01": Finding(Category.ESCAPED, "upgrading")}
+        assert here.refresh(record).outcomes == {"dk-01": KeyOutcome(Category.ESCAPED, "upgrading")}
 
 
 def test_a_task_that_slips_away_between_refresh_and_cancel_has_escaped_not_just_been_late() -> None:
@@ -481,13 +482,13 @@ def test_a_task_that_slips_away_between_refresh_and_cancel_has_escaped_not_just_
         here.simulator.retry(JOB, ["dk-01"])
         record = here.refresh(record)
         here.simulator.set_tasks(JOB, ["dk-01"], "upgrading")
-        assert here.apply("dk-01", previous=record).findings == {"dk-01": Finding(Category.ESCAPED, "upgrading")}
+        assert here.apply("dk-01", previous=record).outcomes == {"dk-01": KeyOutcome(Category.ESCAPED, "upgrading")}
 
 
 def test_pending_keys_that_a_colleague_cancelled_are_adopted_by_a_refresh() -> None:
     with world() as here:
         pending = Record(
-            findings={"dk-11": Finding(Category.PENDING, "init")}, job=JobFacts(JobStatus.STARTED), problem="x"
+            outcomes={"dk-11": KeyOutcome(Category.PENDING, "init")}, job=JobFacts(JobStatus.STARTED), problem="x"
         )
         record = here.refresh(pending)
         assert record == Record(frozenset({"dk-11"}), {}, record.job)
@@ -511,9 +512,9 @@ def test_held_keys_show_as_work_once_the_job_is_started_again() -> None:
         here.simulator.set_job(JOB, "started")
         record = here.refresh(record)
         assert record.keys == {"dk-08"}
-        assert record.findings == {
-            "dk-01": Finding(Category.PENDING, "init"),
-            "dk-08": Finding(Category.TOO_LATE, "upgrading"),
+        assert record.outcomes == {
+            "dk-01": KeyOutcome(Category.PENDING, "init"),
+            "dk-08": KeyOutcome(Category.TOO_LATE, "upgrading"),
         }
 
 
@@ -522,7 +523,7 @@ def test_held_keys_are_taken_up_when_another_key_is_added_to_a_job_that_was_star
         here.simulator.set_job(JOB, "stopped")
         record = here.apply("dk-01")
         here.simulator.set_job(JOB, "started")
-        assert here.apply("dk-01", "dk-02", previous=record).findings == {}
+        assert here.apply("dk-01", "dk-02", previous=record).outcomes == {}
         assert here.writes() == [["dk-01", "dk-02"]]
 
 
@@ -533,10 +534,10 @@ def test_a_key_that_was_cancelled_then_retried_then_held_has_escaped_if_it_goes_
         record = here.refresh(record)
         here.simulator.set_job(JOB, "stopped")
         record = here.apply("dk-01", previous=record)
-        assert record.findings == {"dk-01": Finding(Category.HELD, "init", was_cancelled=True)}
+        assert record.outcomes == {"dk-01": KeyOutcome(Category.HELD, "init", was_cancelled=True)}
         here.simulator.set_job(JOB, "started")
         here.simulator.set_tasks(JOB, ["dk-01"], "upgrading")
-        assert here.refresh(record).findings == {"dk-01": Finding(Category.ESCAPED, "upgrading")}
+        assert here.refresh(record).outcomes == {"dk-01": KeyOutcome(Category.ESCAPED, "upgrading")}
 
 
 def test_a_deleted_job_is_noted_and_nothing_is_planned() -> None:
@@ -545,7 +546,7 @@ def test_a_deleted_job_is_noted_and_nothing_is_planned() -> None:
         here.simulator.delete_job(JOB)
         refreshed = here.refresh(record)
         assert refreshed.job.status is JobStatus.DELETED
-        assert (refreshed.keys, refreshed.findings) == (record.keys, record.findings)
+        assert (refreshed.keys, refreshed.outcomes) == (record.keys, record.outcomes)
 
 
 def test_a_job_that_was_never_found_is_not_taken_for_deleted() -> None:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from enos_ota.enos import AnswerLost, EnosClient, Page
-from enos_ota.reconciler import Category, Finding, Guard, JobFacts, JobStatus, Limits, Pool, Record, Terms
-from enos_ota.reconciler.outcome import AFTER_PUSH, UNKNOWN_TEXT, rest
+from enos_ota.plan import Category, Guard, JobFacts, JobStatus, KeyOutcome, Record
+from enos_ota.plan.record import AFTER_PUSH, UNKNOWN_TEXT
+from enos_ota.plan.settle import settle_unfinished
+from enos_ota.reconciler import Limits, Pool
 from tests.harness.reconciling import World, fleet_of, keys, many, world
 from tests.harness.simulator import JOB
 
@@ -63,7 +65,7 @@ def test_no_cancel_leaves_once_the_run_was_interrupted_however_long_it_was_on_it
         Scripted.before = at("cancelTask", 1, lambda: here.stop.set("interrupted"))
         record = here.apply("dk-01")
         assert here.simulator.journal() == []
-        assert (record.problem, record.findings) == ("interrupted", {"dk-01": Finding(Category.PENDING, "init")})
+        assert (record.problem, record.outcomes) == ("interrupted", {"dk-01": KeyOutcome(Category.PENDING, "init")})
 
 
 @pytest.mark.parametrize("operation", ["get", "searchTask", "count"])
@@ -78,9 +80,7 @@ def test_an_interrupt_leaves_any_request_that_hangs_behind(operation: str, monke
 
         Scripted.before = at(operation, 1, hang)
         try:
-            record = here.apply(
-                *keys(300), terms=Terms(guard=Guard(max_share=1.0) if operation == "count" else Guard())
-            )
+            record = here.apply(*keys(300), guard=Guard(max_share=1.0) if operation == "count" else Guard())
         finally:
             released.set()
         assert record.problem == "interrupted"
@@ -97,7 +97,7 @@ def test_a_reading_does_not_begin_a_second_time_once_the_run_was_interrupted() -
 def test_a_reading_ends_at_the_deadline() -> None:
     with world(many(3000), client_class=Scripted, limits=Limits(deadline=10)) as here:
         Scripted.before = lambda _: here.clock.advance(4)
-        record = here.apply(*keys(3000), terms=Terms(guard=Guard(max_devices=3000)))
+        record = here.apply(*keys(3000), guard=Guard(max_devices=3000))
         assert "deadline" in record.problem
         assert here.simulator.counters()["searchTask"] <= 3
 
@@ -174,7 +174,7 @@ def test_going_through_a_whole_job_ends_with_the_run() -> None:
     tasks = [{"deviceKey": key, "status": "init"} for key in [*keys(2000), "it's"]]
     with world(fleet_of(*tasks), client_class=Scripted) as here:
         Scripted.before = at("searchTask", 3, lambda: here.stop.set("interrupted"))
-        assert here.apply("it's").findings == {"it's": Finding(Category.PENDING)}
+        assert here.apply("it's").outcomes == {"it's": KeyOutcome(Category.PENDING)}
         assert here.simulator.counters()["searchTask"] == 3
 
 
@@ -203,7 +203,7 @@ def test_after_a_guarded_reading_devices_that_move_spoil_few_batches() -> None:
             here.simulator.set_tasks(JOB, keys(4000)[50::100], "upgrading")
 
         Scripted.before = at("cancelTask", 1, move)
-        record = here.apply(*keys(4000), terms=Terms(guard=Guard(max_devices=4000)))
+        record = here.apply(*keys(4000), guard=Guard(max_devices=4000))
         assert record.cancelled_count == 4000 - 40
         assert sum(1 for entry in here.simulator.journal() if entry["code"]) <= 6
 
@@ -214,34 +214,34 @@ def test_after_a_guarded_reading_devices_that_move_spoil_few_batches() -> None:
 def test_an_accepted_cancel_is_remembered_until_somebody_can_read_what_came_of_it() -> None:
     with world(index_delay=60, cancelled_marker="撤销") as here:
         record = here.apply("dk-01")
-        assert record.findings == {"dk-01": Finding(Category.PENDING, "init", was_accepted=True)}
+        assert record.outcomes == {"dk-01": KeyOutcome(Category.PENDING, "init", was_accepted=True)}
         here.clock.advance(60)
-        assert here.refresh(record).findings == {"dk-01": UNKNOWN_TEXT}
-        assert here.apply("dk-01", previous=record).findings == {"dk-01": UNKNOWN_TEXT}
+        assert here.refresh(record).outcomes == {"dk-01": UNKNOWN_TEXT}
+        assert here.apply("dk-01", previous=record).outcomes == {"dk-01": UNKNOWN_TEXT}
 
 
 def test_that_the_device_had_been_told_is_remembered_through_an_interrupt() -> None:
     with world(index_delay=60) as here:
         record = here.apply("dk-07")
-        assert record.findings == {"dk-07": Finding(Category.PENDING, "published", was_accepted=True)}
+        assert record.outcomes == {"dk-07": KeyOutcome(Category.PENDING, "published", was_accepted=True)}
         here.clock.advance(60)
-        assert here.refresh(record).findings == {"dk-07": AFTER_PUSH}
-        assert here.apply("dk-07", previous=record).findings == {"dk-07": AFTER_PUSH}
+        assert here.refresh(record).outcomes == {"dk-07": AFTER_PUSH}
+        assert here.apply("dk-07", previous=record).outcomes == {"dk-07": AFTER_PUSH}
 
 
 def test_a_task_that_was_out_of_sight_for_a_while_has_escaped_and_not_just_been_late() -> None:
     with world(client_class=Scripted) as here:
         Scripted.before = lambda _: None
         record = here.apply("dk-01")
-        lost = Record(record.keys, {"dk-01": Finding(Category.MISSING, was_cancelled=True)}, record.job)
+        lost = Record(record.keys, {"dk-01": KeyOutcome(Category.MISSING, was_cancelled=True)}, record.job)
         here.simulator.set_tasks(JOB, ["dk-01"], "upgrading")
-        assert here.refresh(lost).findings == {"dk-01": Finding(Category.ESCAPED, "upgrading")}
+        assert here.refresh(lost).outcomes == {"dk-01": KeyOutcome(Category.ESCAPED, "upgrading")}
 
 
 def test_a_set_that_rests_keeps_what_it_knew_of_each_key() -> None:
-    was = Finding(Category.PENDING, "init", was_cancelled=True)
-    resting = rest(Record(findings={"dk-01": was}), ["dk-01", "dk-02"], JobFacts())
-    assert resting.findings == {"dk-01": was, "dk-02": Finding(Category.PENDING)}
+    was = KeyOutcome(Category.PENDING, "init", was_cancelled=True)
+    resting = settle_unfinished(Record(outcomes={"dk-01": was}), ["dk-01", "dk-02"], JobFacts())
+    assert resting.outcomes == {"dk-01": was, "dk-02": KeyOutcome(Category.PENDING)}
 
 
 def test_what_went_wrong_on_the_way_is_no_problem_once_all_is_settled() -> None:
@@ -256,10 +256,10 @@ def test_held_keys_are_just_not_done_once_the_job_is_started_but_is_about_anothe
         here.simulator.set_job(JOB, "stopped")
         held = here.apply("dk-01")
         here.simulator.set_job(JOB, "started")
-        record = here.apply("dk-01", "dk-02", previous=held, terms=Terms(expect_firmware_version="9"))
-        assert record.findings == {
-            "dk-01": Finding(Category.PENDING, "init"),
-            "dk-02": Finding(Category.PENDING),
+        record = here.apply("dk-01", "dk-02", previous=held, expect_firmware_version="9")
+        assert record.outcomes == {
+            "dk-01": KeyOutcome(Category.PENDING, "init"),
+            "dk-02": KeyOutcome(Category.PENDING),
         }
 
 
@@ -317,7 +317,7 @@ def test_that_the_device_had_been_told_is_remembered_while_the_job_is_stopped() 
         here.clock.advance(60)
         here.simulator.set_job(JOB, "stopped")
         here.clock.advance(60)
-        assert here.apply("dk-07", previous=record).findings == {"dk-07": AFTER_PUSH}
+        assert here.apply("dk-07", previous=record).outcomes == {"dk-07": AFTER_PUSH}
 
 
 def test_that_the_device_had_been_told_is_remembered_through_a_run_that_could_not_look() -> None:
@@ -326,7 +326,7 @@ def test_that_the_device_had_been_told_is_remembered_through_a_run_that_could_no
         record = here.apply("dk-07")
         Scripted.before = at("searchTask", 1, lambda: here.stop.set("interrupted"))
         again = here.apply("dk-07", "dk-01", previous=record)
-        assert again.findings["dk-07"] == Finding(Category.PENDING, "published", was_accepted=True)
+        assert again.outcomes["dk-07"] == KeyOutcome(Category.PENDING, "published", was_accepted=True)
 
 
 def test_a_cancel_that_was_announced_and_came_too_late_is_told_as_not_sent() -> None:
@@ -340,7 +340,7 @@ def test_a_cancel_that_was_announced_and_came_too_late_is_told_as_not_sent() -> 
             outcomes.append(str(outcome))
 
     with world() as here:
-        record = here.apply("dk-01", terms=Terms(watch=lambda *_: _Watch()))
+        record = here.apply("dk-01", watch=lambda *_: _Watch())
         assert here.simulator.journal() == []
         assert outcomes == [record.problem] == ["the deadline of 1800 s for one set is over"]
 
@@ -362,4 +362,4 @@ def test_an_error_of_our_own_while_reading_back_loses_nothing_either() -> None:
         Scripted.before = at("searchTask", 2, fail)
         record = here.apply("dk-01")
         assert record.problem == "an error of enos-ota's own: ValueError: odd"
-        assert record.findings == {"dk-01": Finding(Category.PENDING, "init", was_accepted=True)}
+        assert record.outcomes == {"dk-01": KeyOutcome(Category.PENDING, "init", was_accepted=True)}

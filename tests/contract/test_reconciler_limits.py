@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from enos_ota.enos import EnosClient, InvalidArgument, RequestTooLarge, TasksNotCancellable
-from enos_ota.reconciler import Category, Guard, JobStatus, Limits, Pool, Terms
+from enos_ota.plan import Category, Guard, JobStatus
+from enos_ota.plan.record import AFTER_PUSH
+from enos_ota.reconciler import Limits, Pool
 from enos_ota.reconciler.cancellation import URGENT_BATCH
-from enos_ota.reconciler.outcome import AFTER_PUSH
 from tests.harness.reconciling import fleet_of, keys, many, world
 from tests.harness.simulator import JOB
 from tests.harness.small_gateway import behind_a_small_gateway
@@ -26,27 +27,27 @@ def test_a_guard_counts_what_would_be_sent_not_what_is_declared() -> None:
     with world() as here:
         # Of these nine, two can be cancelled: the others are too late, cancelled or missing.
         declared = ["dk-01", "dk-07", "dk-08", "dk-09", "dk-10", "dk-11", "dk-97", "dk-98", "dk-99"]
-        record = here.apply(*declared, terms=Terms(guard=Guard(max_devices=2)))
+        record = here.apply(*declared, guard=Guard(max_devices=2))
         assert record.problem == ""
         assert record.cancelled_count == 3
 
 
 def test_a_guard_that_is_exceeded_leaves_everything_unsent_and_pending() -> None:
     with world() as here:
-        record = here.apply("dk-01", "dk-02", "dk-07", terms=Terms(guard=Guard(max_devices=2)))
+        record = here.apply("dk-01", "dk-02", "dk-07", guard=Guard(max_devices=2))
         assert here.writes() == []
         assert set(record.of(Category.PENDING)) == {"dk-01", "dk-02", "dk-07"}
         assert record.problem.startswith(
             "the guard stops this change, which would cancel 3 devices: at most 2 may be (maxDevices)"
         )
-        assert record.problem.endswith("; nothing was sent")
+        assert record.problem.endswith("; no request was sent")
 
 
 def test_a_guard_on_the_share_goes_by_all_tasks_of_the_job() -> None:
     with world(many(400)) as here:
-        assert "maxShare" in here.apply(*keys(101), terms=Terms(guard=Guard(max_share=0.25))).problem
+        assert "maxShare" in here.apply(*keys(101), guard=Guard(max_share=0.25)).problem
         assert here.writes() == []
-        assert here.apply(*keys(100), terms=Terms(guard=Guard(max_share=0.25))).problem == ""
+        assert here.apply(*keys(100), guard=Guard(max_share=0.25)).problem == ""
 
 
 class _SaysNoTotal(EnosClient):
@@ -56,13 +57,13 @@ class _SaysNoTotal(EnosClient):
 
 def test_a_guard_fails_closed_where_the_job_does_not_say_how_large_it_is() -> None:
     with world(client_class=_SaysNoTotal) as here:
-        assert "cannot be checked" in here.apply("dk-01", terms=Terms(guard=Guard(max_share=1.0))).problem
+        assert "cannot be checked" in here.apply("dk-01", guard=Guard(max_share=1.0)).problem
         assert here.writes() == []
 
 
 def test_with_a_guard_a_large_set_is_read_before_anything_is_sent() -> None:
     with world(many(450)) as here:
-        here.apply(*keys(450), terms=Terms(guard=Guard(max_devices=450)))
+        here.apply(*keys(450), guard=Guard(max_devices=450))
         assert [len(batch) for batch in here.writes()] == [200, 200, 50]
         # read first, and read back
         assert here.simulator.counters()["searchTask"] == 3 + 3
@@ -77,10 +78,12 @@ def test_an_overridden_guard_lets_everything_through_says_so_and_tells_each_writ
             told.append(override)
             return _NoWatch()
 
-        terms = Terms(guard=Guard(max_devices=0), break_glass="INC-9", say=lines.append, watch=watch)
-        assert here.apply("dk-01", "dk-07", terms=terms).problem == ""
+        record = here.apply(
+            "dk-01", "dk-07", guard=Guard(max_devices=0), break_glass="INC-9", say=lines.append, watch=watch
+        )
+        assert record.problem == ""
         assert told == ["INC-9", "INC-9"]
-        assert lines == ["the guard is overridden (INC-9): 2 tasks are cancelled all the same"]
+        assert lines == ["guard overridden (break-glass reason: INC-9): cancelling 2 tasks"]
 
 
 class _NoWatch:
@@ -97,17 +100,17 @@ def test_an_override_that_is_not_needed_is_not_told() -> None:
             told.append(override)
             return _NoWatch()
 
-        here.apply("dk-01", terms=Terms(guard=Guard(max_devices=1), break_glass="INC-9", watch=watch))
+        here.apply("dk-01", guard=Guard(max_devices=1), break_glass="INC-9", watch=watch)
         assert told == [""]
 
 
 def test_a_job_about_another_firmware_is_left_alone() -> None:
     with world() as here:
-        record = here.apply("dk-01", terms=Terms(expect_firmware_version="2.4.0"))
+        record = here.apply("dk-01", expect_firmware_version="2.4.0")
         assert here.simulator.counters() == {"token/get": 1, "get": 1}
         assert "firmware 2.4.0 is expected, but the job is about 2.3.0" in record.problem
         assert list(record.of(Category.PENDING)) == ["dk-01"]
-        assert here.apply("dk-01", terms=Terms(expect_firmware_version="2.3.0")).problem == ""
+        assert here.apply("dk-01", expect_firmware_version="2.3.0").problem == ""
 
 
 # Early ends
@@ -330,5 +333,5 @@ def test_a_task_that_is_published_on_its_way_is_cancelled_and_noted() -> None:
         here.simulator.fault("close-before", "cancelTask", nth=1)
         here.simulator.set_tasks(JOB, ["a"], "published")
         record = here.apply("a", "b")
-        assert record.findings["a"] == AFTER_PUSH
+        assert record.outcomes["a"] == AFTER_PUSH
         assert record.job.status is JobStatus.STARTED

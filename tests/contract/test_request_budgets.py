@@ -15,11 +15,12 @@ from typing import Any, Literal
 
 import pytest
 
-from enos_ota.reconciler import Guard, Pool, Record, Terms
+from enos_ota.plan import Guard, Record
+from enos_ota.reconciler import Pool
 from tests.harness.reconciling import World, fleet_of, world
 from tests.harness.simulator import JOB
 
-GUARDED = Terms(guard=Guard(max_devices=10**9))
+GUARDED = Guard(max_devices=10**9)
 
 Ineligible = Literal["none", "1 % spread", "1 % together"]
 
@@ -54,7 +55,7 @@ def cost(here: World) -> tuple[int, int]:
 @pytest.mark.parametrize("count", [10, 200, 201, 10_000])
 def test_a_change_keeps_to_its_budget(count: int, published: int, ineligible: Ineligible, guarded: bool) -> None:  # noqa: FBT001 - a parameter of the test
     with world(fleet(count, published, ineligible), workers=Pool(8)) as here:
-        record = here.apply(*declared(count), terms=GUARDED if guarded else Terms())
+        record = here.apply(*declared(count), guard=GUARDED if guarded else None)
         assert record.problem == ""
         assert all(entry["processed"] for entry in here.simulator.journal())
         writes, reads = cost(here)
@@ -96,7 +97,7 @@ def test_the_first_cancel_leaves_within_five_requests(count: int) -> None:
 
             def after(self, outcome: object) -> None: ...
 
-        here.apply(*declared(count), terms=Terms(watch=lambda *_: _Watch()))
+        here.apply(*declared(count), watch=lambda *_: _Watch())
         assert before_it[0] + 1 <= 5
 
 

@@ -7,11 +7,8 @@ from typing import Any
 import pytest
 
 from enos_ota.enos import Task
-from enos_ota.reconciler import Category, Finding, Guard, JobStatus, Record, Rules, Terms, judge
-from enos_ota.reconciler.classify import fold
-from enos_ota.reconciler.foresight import foresee
-from enos_ota.reconciler.reconciler import plan
-from enos_ota.reconciler.survey import survey
+from enos_ota.plan import Category, Guard, JobStatus, KeyOutcome, Record, TaskSet, days, describe_record
+from enos_ota.reconciler.live_reader import read_plan
 from tests.harness.reconciling import keys, many, world
 from tests.harness.simulator import JOB
 
@@ -37,9 +34,9 @@ def test_what_was_read_with_an_unknown_status_is_never_sent_and_the_others_are_c
     number: int, guard: Guard
 ) -> None:
     with world(many(number)) as here:
-        record = here.apply(*keys(number), terms=Terms(guard=guard))
+        record = here.apply(*keys(number), guard=guard)
         assert not any("k0000" in batch for batch in here.writes())
-    assert record.findings == {"k0000": Finding(Category.PENDING, "exploded")}
+    assert record.outcomes == {"k0000": KeyOutcome(Category.PENDING, "exploded")}
     assert record.cancelled_count == number - 1
     assert record.problem.startswith(SAID)
 
@@ -47,7 +44,7 @@ def test_what_was_read_with_an_unknown_status_is_never_sent_and_the_others_are_c
 def test_the_run_fails_and_names_set_job_status_and_keys() -> None:
     with world(many(3)) as here:
         record = here.apply(*keys(3))
-    (error,) = judge(record, Rules("pumps", JOB)).errors
+    (error,) = describe_record(record, TaskSet("pumps", JOB), is_expired=False).errors
     assert error.startswith(f"set 'pumps' (job {JOB}): {SAID}")
     assert error.endswith("(2 cancelled, 1 pending (k0000 exploded))")
 
@@ -60,7 +57,7 @@ def test_a_refresh_that_reads_an_unknown_status_shows_the_key_as_work_to_do_with
         record = here.apply(*keys(3))
         statuses["k0000"] = "exploded"
         refreshed = here.refresh(record)
-        assert refreshed.findings == {"k0000": Finding(Category.PENDING, "exploded", was_cancelled=True)}
+        assert refreshed.outcomes == {"k0000": KeyOutcome(Category.PENDING, "exploded", was_cancelled=True)}
         assert refreshed.problem.startswith(SAID)
         statuses.clear()
         assert here.refresh(refreshed) == record, "no word of it stays"
@@ -71,16 +68,16 @@ def test_a_refresh_says_no_more_that_a_status_is_unknown_once_the_task_waits_aga
         record = here.apply(*keys(3))
         statuses.clear()
         refreshed = here.refresh(record)
-    assert (refreshed.findings, refreshed.problem) == ({"k0000": Finding(Category.PENDING, "init")}, "")
+    assert (refreshed.outcomes, refreshed.problem) == ({"k0000": KeyOutcome(Category.PENDING, "init")}, "")
 
 
 def test_in_a_stopped_job_an_unknown_status_is_not_held() -> None:
     with world(many(2)) as here:
         here.simulator.set_job(JOB, "stopped")
         record = here.apply(*keys(2))
-    assert record.findings == {
-        "k0000": Finding(Category.PENDING, "exploded"),
-        "k0001": Finding(Category.HELD, "init"),
+    assert record.outcomes == {
+        "k0000": KeyOutcome(Category.PENDING, "exploded"),
+        "k0001": KeyOutcome(Category.HELD, "init"),
     }
     assert record.problem.startswith(SAID)
 
@@ -89,13 +86,9 @@ def test_in_a_stopped_job_an_unknown_status_is_not_held() -> None:
 def test_a_preview_and_a_review_say_that_it_will_not_be_cancelled(status: str) -> None:
     with world(many(2)) as here:
         here.simulator.set_job(JOB, status)
-        forecast = survey(here.client, JOB, keys(2), markers=MARKERS)
-        job = here.client.get_job(JOB)
-        tasks = {task.device_key: (task,) for task in here.client.search_tasks(JOB)}
-    foresight = foresee(plan(keys(2), Record()), job, tasks, fold(MARKERS))
-    assert forecast.others[Category.PENDING] == {"k0000": "exploded"}
-    assert forecast.will_cancel == (1 if status == "started" else 0)
-    assert foresight.record.findings["k0000"] == Finding(Category.PENDING, "exploded")
-    assert "k0000" not in foresight.cancels
-    assert foresight.record.problem.startswith(SAID)
-    assert foresight.record.job.status is JobStatus(status)
+        task_set = TaskSet("pumps", JOB, tuple(keys(2)))
+        plan = read_plan(here.client, task_set, Record(), today=days.today(), markers=MARKERS)
+    assert plan.record.outcomes["k0000"] == KeyOutcome(Category.PENDING, "exploded")
+    assert set(plan.cancels) == ({"k0001"} if status == "started" else set())
+    assert plan.record.problem.startswith(SAID)
+    assert plan.record.job.status is JobStatus(status)

@@ -12,24 +12,24 @@ from pulumi.dynamic import ReadResult
 
 from enos_ota import audit, provider
 from enos_ota.engine import liveness
-from enos_ota.engine.properties import declared_of, inputs_of, outputs_of, record_of
+from enos_ota.engine.properties import inputs_of, outputs_of, record_of, task_set_of
 from enos_ota.enos import EnosClient, EnosError, TaskStatus, expressions
 from enos_ota.enos.operations import CANCEL_TASKS
+from enos_ota.plan import JobStatus, Plan, Record, build_plan, classify
+from enos_ota.plan.classify import KeyHistory
+from enos_ota.plan.settle import settle_unfinished
 from enos_ota.provider import CancelledTaskSetProvider
-from enos_ota.reconciler import JobStatus, Plan, Reconciler, Record, Stop, batch, cancellation, reading, reconciler
-from enos_ota.reconciler import plan as plan_of
-from enos_ota.reconciler.classify import Past
-from enos_ota.reconciler.guard import Guard
-from enos_ota.reconciler.outcome import rest
+from enos_ota.reconciler import ApplyResult, Reconciler, Stop, batch, cancellation, reading
 from tests.crash import crash_scenarios as scenarios
 from tests.harness.crash_explore import faults, interrupts, kills, only, orphans, throttled_orphans, undisturbed
 from tests.harness.crash_line import Adapter, Fault
 from tests.harness.crash_verdicts import Wrong
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from enos_ota.enos import Page, Task
+    from enos_ota.plan import TaskSet
     from tests.harness.crash_explore import Scenario, Schedules
 
 Plant: TypeAlias = Callable[[], AbstractContextManager[object]]
@@ -62,7 +62,7 @@ _apply: Final = Reconciler.apply
 _of_keys: Final = reading.TaskReader.of_keys
 _read: Final = CancelledTaskSetProvider.read
 _delete: Final = CancelledTaskSetProvider.delete
-_plan: Final = plan_of
+_build_plan: Final = build_plan
 _outputs_of: Final = outputs_of
 _ensure_engine: Final = liveness.ensure_engine
 _write: Final = audit.Watch.after
@@ -99,9 +99,9 @@ def _saves_nothing() -> AbstractContextManager[object]:
 
 
 def _records_what_is_declared() -> AbstractContextManager[object]:
-    def apply(self: Reconciler, job_id: str, plan: Plan, *others: Any) -> Record:
-        record = _apply(self, job_id, plan, *others)
-        return replace(record, keys=record.keys | plan.todo, findings={}, problem="")
+    def apply(self: Reconciler, plan: Plan, *others: Any) -> ApplyResult:
+        record = _apply(self, plan, *others).record
+        return ApplyResult(replace(record, keys=record.keys | plan.work, outcomes={}, problem=""))
 
     return patch.object(Reconciler, "apply", apply)
 
@@ -114,11 +114,11 @@ def _records_what_was_sent() -> Iterator[None]:
         sent.update(device_keys)
         return _cancel_tasks(self, job_id, device_keys, **others)
 
-    def apply(self: Reconciler, job_id: str, plan: Plan, *others: Any) -> Record:
+    def apply(self: Reconciler, plan: Plan, *others: Any) -> ApplyResult:
         sent.clear()
-        record = _apply(self, job_id, plan, *others)
-        others_found = {key: finding for key, finding in record.findings.items() if key not in sent}
-        return replace(record, keys=record.keys | sent, findings=others_found)
+        record = _apply(self, plan, *others).record
+        others_found = {key: finding for key, finding in record.outcomes.items() if key not in sent}
+        return ApplyResult(replace(record, keys=record.keys | sent, outcomes=others_found))
 
     with patch.object(EnosClient, "cancel_tasks", cancel_tasks), patch.object(Reconciler, "apply", apply):
         yield
@@ -134,7 +134,7 @@ def _guard_counts_what_is_declared() -> AbstractContextManager[object]:
 
 
 def _has_no_guard() -> AbstractContextManager[object]:
-    return patch.object(Guard, "objection", lambda *_: "")
+    return patch.object(cancellation, "guard_objection", lambda *_: None)
 
 
 def _never_looks_at_the_engine() -> AbstractContextManager[object]:
@@ -193,11 +193,11 @@ def _sends_what_is_left_even_if_that_is_nothing() -> AbstractContextManager[obje
 
 
 def _sends_old_keys_again() -> AbstractContextManager[object]:
-    def plan(declared: Collection[str], previous: Record, **others: Any) -> Plan:
-        right = _plan(declared, previous, **others)
-        return replace(right, todo=right.todo | previous.known_keys())
+    def build(task_set: TaskSet, record: Record, **others: Any) -> Plan:
+        right = _build_plan(task_set, record, **others)
+        return replace(right, work=right.work | record.known_keys())
 
-    return patch.object(provider, "plan", plan)
+    return patch.object(provider, "build_plan", build)
 
 
 def _takes_a_failed_read_for_gone() -> AbstractContextManager[object]:
@@ -211,11 +211,12 @@ def _takes_a_failed_read_for_gone() -> AbstractContextManager[object]:
 
 
 def _takes_a_job_it_never_saw_for_deleted() -> AbstractContextManager[object]:
-    def apply(self: Reconciler, job_id: str, plan: Plan, *others: Any) -> Record:
-        record = _apply(self, job_id, plan, *others)
-        if record.job.status is JobStatus.UNKNOWN:
-            return rest(record, plan.todo, replace(record.job, status=JobStatus.DELETED))
-        return record
+    def apply(self: Reconciler, plan: Plan, *others: Any) -> ApplyResult:
+        result = _apply(self, plan, *others)
+        job = result.record.job
+        if job.status is JobStatus.UNKNOWN:
+            return ApplyResult(settle_unfinished(result.record, plan.work, replace(job, status=JobStatus.DELETED)))
+        return result
 
     return patch.object(Reconciler, "apply", apply)
 
@@ -223,9 +224,9 @@ def _takes_a_job_it_never_saw_for_deleted() -> AbstractContextManager[object]:
 def _retries_what_is_removed() -> AbstractContextManager[object]:
     def delete(self: CancelledTaskSetProvider, id_: str, props: dict[str, Any]) -> None:
         _delete(self, id_, props)
-        declared = declared_of(props)
+        task_set = task_set_of(props)
         cancelled = sorted(record_of(props).cancelled_keys())
-        self._session.reconciler_for(declared)._client.retry_tasks(declared.job_id, cancelled)
+        self._session.reconciler_for(task_set)._client.retry_tasks(task_set.job_id, cancelled)
 
     return patch.object(CancelledTaskSetProvider, "delete", delete)
 
@@ -260,7 +261,7 @@ def _cancels_what_is_ambiguous() -> AbstractContextManager[object]:
 
 
 def _forgets_that_it_was_cancelled() -> AbstractContextManager[object]:
-    return patch.object(reconciler, "past_of", lambda _: Past.NOTHING)
+    return patch.object(classify, "history_of", lambda _: KeyHistory.NOTHING)
 
 
 def _goes_on_after_an_interrupt() -> AbstractContextManager[object]:
@@ -268,7 +269,7 @@ def _goes_on_after_an_interrupt() -> AbstractContextManager[object]:
 
 
 def _sends_whatever_the_states_are() -> AbstractContextManager[object]:
-    return patch.object(batch.Ledger, "cancellable", lambda _, keys: list(keys))
+    return patch.object(batch.BatchResult, "cancellable", lambda _, keys: list(keys))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from enos_ota.reconciler.guard import BREAK_GLASS
+from enos_ota.plan.guard import BREAK_GLASS
 from tests.harness.crash_explore import Scenario
 from tests.harness.crash_world import a_set
 

@@ -68,7 +68,7 @@ def test_an_audit_log_that_cannot_be_written_keeps_everything_from_being_sent(
     stack.run("preview")
     ended = stack.up(code=None)
     (told,) = [text for text in diagnostics(ended) if "set 'pumps'" in text]
-    assert f"set 'pumps' (job {JOB}): nothing was sent: the audit log " in told
+    assert f"set 'pumps' (job {JOB}): no request was sent: the audit log " in told
     assert "cannot be written (" in told
     assert "make it writable, or correct enos-ota:auditLog" in told
     assert sent(simulator) == []

@@ -105,12 +105,11 @@ def test_a_key_file_that_is_not_there(stack: Stack, simulator: RunningSimulator)
 
 def test_a_secret_in_plain_text(stack: Stack, simulator: RunningSimulator) -> None:
     """It is not repeated in the message either: no run of this suite may print it."""
-    stack.config["enos:apiGateway"] = "https://apim.example.com"  # a simulator's may stand there in plain text
-    stack.config["enos:apiGateway"] = "https://apim.example.com"
+    stack.config["enos:apiGateway"] = "https://apim.example.com"  # a simulator's secret may be in plain text
     stack.config["enos:appSecret"] = simulator.app_secret
     stack.declare(a_set("dk-01"))
     _, told = refused(stack, simulator)
-    assert told.endswith("enos:appSecret stands there in plain text: pulumi config set --secret enos:appSecret")
+    assert told.endswith("enos:appSecret is in plain text: pulumi config set --secret enos:appSecret")
 
 
 def test_several_problems_are_one_error(stack: Stack, simulator: RunningSimulator) -> None:
@@ -135,3 +134,21 @@ def test_keys_from_a_file_are_read_relative_to_the_stack_file(stack: Stack, simu
     stack.declare(a_set("dk-01", deviceKeysFile="keys/pumps.txt"))
     stack.up()
     assert [entry["keys"] for entry in simulator.journal()] == [["dk-01", "dk-02", "dk-03"]]
+
+
+def test_a_set_file_is_declared_beside_the_list_and_a_broken_one_stops_all(
+    stack: Stack, simulator: RunningSimulator
+) -> None:
+    """Two incidents, two forms; the engine registers both sets or none."""
+    folder = stack.file.parent / stack.file.stem.removeprefix("Pulumi.")
+    folder.mkdir()
+    (folder / "site-2.yaml").write_text(f'jobId: "{JOB}"\ndeviceKeysFile: site-2.txt\n', encoding="utf-8")
+    (folder / "site-2.txt").write_text("dk-02\n", encoding="utf-8")
+    (folder / "notes.md").touch()
+    stack.declare(a_set("dk-01"))
+    _, problem = refused(stack, simulator)
+    assert f"{folder.name}/notes.md: does not belong here: this folder holds set files" in problem
+    (folder / "notes.md").unlink()
+    stack.up()
+    assert sorted(entry["keys"] for entry in simulator.journal()) == [["dk-01"], ["dk-02"]]
+    assert set(stack.resources()) == {"pumps", "site-2"}

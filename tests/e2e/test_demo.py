@@ -1,4 +1,4 @@
-"""The demo with the real `pulumi`: it tells the whole story, checks it, and leaves nothing behind."""
+"""The demo with the real `pulumi`: it runs and checks every step, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -131,14 +131,14 @@ def test_it_leaves_nothing_behind(told: Run) -> None:
 def test_it_tells_every_step_with_what_was_checked(told: Run) -> None:
     steps = re.split(r"^\d\. ", told.stdout, flags=re.MULTILINE)[1:]
     assert [step.splitlines()[0].rstrip("─ ") for step in steps] == [
-        "A rollout under way",
-        "Declare what is to be cancelled",
-        "Look first",
-        "Make it so",
-        "Do it again: nothing happens",
+        "A rollout in progress",
+        "Declare which tasks to cancel",
+        "Preview",
+        "Cancel",
+        "Run it again: no change",
         "A colleague retries a task",
-        "The preview shows it",
-        "And up cancels it again",
+        "The preview shows the retried task",
+        "Cancel it again",
         "The end",
     ]
     assert ["Checked: " in step for step in steps] == [False, False, True, True, True, True, True, True, False]
@@ -194,7 +194,7 @@ def test_interrupted_it_says_one_line_and_leaves_nothing_behind(
         run = demo.end(process)
     assert (run.code, run.stderr, run.left_files, run.left_processes) == (
         128 + number,
-        f"Ended by {name}: nothing is left running, the temporary directory is removed.\n",
+        f"Ended by {name}: no process is left running, the temporary directory is removed.\n",
         [],
         [],
     )
@@ -232,8 +232,8 @@ def test_it_fails_when_what_it_claims_is_not_so(engine: PulumiEngine, tmp_path: 
     run = Demo(tmp_path, tmp_path, PULUMI_OFFICIAL=str(_engine_with(engine, tmp_path, script))).run()
     assert (run.code, run.left_files, run.left_processes) == (1, [], [])
     assert run.stderr == (
-        "The demo failed: cancelTask was to be sent for pump-00011, pump-00012, pump-00013 and 21 more,"
-        " but EnOS got nothing.\n"
+        "The demo failed: expected cancelTask for pump-00011, pump-00012, pump-00013 and 21 more,"
+        " but EnOS received nothing.\n"
     )
 
 

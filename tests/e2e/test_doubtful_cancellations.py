@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from tests.harness.stack import JumpingClock, Stack
 
 PUMPS = f"set 'pumps' (job {JOB}): "
-AFTER_PUSH = f"warning: {PUMPS}1 key cancelled after push (dk-07): the device had been told already and may go on"
+AFTER_PUSH = (
+    f"warning: {PUMPS}1 task was cancelled after the device had been notified (dk-07); this device may still upgrade"
+)
 RETRYING_JOB = "65a1b2c3d4e5f60718293a4c"
 MARKER = "已被用户取消"
 
@@ -93,7 +95,7 @@ def test_a_text_that_nobody_knows_is_a_warning_that_names_the_setting_until_it_i
     ended = stack.up()
     assert told(ended) == [
         f"warning: {PUMPS}1 key too late to cancel (dk-11 failed)",
-        f"warning: {PUMPS}1 key whose cancel EnOS accepted, but whose task failed with a text that is not known "
+        f"warning: {PUMPS}1 key whose cancel EnOS accepted, but whose task failed with an unknown text "
         "(dk-01): look up the task's `desc`; only if it is EnOS's word for a cancel add it to enos:cancelledMarkers, "
         "as a failure of the device's own may look the same",
     ]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.harness.engine import PulumiEngine
 
 EXAMPLES: Final = CHECKOUT / "examples"
-KEYS: Final = "stacks/keys/pump-2.3.0.txt"
+KEYS: Final = "stacks/prod/pump-2.3.0.txt"
 CANCELLED: Final = ("failed", "Cancelled by user")
 DECLARED: Final = ("pump-00011", "pump-00012", "pump-00016", "pump-00017", "pump-00018", "pump-00019", "pump-00020")
 
@@ -43,7 +43,7 @@ HEAD: Final = "fedcba9876543210fedcba9876543210fedcba98"
 @pytest.fixture
 def simulator() -> Iterator[RunningSimulator]:
     """The fleet of `enos-ota simulate`, which the examples are about."""
-    file = CHECKOUT / "enos_ota" / "simulator" / "demo_fleet.yaml"
+    file = CHECKOUT / "enos_simulator" / "demo_fleet.yaml"
     with running_simulator(yaml.safe_load(file.read_text(encoding="utf-8"))) as running:
         yield running
 
@@ -230,7 +230,7 @@ def test_a_merge_brings_it_about_proves_it_and_keeps_the_audit_log(
         ("Stack", "Up", "Show", "Prove", "Keep the audit log"), 0
     )
     assert [key for key in DECLARED if simulator.states()[key] != CANCELLED] == []
-    assert "nothing to do: what is declared is so" in repository.summary
+    assert "nothing to do: every set is as declared" in repository.summary
     assert ended["Keep the audit log"].files == ("audit",)
     lines = (repository.project / "audit" / "prod.jsonl").read_text(encoding="utf-8").splitlines()
     assert {(each["actor"], each["commit"], each["reason"]) for each in map(json.loads, lines)} == {

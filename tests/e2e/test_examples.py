@@ -39,7 +39,7 @@ BEFOREHAND: Final = ("python3 -m venv ", "pip install ", "enos-ota simulate ", "
 def simulator(request: pytest.FixtureRequest) -> Iterator[RunningSimulator]:
     """The fleet that the example is to be tried on: its own, else that of `enos-ota simulate`."""
     own = EXAMPLES / request.param / "fleet.yaml"
-    file = own if own.exists() else CHECKOUT / "enos_ota" / "simulator" / "demo_fleet.yaml"
+    file = own if own.exists() else CHECKOUT / "enos_simulator" / "demo_fleet.yaml"
     with running_simulator(yaml.safe_load(file.read_text(encoding="utf-8"))) as running:
         yield running
 
@@ -113,7 +113,7 @@ def test_one_job_is_called_back_as_its_key_file_says(example: Stack, simulator: 
 
 @pytest.mark.parametrize("simulator", ["fleet"], indirect=True)
 def test_a_fleet_is_called_back_job_by_job(example: Stack, simulator: RunningSimulator) -> None:
-    """Keys from a text file, a table, a list and the stack file; also those that look like numbers."""
+    """Keys from a text file, a table and a set file; also those that look like numbers."""
     example.run("stack", "init", "prod")
     example.up()
     cancelled = {
@@ -135,7 +135,7 @@ def test_a_job_of_a_fleet_that_is_about_something_else_is_left_alone(
     example: Stack, simulator: RunningSimulator
 ) -> None:
     """A wrong id fails its own set; the others are called back all the same."""
-    file = example.project / "stacks" / "Pulumi.prod.yaml"
+    file = example.project / "stacks" / "prod" / "valve-1.1.0.yaml"
     file.write_text(file.read_text("utf-8").replace('"1.1.0"}', '"1.1.1"}'), encoding="utf-8")
     example.run("stack", "init", "prod")
     ended = example.up(code=1)
@@ -186,7 +186,7 @@ def test_a_program_that_cannot_ask_forgets_nothing(example: Stack) -> None:
     example.run("stack", "init", "prod")
     example.up()
     ended = example.up("--refresh=false", code=1, environ={"ENOS_APP_SECRET": "rotated"})
-    assert "error: what rolls out 2.3.0 cannot be found out, so nothing is done: " in ended.output
+    assert "error: the jobs that roll out 2.3.0 could not be read, so nothing was changed: " in ended.output
     assert len(example.resources()) == 1
     ended = example.up("--refresh=false", code=1, environ={"ENOS_APP_KEY": "", "ENOS_ORG_ID": ""})
     assert "ENOS_ORG_ID and ENOS_APP_KEY must be set: this program asks EnOS" in ended.output
@@ -198,9 +198,13 @@ def test_a_stack_file_to_copy_is_sound(file: Path) -> None:
     assert check_stack_file(file) == ()
 
 
-@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*/stacks/Pulumi.*.yaml")), ids=lambda file: file.parts[-3])
-def test_an_editor_finds_the_schema_of_a_stack_file_beside_it_and_it_fits(file: Path) -> None:
-    """In a copy of the folder too: `make docs` puts the schema into each example."""
+@pytest.mark.parametrize(
+    "file",
+    sorted([*EXAMPLES.glob("*/stacks/Pulumi.*.yaml"), *EXAMPLES.glob("*/stacks/prod/*.yaml")]),
+    ids=lambda file: str(file.relative_to(EXAMPLES)),
+)
+def test_an_editor_finds_the_schema_that_a_file_names_and_the_file_fits_it(file: Path) -> None:
+    """In a copy of the folder too: `make docs` puts the schemas into each example."""
     first, text = file.read_text(encoding="utf-8").split("\n", 1)
     _, _, schema = first.partition("# yaml-language-server: $schema=")
     validator = Draft7Validator(json.loads((file.parent / schema).read_text(encoding="utf-8")))

@@ -29,7 +29,7 @@ def test_a_gateway_that_is_down_is_named_and_nothing_was_sent(
     stack.declare(a_set("dk-01"))
     ended = stack.up(code=None)
     (told,) = [text for text in diagnostics(ended) if "set 'pumps'" in text]
-    assert f"set 'pumps' (job {JOB}): nothing was sent: Cannot connect to {nowhere}" in told
+    assert f"set 'pumps' (job {JOB}): no request was sent: Cannot connect to {nowhere}" in told
     assert "connection refused" in told
     assert len(told.splitlines()) <= 2
     assert stack.resources() == {}
@@ -44,7 +44,7 @@ def test_wrong_credentials_are_told_in_enos_own_words_and_ours(
     stack.declare(a_set("dk-01"))
     ended = stack.up(code=None)
     (told,) = [text for text in diagnostics(ended) if "set 'pumps'" in text]
-    assert f"set 'pumps' (job {JOB}): nothing was sent: " in told
+    assert f"set 'pumps' (job {JOB}): no request was sent: " in told
     assert "1003" in told
     assert "Check enos:appSecret (ENOS_APP_SECRET), and whether it was rotated." in told
     assert len(told.splitlines()) <= 2
@@ -73,7 +73,7 @@ def test_a_gateway_that_differs_between_stack_and_environment_is_refused(
     (told,) = [text for text in diagnostics(ended) if "gateway" in text]
     assert f"the gateway differs: enos:apiGateway is {simulator.url}, ENOS_API_GATEWAY is {nowhere}" in told
     assert "unset ENOS_API_GATEWAY or change enos:apiGateway" in told
-    assert "nothing was sent" in told
+    assert "no request was sent" in told
     assert simulator.counters() == {}
 
 
@@ -97,7 +97,10 @@ def test_a_refresh_that_cannot_look_raises_and_changes_nothing(stack: Stack) -> 
     before = stack.resource()
     ended = stack.run("preview", code=None)
     (told,) = [text for text in diagnostics(ended) if "set 'pumps'" in text]
-    assert f"set 'pumps' (job {JOB}): could not be read, so nothing is known to have changed: Cannot connect to" in told
+    assert (
+        f"set 'pumps' (job {JOB}): the tasks could not be read; the recorded state is unchanged: Cannot connect to"
+        in told
+    )
     assert "--refresh=false" in told
     assert len(told.splitlines()) <= 2
 
@@ -123,7 +126,7 @@ def test_a_secret_rotated_in_the_stack_file_alone_has_two_ways_out(
 
     ended = stack.run("preview", code=None)
     (told,) = [text for text in diagnostics(ended) if "set 'pumps'" in text]
-    assert "could not be read, so nothing is known to have changed" in told
+    assert "the tasks could not be read; the recorded state is unchanged" in told
     assert "--run-program" in told
     assert "ENOS_APP_KEY" in told
     assert "ENOS_APP_SECRET" in told

@@ -110,7 +110,7 @@ def test_what_cannot_be_cancelled_fails_the_run_once_and_keeps_nothing_else_from
     simulator.add_job(other_job("v-1", "v-2"))
     told = (
         f"set 'pumps' (job {JOB}): 1 key without a task in this job, so there is nothing to cancel (nobody): "
-        f"check the key and the job, or take it out of the set (or say onMissing: report)"
+        f"check the key and the job, or take it out of the set (or set onMissing: report)"
     )
     too_late = f"set 'pumps' (job {JOB}): 1 key too late to cancel (dk-08 upgrading)"
 
@@ -180,13 +180,13 @@ def test_what_is_no_longer_declared_stays_cancelled(stack: Stack, simulator: Run
 
     stack.declare(a_set("dk-01", "dk-02"))
     assert stack.diff() == ["- dk-03"]
-    told = f"set 'pumps' (job {JOB}): no longer declared: 1 cancelled task stays cancelled, nothing was sent for that"
+    told = f"set 'pumps' (job {JOB}): no longer declared: 1 cancelled task stays cancelled, no request was sent"
     assert told in stack.up().output
     assert stack.resource()["deviceKeys"] == "dk-01\ndk-02\n"
 
     stack.declare()
     assert stack.preview().ops == {"pumps": "delete"}
-    told = f"set 'pumps' (job {JOB}): 2 cancelled tasks stay cancelled, nothing was sent for that"
+    told = f"set 'pumps' (job {JOB}): 2 cancelled tasks stay cancelled, no request was sent"
     assert told in stack.up().output
     assert stack.resources() == {}
     assert sent(simulator) == [["dk-01", "dk-02", "dk-03"]]
@@ -332,7 +332,7 @@ def test_a_set_says_itself_what_fails_a_run(stack: Stack, simulator: RunningSimu
     stack.declare(a_set("dk-01", "dk-09", "nobody", onMissing="report", onTooLate="fail"))
     ended = stack.up(code=1)
     assert (
-        "1 key too late to cancel (dk-09 succeeded): take it out of the set (or say onTooLate: report)" in ended.output
+        "1 key too late to cancel (dk-09 succeeded): take it out of the set (or set onTooLate: report)" in ended.output
     )
     assert stack.resource()["onTooLate"] == "fail"
     assert sent(simulator) == before

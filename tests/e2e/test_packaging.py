@@ -97,9 +97,10 @@ def test_an_index_would_take_both(built: Built) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-def test_the_wheel_has_the_package_whole_and_nothing_else(built: Built) -> None:
+def test_the_wheel_has_both_packages_whole_and_nothing_else(built: Built) -> None:
     inside = {name for name in built.installed() if ".dist-info/" not in name}
-    assert inside == {f"enos_ota/{name}" for name in files(built.source / "enos_ota")}
+    packages = ("enos_ota", "enos_simulator")
+    assert inside == {f"{package}/{name}" for package in packages for name in files(built.source / package)}
     assert {"enos_ota/py.typed", "enos_simulator/demo_fleet.yaml"} <= inside
 
 
@@ -126,8 +127,9 @@ def test_what_is_imported_is_what_was_installed(plain: Installation, tmp_path: P
 
 
 IMPORT_ALL = """
-import importlib, json, pkgutil, enos_ota
-names = [each.name for each in pkgutil.walk_packages(enos_ota.__path__, "enos_ota.")]
+import importlib, json, pkgutil, enos_ota, enos_simulator
+packages = (enos_ota, enos_simulator)
+names = [each.name for one in packages for each in pkgutil.walk_packages(one.__path__, f"{one.__name__}.")]
 failed = {}
 for name in names:
     if name.endswith(".__main__"):

@@ -22,7 +22,7 @@ RUN = "enos-ota-dev"
 """Where messages stand that are about no set in particular."""
 
 REST = "job 'Pump firmware 2.3.0', firmware 2.3.0, started"
-NO_CREDENTIALS = "EnOS could not be asked what `pulumi up` would meet: no credentials for EnOS: set ENOS_APP_KEY"
+NO_CREDENTIALS = "EnOS could not be asked what `pulumi up` would do: no credentials for EnOS: set ENOS_APP_KEY"
 
 
 def told(result: Result) -> dict[str, list[str]]:
@@ -51,10 +51,11 @@ def test_a_preview_tells_what_an_up_would_meet(stack_of_each_sdk: Stack, simulat
     said = told(stack.run("preview"))
     assert said["pumps"] == [
         "preview of set 'pumps': 2 will be cancelled (1 published already), 1 cancelled already, "
-        f"1 too late (dk-08 upgrading); {REST}; 5 more wait and are not in this set"
+        f"1 too late (dk-08 upgrading); {REST}; 5 other waiting tasks are not in this set"
     ]
     assert said["valves"][0] == (
-        f"preview of set 'valves': 1 will be cancelled, 1 missing (nobody); {REST}; 6 more wait and are not in this set"
+        f"preview of set 'valves': 1 will be cancelled, 1 missing (nobody); {REST}; "
+        "6 other waiting tasks are not in this set"
     )
     assert said["valves"][1].startswith(f"warning: set 'valves' (job {JOB}): 1 key without a task in this job (nobody)")
     assert set(said) == {"pumps", "valves"}
@@ -71,7 +72,7 @@ def test_a_change_is_looked_at_as_far_as_it_adds_keys(stack: Stack, simulator: R
     said = told(stack.run("preview", "--refresh=false"))
     assert said["pumps"] == [
         "preview of set 'pumps': 1 will be cancelled, 1 too late (dk-09 succeeded); "
-        f"{REST}; 4 more wait and are not in this set"
+        f"{REST}; 4 other waiting tasks are not in this set"
     ]
     stack.declare(a_set("dk-01"), a_set("dk-02", name="valves", reason="INC-4711"))
     between = simulator.counters()
@@ -197,7 +198,7 @@ def test_a_gateway_that_is_down_is_a_warning_and_shows_the_change_all_the_same(s
     preview = stack.preview()
     assert preview.ops == {"pumps": "create", "valves": "create"}
     (line,) = preview.messages
-    assert f"EnOS could not be asked what `pulumi up` would meet: Cannot connect to {gone.url}" in line
+    assert f"EnOS could not be asked what `pulumi up` would do: Cannot connect to {gone.url}" in line
 
 
 def test_an_expired_set_is_not_looked_at_and_is_said_to_be_left_alone(
@@ -224,7 +225,7 @@ def test_keys_that_are_known_only_later_are_not_looked_at(stack: Stack, simulato
     )
     said = told(stack.run("preview"))
     assert said["valves"] == [
-        "preview of set 'valves': job or device keys are known only during `pulumi up`, so nothing was looked at"
+        "set 'valves': the job or the device keys are not known until `pulumi up`; tasks were not checked"
     ]
     assert simulator.counters()["get"] == 1
     stack.run("up", "--yes")

@@ -27,12 +27,12 @@ def test_an_up_refuses_what_its_preview_would_have_and_goes_on_with_the_other_se
     assert headline == "error: 3 of 4 sets did not come out as declared:"
     assert [line.partition(": ")[2] for line in lines] == [
         "the guard stops this change, which would cancel 2 devices: at most 1 may be (maxDevices); raise the guard in "
-        "the stack file, split the change, or set ENOS_OTA_BREAK_GLASS=<reason> for this run; nothing was sent "
+        "the stack file, split the change, or set ENOS_OTA_BREAK_GLASS=<reason> for this run; no request was sent "
         "(0 cancelled, 2 pending (dk-01 init, dk-02 init); `pulumi up` sends just these as soon as it can)",
-        "firmware 9.9 is expected, but the job is about 2.3.0: check jobId and `expect`; nothing was sent "
+        "firmware 9.9 is expected, but the job is about 2.3.0: check jobId and `expect`; no request was sent "
         "(0 cancelled, 1 pending (dk-03); `pulumi up` sends just these as soon as it can)",
         "2 keys without a task in this job, so there is nothing to cancel (nobody, none): check the key and the job, "
-        "or take it out of the set (or say onMissing: report)",
+        "or take it out of the set (or set onMissing: report)",
     ]
     assert sent(simulator) == [["dk-04"]]
     assert stack.resource("fine")["cancelledCount"] == 1
@@ -41,7 +41,7 @@ def test_an_up_refuses_what_its_preview_would_have_and_goes_on_with_the_other_se
 def test_break_glass_lets_one_run_through_and_says_so(stack: Stack, simulator: RunningSimulator) -> None:
     stack.declare(a_set("dk-01", "dk-02", guard={"maxDevices": 1}))
     ended = stack.up(environ={"ENOS_OTA_BREAK_GLASS": "fire in site 7"})
-    told = f"set 'pumps' (job {JOB}): the guard is overridden (fire in site 7): 2 tasks are cancelled all the same"
+    told = f"set 'pumps' (job {JOB}): guard overridden (break-glass reason: fire in site 7): cancelling 2 tasks"
     assert told in ended.output.partition("Diagnostics:")[2]
     assert sent(simulator) == [["dk-01", "dk-02"]]
 
@@ -60,7 +60,7 @@ def test_without_credentials_a_recorded_set_cannot_be_read_and_the_ways_out_are_
     stack.up(environ=credentials)
     ended = stack.run("preview", code=None)
     (told,) = [text for text in diagnostics(ended) if "set 'pumps'" in text]
-    assert f"set 'pumps' (job {JOB}): could not be read, so nothing is known to have changed: " in told
+    assert f"set 'pumps' (job {JOB}): the tasks could not be read; the recorded state is unchanged: " in told
     assert "ENOS_APP_KEY" in told
     assert "With --refresh=false a preview shows the declared change without asking EnOS." in told
     assert sent(simulator) == [["dk-01"]]

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from enos_ota.review.model import Report, SetReport
+    from enos_ota.review.model import ReviewReport, SetReport
     from tests.harness.simulator import RunningSimulator
 
 
 def reviewed(
     stack: Stack, *packs: Path, expect_no_changes: bool = False, environ: Mapping[str, str] | None = None
-) -> Report:
+) -> ReviewReport:
     """The review of a stack, as it is now."""
     env = stack.engine.env(stack.project, stack.home, venv=stack.venv, extra=stack.environment(environ))
     return review(stack.project, NAME, env, expect_no_changes=expect_no_changes, packs=packs)
@@ -59,7 +59,7 @@ def test_a_first_preview_tells_of_every_key_and_of_the_job(stack: Stack, simulat
     assert [w.partition("): ")[2] for w in pumps.warnings] == [
         "1 key without a task in this job, so there is nothing to cancel (dk-99)",
         "1 key too late to cancel (dk-08 upgrading)",
-        "1 key cancelled after push (dk-07): the device had been told already and may go on",
+        "1 task was cancelled after the device had been notified (dk-07); this device may still upgrade",
     ]
     assert sent(simulator) == []
 

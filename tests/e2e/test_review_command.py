@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota.review.model import Report
+from enos_ota.review.model import ReviewReport
 from tests.harness.engine import VENV, Result
 from tests.harness.stack import Stack, a_set
 
@@ -46,7 +46,7 @@ def test_one_run_gives_every_format_to_its_file(stack: Stack, tmp_path: Path) ->
         stack, "--format", "markdown", "--out", str(out), *(word for each in also for word in ("--also", each))
     )
     assert result.output == ""
-    report = Report.model_validate_json((tmp_path / "review.json").read_text(encoding="utf-8"))
+    report = ReviewReport.model_validate_json((tmp_path / "review.json").read_text(encoding="utf-8"))
     assert report.headline == "`pulumi up` will cancel 1 task"
     for file in (out, tmp_path / "review.html", tmp_path / "review.txt"):
         text = file.read_text(encoding="utf-8")

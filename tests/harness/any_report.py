@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 
 from hypothesis import strategies as st
 
-from enos_ota.review.model import JobReport, Part, Report, SetReport
+from enos_ota.review.model import JobReport, ReportPart, ReviewReport, SetReport
 
 HOSTILE: Final = (
     "<script>alert(1)</script>",
@@ -63,7 +63,7 @@ def _of(kind: Any, texts: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
         return plain[kind]
     if issubclass(kind, Enum):
         return st.sampled_from(kind)
-    assert issubclass(kind, Part), kind
+    assert issubclass(kind, ReportPart), kind
     return st.fixed_dictionaries({name: _of(each.annotation, texts) for name, each in kind.model_fields.items()}).map(
         lambda values: kind(**values)
     )
@@ -80,12 +80,12 @@ def _of_generic(origin: Any, arguments: tuple[Any, ...], texts: st.SearchStrateg
     return st.one_of([_of(each, texts) for each in arguments])
 
 
-def reports() -> st.SearchStrategy[Report]:
+def reports() -> st.SearchStrategy[ReviewReport]:
     """Any report, however unlikely: what others wrote is anything, numbers need not add up."""
-    return _of(Report, _TEXTS)
+    return _of(ReviewReport, _TEXTS)
 
 
-def huge_reports(sets: int) -> st.SearchStrategy[Report]:
+def huge_reports(sets: int) -> st.SearchStrategy[ReviewReport]:
     """Any report, with far too much of everything: some 10 000 keys, texts beyond any comment.
 
     Args:
@@ -94,7 +94,7 @@ def huge_reports(sets: int) -> st.SearchStrategy[Report]:
     return st.builds(
         _enlarged,
         # Hundreds of sets come of short texts.
-        st.one_of(reports(), _of(Report, _SHORT_TEXTS)),
+        st.one_of(reports(), _of(ReviewReport, _SHORT_TEXTS)),
         _of(SetReport, _SHORT_TEXTS),
         sets=st.just(sets),
         keys=st.sampled_from([1, 30, 3000]),
@@ -102,7 +102,7 @@ def huge_reports(sets: int) -> st.SearchStrategy[Report]:
     )
 
 
-def _enlarged(drawn: Report, spare: SetReport, *, sets: int, keys: int, said: int) -> Report:
+def _enlarged(drawn: ReviewReport, spare: SetReport, *, sets: int, keys: int, said: int) -> ReviewReport:
     """The same with every list longer, but none much longer than `_ENOUGH`."""
     small = drawn.model_copy(update={"sets": drawn.sets or (spare,)})
     jobs = small.jobs or (JobReport(job_id="j", org_id="o", gateway="g"),)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from enos_ota.audit import digest
 from enos_ota.engine.properties import inputs_of, outputs_of, record_of
-from enos_ota.reconciler import Category, JobStatus
-from enos_ota.reconciler.outcome import UNKNOWN_TEXT
+from enos_ota.plan import Category, JobStatus
+from enos_ota.plan.record import UNKNOWN_TEXT
 from tests.harness.engine_model import Bag, Resource
 from tests.harness.servicer import ProviderError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
-    from enos_ota.reconciler import Record
+    from enos_ota.plan import Record
     from enos_simulator.journal import Entry
     from tests.harness.provider_process import Process
     from tests.harness.served_world import ServedWorld
@@ -202,7 +202,7 @@ class CheckedProvider:
 
     def _is_true(self, job_id: str, key: str, record: Record) -> None:
         tasks = self._world.tasks(job_id, key)
-        if record.findings.get(key) == UNKNOWN_TEXT:
+        if record.outcomes.get(key) == UNKNOWN_TEXT:
             assert [task.status for task in tasks] == ["failed"], f"{key} is called cancelled, but reads {tasks}"
         else:
             assert self._world.reads_cancelled(job_id, key), f"{key} is called cancelled, but reads {tasks}"
@@ -238,7 +238,7 @@ def _sound(outputs: Bag) -> Record:
 
 
 def _nothing_was_sent(text: str, entries: Collection[Entry]) -> None:
-    assert "nothing was sent" in text, text
+    assert "no request was sent" in text, text
     done = [entry for entry in entries if entry.processed and entry.by != "control"]
     assert done == [], f"{text}, but {done}"
 

@@ -10,13 +10,13 @@ from enum import Enum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from enos_ota.reconciler import Category, JobStatus
+from enos_ota.plan import Category, JobStatus
 from enos_simulator.jobs import is_cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from enos_ota.reconciler import Record
+    from enos_ota.plan import Record
     from enos_simulator.journal import Entry
     from enos_simulator.store import JobTasks, Task
     from enos_simulator.switches import Switches
@@ -204,7 +204,7 @@ def of_record(
         lies = [task.status for task in tasks if not is_cancelled(task, switches) and _showed(task, read_at, switches)]
         if lies or not tasks:
             yield Violation(Wrong.LIE, f"{key} is recorded as cancelled, but is {', '.join(lies) or 'not there'}")
-    for key, finding in sorted(record.findings.items()):
+    for key, finding in sorted(record.outcomes.items()):
         tasks = [held.task(place) for place in held.places(key)]
         category = finding.category
         if (

@@ -27,9 +27,10 @@ from unittest.mock import patch
 from enos_ota.engine import liveness
 from enos_ota.engine.properties import record_of, rows
 from enos_ota.enos import EnosClient
-from enos_ota.provider import CancelledTaskSetProvider, Session
-from enos_ota.reconciler import InTurn, JobStatus, Limits, Reconciler, Stop
-from enos_ota.reconciler.guard import BREAK_GLASS
+from enos_ota.plan import JobStatus
+from enos_ota.plan.guard import BREAK_GLASS
+from enos_ota.provider import CancelledTaskSetProvider, ProviderSession
+from enos_ota.reconciler import Limits, Reconciler, SerialWorkers, Stop
 from enos_simulator.fleet import parse_fleet
 from enos_simulator.simulator import Simulator, UnknownJobError
 from tests.harness import crash_verdicts as verdicts
@@ -312,7 +313,7 @@ class World:
     @contextmanager
     def _process(self, *, may_write: bool) -> Iterator[Process]:
         process = Process(len(self._processes))
-        process.provider._session = Session(
+        process.provider._session = ProviderSession(
             self._configuration(process).get,
             environ=self.environ,
             stop=process.stop,
@@ -360,7 +361,7 @@ class World:
             markers=connection.cancelled_markers,
             limits=self.limits,
             clock=self.clock,
-            workers=InTurn(),
+            workers=SerialWorkers(),
             stop=stop,
         )
 

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enos_ota.review.model import Change, Effect, GuardUse, Key, Limit, OtherChange, Outcome, Report, SetReport
+from enos_ota.review.model import (
+    Change,
+    Effect,
+    GuardUse,
+    KeyReport,
+    Limit,
+    OtherChange,
+    Outcome,
+    ReviewReport,
+    SetReport,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +42,7 @@ def a_set(
         guard=GuardUse(limit=Limit()),
         errors=tuple(errors),
         outdated=outdated,
-        keys=tuple(Key(device_key=key, effect=effect) for key, effect in effects.items()),
+        keys=tuple(KeyReport(device_key=key, effect=effect) for key, effect in effects.items()),
     )
 
 
@@ -83,7 +93,7 @@ def leave(project: Path, outcome: str | None, review: str, sets: Iterable[SetRep
 def report(outcome: str, *sets: SetReport, previewed: bool = True, others: Sequence[OtherChange] = ()) -> str:
     """`review.json`; the outcome may be one that no version has yet."""
     known = outcome in {each.value for each in Outcome}
-    whole = Report(
+    whole = ReviewReport(
         project="enos-ota",
         stack="prod",
         made_at="2026-11-23T18:40:09Z",

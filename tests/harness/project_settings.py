@@ -66,7 +66,7 @@ MERGED: Final = {
 """What both read alike."""
 
 REFUSED: Final = {
-    "a mapping without value:": ("enos-ota:guard: {maxDevices: 3}", "maxDevices is no part of a setting here"),
+    "a mapping without value:": ("enos-ota:guard: {maxDevices: 3}", "maxDevices is no key of a setting"),
     "nothing": ("enos-ota:guard:", "enos-ota:guard has no value"),
     "a number that is not whole, in the short form": ("enos:requestTimeout: 0.5", "enos:requestTimeout is 0.5 without"),
     "no value for a key of another namespace": ("enos:orgId: {description: ours}", "enos:orgId has no `value`"),

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from enos_ota.enos import Credentials, EnosClient
-from enos_ota.reconciler import Limits, Reconciler, Record, Stop, Terms, plan
+from enos_ota.plan import Guard, Record, TaskSet, build_plan, days
+from enos_ota.reconciler import ApplyOptions, Limits, Reconciler, Stop
 from tests.harness.clock import FakeClock
 from tests.harness.simulator import JOB, RunningSimulator, running_simulator
 
@@ -45,9 +46,21 @@ class World:
         )
 
     def apply(
-        self, *keys: str, previous: Record | None = None, job_id: str = JOB, terms: Terms | None = None
+        self,
+        *keys: str,
+        previous: Record | None = None,
+        job_id: str = JOB,
+        guard: Guard | None = None,
+        expect_firmware_version: str = "",
+        **options: Any,
     ) -> Record:
-        return self.reconciler.apply(job_id, plan(keys, previous or Record()), terms or Terms())
+        """The record after a change; `result` has all of it. `options` are those of `ApplyOptions`."""
+        task_set = TaskSet(
+            "pumps", job_id, keys, guard=guard or Guard(), expect_firmware_version=expect_firmware_version
+        )
+        plan = build_plan(task_set, previous or Record(), today=days.today())
+        self.result = self.reconciler.apply(plan, ApplyOptions(**options))
+        return self.result.record
 
     def refresh(self, record: Record) -> Record:
         return self.reconciler.refresh(JOB, record)

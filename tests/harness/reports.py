@@ -11,17 +11,19 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from enos_ota.plan import Severity
 from enos_ota.review.model import (
     Change,
     Effect,
     GuardUse,
     JobReport,
-    Key,
+    KeyReport,
     Limit,
     OtherChange,
     OtherJob,
     Outcome,
-    Report,
+    ReviewReport,
+    SetMessage,
     SetReport,
     StatusCount,
 )
@@ -77,7 +79,9 @@ class Situation:
                 statuses = _STATUSES.get(effect, ("",))
                 version = "" if effect in _UNREAD else _VERSIONS[place % len(_VERSIONS)]
                 status = statuses[place % len(statuses)]
-                keys.append(Key(device_key=f"pump-{number:05}", effect=effect, status=status, source_version=version))
+                keys.append(
+                    KeyReport(device_key=f"pump-{number:05}", effect=effect, status=status, source_version=version)
+                )
         return _set_of(self, keys)
 
 
@@ -96,7 +100,7 @@ _ORDER: Final = (
 )
 
 
-def _set_of(about: Situation, keys: list[Key]) -> SetReport:
+def _set_of(about: Situation, keys: list[KeyReport]) -> SetReport:
     declared = sorted(key.device_key for key in keys if key.effect is not Effect.RELEASED)
     released = len(keys) - len(declared)
     would = sum(key.effect in {Effect.CANCEL, Effect.CANCEL_AGAIN} for key in keys)
@@ -167,7 +171,7 @@ def _tasks(**numbers: int) -> tuple[StatusCount, ...]:
     return tuple(StatusCount(status=status, tasks=number) for status, number in numbers.items())
 
 
-def report(**more: Any) -> Report:
+def report(**more: Any) -> ReviewReport:
     """A review that came to its end; `more` is what differs."""
     values: dict[str, Any] = {
         "project": "enos-ota",
@@ -180,20 +184,24 @@ def report(**more: Any) -> Report:
         "refreshed": True,
         "previewed": True,
     }
-    return Report(**{**values, **more})
+    return ReviewReport(**{**values, **more})
 
 
-def first_preview() -> Report:
+def first_preview() -> ReviewReport:
     """A new set; some keys are too late or cancelled already."""
     about = Situation(
         {Effect.CANCEL: 36, Effect.TOO_LATE: 4, Effect.CANCELLED: 2}, limit=Limit(max_devices=500, max_share=0.5)
     )
     late = "4 keys too late to cancel (pump-00001 upgrading, pump-00002 succeeded, pump-00003 upgrading, … 1 more)"
-    pushed = "9 keys cancelled after push (pump-00008, pump-00012, pump-00016, … 6 more): the device had been told"
-    about.more["warnings"] = (
-        f"{about.subject}: {late}",
-        f"{about.subject}: {pushed} already and may go on",
+    pushed = (
+        "9 tasks were cancelled after the devices had been notified (pump-00008, pump-00012, pump-00016, … 6 more); "
+        "these devices may still upgrade"
     )
+    about.more["messages"] = tuple(
+        SetMessage(code=code, severity=Severity.WARNING, text=f"{about.subject}: {text}", keys=keys)
+        for code, text, keys in (("too-late", late, 0), ("after-push", pushed, 9))
+    )
+    about.more["warnings"] = tuple(each.text for each in about.more["messages"])
     about.more["guard"] = GuardUse(limit=about.limit, would_send=36, allowed=60, exceeded=False)
     others = (OtherJob(job_id=OTHER_JOB_ID, name="Pump firmware 2.3.0, pilot", waiting=7),)
     return report(
@@ -203,7 +211,7 @@ def first_preview() -> Report:
     )
 
 
-def large_first_preview() -> Report:
+def large_first_preview() -> ReviewReport:
     """The one of the design: tens of thousands of tasks, of which text shows but a few keys."""
     about = Situation({Effect.CANCEL: 8, Effect.TOO_LATE: 3}, limit=Limit(max_devices=80_000))
     some = about.report()
@@ -225,7 +233,7 @@ def large_first_preview() -> Report:
     return report(headline="`pulumi up` will cancel 79 812 tasks", jobs=(large,), sets=(every,))
 
 
-def drift() -> Report:
+def drift() -> ReviewReport:
     """Somebody retried tasks: three wait again, one went on; found by the nightly run."""
     about = Situation(
         {Effect.CANCEL_AGAIN: 3, Effect.ESCAPED: 1, Effect.CANCELLED: 32}, change=Change.UPDATE, recorded=36
@@ -244,7 +252,7 @@ def drift() -> Report:
     )
 
 
-def unexpected_change() -> Report:
+def unexpected_change() -> ReviewReport:
     """The nightly run expects no change, and there is one."""
     about = Situation({Effect.CANCEL_AGAIN: 1, Effect.CANCELLED: 35}, change=Change.UPDATE, recorded=36)
     about.more.update(added=0, digest_before=about.report().digest)
@@ -257,7 +265,7 @@ def unexpected_change() -> Report:
     )
 
 
-def growth() -> Report:
+def growth() -> ReviewReport:
     """Keys are added and taken out, and the guard is raised by the same change."""
     about = Situation(
         {Effect.CANCEL: 6, Effect.RELEASED: 2, Effect.CANCELLED: 30},
@@ -274,13 +282,13 @@ def growth() -> Report:
     )
 
 
-def removal() -> Report:
+def removal() -> ReviewReport:
     """A set is removed; nobody had to ask about its job."""
     about = Situation({Effect.RELEASED: 36}, change=Change.DELETE, recorded=36)
     return report(headline="`pulumi up` will cancel nothing", live=False, sets=(about.report(),))
 
 
-def replacement() -> Report:
+def replacement() -> ReviewReport:
     """A set is about another job from now on."""
     about = Situation(
         {Effect.CANCEL: 10, Effect.RELEASED: 36},
@@ -295,7 +303,7 @@ def replacement() -> Report:
     )
 
 
-def held() -> Report:
+def held() -> ReviewReport:
     """The job is stopped: what waits is held."""
     about = Situation({Effect.HELD: 30, Effect.CANCELLED: 6}, recorded=6, change=Change.UPDATE)
     about.more["warnings"] = (
@@ -310,7 +318,7 @@ def held() -> Report:
     )
 
 
-def deleted() -> Report:
+def deleted() -> ReviewReport:
     """The job is gone."""
     about = Situation({Effect.CANCELLED: 34, Effect.PENDING: 2}, change=Change.NONE, recorded=36)
     about.more["warnings"] = (f"{about.subject}: job deleted: retire this set; last seen: 34 cancelled, 2 pending",)
@@ -318,7 +326,7 @@ def deleted() -> Report:
     return report(jobs=(gone,), sets=(about.report(),))
 
 
-def pending() -> Report:
+def pending() -> ReviewReport:
     """The last `up` was cut off; the next one sends the rest."""
     about = Situation({Effect.CANCEL: 12, Effect.CANCELLED: 24}, change=Change.UPDATE, recorded=24)
     return report(
@@ -329,7 +337,7 @@ def pending() -> Report:
     )
 
 
-def expired() -> Report:
+def expired() -> ReviewReport:
     """A set's last day is over."""
     about = Situation({Effect.CANCELLED: 36}, change=Change.NONE, recorded=36)
     about.more.update(
@@ -343,7 +351,7 @@ def expired() -> Report:
     return report(live=False, jobs=(unlooked(),), sets=(about.report(),))
 
 
-def without_credentials() -> Report:
+def without_credentials() -> ReviewReport:
     """A pull request from a fork: what is declared is known, how things stand is not."""
     about = Situation({Effect.UNREAD: 42}, limit=Limit(max_devices=500))
     return report(
@@ -356,7 +364,7 @@ def without_credentials() -> Report:
     )
 
 
-def failing_preview() -> Report:
+def failing_preview() -> ReviewReport:
     """One set trips its guard, another expects another firmware."""
     guarded = Situation({Effect.CANCEL: 36}, limit=Limit(max_devices=20))
     wrong = Situation({Effect.CANCEL: 5}, name="valve-1.4", job_id=OTHER_JOB_ID)
@@ -382,27 +390,29 @@ def failing_preview() -> Report:
     )
 
 
-def broken_glass() -> Report:
+def broken_glass() -> ReviewReport:
     """The guard is overridden for this run."""
     about = Situation({Effect.CANCEL: 36}, limit=Limit(max_devices=20))
-    about.more["warnings"] = (
+    text = (
         f"{about.subject}: the guard is overridden by ENOS_OTA_BREAK_GLASS (INC-4711: fire); this change would cancel "
-        "36 devices: at most 20 may be (maxDevices)",
+        "36 devices: at most 20 may be (maxDevices)"
     )
+    about.more["warnings"] = (text,)
+    about.more["messages"] = (SetMessage(code="guard-overridden", severity=Severity.WARNING, text=text),)
     about.more["guard"] = GuardUse(
         limit=about.limit, would_send=36, allowed=20, exceeded=True, broken_glass="INC-4711: fire"
     )
     return report(headline="`pulumi up` will cancel 36 tasks", jobs=(job(will_cancel=36),), sets=(about.report(),))
 
 
-def missing() -> Report:
+def missing() -> ReviewReport:
     """Keys that the job does not know fail the `up`, which cancels the others all the same."""
     about = Situation({Effect.CANCEL: 30, Effect.MISSING: 2, Effect.AMBIGUOUS: 1})
     errors = (
         f"{about.subject}: 1 key with tasks in several products (pump-00001 init,upgrading): a cancel cannot tell them "
         "apart; see to it in the EnOS console, then take it out of the set",
         f"{about.subject}: 2 keys without a task in this job, so there is nothing to cancel (pump-00002, pump-00003): "
-        "check the key and the job, or take it out of the set (or say onMissing: report)",
+        "check the key and the job, or take it out of the set (or set onMissing: report)",
     )
     about.more["errors"] = errors
     return report(
@@ -414,7 +424,7 @@ def missing() -> Report:
     )
 
 
-def misconfigured() -> Report:
+def misconfigured() -> ReviewReport:
     """The stack file is wrong."""
     problems = (
         "stacks/Pulumi.prod.yaml:12: enos-ota:cancelledTaskSets[0].jobID: unknown key, did you mean jobId?",
@@ -430,7 +440,7 @@ def misconfigured() -> Report:
     )
 
 
-def outage() -> Report:
+def outage() -> ReviewReport:
     """EnOS does not answer."""
     about = Situation({Effect.UNREAD: 36}, change=Change.DECLARED)
     about.more.update(added=0)
@@ -438,8 +448,8 @@ def outage() -> Report:
         outcome=Outcome.UNDETERMINED,
         headline="it could not be found out what `pulumi up` would do",
         reasons=(
-            "set 'pump-2.3.0' (job 65a1b2c3d4e5f60718293a4b) could not be read, so nothing is known to have changed: "
-            "https://apim.example.com did not answer in 30 s, 5 times (searchTask)",
+            "set 'pump-2.3.0' (job 65a1b2c3d4e5f60718293a4b): the tasks could not be read; "
+            "the recorded state is unchanged: https://apim.example.com did not answer in 30 s, 5 times (searchTask)",
         ),
         live=False,
         refreshed=False,
@@ -449,13 +459,13 @@ def outage() -> Report:
     )
 
 
-def nothing_to_do() -> Report:
+def nothing_to_do() -> ReviewReport:
     """What is declared is so."""
     about = Situation({Effect.CANCELLED: 36}, change=Change.NONE, recorded=36)
     return report(jobs=(job(waiting=12),), sets=(about.report(),))
 
 
-def several_sets() -> Report:
+def several_sets() -> ReviewReport:
     """Two sets on one job, a third on another, a fourth with nothing to do."""
     north = Situation({Effect.CANCEL: 20, Effect.TOO_LATE: 1}, name="pump-north", limit=Limit(max_devices=500))
     south = Situation({Effect.CANCEL: 16, Effect.CANCELLED: 3}, name="pump-south", limit=Limit(max_devices=500))
@@ -477,7 +487,7 @@ def several_sets() -> Report:
     )  # fmt: skip
 
 
-def own_program() -> Report:
+def own_program() -> ReviewReport:
     """A program of one's own changes other things too."""
     return first_preview().model_copy(
         update={
@@ -489,13 +499,13 @@ def own_program() -> Report:
     )
 
 
-def hostile() -> Report:
+def hostile() -> ReviewReport:
     """Every text of somebody else's tries to be something that it is not."""
     texts = HOSTILE
     about = Situation({Effect.CANCEL: 1}, name=texts[0], job_id=texts[13])
     effects = tuple(Effect)
     keys = [
-        Key(device_key=text, effect=effects[place % len(effects)], status=texts[-place], source_version=text)
+        KeyReport(device_key=text, effect=effects[place % len(effects)], status=texts[-place], source_version=text)
         for place, text in enumerate(texts)
     ]
     keys.sort(key=lambda key: (_ORDER.index(key.effect), key.device_key))
@@ -535,7 +545,7 @@ def hostile() -> Report:
     )
 
 
-def many_keys(number: int = 100_000) -> Report:
+def many_keys(number: int = 100_000) -> ReviewReport:
     """So many keys that only the HTML page shows them all."""
     about = Situation({Effect.CANCEL: number - 20, Effect.TOO_LATE: 12, Effect.CANCELLED: 8}).report()
     large = job(total=number, waiting=number - 20, will_cancel=number - 20, exposed=0)
@@ -569,3 +579,6 @@ CASES: Final = {
     )
 }
 """Every situation that is worth a look, by name; each call makes its report anew."""
+
+IN_ALL_FORMATS: Final = ("first_preview", "drift", "misconfigured")
+"""Situations whose snapshots are kept in every format."""

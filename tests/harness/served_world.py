@@ -10,9 +10,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from enos_simulator.builder import task_values
 from enos_simulator.fleet import parse_fleet
-from enos_simulator.movement import STILL
-from enos_simulator.populate import task_values
+from enos_simulator.movement import NO_MOVEMENT
 from enos_simulator.server import listen, make_server, url_of
 from enos_simulator.simulator import Simulator, UnknownJobError
 
@@ -145,7 +145,7 @@ class ServedWorld:
     def peace(self) -> Iterator[None]:
         """Nothing fails, nothing moves, and what was about to happen has happened."""
         simulator, before = self.simulator, self.simulator.switches
-        movement, simulator.movement = simulator.movement, STILL
+        movement, simulator.movement = simulator.movement, NO_MOVEMENT
         simulator.clear_faults()
         simulator.change_switches({"cancel_published": "stops", "auto_retry_cancelled": "off", "throttle": "off"})
         while simulator._devices._events:

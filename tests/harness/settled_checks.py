@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from enos_ota.engine.properties import record_of
-from enos_ota.reconciler import Category, Finding, JobStatus
-from enos_ota.reconciler.outcome import AFTER_PUSH, UNKNOWN_TEXT
+from enos_ota.plan import Category, JobStatus, KeyOutcome
+from enos_ota.plan.record import AFTER_PUSH, UNKNOWN_TEXT
 from tests.harness.checked_provider import declared_keys, is_expired
 from tests.harness.served_world import CANCELLABLE, MANY, looks_cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from enos_ota.reconciler import Record
+    from enos_ota.plan import Record
     from enos_simulator.journal import Entry
     from enos_simulator.store import Task
     from tests.harness.engine_model import Bag, Resource
@@ -98,9 +98,9 @@ def _is_right(bag: Bag, record: Record, old: Resource | None, job: str, fates: d
             assert not any(fate.was_sent for fate in fates.values())
             assert _may_not_be_changed(bag, fates), record.problem
         else:
-            assert record.keys == fates.keys(), f"pending for no reason: {record.findings}"
+            assert record.keys == fates.keys(), f"pending for no reason: {record.outcomes}"
             for key, fate in fates.items():
-                finding, expected = record.findings.get(key), _expected(fate)
+                finding, expected = record.outcomes.get(key), _expected(fate)
                 assert finding in expected, f"{key} is recorded as {finding}, expected {expected}; {fate}"
 
 
@@ -125,21 +125,21 @@ def _could_be_cancelled(tasks: list[Task]) -> bool:
     return len(tasks) == 1 and tasks[0].status in CANCELLABLE
 
 
-def _expected(fate: _Fate) -> tuple[Finding | None, ...]:
+def _expected(fate: _Fate) -> tuple[KeyOutcome | None, ...]:
     """What may be recorded of a key of a started job."""
     statuses = {task.status for task in fate.after}
     if not fate.after:
-        return (Finding(Category.MISSING),)
+        return (KeyOutcome(Category.MISSING),)
     if all(map(looks_cancelled, fate.after)):
         if fate.was_sent and _could_be_cancelled(fate.before):
             return (AFTER_PUSH if fate.before[0].status == "published" else None,)
         return None, AFTER_PUSH
     if len(fate.after) > 1:
-        return (Finding(Category.AMBIGUOUS, ",".join(sorted(statuses))),)
+        return (KeyOutcome(Category.AMBIGUOUS, ",".join(sorted(statuses))),)
     assert not statuses & CANCELLABLE, f"it could have been cancelled: {fate}"
     if fate.was_sent and _could_be_cancelled(fate.before):
         return (UNKNOWN_TEXT,)  # of ours, under a marker that the provider does not know
     (status,) = statuses
-    late, escaped = Finding(Category.TOO_LATE, status), Finding(Category.ESCAPED, status)
+    late, escaped = KeyOutcome(Category.TOO_LATE, status), KeyOutcome(Category.ESCAPED, status)
     possible = [escaped] if fate.was_recorded else [late, escaped]
     return (*possible, UNKNOWN_TEXT) if status == "failed" else tuple(possible)

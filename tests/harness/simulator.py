@@ -127,16 +127,15 @@ class RunningSimulator:
         """End every access token now."""
         self.control("POST", "tokens/expire")
 
-    def fault(self, what: str, *operations: str, **settings: object) -> int:
-        """Set a fault and give its id: `fault("close-after", "cancelTask", nth=3)`; without operations it is any.
+    def fault(self, what: str, *operations: str, **settings: object) -> None:
+        """Set a fault: `fault("close-after", "cancelTask", nth=3)`; without operations it concerns any.
 
         `what`: latency (`seconds`: a number or a pair), throttle (`retryAfter`), gateway (`status`), error (`status`,
         `envelope`, `code`, `processed`), html (`status`, `processed`), close-before, close-after, truncate, cut.
         When: `nth` counted from now, or `probability`, else each; at most `times`. docs/simulator.md has it all.
         """
         told = {"what": what, **settings} | ({"operations": list(operations)} if operations else {})
-        number: int = self.control("POST", "faults", told)["id"]
-        return number
+        self.control("POST", "faults", told)
 
     def clear_faults(self) -> None:
         """From now on nothing goes wrong."""

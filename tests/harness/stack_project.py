@@ -36,6 +36,13 @@ class Project:
         body = dedent(config) + (f"enos-ota:cancelledTaskSets:\n{indent(dedent(sets), '  ')}\n" if sets else "")
         self.file.write_text("config:\n" + indent(body, "  "))
 
+    def write_set(self, name: str, text: str = 'jobId: "65a1"\ndeviceKeys: [dk-01]\n', *, stack: str = "prod") -> Path:
+        """Write a file into the folder of a stack's set files; return it."""
+        file = self.root / "stacks" / stack / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(dedent(text))
+        return file
+
     def share(self, config: str) -> None:
         """Write settings for all stacks into Pulumi.yaml, from its fifth line on."""
         (self.root / "Pulumi.yaml").write_text(f"{PROJECT}config:\n" + indent(dedent(config), "  "))

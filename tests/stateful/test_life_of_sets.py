@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from enos_simulator.movement import STILL, Movement
+from enos_simulator.movement import NO_MOVEMENT, Movement
 from tests.harness.checked_provider import KilledError
 from tests.harness.engine_model import InterruptedRunError
 from tests.harness.served_world import FANS, KEYS, MANY, NOWHERE, PUMPS
@@ -202,7 +202,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(moving=st.booleans())
     def devices_move_by_themselves(self, moving: bool) -> None:  # noqa: FBT001 - drawn
-        self.world.simulator.movement = FAST if moving else STILL
+        self.world.simulator.movement = FAST if moving else NO_MOVEMENT
 
     @rule(seconds=st.sampled_from([1, 3, 60, 8000]))
     def time_passes(self, seconds: int) -> None:

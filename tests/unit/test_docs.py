@@ -16,7 +16,7 @@ import pytest
 
 from enos_ota import CancelledTaskSet
 from enos_ota.cli import COMMANDS, main
-from enos_ota.reconciler import Category
+from enos_ota.plan import Category
 from enos_ota.settings import check_stack_file
 from enos_ota.settings.models import DeclaredSet, EnosKeys, EnosOtaKeys
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from enos_ota.reconciler import Category, Finding, JobFacts, JobStatus, Record, Rules, judge
-from enos_ota.reconciler.guard import Guard, expectation_objection
-from enos_ota.reconciler.outcome import AFTER_PUSH, UNKNOWN_TEXT
+from enos_ota.plan import Category, Guard, JobFacts, JobStatus, KeyOutcome, Objection, Record, TaskSet, describe_record
+from enos_ota.plan.messages import describe_objection
+from enos_ota.plan.objections import firmware_objection, guard_objection
+from enos_ota.plan.record import AFTER_PUSH, UNKNOWN_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -104,28 +105,28 @@ def is_quoted(sentence: str) -> bool:
     return any(re.fullmatch(".+".join(map(re.escape, quote.split("…"))), sentence) for quote in QUOTES)
 
 
-RULES = Rules("pumps", "j1")
+PUMPS = TaskSet("pumps", "j1")
 STARTED = JobFacts(JobStatus.STARTED)
 
 
-def of(finding: Finding | None, *, job: JobFacts = STARTED, problem: str = "") -> Record:
+def of(finding: KeyOutcome | None, *, job: JobFacts = STARTED, problem: str = "") -> Record:
     """A record of one key, and of one that is plainly cancelled."""
-    findings = {} if finding is None else {"dk-1": finding}
-    return Record(frozenset({"dk-1", "dk-2"}), findings, job, problem)
+    outcomes = {} if finding is None else {"dk-1": finding}
+    return Record(frozenset({"dk-1", "dk-2"}), outcomes, job, problem)
 
 
 def sentences() -> Iterator[str]:
     """What a verdict can say: every category and remark, every status of a job, either way of judging."""
-    findings = [None, AFTER_PUSH, UNKNOWN_TEXT, *(Finding(category, "init") for category in Category)]
+    outcomes = [None, AFTER_PUSH, UNKNOWN_TEXT, *(KeyOutcome(category, "init") for category in Category)]
     jobs = [JobFacts(status, automatic_retry=retry) for status in JobStatus for retry in (False, True)]
     judging = [
-        RULES,
-        Rules("pumps", "j1", on_too_late="fail", on_missing="report"),
-        Rules("pumps", "j1", expired=True, expires="2020-01-31"),
+        PUMPS,
+        TaskSet("pumps", "j1", on_too_late="fail", on_missing="report"),
+        TaskSet("pumps", "j1", expires="2020-01-31"),
     ]
-    for finding, job, rules in itertools.product(findings, jobs, judging):
-        verdict = judge(of(finding, job=job), rules)
-        yield from (text.removeprefix(f"{rules.subject}: ") for text in (*verdict.errors, *verdict.warnings))
+    for outcome, job, task_set in itertools.product(outcomes, jobs, judging):
+        verdict = describe_record(of(outcome, job=job), task_set, is_expired=bool(task_set.expires))
+        yield from (each.text.removeprefix(f"{task_set.subject}: ") for each in verdict.messages)
 
 
 @pytest.mark.parametrize("sentence", sorted(set(sentences())))
@@ -134,16 +135,16 @@ def test_every_sentence_of_a_verdict_is_told(sentence: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "sentence",
+    "objection",
     [
-        Guard(max_devices=1).objection(2, 10),
-        Guard(max_share=0.1).objection(2, None),
-        expectation_objection("2.4.0", "2.3.0"),
-        expectation_objection("2.4.0", ""),
+        guard_objection(Guard(max_devices=1), 2, 10),
+        guard_objection(Guard(max_share=0.1), 2, None),
+        firmware_objection("2.4.0", "2.3.0"),
+        firmware_objection("2.4.0", ""),
     ],
 )
-def test_every_objection_is_told(sentence: str) -> None:
-    assert is_quoted(sentence)
+def test_every_objection_is_told(objection: Objection) -> None:
+    assert is_quoted(describe_objection(objection))
 
 
 def is_call_of(node: ast.AST, names: Sequence[str]) -> bool:
@@ -155,7 +156,7 @@ def early_ends() -> Iterator[str]:
     for file in sorted((ROOT / "enos_ota").rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             is_stop = isinstance(node, ast.Call) and ast.unparse(node.func) == "stop.set"
-            if is_stop or is_call_of(node, ["EarlyEnd", "EngineGone", "AuditError"]):
+            if is_stop or is_call_of(node, ["Stopped", "EngineGone", "AuditError"]):
                 parts = [each.value for each in ast.walk(node) if isinstance(each, ast.Constant)]
                 texts = [part for part in parts if isinstance(part, str) and len(part) > 20]
                 if texts:

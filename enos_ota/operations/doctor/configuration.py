@@ -7,19 +7,20 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from enos_ota.engine.stack_secrets import read_stack
 from enos_ota.operations.doctor.findings import Cause, Finding, State
-from enos_ota.salvage import without_file
 from enos_ota.settings import SettingsError, load_address, load_connection, read_stack_file
-from enos_ota.settings import document as documents
+from enos_ota.settings import stackfile as documents
 from enos_ota.settings.connection import VARIABLES
 from enos_ota.settings.models import ENOS, SECRETS
-from enos_ota.settings.project import StackConfig, locate_stack, read_stack
+from enos_ota.settings.project import StackConfig, locate_stack
+from enos_ota.settings.recovery import settings_from_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from enos_ota.settings import Address, Connection, Problem
+    from enos_ota.settings import Connection, EnosAddress, Problem
 
 _SOURCES: Final = {f"{ENOS}:{name}": variable for name, variable in VARIABLES.items()}
 _SECRET: Final = frozenset(f"{ENOS}:{name}" for name in SECRETS)
@@ -52,7 +53,7 @@ def check_configuration(
     return Finding("configuration", State.OK, text, where), config, connection
 
 
-def address_of(config: StackConfig, environ: Mapping[str, str]) -> Address | None:
+def address_of(config: StackConfig, environ: Mapping[str, str]) -> EnosAddress | None:
     """Gateway and organization where nothing else is needed to know them, None if nobody says or they are wrong."""
     try:
         return load_address(config.get, environ)
@@ -111,9 +112,9 @@ def _without_file(
     """What is left where the stack file is broken: what the environment says, if it says enough."""
     file = _stack_file(directory, stack, environ)
     found = _wrong(error, (), file)
-    able = f"jobs, tasks{', stop and cancel --record-aside' if file else ' and stop'}"
+    able = f"jobs, tasks{', stop and cancel' if file else ' and stop'}"
     try:
-        config = without_file(error, directory, stack, environ)
+        config = settings_from_environment(error, directory, stack, environ)
         connection = load_connection(config.get, environ)
     except SettingsError as other:
         more = tuple(str(problem) for problem in other.findings if problem not in error.findings)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from enos_ota.connect import client_of
 from enos_ota.enos import SYSTEM_CLOCK, ConfigurationError, RetryPolicy, Timeout
 from enos_ota.operations.doctor.configuration import address_of, check_configuration, check_files
 from enos_ota.operations.doctor.engine import check_engine, check_state
 from enos_ota.operations.doctor.findings import Cause, Finding, State
 from enos_ota.operations.doctor.reach import Reach, reach
 from enos_ota.operations.doctor.service import check_access, check_job, check_markers
+from enos_ota.settings.client import create_client
 from enos_ota.settings.project import locate_stack
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Examination:
             return Reach((network, tls, clock), reached=False)
 
     def _service(self, connection: Connection, skew: float | None) -> Iterator[Finding]:
-        with client_of(connection, clock=self.clock, retry=IMPATIENT) as client:
+        with create_client(connection, clock=self.clock, retry=IMPATIENT) as client:
             credentials, permission = check_access(client, skew)
             yield credentials
             yield permission

@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.util.ssl_ import create_urllib3_context
 
-from enos_ota.enos.connections import ConnectFailed, Deadline, Session, TimedResponse
+from enos_ota.enos.connections import AttemptDeadline, ConnectFailed, HttpSession, TimedResponse
 from enos_ota.enos.failures import error_for
-from enos_ota.enos.operations import Call, Operation
+from enos_ota.enos.operations import ApiCall, Operation
 from enos_ota.operations.doctor.findings import Cause, Finding, State
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ EXPIRY: Final = 21.0
 
 _PATIENCE: Final = 10.0  # for the answer to HEAD; nothing but the Date hangs on it
 _PORTS: Final = {"https": 443, "http": 80}
-_LOOK: Final = Call(Operation("a first look", "HEAD", "/"))
+_LOOK: Final = ApiCall(Operation("a first look", "HEAD", "/"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def reach(gateway: str, ca_bundle: str | None, timeout: Timeout, clock: Clock) -
     Raises:
         ConfigurationError: the CA bundle cannot be used.
     """
-    with contextlib.closing(Session(gateway, ca_bundle)) as session:
+    with contextlib.closing(HttpSession(gateway, ca_bundle)) as session:
         proxy = requests.utils.select_proxy(gateway, session.settings.get("proxies"))
         verify = session.settings["verify"]
     if proxy:
@@ -126,7 +126,7 @@ class _Way:
         return Reach((network, tls, _clock(skew)), reached=True, skew=skew)
 
     def _skew(self, connection: socket.socket) -> float | None:
-        deadline = Deadline(self.clock)
+        deadline = AttemptDeadline(self.clock)
         deadline.start(min(_PATIENCE, self.timeout.read))
         asking = http.client.HTTPConnection(self.host, self.port)
         asking.sock = connection

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from enos_ota import enos
-from enos_ota.connect import ORGANIZATION
 from enos_ota.enos import JobStatus, SearchWindow, TaskStatus
+from enos_ota.enos.errors import ORGANIZATION_ADVICE
 from enos_ota.operations.doctor.findings import Cause, Finding, State
 from enos_ota.operations.doctor.reach import SKEW, skew_in_words
-from enos_ota.reconciler.classify import fold, is_cancelled
+from enos_ota.plan.classify import is_cancelled, normalise_markers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -55,7 +55,7 @@ def check_access(client: EnosClient, skew: float | None) -> tuple[Finding, Findi
             )
         advice = ""
         if isinstance(error, enos.InvalidArgument):
-            advice = ORGANIZATION
+            advice = ORGANIZATION_ADVICE
         return _taken(), _failed("permission", error, advice)
     may = "jobs of the organization can be read" + ("" if found else "; it has none")
     note = "whether tasks may be cancelled only a cancel can tell"
@@ -128,7 +128,7 @@ class _Texts:
 
 
 def _texts(client: EnosClient, job_id: str, markers: Collection[str]) -> _Texts:
-    texts, folded = _Texts(), fold(markers)
+    texts, folded = _Texts(), normalise_markers(markers)
     try:
         for task in client.search_tasks(job_id, statuses=(TaskStatus.FAILED, TaskStatus.CANCELED)):
             if texts.looked_at == MOST_TASKS:

@@ -13,23 +13,18 @@ from enos_ota.review.text import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from enos_ota.review.model import Report
-    from enos_ota.review.screen import JobPart, Line, Screen, SetPart, Verdict
+    from enos_ota.review.model import ReviewReport
+    from enos_ota.review.screen import Headline, JobSection, ReportLine, Screen, SetSection
     from enos_ota.review.text import Piece, Text
 
 ALL_TASKS: Final = "Whole job"
-"""Label of the line in whose place the bars and their numbers stand."""
+"""Label of the line that the bars and their numbers replace."""
 
 _QUOTED: Final = re.compile("`([^`]+)`")
 
 
-def first(screen: Screen, report: Report) -> Element:
-    """The first screen.
-
-    Args:
-        screen: What it says.
-        report: Where the bars get their numbers from.
-    """
+def first(screen: Screen, report: ReviewReport) -> Element:
+    """Return the first screen; the bars get their numbers from the report."""
     return element(
         "main",
         _verdict(screen.verdict),
@@ -39,12 +34,12 @@ def first(screen: Screen, report: Report) -> Element:
     )
 
 
-def _verdict(verdict: Verdict) -> Element:
+def _verdict(verdict: Headline) -> Element:
     notes = [*(("bad", text) for text in verdict.reasons), *(("careful", text) for text in verdict.warnings)]
     return element(
         "header",
-        element("h1", element("span", verdict.badge, class_="badge"), " ", element("span", *inline(verdict.headline))),
-        element("p", *_apart(verdict.occasion), class_="about"),
+        element("h1", element("span", verdict.badge, class_="badge"), " ", element("span", *inline(verdict.sentence))),
+        element("p", *_apart(verdict.context), class_="about"),
         element("ul", *(element("li", *inline(text), class_=f"tone-{tone}") for tone, text in notes), class_="notes")
         if notes
         else None,
@@ -52,7 +47,7 @@ def _verdict(verdict: Verdict) -> Element:
     )
 
 
-def _job(part: JobPart, report: Report) -> Element:
+def _job(part: JobSection, report: ReviewReport) -> Element:
     job = report.job(part.job_id)
     chart = bars.chart(job, report) if job else None
     return element(
@@ -64,18 +59,18 @@ def _job(part: JobPart, report: Report) -> Element:
     )
 
 
-def _set(part: SetPart) -> Element:
+def _set(part: SetSection) -> Element:
     return element("section", element("h3", *inline(part.title)), _facts(part.lines), class_="set")
 
 
-def _facts(lines: Iterable[Line], chart: Element | None = None) -> Element:
+def _facts(lines: Iterable[ReportLine], chart: Element | None = None) -> Element:
     return element("dl", *chain.from_iterable(_fact(line, chart) for line in lines), class_="facts")
 
 
-def _fact(line: Line, chart: Element | None) -> tuple[Element, Element]:
+def _fact(line: ReportLine, chart: Element | None) -> tuple[Element, Element]:
     tone = f"tone-{line.tone.value}"
-    told = [chart] if chart is not None and line.label == ALL_TASKS else _apart(line.items)
-    return element("dt", line.label, class_=tone), element("dd", *told, class_=tone)
+    value = [chart] if chart is not None and line.label == ALL_TASKS else _apart(line.items)
+    return element("dt", line.label, class_=tone), element("dd", *value, class_=tone)
 
 
 def _list(title: str, texts: Sequence[Text]) -> Element | None:
@@ -86,7 +81,7 @@ def _list(title: str, texts: Sequence[Text]) -> Element | None:
 
 
 def _apart(items: Iterable[Text]) -> Iterator[Element | str]:
-    """Short texts one after the other, set apart."""
+    """Join short texts with dots."""
     for place, item in enumerate(items):
         if place:
             yield "\N{NO-BREAK SPACE}· "  # a line may break after the dot
@@ -94,18 +89,19 @@ def _apart(items: Iterable[Text]) -> Iterator[Element | str]:
 
 
 def inline(text: Text) -> Iterator[Element | str]:
-    """The pieces of a text."""
+    """Return the pieces of a text."""
     for piece in text:
         yield from _piece(piece)
 
 
 def _piece(piece: Piece) -> Iterator[Element | str]:
     if piece.kind is Kind.NUMBER:
-        yield element("b", piece.text.replace(" ", "\N{NARROW NO-BREAK SPACE}"))
+        exposure = f"exposure-{piece.exposure.value}" if piece.exposure else None
+        yield element("b", piece.text.replace(" ", "\N{NARROW NO-BREAK SPACE}"), class_=exposure)
     elif piece.kind is Kind.COMMAND:
         yield element("code", piece.text)
     elif piece.kind is Kind.NAME:
-        # Whatever direction it is written in, it cannot turn what follows.
+        # Isolates right-to-left text from what follows.
         yield element("bdi", piece.text)
     elif piece.kind is Kind.SAYING:
         for place, part in enumerate(_QUOTED.split(piece.text)):

@@ -1,33 +1,30 @@
-"""HTML elements in which any text stays text: escaping happens here, once, for the whole page."""
+"""HTML elements whose texts are escaped; the only place of the page that escapes."""
 
 from __future__ import annotations
 
 import json
 import re
 import unicodedata
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from xml.etree.ElementTree import Element, tostring
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = ["Element", "element", "json_text", "number", "raw", "serialise", "visible"]
 
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
-"""Unicode categories of characters that HTML cannot hold, that nobody sees, or that change what is beside them."""
+"""Unicode categories of characters that HTML cannot hold, that are invisible, or that change their neighbours."""
 
-_TO_LOOK_AT: Final = re.compile(r"[^\x20-%'-;=?-~]")
-"""What may have to be escaped in JSON: what ends a script or begins a comment in it, and all that is not ASCII."""
+_SUSPECT: Final = re.compile(r"[^\x20-%'-;=?-~]")
+"""Characters to check in JSON: those that end a script or begin a comment, and all that are not ASCII."""
 
 
 def element(tag: str, *content: Element | str | None, **attributes: str | None) -> Element:
-    """An element.
+    """Make an element.
 
     Args:
         tag: Its name.
         content: Elements, and texts, which may hold anything; None is left out.
-        attributes: Their names with `_` for `-`, and a `_` after those that Python keeps to itself (`class_`). Their
-            values may hold anything; None leaves the attribute out.
+        attributes: Names with `_` for `-`, and a `_` after Python's keywords (`class_`). Values may hold anything; None
+            leaves the attribute out.
     """
     made = Element(tag)
     for name, value in attributes.items():
@@ -46,7 +43,7 @@ def element(tag: str, *content: Element | str | None, **attributes: str | None) 
 
 
 def raw(tag: str, text: str, **attributes: str) -> Element:
-    """A `script` or `style`, whose text HTML takes as it is.
+    """Make a `script` or `style`, whose text HTML does not unescape.
 
     Raises:
         ValueError: The text could end the element, or hide its end.
@@ -59,9 +56,9 @@ def raw(tag: str, text: str, **attributes: str) -> Element:
 
 
 def json_text(value: Any) -> str:
-    """JSON, compact, that can stand in a `script` element whatever texts are in it."""
+    """Return compact JSON that is safe in a `script` element, whatever texts it has."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return _TO_LOOK_AT.sub(_in_json, text)
+    return _SUSPECT.sub(_in_json, text)
 
 
 def _in_json(found: re.Match[str]) -> str:
@@ -72,23 +69,23 @@ def _in_json(found: re.Match[str]) -> str:
 
 
 def visible(text: str) -> str:
-    r"""The text with everything spelled out that would not show, such as `\x1b`; line breaks stay."""
+    r"""Return the text with invisible characters escaped, such as `\x1b`; line breaks stay."""
     if text.isprintable():
         return text
-    return "".join(map(_seen, text))
+    return "".join(map(_visible, text))
 
 
-def _seen(character: str) -> str:
+def _visible(character: str) -> str:
     if character == "\n" or unicodedata.category(character) not in _UNSEEN:
         return character
     return character.encode("unicode-escape").decode("ascii")
 
 
 def number(value: int) -> str:
-    """The number, its digits in groups of three."""
+    """Return the number with its digits in groups of three."""
     return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
-def serialise(elements: Iterable[Element]) -> str:
-    """The elements as HTML, each on a line of its own."""
-    return "".join(tostring(each, encoding="unicode", method="html") + "\n" for each in elements)
+def serialise(*elements: Element) -> str:
+    """Return the elements as HTML, each on its own line."""
+    return "\n".join(tostring(each, encoding="unicode", method="html") for each in elements)

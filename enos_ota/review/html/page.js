@@ -109,7 +109,7 @@
     made.className = "key-row";
     const effect = cell("", "effect");
     const badge = document.createElement("span");
-    badge.className = `effect-name tone-${data.effects[of.effect].tone}`;
+    badge.className = `effect-name exposure-${data.effects[of.effect].exposure}`;
     badge.textContent = data.effects[of.effect].name;
     badge.title = data.effects[of.effect].meaning;
     effect.append(badge);
@@ -195,7 +195,7 @@
     for (const effect of [...totals.keys()].sort((one, other) => one - other)) {
       const button = document.createElement("button");
       button.type = "button";
-      button.className = `chip tone-${data.effects[effect].tone}`;
+      button.className = `chip exposure-${data.effects[effect].exposure}`;
       button.title = data.effects[effect].meaning;
       button.setAttribute("aria-pressed", "false");
       const total = document.createElement("span");

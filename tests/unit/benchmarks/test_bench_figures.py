@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.figures import Figure, Pair, at_most, in_turns, number, table, typical_difference, typical_ratio
+from benchmarks.figures import Figure, Pair, at_most, in_turns, median_difference, median_ratio, number, table
 
 
 def test_who_is_measured_first_takes_turns() -> None:
@@ -21,8 +21,8 @@ def test_who_is_measured_first_takes_turns() -> None:
 
 def test_one_disturbed_pair_does_not_count() -> None:
     pairs = [Pair(1.2, 1.0), Pair(9.0, 1.0), Pair(1.1, 1.0)]
-    assert typical_ratio(pairs) == pytest.approx(1.2)
-    assert typical_difference(pairs) == pytest.approx(0.2)
+    assert median_ratio(pairs) == pytest.approx(1.2)
+    assert median_difference(pairs) == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize(("value", "said"), [(1.3, "ratio ≤ 1.3: yes"), (1.31, "ratio ≤ 1.3: NO")])

@@ -27,4 +27,4 @@ def test_an_unknown_name_is_refused_with_those_there_are() -> None:
         [sys.executable, "-m", "benchmarks", "nothing"], cwd=CHECKOUT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "no benchmark nothing; there are simulator, core, urgency, emergency, small-set, large-set" in done.stderr
+    assert "unknown benchmark nothing; known: simulator, core, urgency, emergency, small-set, large-set" in done.stderr

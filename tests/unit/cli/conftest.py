@@ -75,3 +75,10 @@ def simulator(reach: Reach, project: Project) -> Iterator[RunningSimulator]:
     with running_simulator() as running:
         reach(running)
         yield running
+
+
+@pytest.fixture
+def audited(simulator: RunningSimulator, project: Project) -> None:  # noqa: ARG001 - its stack file is replaced
+    """Adds an audit log to the stack file of `simulator`; `cancelled.txt` lists a cancelled device."""
+    project.write("enos-ota:auditLog: audit.jsonl\n")
+    (project.root / "cancelled.txt").write_text("dk-11\n")

@@ -163,7 +163,7 @@ def a_git(folder: Path, script: str) -> dict[str, str]:
 
 def test_a_git_that_does_not_answer_is_given_up_and_told(tmp_path: Path) -> None:
     told: list[str] = []
-    assert head_of(tmp_path, a_git(tmp_path, "exec sleep 600"), told.append, patience=0.1) == ""
+    assert head_of(tmp_path, a_git(tmp_path, "exec sleep 600"), told.append, timeout=0.1) == ""
     assert told == ["warning: the commit is unknown: git did not answer within 0.1 s. Name it in ENOS_OTA_COMMIT."]
 
 

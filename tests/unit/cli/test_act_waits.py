@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_ota.enos import Pause
-from enos_ota.operations.reporting_clock import AloudClock
+from enos_ota.operations.reporting_clock import ReportingClock
 from enos_ota.reconciler import Stop
 from tests.harness.clock import FakeClock
 from tests.harness.scripted_server import ScriptedServer, http
@@ -73,7 +73,7 @@ def test_a_pause_of_an_outage_is_not_told_as_throttling(
 
 def test_it_says_so_no_more_than_every_five_seconds() -> None:
     told: list[str] = []
-    clock = AloudClock(FakeClock(), lambda: Pause(40), told.append)
+    clock = ReportingClock(FakeClock(), lambda: Pause(40), told.append)
     for _ in range(5):
         clock.sleep(2)
     assert len(told) == 2
@@ -81,5 +81,5 @@ def test_it_says_so_no_more_than_every_five_seconds() -> None:
 
 def test_of_a_short_pause_nothing_is_said() -> None:
     told: list[str] = []
-    AloudClock(FakeClock(), lambda: Pause(0.9), told.append).sleep(0.9)
+    ReportingClock(FakeClock(), lambda: Pause(0.9), told.append).sleep(0.9)
     assert told == []

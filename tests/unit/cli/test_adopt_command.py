@@ -57,7 +57,7 @@ def test_what_reads_as_cancelled_becomes_a_set_and_nothing_is_sent(
 @pytest.mark.usefixtures("simulator")
 def test_it_says_what_to_commit(run: Run) -> None:
     ended = run("adopt", "--job", JOB)
-    files = "stacks/keys/pump-firmware-2.3.0.txt stacks/Pulumi.prod.yaml"
+    files = "stacks/prod/pump-firmware-2.3.0.txt stacks/prod/pump-firmware-2.3.0.yaml"
     assert f"git add -- {files}\n" in ended.stdout
 
 
@@ -67,8 +67,8 @@ def test_a_dry_run_shows_what_would_be_written_and_writes_nothing(run: Run, proj
     ended = run("adopt", "--job", JOB, "--dry-run")
     assert ended.exit_code == 0
     assert "\n+dk-11\n" in ended.stdout
-    assert '\n+    - name: "pump-firmware-2.3.0"\n' in ended.stdout
-    assert (project.file.read_bytes(), list((project.root / "stacks" / "keys").iterdir())) == (before, [])
+    assert f'\n+jobId: "{JOB}"\n' in ended.stdout
+    assert (project.file.read_bytes(), (project.root / "stacks" / "prod").exists()) == (before, False)
 
 
 def test_nothing_cancelled_is_a_no_and_nothing_is_written(
@@ -87,7 +87,7 @@ def test_what_a_set_declares_already_is_left_there_and_told(
     project.write("", sets=f'- {{name: mine, jobId: "{JOB}", deviceKeys: [dk-11, dk-01]}}')
     simulator.set_tasks(JOB, ["dk-03"], "cancelled")
     ended = run("adopt", "--job", JOB)
-    assert "1 device key declared already, in set 'mine': left there" in ended.stdout
+    assert "1 device key declared already, in set 'mine'\n" in ended.stdout
     assert declared(project) == {"mine": ("dk-01", "dk-11"), "pump-firmware-2.3.0": ("dk-03",)}
 
 
@@ -97,7 +97,7 @@ def test_a_second_time_there_is_nothing_left_to_adopt(run: Run, project: Project
     before = project.file.read_bytes()
     ended = run("adopt", "--job", JOB)
     assert (ended.exit_code, project.file.read_bytes()) == (0, before)
-    assert "Nothing to adopt: all of them are declared." in ended.stdout
+    assert "Nothing to adopt: sets declare all of them already." in ended.stdout
 
 
 @pytest.mark.usefixtures("simulator")
@@ -109,7 +109,7 @@ def test_a_machine_gets_one_line_of_json(run: Run) -> None:
         "set": "pump-firmware-2.3.0",
         "adopted": ["dk-11"],
         "declaredAlready": {},
-        "files": ["stacks/keys/pump-firmware-2.3.0.txt", "stacks/Pulumi.prod.yaml"],
+        "files": ["stacks/prod/pump-firmware-2.3.0.txt", "stacks/prod/pump-firmware-2.3.0.yaml"],
         "dryRun": False,
         "programReadsSets": None,
         "exitCode": 0,
@@ -137,10 +137,11 @@ def test_a_stack_that_is_not_there_is_no_new_one(run: Run, project: Project) -> 
 
 
 @pytest.mark.usefixtures("simulator")
-def test_the_first_stack_file_of_a_project_is_made(run: Run, project: Project) -> None:
+def test_a_set_of_a_stack_without_a_stack_file_is_written_and_no_stack_file(run: Run, project: Project) -> None:
     project.file.unlink()
     assert run("adopt", "--job", JOB, "--stack", "prod").exit_code == 0
-    assert declared(project) == {"pump-firmware-2.3.0": ("dk-11",)}
+    (found,), _ = read_stack_file(project.file, {})
+    assert (found.device_keys, project.file.exists()) == (("dk-11",), False)
 
 
 @pytest.mark.usefixtures("simulator")
@@ -164,7 +165,7 @@ def test_a_key_under_two_products_is_adopted_if_all_its_tasks_are_cancelled(
 
 
 @pytest.mark.parametrize("other", ["init", "upgrading", "succeeded", "failed"])
-def test_a_key_that_is_cancelled_under_one_product_and_not_under_another_is_left_out_and_told(
+def test_a_key_that_is_cancelled_under_one_product_and_not_under_another_is_skipped_and_reported(
     run: Run, reach: Reach, project: Project, other: str
 ) -> None:
     project.write("enos-ota:preflight: auto\n")
@@ -173,7 +174,7 @@ def test_a_key_that_is_cancelled_under_one_product_and_not_under_another_is_left
         reach(running)
         ended = run("adopt", "--job", JOB)
     assert (ended.exit_code, [*declared(project).values()]) == (0, [("k2",)])
-    assert "k1 left out: the job has it under several products, and not all of its tasks are cancelled" in ended.stderr
+    assert "k1 skipped: the job has it under several products, and not all of its tasks are cancelled" in ended.stderr
 
 
 def test_only_keys_of_which_one_of_two_tasks_is_cancelled_are_a_no_and_nothing_is_written(
@@ -185,8 +186,8 @@ def test_only_keys_of_which_one_of_two_tasks_is_cancelled_are_a_no_and_nothing_i
         reach(running)
         ended = run("adopt", "--job", JOB)
     assert (ended.exit_code, project.file.read_bytes()) == (1, before)
-    assert "k1 left out: " in ended.stderr
-    assert "nothing is left to adopt. Nothing was written." in ended.stderr
+    assert "k1 skipped: " in ended.stderr
+    assert "no other cancelled task. No file was written." in ended.stderr
 
 
 @pytest.mark.parametrize("switches", [{"cancelled_marker": "用户取消"}, {"cancelled_as": "canceled"}])
@@ -215,7 +216,7 @@ def test_hostile_keys_and_names_are_written_as_they_are_and_never_obeyed(
     assert not set("\x1b\u202e") & set(ended.output)
 
 
-def test_a_cancelled_task_without_a_device_key_is_left_out_and_named_by_its_id(
+def test_a_cancelled_task_without_a_device_key_is_skipped_and_named_by_its_id(
     run: Run, reach: Reach, project: Project
 ) -> None:
     project.write("enos-ota:preflight: auto\n")
@@ -223,17 +224,17 @@ def test_a_cancelled_task_without_a_device_key_is_left_out_and_named_by_its_id(
         reach(running)
         ended = run("adopt", "--job", JOB)
     assert (ended.exit_code, [*declared(project).values()]) == (0, [("dk-01",)])
-    assert re.search(r"^task \S+ without a device key left out: its key is empty$", ended.stderr, re.MULTILINE)
+    assert re.search(r"^task \S+ without a device key skipped: its key is empty$", ended.stderr, re.MULTILINE)
 
 
-def test_keys_that_no_set_can_hold_are_left_out_and_told(run: Run, reach: Reach, project: Project) -> None:
+def test_keys_that_no_set_can_hold_are_skipped_and_reported(run: Run, reach: Reach, project: Project) -> None:
     fleet = fleet_of(task("a\x1b[31m", "cancelled"), task("b", "cancelled"), task("x" * 300, "cancelled"))
     project.write("enos-ota:preflight: auto\n")
     with running_simulator(fleet) as running:
         reach(running)
         ended = run("adopt", "--job", JOB)
     assert (ended.exit_code, [*declared(project).values()]) == (0, [("b",)])
-    assert "left out: its key has control characters" in ended.stderr
+    assert "skipped: its key has control characters" in ended.stderr
     assert "\x1b" not in ended.output
 
 
@@ -246,11 +247,11 @@ def test_a_service_that_allows_small_pages_only_is_read_too(run: Run, reach: Rea
     assert [len(keys) for keys in declared(project).values()] == [40]
 
 
-@pytest.mark.parametrize(("day", "is_told"), [("2020-01-31", True), ("9999-12-31", False)])
-def test_that_a_set_expired_into_which_is_adopted_is_told(
-    run: Run, project: Project, simulator: RunningSimulator, day: str, *, is_told: bool
+def test_a_set_that_exists_gets_no_keys_but_the_new_set_a_number(
+    run: Run, project: Project, simulator: RunningSimulator
 ) -> None:
-    project.write("", sets=f'- {{name: mine, jobId: "{JOB}", deviceKeys: [dk-01], expires: "{day}"}}')
-    ended = run("adopt", "--job", JOB, "--name", "mine")
-    assert (ended.exit_code, declared(project), simulator.journal()) == (0, {"mine": ("dk-01", "dk-11")}, [])
-    assert ("warning: set 'mine' expired on 2020-01-31: what it gets is only reported" in ended.stderr) is is_told
+    project.write("", sets=f'- {{name: mine, jobId: "{JOB}", deviceKeys: [dk-01]}}')
+    before = project.file.read_bytes()
+    assert run("adopt", "--job", JOB, "--name", "mine").exit_code == 0
+    assert declared(project) == {"mine": ("dk-01",), "mine-2": ("dk-11",)}
+    assert (project.file.read_bytes(), simulator.journal()) == (before, [])

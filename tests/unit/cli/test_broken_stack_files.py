@@ -1,4 +1,4 @@
-"""Acts by hand with a stack file that is broken: what it still says legibly of which EnOS it is about is kept to."""
+"""Cancel and stop with a stack file that is invalid: the environment alone decides, and says so."""
 
 from __future__ import annotations
 
@@ -19,22 +19,18 @@ if TYPE_CHECKING:
     Run = Callable[..., Result]
     Reach = Callable[..., None]
 
-ASIDE = ("--keys", "these.txt", "--yes", "--expect", "1", "--record-aside", "out")
-CANCEL = ("cancel", "--job", JOB, "--reason", "INC-4711", *ASIDE)
+CANCEL = ("cancel", "--job", JOB, "--reason", "INC-4711", "--keys", "these.txt", "--yes", "--expect", "1")
 STOP = ("stop", "--job", JOB, "--reason", "INC-4711")
-ACTS = pytest.mark.parametrize("command", [CANCEL, STOP], ids=["cancel", "stop"])
+BOTH = pytest.mark.parametrize("command", [CANCEL, STOP], ids=["cancel", "stop"])
 
-ANOTHER = [
-    "enos:orgId: another",
-    "enos:apiGateway: https://elsewhere.example.com",
-    '"enos:config:orgId": "another" # it',
-]
+ANOTHER = ["enos:orgId: another", "enos:apiGateway: https://elsewhere.example.com"]
 BROKEN = {
     "an unknown key": "config:\n  {}\n  enos-ota:gaurd: {{}}\n",
     "no YAML": "config:\n  {}\n  enos-ota:cancelledTaskSets: [\n",
     "marks of a merge": "config:\n  {}\n<<<<<<< HEAD\n  enos:batchSize: 1\n=======\n  enos:batchSize: 2\n>>>>>>> b\n",
     "a key twice": "config:\n  {}\n  enos:batchSize: 10\n  enos:batchSize: 20\n",
 }
+INVALID = pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
 
 
 @pytest.fixture
@@ -50,73 +46,84 @@ def writes(simulator: RunningSimulator) -> list[str]:
     return [entry["operation"] for entry in simulator.journal() if entry["by"] != "control"]
 
 
-@ACTS
-@pytest.mark.parametrize("broken", [*BROKEN.values(), "config:\n  {}\n"], ids=[*BROKEN, "sound"])
-@pytest.mark.parametrize("other", ANOTHER)
-def test_a_file_that_names_another_enos_keeps_it_from_being_sent(
+@BOTH
+@INVALID
+@pytest.mark.parametrize("other", ["enos:batchSize: 200", ANOTHER[0]], ids=["no EnOS", "another EnOS"])
+def test_the_environment_decides_and_its_enos_is_named(
     run: Run, project: Project, simulator: RunningSimulator, command: tuple[str, ...], *, broken: str, other: str
 ) -> None:
     project.file.write_text(broken.format(other))
     ended = run(*command)
+    assert (ended.exit_code, len(writes(simulator))) == (0, 1)
+    assert (
+        f"The stack file is not used. The environment decides: gateway {simulator.url},"
+        f" organization {simulator.org_id}\n"
+    ) in ended.stderr
+    assert "  stacks/Pulumi.prod.yaml:" in f"  {ended.stderr}", "what is wrong is named"
+
+
+@BOTH
+@INVALID
+@pytest.mark.parametrize("name", ["ENOS_API_GATEWAY", "ENOS_ORG_ID", "ENOS_APP_KEY", "ENOS_APP_SECRET"])
+def test_an_environment_that_lacks_a_variable_is_refused_with_all_names(
+    run: Run,
+    project: Project,
+    simulator: RunningSimulator,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+    *,
+    broken: str,
+    name: str,
+) -> None:
+    project.file.write_text(broken.format("enos:batchSize: 200"))
+    monkeypatch.delenv(name)
+    ended = run(*command)
     assert (ended.exit_code, writes(simulator)) == (2, [])
-    assert "differs: enos:" in ended.stderr
-    assert not (project.root / "out").exists()
+    assert "To run without the stack file, set ENOS_API_GATEWAY, ENOS_ORG_ID, ENOS_APP_KEY and" in ended.stderr
 
 
-@ACTS
-@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
-def test_a_file_that_names_the_same_enos_is_passed_over(
-    run: Run, project: Project, simulator: RunningSimulator, command: tuple[str, ...], *, broken: str
-) -> None:
-    project.file.write_text(broken.format(f"enos:apiGateway: {simulator.url}/\n  enos:orgId: {simulator.org_id}"))
-    assert (run(*command).exit_code, len(writes(simulator))) == (0, 1)
-
-
-@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
-@pytest.mark.usefixtures("simulator")
-def test_another_enos_is_told_with_its_line_and_with_what_helps_while_the_file_is_broken(
-    run: Run, project: Project, broken: str
-) -> None:
-    project.file.write_text("# ours\n" + broken.format("enos:orgId: another"))
-    told = run(*STOP).stderr
-    assert "  stacks/Pulumi.prod.yaml:3: the organization differs: enos:orgId is another, ENOS_ORG_ID is o" in told
-    assert "; point ENOS_ORG_ID at it, or choose another --stack\n" in told
-
-
-def test_without_a_reason_to_break_the_glass_a_guard_that_nobody_knows_is_not_said_to_be_raised(
-    run: Run, project: Project, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+@INVALID
+def test_without_a_break_glass_reason_nothing_is_cancelled_because_the_guard_is_unknown(
+    run: Run, project: Project, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
     monkeypatch.delenv("ENOS_OTA_BREAK_GLASS")
-    project.file.write_text(BROKEN["an unknown key"].format("enos:batchSize: 200"))
+    project.file.write_text(broken.format("enos:batchSize: 200"))
     ended = run(*CANCEL)
+    assert (ended.exit_code, writes(simulator)) == (2, [])
     assert ended.stderr.endswith(
-        "Error: nobody knows the guard of stacks/Pulumi.prod.yaml, so nothing can be cancelled without"
-        " ENOS_OTA_BREAK_GLASS=<reason>. Nothing was sent and nothing was written.\n"
+        "The guard is unknown, so nothing can be cancelled without ENOS_OTA_BREAK_GLASS=<reason>.\n"
     )
-    assert (ended.exit_code, writes(simulator)) == (1, [])
+    assert not (project.root / "stacks" / "prod").exists()
 
 
-@ACTS
-def test_of_two_sides_of_a_merge_one_has_to_be_meant(
-    run: Run, project: Project, simulator: RunningSimulator, command: tuple[str, ...]
+@BOTH
+@pytest.mark.parametrize("other", ANOTHER)
+def test_a_valid_file_that_names_another_enos_is_refused(
+    run: Run, project: Project, simulator: RunningSimulator, command: tuple[str, ...], *, other: str
 ) -> None:
-    sides = f"<<<<<<< HEAD\n  enos:orgId: another\n=======\n  enos:orgId: {simulator.org_id}\n>>>>>>> main\n"
-    project.file.write_text(f"config:\n{sides}")
-    assert (run(*command).exit_code, len(writes(simulator))) == (0, 1)
+    project.write(f"{other}\n")
+    ended = run(*command)
+    assert (ended.exit_code, writes(simulator)) == (2, [])
+    assert "differs: enos:" in ended.stderr
+    assert not (project.root / "stacks" / "prod").exists()
 
 
-@ACTS
-def test_what_is_commented_out_is_not_said(
-    run: Run, project: Project, simulator: RunningSimulator, command: tuple[str, ...]
+@INVALID
+@pytest.mark.parametrize(
+    "command",
+    [("adopt", "--job", JOB), ("retry", "--job", JOB, "--keys", "these.txt", "--expect", "1")],
+    ids=["adopt", "retry"],
+)
+def test_what_is_no_emergency_needs_a_valid_file(
+    run: Run, project: Project, simulator: RunningSimulator, command: tuple[str, ...], *, broken: str
 ) -> None:
-    project.file.write_text("config: [\n  # enos:orgId: another\n")
-    assert (run(*command).exit_code, len(writes(simulator))) == (0, 1)
+    project.file.write_text(broken.format("enos:batchSize: 200"))
+    assert (run(*command).exit_code, writes(simulator)) == (2, [])
 
 
-def test_a_sound_file_that_names_another_enos_is_no_reason_to_do_without_it(
+def test_a_cancel_needs_a_valid_project_file_because_it_names_the_place_of_the_set(
     run: Run, project: Project, simulator: RunningSimulator
 ) -> None:
-    project.write("enos:orgId: another\n")
-    ended = run(*CANCEL[: -len(ASIDE)], "--keys", "these.txt", "--yes", "--expect", "1")
-    assert (ended.exit_code, writes(simulator)) == (2, [])
-    assert "--record-aside" not in ended.stderr
+    (project.root / "Pulumi.yaml").write_text("name: [\n")
+    ended = run(*CANCEL)
+    assert (ended.exit_code, writes(simulator), "Pulumi.yaml:" in ended.stderr) == (2, [], True)

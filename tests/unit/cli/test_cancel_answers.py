@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from enos_ota import connect
 from enos_ota.cli import main
-from enos_ota.operations.context import opened
-from enos_ota.operations.order import Order
-from enos_ota.operations.stages import Stages
+from enos_ota.cli.operating import operation
+from enos_ota.operations.request import CancelRequest
+from enos_ota.operations.stages import CancelRun
 from enos_ota.reconciler import Limits
 from enos_ota.settings import read_stack_file
 from tests.harness.simulator import JOB, running_simulator
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     Reach = Callable[..., None]
 
 WAITING = tuple(f"dk-0{number}" for number in range(1, 8))
-NOTHING = "Nothing was sent or written."
+NOTHING = "No request was sent and no file was written."
 
 
 @pytest.fixture
@@ -83,14 +82,14 @@ def as_it_is(_: RunningSimulator) -> None: ...
         (
             stopped,
             (),
-            f"job {JOB} is stopped, so nothing of it can be cancelled; 5 were expected, and 7 wait. {NOTHING}",
+            f"job {JOB} is stopped, so no task can be cancelled; expected at most 5 waiting tasks, found 7. {NOTHING}",
         ),
         (
             as_it_is,
             ("--expect-firmware", "9"),
             f"firmware 9 is expected, but the job is about 2.3.0: check --job and --expect-firmware. {NOTHING}",
         ),
-        (as_it_is, (), f"5 were expected, but 7 tasks of job {JOB} wait. {NOTHING}"),
+        (as_it_is, (), f"expected at most 5 waiting tasks in job {JOB}, found 7. {NOTHING}"),
     ],
     ids=["deleted", "stopped", "another firmware", "started"],
 )
@@ -120,7 +119,7 @@ def test_where_nothing_waits_there_is_nothing_to_cancel_whatever_a_script_expect
     finished(simulator)
     ended = cancel("--waiting", "--yes", "--expect", "5")
     assert (ended.exit_code, sent(simulator)) == (0, 0)
-    assert f"no task of job {JOB} waits: there is nothing to cancel\n" in ended.stderr
+    assert f"no task of job {JOB} is waiting: there is nothing to cancel\n" in ended.stderr
 
 
 def test_where_nothing_waits_a_job_about_other_firmware_is_a_no_all_the_same(simulator: RunningSimulator) -> None:
@@ -140,7 +139,7 @@ def test_of_a_stopped_job_nothing_is_asked_and_the_set_declared(
     stopped(simulator)
     ended = cancel(*arguments)
     assert (ended.exit_code, sent(simulator), declared(project)) == (1, 0, [WAITING])
-    assert "nothing can be cancelled until it is started again" in ended.stdout
+    assert "nothing is pushed and nothing can be cancelled" in ended.stdout
     assert "type the number" not in ended.output
 
 
@@ -155,11 +154,11 @@ def test_of_what_is_cancelled_already_nothing_is_asked_and_the_set_declared(
 def test_what_can_be_cancelled_since_nobody_was_asked_is_not_sent(
     project: Project, simulator: RunningSimulator
 ) -> None:
-    with opened("prod", edits=True) as here:
-        stages = Stages(here, Order(JOB, "these.txt", "INC-4711"), (), may_send=False)
-        stages.cancel(frozenset({"dk-01"}), stages.declare(frozenset({"dk-01"})))
+    with operation("prod", requires_stack=True) as context:
+        run = CancelRun(context, CancelRequest(JOB, "these.txt", "INC-4711"), (), may_send=False)
+        run.cancel(frozenset({"dk-01"}), run.declare(frozenset({"dk-01"})))
     assert (sent(simulator), declared(project)) == (0, [])
-    assert "which nobody was asked about: the same line once more" in stages.record.problem
+    assert "Some tasks became cancellable after the check. No request was sent." in run.record.problem
 
 
 # The question
@@ -169,8 +168,8 @@ def test_what_can_be_cancelled_since_nobody_was_asked_is_not_sent(
     ("typed", "told"),
     [
         ("", f"\nError: not confirmed. {NOTHING} In scripts: --yes --expect N.\n"),
-        ("\n", f"\nError: nothing was typed, but these are 2 device keys. {NOTHING}\n"),
-        ("3\n", f"\nError: '3' was typed, but these are 2 device keys. {NOTHING}\n"),
+        ("\n", f"\nError: you typed nothing, but the number of devices is 2. {NOTHING}\n"),
+        ("3\n", f"\nError: you typed '3', but the number of devices is 2. {NOTHING}\n"),
     ],
     ids=["the end", "nothing", "another number"],
 )
@@ -215,7 +214,7 @@ def test_what_is_refused_all_the_same_is_not_said_to_be_overridden(
 
 def test_the_undo_names_the_set_and_its_file(project: Project, simulator: RunningSimulator) -> None:
     ended = cancel("--keys", key_file(project, "dk-01"), "--name", "fire", typed="1\n")
-    assert "To undo: take set 'fire' out of stacks/Pulumi.prod.yaml, but keep its key file, then\n" in ended.stdout
+    assert "To undo, remove stacks/prod/fire.yaml, then run:\n  enos-ota retry" in ended.stdout
     assert (sent(simulator), "The guard" in ended.stdout) == (1, False)
 
 
@@ -223,16 +222,16 @@ def test_the_undo_names_every_set_that_declares_the_devices(project: Project, si
     project.write("", sets=f'- {{name: mine, jobId: "{JOB}", deviceKeys: [dk-01]}}')
     ended = cancel("--keys", key_file(project, "dk-01", "dk-02"), "--name", "fire", typed="2\n")
     assert (
-        "To undo: take the devices out of set 'fire' and set 'mine' in stacks/Pulumi.prod.yaml, then, with a key file"
-        f" of them,\n  enos-ota retry --job {JOB} --keys FILE --expect 2 --reason WHY\n"
+        "To undo, remove the devices from set 'fire' and set 'mine', write them into a key file, then run:\n"
+        f"  enos-ota retry --job {JOB} --keys FILE --expect 2 --reason WHY\n"
     ) in ended.stdout
     assert sent(simulator) == 1
 
 
 def test_what_was_recorded_aside_is_perhaps_in_no_stack(project: Project, simulator: RunningSimulator) -> None:
     ended = cancel("--keys", key_file(project, "dk-01"), "--name", "fire", "--record-aside", "out", typed="1\n")
-    assert "To undo: see that no set 'fire' is in stacks/Pulumi.prod.yaml, but keep its key file, then" in ended.stdout
-    assert "--keys out/keys/fire.txt --expect 1" in ended.stdout
+    assert "To undo, remove stacks/prod/fire.yaml if it exists, then run:\n" in ended.stdout
+    assert "--keys out/prod/fire.txt --expect 1" in ended.stdout
     assert sent(simulator) == 1
 
 
@@ -273,10 +272,10 @@ def test_a_cancel_that_the_gateway_refused_is_not_called_unsent(
     simulator.fault("gateway", "cancelTask", status=status)
     ended = cancel("--keys", key_file(project, "dk-01"), "--yes", "--expect", "1")
     assert ended.exit_code == 3
-    assert "The set was written into the project, but EnOS refused what was sent:\n" in ended.stderr
+    assert "The set was written, but EnOS refused the request:\n" in ended.stderr
     assert "nothing was sent" not in ended.stderr
     again = cancel("--keys", key_file(project, "dk-01"), "--yes", "--expect", "1")
-    assert "EnOS refused what was sent:\n" in again.stderr
+    assert "EnOS refused the request:\n" in again.stderr
     assert "was written" not in again.stderr, "the set was there already"
 
 
@@ -284,7 +283,7 @@ def test_what_enos_accepted_and_does_not_show_yet_is_not_done_and_no_refusal(
     project: Project, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     simulator.switch(indexDelay=600)
-    monkeypatch.setattr(connect, "Limits", partial(Limits, settle=0.1))
+    monkeypatch.setattr("enos_ota.operations.stages.Limits", partial(Limits, settle=0.1))
     ended = cancel("--keys", key_file(project, "dk-01"), "--yes", "--expect", "1")
     assert ended.exit_code == 3
     assert "of which EnOS accepted 1 that could not be read back yet" in ended.stderr

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Reach = Callable[..., None]
 
-NOTHING = "Nothing was sent and nothing was written."
+NOTHING = "No request was sent and no file was written."
 EXPIRED = 'expires: "2020-01-31"'
 ANSWERS = pytest.mark.parametrize("asked", [False, True], ids=["in a script", "asked"])
 
@@ -65,16 +65,6 @@ def declared(project: Project) -> dict[str, tuple[str, ...]]:
 
 
 @ANSWERS
-def test_the_guard_of_a_set_that_gets_keys_holds(project: Project, simulator: RunningSimulator, *, asked: bool) -> None:
-    with_sets(project, ("mine", "dk-11", "guard: {maxDevices: 1}"))
-    before = project.file.read_bytes()
-    ended = cancel(project, "dk-01", "dk-02", more=("--name", "mine"), asked=asked)
-    assert (ended.exit_code, sent(simulator), project.file.read_bytes()) == (1, [], before)
-    assert "would cancel 2 devices: at most 1 may be (maxDevices)" in ended.stderr
-    assert "set 'mine' is concerned, and what it asks for holds: maxDevices 1" in ended.stdout
-
-
-@ANSWERS
 def test_the_guard_of_a_set_that_declares_some_of_the_keys_holds(
     project: Project, simulator: RunningSimulator, *, asked: bool
 ) -> None:
@@ -83,6 +73,7 @@ def test_the_guard_of_a_set_that_declares_some_of_the_keys_holds(
     ended = cancel(project, "dk-01", "dk-02", asked=asked)
     assert (ended.exit_code, sent(simulator), project.file.read_bytes()) == (1, [], before)
     assert "at most 1 may be (maxDevices)" in ended.stderr
+    assert "set 'mine' has some of these keys, so its limits apply: maxDevices 1\n" in ended.stdout
 
 
 @pytest.mark.parametrize(
@@ -119,17 +110,16 @@ def test_broken_glass_overrides_the_guard_of_a_set_too(
     monkeypatch.setenv("ENOS_OTA_BREAK_GLASS", "fire")
     with_sets(project, ("mine", "dk-01", "guard: {maxDevices: 0}"))
     assert cancel(project, "dk-01", "dk-02", more=("--name", "mine")).exit_code == 0
-    assert (sent(simulator), declared(project)) == ([["dk-01", "dk-02"]], {"mine": ("dk-01", "dk-02")})
+    assert (sent(simulator), declared(project)) == ([["dk-01", "dk-02"]], {"mine": ("dk-01",), "mine-2": ("dk-02",)})
 
 
 @ANSWERS
-@pytest.mark.parametrize(("keys", "name"), [("dk-11", "mine"), ("dk-01", "other")], ids=["gets keys", "declares some"])
 def test_the_firmware_that_a_set_expects_has_to_be_the_jobs(
-    project: Project, simulator: RunningSimulator, keys: str, name: str, *, asked: bool
+    project: Project, simulator: RunningSimulator, *, asked: bool
 ) -> None:
-    with_sets(project, ("mine", keys, 'expect: {firmwareVersion: "9.9"}'))
+    with_sets(project, ("mine", "dk-01", 'expect: {firmwareVersion: "9.9"}'))
     before = project.file.read_bytes()
-    ended = cancel(project, "dk-01", "dk-02", more=("--name", name), asked=asked)
+    ended = cancel(project, "dk-01", "dk-02", asked=asked)
     assert (ended.exit_code, sent(simulator), project.file.read_bytes()) == (1, [], before)
     assert "firmware 9.9 is expected, but the job is about 2.3.0" in ended.stderr
 
@@ -140,20 +130,21 @@ def test_what_the_operator_and_the_sets_expect_has_to_be_the_same(
     with_sets(project, ("mine", "dk-01", 'expect: {firmwareVersion: "9.9"}'))
     ended = cancel(project, "dk-01", more=("--expect-firmware", "2.3.0"))
     assert (ended.exit_code, sent(simulator)) == (1, [])
-    assert "different firmware is expected, 2.3.0 (--expect-firmware) and 9.9 (set 'mine')" in ended.stderr
+    assert "different firmware is expected: 2.3.0 (--expect-firmware) and 9.9 (set 'mine')" in ended.stderr
     assert NOTHING in ended.stderr
 
 
 @ANSWERS
-def test_a_set_that_expired_gets_no_keys(project: Project, simulator: RunningSimulator, *, asked: bool) -> None:
-    with_sets(project, ("mine", "dk-11", EXPIRED))
+@pytest.mark.parametrize("more", [EXPIRED, "guard: {maxDevices: 0}", 'expect: {firmwareVersion: "9.9"}'])
+def test_a_set_of_the_same_name_without_any_of_the_keys_sets_no_limit(
+    project: Project, simulator: RunningSimulator, more: str, *, asked: bool
+) -> None:
+    """It gets no keys: these become a set of their own."""
+    with_sets(project, ("mine", "dk-11", more))
     before = project.file.read_bytes()
-    ended = cancel(project, "dk-01", more=("--name", "mine"), asked=asked)
-    assert (ended.exit_code, sent(simulator), project.file.read_bytes()) == (1, [], before)
-    assert (
-        "set 'mine' expired on 2020-01-31, so no key can be added to it: choose another --name, or set a later day. "
-        f"{NOTHING}"
-    ) in ended.stderr
+    assert cancel(project, "dk-01", more=("--name", "mine"), asked=asked).exit_code == 0
+    assert (sent(simulator), project.file.read_bytes()) == ([["dk-01"]], before)
+    assert declared(project) == {"mine": ("dk-11",), "mine-2": ("dk-01",)}
 
 
 def test_nothing_is_sent_for_what_a_set_that_expired_declares(project: Project, simulator: RunningSimulator) -> None:
@@ -161,14 +152,8 @@ def test_nothing_is_sent_for_what_a_set_that_expired_declares(project: Project, 
     before = project.file.read_bytes()
     ended = cancel(project, "dk-01", "dk-02")
     assert (ended.exit_code, sent(simulator), project.file.read_bytes()) == (1, [], before)
-    assert "declares 1 device key of these" in ended.stderr
-    assert "take the keys out of it, or set a later day" in ended.stderr
-
-
-def test_a_set_with_a_day_to_come_gets_keys(project: Project, simulator: RunningSimulator) -> None:
-    with_sets(project, ("mine", "dk-11", 'expires: "9999-12-31"'))
-    assert cancel(project, "dk-01", more=("--name", "mine")).exit_code == 0
-    assert (sent(simulator), declared(project)) == ([["dk-01"]], {"mine": ("dk-01", "dk-11")})
+    assert "set 'mine' expired on 2020-01-31 and contains 1 device key of this cancel" in ended.stderr
+    assert f"remove the keys from it, or change its `expires`. {NOTHING}" in ended.stderr
 
 
 @pytest.mark.parametrize("more", ["guard: {maxDevices: 1}", 'expect: {firmwareVersion: "9.9"}', EXPIRED])
@@ -201,5 +186,5 @@ def test_of_a_crowd_what_a_set_that_expired_declares_is_not_cancelled_and_what_w
         assert (ended.exit_code, [sorted(keys) for keys in sent(simulator)]) == (1, [numbered(10)])
     assert "10 of 10 devices read as cancelled" in ended.stdout
     assert "set 'mine' expired on 2020-01-31" in ended.stderr
-    assert "Nothing more was sent." in ended.output
-    assert "Nothing was sent" not in ended.output, "10 devices were cancelled before"
+    assert "No further request was sent." in ended.output
+    assert "No request was sent" not in ended.output, "10 devices were cancelled before"

@@ -17,14 +17,14 @@ from click.testing import CliRunner
 
 from enos_ota.audit import digest
 from enos_ota.cli import main
+from enos_ota.cli.operating import operation
 from enos_ota.devicekeys import files
-from enos_ota.operations.cancel import cancel_crowd
-from enos_ota.operations.context import opened
-from enos_ota.operations.declaration import Declaration, FileChange
-from enos_ota.operations.order import Order
+from enos_ota.operations.cancel import cancel_published_first
 from enos_ota.operations.recorder import NotRecorded, Recorder
-from enos_ota.operations.report import tell_end
-from enos_ota.operations.stages import Stages
+from enos_ota.operations.report import CancelReport
+from enos_ota.operations.request import CancelRequest
+from enos_ota.operations.set_writer import FileChange, SetFileChange
+from enos_ota.operations.stages import CancelRun
 from enos_ota.settings import read_stack_file
 from tests.harness.reconciling import fleet_of, many
 from tests.harness.reconciling import keys as numbered
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     Fill = Callable[[Path], None]
     Reach = Callable[..., None]
 
+NOTHING_DONE = "No request was sent and no file was written."
 REASON = ("--reason", "INC-4711: 2.3.0 drains the battery")
 
 
@@ -83,8 +84,13 @@ def sets(project: Project) -> dict[str, SetSettings]:
 
 
 def untouched(project: Project) -> bool:
-    """Nothing was written into the project."""
-    return sets(project) == {} and not list((project.root / "stacks" / "keys").iterdir())
+    """No set was written into the project."""
+    return sets(project) == {} and not (project.root / "stacks" / "prod").exists()
+
+
+def files_of(project: Project) -> dict[Path, bytes]:
+    """What the stack consists of."""
+    return {each: each.read_bytes() for each in (project.root / "stacks").rglob("*") if each.is_file()}
 
 
 def audit(project: Project) -> list[dict[str, Any]]:
@@ -100,7 +106,7 @@ def test_the_plan_is_shown_and_the_count_is_asked_for(project: Project, simulato
     assert ended.exit_code == 0
     assert (
         "2 will be cancelled (1 published already), 1 cancelled already, 1 too late (dk-08 upgrading); "
-        "job 'Pump firmware 2.3.0', firmware 2.3.0, started; 5 more wait and are not in this set\n"
+        "job 'Pump firmware 2.3.0', firmware 2.3.0, started; 5 other waiting tasks are not in this set\n"
     ) in ended.stdout
     assert sent(simulator) == [["dk-07"], ["dk-01"]]
 
@@ -109,7 +115,7 @@ def test_the_plan_is_shown_and_the_count_is_asked_for(project: Project, simulato
 @pytest.mark.parametrize("typed", ["3", "y", "04"])
 def test_what_was_typed_in_place_of_the_count_is_told(project: Project, typed: str) -> None:
     ended = cancel("--keys", key_file(project, "dk-01", "dk-02", "dk-03", "dk-04"), typed=f"{typed}\n")
-    assert f"Error: '{typed}' was typed, but these are 4 device keys. Nothing was sent or written." in ended.stderr
+    assert f"Error: you typed '{typed}', but the number of devices is 4. {NOTHING_DONE}" in ended.stderr
 
 
 @pytest.mark.parametrize("typed", ["3\n", "y\n", "04\n", ""])
@@ -123,7 +129,7 @@ def test_a_script_that_expects_another_count_sends_and_writes_nothing(
 ) -> None:
     ended = cancel("--keys", key_file(project, "dk-01", "dk-02"), "--yes", "--expect", "3")
     assert (ended.exit_code, sent(simulator), untouched(project)) == (1, [], True)
-    assert "3 were expected, but these are 2 device keys. Nothing was sent or written." in ended.stderr
+    assert f"expected 3 device keys, found 2. {NOTHING_DONE}" in ended.stderr
 
 
 @pytest.mark.usefixtures("simulator")
@@ -133,7 +139,7 @@ def test_a_script_that_expects_another_count_sends_and_writes_nothing(
         ((), "Give either --keys FILE or --waiting"),
         (("--keys", "these.txt", "--waiting"), "Give either --keys FILE or --waiting"),
         (("--waiting", "--yes"), "--yes needs --expect N"),
-        (("--keys", "-"), "nobody can be asked"),
+        (("--keys", "-"), "it cannot ask for a confirmation"),
         (("--waiting", "--reason", " "), "it is empty"),
         (("--waiting", "--reason", "two\nlines"), "it must be one line"),
         (("--waiting", "--reason", "\x1b[31m"), "control characters"),
@@ -162,7 +168,7 @@ def test_what_is_cancelled_is_declared(project: Project, simulator: RunningSimul
 def test_without_a_name_the_set_is_named_after_the_job(project: Project, simulator: RunningSimulator) -> None:
     cancel("--keys", key_file(project, "dk-01"), typed="1\n")
     now(project, "dk-02")
-    assert [*sets(project)] == ["pump-firmware-2.3.0", "pump-firmware-2.3.0-2"]
+    assert sorted(sets(project)) == ["pump-firmware-2.3.0", "pump-firmware-2.3.0-2"]
     assert sent(simulator) == [["dk-01"], ["dk-02"]]
 
 
@@ -174,9 +180,9 @@ def test_the_firmware_that_was_shown_is_what_the_set_expects(project: Project, s
 
 def test_it_ends_with_what_to_commit_and_the_undo(project: Project, simulator: RunningSimulator) -> None:
     ended = now(project, "dk-01", "dk-02", more=("--name", "fire"))
-    assert "\n  git add -- stacks/keys/fire.txt stacks/Pulumi.prod.yaml\n" in ended.stdout
-    assert f"enos-ota retry --job {JOB} --keys stacks/keys/fire.txt --expect 2 --reason WHY" in ended.stdout
-    assert "Still waiting: 5 other tasks of the job" in ended.stdout
+    assert "\n  git add -- stacks/prod/fire.txt stacks/prod/fire.yaml\n" in ended.stdout
+    assert f"enos-ota retry --job {JOB} --keys stacks/prod/fire.txt --expect 2 --reason WHY" in ended.stdout
+    assert "5 other tasks of the job still waiting; --waiting" in ended.stdout
     assert len(sent(simulator)) == 1
 
 
@@ -219,7 +225,7 @@ def test_where_only_tasks_without_a_valid_key_wait_it_does_not_say_that_none_wai
         reach(simulator)
         ended = cancel("--waiting", "--yes", "--expect", "1")
         assert (ended.exit_code, sent(simulator)) == (1, [])
-    assert f"the only waiting task of job {JOB} cannot be in a set. Nothing was sent or written." in ended.stderr
+    assert f"the only waiting task of job {JOB} cannot be in a set. {NOTHING_DONE}" in ended.stderr
 
 
 OTHER_TEXTS = [
@@ -242,7 +248,7 @@ def test_a_text_that_is_no_key_list_is_refused_before_anything_is_sent(
     assert (ended.exit_code, simulator.counters().get("cancelTask", 0), untouched(project)) == (2, 0, True)
     name = "standard input" if source == "-" else source
     assert f"{name}:{problem}, not like a list of device keys" in ended.stderr
-    assert "Nothing was sent." in ended.stderr
+    assert "No request was sent." in ended.stderr
 
 
 def test_keys_outside_the_default_rule_are_warned_of_and_sent_as_they_are(reach: Reach, project: Project) -> None:
@@ -289,8 +295,8 @@ def test_a_stopped_job_is_held_and_said_so_plainly(project: Project, simulator: 
     ended = now(project, "dk-01", "dk-02")
     assert (ended.exit_code, sent(simulator)) == (1, [])
     assert "0 of 2 devices read as cancelled" in ended.stdout
-    assert "The job is stopped: 2 could not be cancelled and are held." in ended.stdout
-    assert "after which `pulumi up` sends for the 2 that are left as soon as it can" in ended.stdout
+    assert "The job is stopped: 2 tasks could not be cancelled and are held." in ended.stdout
+    assert "after which `pulumi up` cancels the remaining 2 tasks as soon as possible" in ended.stdout
     assert "To undo" not in ended.stdout
     assert [each.device_keys for each in sets(project).values()] == [("dk-01", "dk-02")]
 
@@ -301,7 +307,7 @@ def test_keys_that_another_set_declares_are_cancelled_too_and_stay_there(
     project.write("", sets=f'- {{name: mine, jobId: "{JOB}", deviceKeys: [dk-01, dk-05]}}')
     ended = now(project, "dk-01", "dk-02", more=("--name", "fire"))
     assert (ended.exit_code, sent(simulator)) == (0, [["dk-01", "dk-02"]])
-    assert "1 device key declared already, in set 'mine': left there" in ended.stdout
+    assert "1 device key declared already, in set 'mine'\n" in ended.stdout
     assert {name: each.device_keys for name, each in sets(project).items()} == {
         "mine": ("dk-01", "dk-05"),
         "fire": ("dk-02",),
@@ -310,9 +316,23 @@ def test_keys_that_another_set_declares_are_cancelled_too_and_stay_there(
 
 def test_a_second_run_sends_nothing_and_writes_nothing(project: Project, simulator: RunningSimulator) -> None:
     now(project, "dk-01", "dk-02")
-    before = project.file.read_bytes()
+    before = files_of(project)
     ended = now(project, "dk-01", "dk-02")
-    assert (ended.exit_code, len(sent(simulator)), project.file.read_bytes()) == (0, 1, before)
+    assert (ended.exit_code, len(sent(simulator)), files_of(project)) == (0, 1, before)
+
+
+def test_a_run_with_more_keys_writes_a_set_of_the_others_and_changes_no_file(
+    project: Project, simulator: RunningSimulator
+) -> None:
+    now(project, "dk-01", more=("--name", "fire"))
+    before = files_of(project)
+    assert now(project, "dk-01", "dk-02", more=("--name", "fire")).exit_code == 0
+    assert sent(simulator) == [["dk-01"], ["dk-02"]]
+    assert before.items() <= files_of(project).items()
+    assert {name: each.device_keys for name, each in sets(project).items()} == {
+        "fire": ("dk-01",),
+        "fire-2": ("dk-02",),
+    }
 
 
 # Refused
@@ -327,7 +347,7 @@ def test_the_guard_of_the_stack_stops_it_before_anything_is_sent_or_written(
     ended = cancel("--keys", key_file(project, *keys), typed=typed) if typed else now(project, *keys)
     assert (ended.exit_code, sent(simulator), untouched(project)) == (1, [], True)
     assert "would cancel 3 devices: at most 2 may be (maxDevices)" in ended.stderr
-    assert "Nothing was sent and nothing was written." in ended.stderr
+    assert NOTHING_DONE in ended.stderr
 
 
 @pytest.mark.usefixtures("simulator")
@@ -339,7 +359,26 @@ def test_that_the_guard_is_overridden_is_told_once(
     project.write("enos-ota:guard: {maxDevices: 1}\n")
     keys = ("dk-01", "dk-02")
     ended = cancel("--keys", key_file(project, *keys), typed=typed) if typed else now(project, *keys)
-    assert (ended.exit_code, ended.output.count("the guard is overridden")) == (0, 1)
+    times = ended.output.count("guard is overridden") + ended.output.count("guard overridden")
+    assert (ended.exit_code, times) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("configuration", "more"),
+    [("enos-ota:guard: {maxDevices: 1}\n", ()), ("", ("--expect-firmware", "9"))],
+    ids=["guard", "firmware"],
+)
+def test_the_exit_code_of_an_objection_does_not_depend_on_its_words(
+    project: Project,
+    simulator: RunningSimulator,
+    monkeypatch: pytest.MonkeyPatch,
+    configuration: str,
+    more: tuple[str, ...],
+) -> None:
+    monkeypatch.setattr("enos_ota.plan.messages.describe_objection", lambda *_, **__: "reworded")
+    project.write(configuration)
+    ended = now(project, "dk-01", "dk-02", more=more)
+    assert (ended.exit_code, sent(simulator)) == (1, [])
 
 
 def test_that_the_guard_is_overridden_is_told_once_of_several_stages(
@@ -351,7 +390,8 @@ def test_that_the_guard_is_overridden_is_told_once_of_several_stages(
         project.write("enos-ota:guard: {maxDevices: 1}\n")
         ended = cancel("--waiting", "--yes", "--expect", "2050")
         assert len(sent(simulator)[0]) == 10
-    assert (ended.exit_code, ended.output.count("the guard is overridden")) == (0, 1)
+    times = ended.output.count("guard is overridden") + ended.output.count("guard overridden")
+    assert (ended.exit_code, times) == (0, 1)
 
 
 def test_break_glass_overrides_the_guard_and_is_in_the_audit_log(
@@ -404,7 +444,7 @@ def test_an_audit_log_that_cannot_be_written_keeps_everything_from_being_sent_an
     project.write("enos-ota:auditLog: audit/prod.jsonl\n")
     ended = now(project, "dk-01")
     assert (ended.exit_code, sent(simulator), untouched(project)) == (3, [], True)
-    assert "Nothing was sent and nothing was written:\nError: the audit log " in ended.stderr
+    assert "No request was sent and no file was written:\nError: the audit log " in ended.stderr
 
 
 def test_an_audit_log_that_is_full_keeps_everything_from_being_sent(
@@ -413,7 +453,7 @@ def test_an_audit_log_that_is_full_keeps_everything_from_being_sent(
     fill(project.root / "audit.jsonl")
     ended = now(project, "dk-01")
     assert (ended.exit_code, sent(simulator)) == (3, [])
-    assert "The set was written into the project, but nothing was sent:\nError: the audit log " in ended.stderr
+    assert "The set was written, but no request was sent:\nError: the audit log " in ended.stderr
 
 
 class _Never:
@@ -429,28 +469,26 @@ class _Never:
         raise AssertionError(outcome)
 
 
-def test_what_cannot_be_declared_is_not_sent(tmp_path: Path) -> None:
+def test_a_cancel_whose_set_cannot_be_written_is_not_sent(tmp_path: Path) -> None:
     (tmp_path / "there").write_text("somebody's")
-    declaration = Declaration("a", changes=(FileChange(tmp_path / "there", None, b"ours"),))
+    change = SetFileChange("a", changes=(FileChange(tmp_path / "there", None, b"ours"),))
     with pytest.raises(NotRecorded, match="was changed meanwhile"):
-        Recorder(declaration, lambda: None).watch(_Never()).before()
+        Recorder(change, lambda: None).watch(_Never()).before()
 
 
 # Where the project cannot be written
 
-OFFER = "To cancel all the same: --record-aside DIR leaves the project alone"
+OFFER = "To cancel anyway, use --record-aside DIR"
 
 
 def aside(project: Project) -> dict[str, tuple[str, ...]]:
     """What is declared in the directory `out`."""
-    found, problems = read_stack_file(project.root / "out" / "aside.Pulumi.prod.yaml", {})
-    assert problems == ()
+    found, _ = read_stack_file(project.root / "out" / project.file.name, {})
     return {each.name: each.device_keys for each in found}
 
 
-def no_keys_directory(project: Project) -> None:
-    (project.root / "stacks" / "keys").rmdir()
-    (project.root / "stacks" / "keys").write_text("a file where a directory should be")
+def no_set_folder(project: Project) -> None:
+    (project.root / "stacks" / "prod").write_text("a file where a folder should be")
 
 
 def a_set_with_problems(project: Project) -> None:
@@ -465,10 +503,10 @@ def an_unknown_key(project: Project) -> None:
     project.write("enos-ota:gaurd: {maxDevices: 1}\n")
 
 
-UNUSABLE = [no_keys_directory, a_set_with_problems, no_yaml, an_unknown_key]
+UNUSABLE = [no_set_folder, a_set_with_problems, no_yaml, an_unknown_key]
 
 
-@pytest.mark.parametrize("spoil", UNUSABLE)
+@pytest.mark.parametrize("spoil", [no_set_folder, a_set_with_problems])
 def test_what_cannot_be_written_into_the_project_is_not_sent_and_the_way_out_is_told(
     project: Project, simulator: RunningSimulator, spoil: Callable[[Project], None]
 ) -> None:
@@ -488,7 +526,7 @@ def test_a_file_system_that_takes_no_writes_is_told_with_the_way_out(
     monkeypatch.setattr(files, "replace", read_only)  # a real one takes a mount, and root
     ended = now(project, "dk-01", more=("--name", "fire"))
     assert (ended.exit_code, sent(simulator), untouched(project)) == (3, [], True)
-    assert "stacks/keys/fire.txt: cannot be written: Read-only file system. What cannot be declared" in ended.stderr
+    assert "stacks/prod/fire.txt: cannot be written: Read-only file system. No cancel was sent, because" in ended.stderr
     assert OFFER in ended.stderr
 
 
@@ -509,11 +547,19 @@ def test_recorded_aside_it_is_cancelled_and_declared_all_the_same_and_the_projec
 
 
 @pytest.mark.usefixtures("simulator")
-def test_recorded_aside_a_key_file_of_the_same_name_in_the_project_is_not_to_be_replaced(project: Project) -> None:
-    project.write("enos-ota:cancelledTaskSets: []\n")
-    (project.root / "stacks" / "keys" / "fire.txt").write_text("dk-03\n")
-    told = cancel("--keys", key_file(project, "dk-01"), "--record-aside", "out", "--name", "fire", typed="1\n").stdout
-    assert "stacks/keys/fire.txt is there already, with keys of its own: add these to it, do not replace it" in told
+def test_recorded_aside_a_set_gets_a_name_that_is_free_in_the_project(project: Project) -> None:
+    (project.root / "stacks" / "prod").mkdir()
+    (project.root / "stacks" / "prod" / "fire.txt").write_text("dk-03\n")
+    now(project, "dk-01", more=("--record-aside", "out", "--name", "fire"))
+    assert aside(project) == {"fire-2": ("dk-01",)}
+
+
+@pytest.mark.usefixtures("simulator")
+def test_recorded_aside_keys_that_a_set_of_the_project_declares_are_in_no_second_set(project: Project) -> None:
+    project.write("", sets=f'- {{name: mine, jobId: "{JOB}", deviceKeys: [dk-01]}}')
+    assert now(project, "dk-01", more=("--record-aside", "out")).exit_code == 0
+    assert now(project, "dk-01", "dk-02", more=("--record-aside", "out", "--name", "fire")).exit_code == 0
+    assert aside(project) == {"fire": ("dk-02",)}
 
 
 def test_recorded_aside_in_a_sound_project_a_guard_and_the_audit_log_are_as_always(
@@ -543,9 +589,25 @@ def test_the_guard_of_a_stack_file_that_cannot_be_read_allows_nothing(
 ) -> None:
     spoil(project)
     ended = now(project, "dk-01", more=("--record-aside", "out"))
-    assert (ended.exit_code, sent(simulator)) == (1, [])
+    assert (ended.exit_code, sent(simulator)) == (2, [])
     assert "nothing can be cancelled without ENOS_OTA_BREAK_GLASS=<reason>" in ended.stderr
     assert not (project.root / "out").exists()
+
+
+@pytest.mark.parametrize("spoil", [no_yaml, an_unknown_key])
+def test_with_an_invalid_stack_file_the_environment_decides_and_the_set_is_written(
+    project: Project, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Project], None]
+) -> None:
+    monkeypatch.setenv("ENOS_OTA_BREAK_GLASS", "fire")
+    spoil(project)
+    before = project.file.read_bytes()
+    ended = now(project, "dk-01", more=("--name", "fire"))
+    assert (ended.exit_code, sent(simulator), project.file.read_bytes()) == (0, [["dk-01"]], before)
+    assert f"The environment decides: gateway {simulator.url}, organization {simulator.org_id}\n" in ended.stderr
+    assert [line["event"] for line in audit(project)] == ["before", "after"]
+    assert now(project, "dk-01").exit_code == 0
+    project.write("enos:batchSize: 200\n")
+    assert {name: each.device_keys for name, each in sets(project).items()} == {"fire": ("dk-01",)}
 
 
 def test_recorded_aside_a_second_run_goes_on_where_the_first_ended(
@@ -555,17 +617,16 @@ def test_recorded_aside_a_second_run_goes_on_where_the_first_ended(
     now(project, "dk-01", more=more)
     now(project, "dk-01", "dk-02", more=more)
     assert sent(simulator) == [["dk-01"], ["dk-02"]]
-    assert aside(project) == {"fire": ("dk-01", "dk-02")}
+    assert aside(project) == {"fire": ("dk-01",), "fire-2": ("dk-02",)}
 
 
-def test_what_was_recorded_aside_is_a_stack_file_in_small_that_can_be_put_in_place(
+def test_the_files_that_were_recorded_aside_are_copied_into_the_project_by_the_line_that_is_shown(
     project: Project, simulator: RunningSimulator
 ) -> None:
     ended = now(project, "dk-01", more=("--record-aside", "out", "--name", "fire"))
-    assert "put the set into stacks/Pulumi.prod.yaml and the key file beside it, under keys/:\n" in ended.stdout
-    assert "\n  out/keys/fire.txt out/aside.Pulumi.prod.yaml\n" in ended.stdout
-    (project.root / "out" / "keys" / "fire.txt").rename(project.root / "stacks" / "keys" / "fire.txt")
-    (project.root / "out" / "aside.Pulumi.prod.yaml").rename(project.file)
+    lines = "  mkdir -p stacks/prod\n  cp out/prod/fire.txt out/prod/fire.yaml stacks/prod\n"
+    assert lines in ended.stdout
+    subprocess.run(["/bin/sh", "-ec", lines], check=True)
     assert sets(project)["fire"].device_keys == ("dk-01",)
     assert len(sent(simulator)) == 1
 
@@ -642,7 +703,7 @@ def test_a_machine_gets_one_line_of_json_and_people_read_stderr(project: Project
         "cancelled": 1,
         "set": "fire",
         "stillWaiting": 6,
-        "files": ["stacks/keys/fire.txt", "stacks/Pulumi.prod.yaml"],
+        "files": ["stacks/prod/fire.txt", "stacks/prod/fire.yaml"],
     }
     assert told["recordedAside"] is False
     assert told["exceptions"] == [
@@ -710,7 +771,7 @@ def test_of_a_crowd_that_waits_those_go_first_that_are_published(reach: Reach, p
         assert ended.exit_code == 0
         assert sorted(sent(simulator)[0]) == sorted(published)
         assert sorted(key for batch in sent(simulator) for key in batch) == numbered(2_500)
-    assert "2500 keys to work on, too many to look at each" in ended.stdout
+    assert "2500 keys to work on, too many to read each" in ended.stdout
     assert sets(project)["fire"].device_keys == tuple(numbered(2_500))
     assert "2500 of 2500 devices read as cancelled" in ended.stdout
 
@@ -752,13 +813,13 @@ def test_of_a_crowd_that_was_interrupted_those_that_were_not_listed_yet_are_told
 def test_of_a_crowd_that_grew_no_more_are_cancelled_than_were_counted(
     project: Project, simulator: RunningSimulator
 ) -> None:
-    order = Order(JOB, "", "INC-4711")
-    with opened("prod", edits=True) as here:
-        stages = Stages(here, order, ())
-        cancel_crowd(here, order, stages, 5)
-        code = tell_end(here, order, stages, "text")
+    request = CancelRequest(JOB, "", "INC-4711")
+    with operation("prod", requires_stack=True) as context:
+        run = CancelRun(context, request, ())
+        cancel_published_first(context, request, run, 5)
+        code = CancelReport(context, request, run).exit_code
     assert (code, sent(simulator)) == (1, [["dk-07"]])
-    assert "5 were to be cancelled, but 7 wait by now or were cancelled" in stages.record.problem
+    assert "expected at most 5 tasks, found 7, those already cancelled included" in run.record.problem
     assert [each.device_keys for each in sets(project).values()] == [("dk-07",)]
 
 

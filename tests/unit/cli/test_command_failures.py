@@ -8,7 +8,7 @@ import click
 import pytest
 
 from enos_ota import enos
-from enos_ota.cli.failures import told
+from enos_ota.cli.failures import exit_with_message
 from enos_ota.settings import Problem, SettingsError
 
 ERRORS = sorted(
@@ -31,7 +31,7 @@ CODES = dict.fromkeys(ERRORS, 3) | {
 
 
 def ended(error: Exception) -> click.ClickException:
-    with pytest.raises(click.ClickException) as caught, told():
+    with pytest.raises(click.ClickException) as caught, exit_with_message():
         raise error
     return caught.value
 
@@ -69,10 +69,10 @@ def test_nothing_of_what_was_under_way_shows() -> None:
 
 
 def test_what_is_no_failure_of_ours_is_passed_on() -> None:
-    with pytest.raises(ZeroDivisionError), told():
+    with pytest.raises(ZeroDivisionError), exit_with_message():
         raise ZeroDivisionError
 
 
 def test_where_nothing_fails_nothing_is_said() -> None:
-    with told():
+    with exit_with_message():
         pass

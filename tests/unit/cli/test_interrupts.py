@@ -13,10 +13,11 @@ from typing import IO, TYPE_CHECKING, Any
 import pytest
 
 from enos_ota.cli import interrupts
-from enos_ota.cli.interrupts import describe_sent, interruptible
+from enos_ota.cli.interrupts import interruptible
+from enos_ota.operations.sent_summary import describe_sent
 from enos_ota.reconciler import Stop
 from enos_ota.reconciler.sent import SentRequests
-from tests.harness.simulator import JOB, running_simulator
+from tests.harness.simulator import JOB
 from tests.harness.stack import wait_until
 
 if TYPE_CHECKING:
@@ -27,21 +28,13 @@ if TYPE_CHECKING:
 
     Reach = Any
 
+pytestmark = pytest.mark.usefixtures("audited")
+
 WHY = ("--job", JOB, "--reason", "INC-4711")
 STOP = ("stop", *WHY)
 CANCEL = ("cancel", *WHY, "--keys", "these.txt", "--yes", "--expect", "1")
 RETRY = ("retry", *WHY, "--keys", "cancelled.txt", "--expect", "1")
-WAITS = "interrupted: nothing new is sent; waiting up to 5 s for EnOS's answers"
-
-
-@pytest.fixture
-def simulator(reach: Reach, project: Project) -> Iterator[RunningSimulator]:
-    project.write("enos-ota:auditLog: audit.jsonl\n")
-    (project.root / "these.txt").write_text("dk-01\n")
-    (project.root / "cancelled.txt").write_text("dk-11\n")
-    with running_simulator() as running:
-        reach(running)
-        yield running
+WAITS = "interrupted: no further request is sent; waiting up to 5 s for EnOS's answers"
 
 
 @contextmanager

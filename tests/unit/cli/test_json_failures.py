@@ -10,7 +10,7 @@ import pytest
 
 from enos_ota import enos
 from enos_ota.cli import COMMANDS, main
-from enos_ota.cli.failures import Misconfigured, Refused, as_json, told
+from enos_ota.cli.failures import Misconfigured, Refused, as_json, exit_with_message
 from tests.harness.scripted_server import ScriptedServer, ok, refusal, rows
 from tests.harness.simulator import JOB, RunningSimulator, running_simulator
 
@@ -164,6 +164,6 @@ def test_a_mistake_of_ours_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_what_is_not_known_is_left_out() -> None:
     assert as_json(Refused("no")) == {"error": {"message": "no"}, "exitCode": 1}
-    with pytest.raises(Misconfigured) as caught, told():
+    with pytest.raises(Misconfigured) as caught, exit_with_message():
         raise enos.ConfigurationError("wrong")
     assert as_json(caught.value) == {"error": {"message": "wrong"}, "exitCode": 2}

@@ -76,7 +76,7 @@ def test_an_odd_configuration_file_does_not_block_the_brake(
     ended = run(*STOP)
     assert (ended.exit_code, sent(simulator)) == (0, ["stop"])
     assert f"{file}: {said}" in ended.stderr
-    assert "NOTHING IS LOGGED" in ended.stderr
+    assert "THIS STOP IS NOT IN AN AUDIT LOG" in ended.stderr
 
 
 @ODD
@@ -93,8 +93,8 @@ def test_an_odd_key_file_is_named(
 def test_a_key_file_to_be_written_is_never_waited_for(
     run: Run, project: Project, simulator: RunningSimulator, make: Callable[[Path], None], said: str
 ) -> None:
-    (project.root / "stacks" / "keys").mkdir(exist_ok=True)
-    make(project.root / "stacks" / "keys" / "mine.txt")
+    (project.root / "stacks" / "prod").mkdir()
+    make(project.root / "stacks" / "prod" / "mine.txt")
     ended = run(*CANCEL, "--name", "mine")
     assert (ended.exit_code, sent(simulator)) == (2, [])
-    assert f"stacks/keys/mine.txt: {said}" in ended.stderr
+    assert f"stacks/prod/mine.txt: {said}" in ended.stderr

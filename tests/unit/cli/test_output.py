@@ -14,12 +14,12 @@ from tests.harness.reconciling import many
 from tests.harness.simulator import JOB, running_simulator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.harness.simulator import RunningSimulator
     from tests.harness.stack_project import Project
 
     Reach = Any
+
+pytestmark = pytest.mark.usefixtures("audited")
 
 WHY = ("--job", JOB, "--reason", "INC-4711")
 STOP = ("stop", *WHY)
@@ -28,16 +28,6 @@ RETRY = ("retry", *WHY, "--keys", "cancelled.txt", "--expect", "1")
 TASKS = ("tasks", "--job", JOB, "--format")
 NO_ROOM = 8_192
 """Bytes that a file may have in a test of a full disk."""
-
-
-@pytest.fixture
-def simulator(reach: Reach, project: Project) -> Iterator[RunningSimulator]:
-    project.write("enos-ota:auditLog: audit.jsonl\n")
-    (project.root / "these.txt").write_text("dk-01\n")
-    (project.root / "cancelled.txt").write_text("dk-11\n")
-    with running_simulator() as running:
-        reach(running)
-        yield running
 
 
 def shell(line: str, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:

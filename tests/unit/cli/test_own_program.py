@@ -30,7 +30,7 @@ OURS = "from enos_ota.program import declare_sets\n\ndeclare_sets()\n"
 CANCEL = ("cancel", "--job", JOB, "--reason", "INC-4711", "--keys", "these.txt", "--yes", "--expect", "1")
 ADOPT = ("adopt", "--job", JOB)
 RETRY = ("retry", "--job", JOB, "--keys", "these.txt", "--expect", "1")
-UNREAD = "warning: __main__.py does not read enos-ota:cancelledTaskSets, so that `pulumi up` knows nothing of this set."
+UNREAD = "warning: __main__.py does not read enos-ota:cancelledTaskSets, so `pulumi up` ignores this set."
 
 
 def seen(root: Path) -> tuple[bool, bool] | None:
@@ -136,20 +136,19 @@ def test_what_the_program_does_not_read_is_told_with_what_to_declare_in_it(
 
 
 UNDO = f"""\
-To undo: take set 'fire' out of stacks/Pulumi.prod.yaml and its devices out of __main__.py, but keep its key file, then
-  enos-ota retry --job {JOB} --keys stacks/keys/fire.txt --expect 1 --reason WHY
+To undo, remove stacks/prod/fire.yaml and its devices from __main__.py, then run:
+  enos-ota retry --job {JOB} --keys stacks/prod/fire.txt --expect 1 --reason WHY
 """
 
 
-def test_the_undo_that_is_told_works_once_the_set_is_out_of_the_stack_file(
+def test_the_undo_that_is_told_works_once_the_set_file_is_removed(
     run: Run, project: Project, simulator: RunningSimulator
 ) -> None:
     (project.root / "__main__.py").write_text(OWN)
-    before = project.file.read_bytes()
     assert run(*CANCEL, "--name", "fire").stdout.endswith(UNDO)
     undo = UNDO.splitlines()[1].split()[1:]
     assert run(*undo).exit_code == 1
-    project.file.write_bytes(before)
+    (project.root / "stacks" / "prod" / "fire.yaml").unlink()
     assert run(*undo).exit_code == 0
     assert simulator.states()["dk-01"][0] == "init"
 
@@ -164,7 +163,7 @@ def test_a_program_that_may_read_it_is_not_complained_about(
         (project.root / "__main__.py").write_text(program)
     ended = run(*command)
     assert (ended.exit_code, "does not read" in ended.output) == (0, False)
-    assert "which `pulumi up` then takes over without sending anything" in ended.stdout
+    assert "after which `pulumi up` adopts the set without sending a request" in ended.stdout
 
 
 @pytest.mark.parametrize(("program", "expected"), [(OWN, False), (OURS, True), (None, None)])

@@ -100,7 +100,7 @@ def test_where_not_a_single_one_reads_as_cancelled_the_answer_is_no(
     ended = retry(project, "dk-01", "dk-02")
     assert (ended.exit_code, sent(simulator)) == (1, [])
     assert "0 of 2 devices retried" in ended.stdout
-    assert "Error: none of these reads as cancelled." in ended.stderr
+    assert "Error: none of these tasks reads as cancelled." in ended.stderr
 
 
 def test_where_nothing_could_be_retried_a_machine_gets_the_same_exit_code(
@@ -114,7 +114,7 @@ def test_where_nothing_could_be_retried_a_machine_gets_the_same_exit_code(
 def test_another_count_sends_nothing(project: Project, simulator: RunningSimulator) -> None:
     ended = retry(project, "dk-01", "dk-02", expect=3)
     assert (ended.exit_code, sent(simulator)) == (1, [])
-    assert "3 were expected, but these are 2 device keys" in ended.stderr
+    assert "expected 3 device keys, found 2" in ended.stderr
 
 
 @pytest.mark.usefixtures("simulator")
@@ -170,7 +170,7 @@ def test_keys_that_any_stack_still_declares_are_refused_by_stack_and_set(
     )
     ended = retry(project, "dk-01", "dk-02", more=("--stack", "prod"))
     assert (ended.exit_code, sent(simulator)) == (1, [])
-    assert "stack dev, set 'pumps': 1 key (dk-02). Take them out there first. Nothing was sent." in ended.stderr
+    assert "stack dev, set 'pumps': 1 key (dk-02). Remove the keys from these sets first." in ended.stderr
 
 
 def test_what_is_declared_for_another_job_does_not_matter(project: Project, simulator: RunningSimulator) -> None:
@@ -253,7 +253,7 @@ def test_batches_are_as_large_as_the_service_takes(reach: Reach, project: Projec
 def test_batches_are_as_large_as_the_gateway_takes(
     reach: Reach, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("enos_ota.connect.EnosClient", behind_a_small_gateway(300, []))
+    monkeypatch.setattr("enos_ota.settings.client.EnosClient", behind_a_small_gateway(300, []))
     project.write("enos:batchSize: 200\n")
     fleet = fleet_of(*({"deviceKey": key, "status": "cancelled"} for key in numbered(100)))
     with running_simulator(fleet) as simulator:
@@ -268,7 +268,7 @@ def test_where_enos_takes_no_requests_it_could_not_be_done(project: Project, sim
     simulator.fault("throttle", "retryTask", retryAfter=1_000)
     ended = retry(project, "dk-01")
     assert (ended.exit_code, simulator.states()["dk-01"][0]) == (3, "failed")
-    assert "Run this once more: only what still reads as cancelled is sent." in ended.stderr
+    assert "Run the same command again: it sends only tasks that still read as cancelled." in ended.stderr
 
 
 def test_each_request_leaves_two_lines_in_the_audit_log(project: Project, simulator: RunningSimulator) -> None:

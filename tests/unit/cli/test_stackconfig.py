@@ -10,8 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from enos_ota.cli import main
+from enos_ota.engine.stack_secrets import read_stack
 from enos_ota.settings import SettingsError, load_connection
-from enos_ota.settings.project import find_project, read_stack
+from enos_ota.settings.project import find_project
 from tests.harness.stack_project import ONE_SET
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def pulumi(folder: Path, script: str) -> str:
 # Which stack.
 
 
-def test_the_stack_that_is_named_is_meant(project: Project) -> None:
+def test_a_named_stack_is_chosen(project: Project) -> None:
     project.write(BASE)
     assert read_stack(project.root, "prod", {"PULUMI_STACK": "other"}).stack == "prod"
 
@@ -56,7 +57,7 @@ def test_pulumis_own_variable_names_the_stack(project: Project) -> None:
     assert read_stack(project.root, None, {"PULUMI_STACK": "prod"}).stack == "prod"
 
 
-def test_the_only_stack_is_meant_and_the_example_is_none(project: Project) -> None:
+def test_the_only_stack_is_chosen_and_the_example_is_none(project: Project) -> None:
     project.write(BASE)
     (project.root / "stacks" / "Pulumi.example.yaml").write_text("config: {}\n")
     assert read_stack(project.root, None, {}).stack == "prod"
@@ -109,7 +110,7 @@ def test_a_project_is_found_from_below(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("name: [\n", "Pulumi.yaml:2: this is not YAML"),
         ("runtime: python\n", "Pulumi.yaml: must give the project a name"),
@@ -117,16 +118,16 @@ def test_a_project_is_found_from_below(project: Project) -> None:
         ("- name\n", "Pulumi.yaml: must give the project a name"),
     ],
 )
-def test_a_project_file_that_no_engine_would_take_is_refused(project: Project, text: str, said: str) -> None:
+def test_a_project_file_that_no_engine_would_take_is_refused(project: Project, text: str, message: str) -> None:
     (project.root / "Pulumi.yaml").write_text(text)
     (problem,) = refusal(project.root)
-    assert problem.startswith(said)
+    assert problem.startswith(message)
 
 
 @pytest.mark.parametrize("variable", [False, True], ids=["--stack", "PULUMI_STACK"])
 @pytest.mark.parametrize("name", ["organization/enos-ota/prod", "acme/prod", "prod"])
 def test_a_stack_may_be_named_in_full(project: Project, name: str, *, variable: bool) -> None:
-    """The file is that of the last part, and Pulumi is told the name as it was written."""
+    """The file is that of the last part, and Pulumi gets the name as it was written."""
     project.write(BASE)
     config = read_stack(project.root, None if variable else name, {"PULUMI_STACK": name} if variable else {})
     assert (config.stack, config.full_name, config.file) == ("prod", name, project.file)
@@ -140,7 +141,7 @@ def test_pulumi_is_asked_for_a_secret_by_the_full_name_of_the_stack(project: Pro
 
 
 @pytest.mark.parametrize("words", [("review",), ("doctor",)], ids=["review", "doctor"])
-def test_pulumi_is_told_the_full_name_by_a_command(project: Project, tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_pulumi_gets_the_full_name_by_a_command(project: Project, tmp_path: Path, words: tuple[str, ...]) -> None:
     """A reader finds the short one in the report."""
     project.write(BASE, sets=ONE_SET)
     log = tmp_path / "calls"
@@ -153,7 +154,7 @@ def test_pulumi_is_told_the_full_name_by_a_command(project: Project, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("acme/fleet/prod", "acme/fleet/prod is a stack of project fleet, but this is project enos-ota"),
         ("a/b/c/d", "a/b/c/d is no stack name: write stack, or organization/project/stack"),
@@ -162,15 +163,15 @@ def test_pulumi_is_told_the_full_name_by_a_command(project: Project, tmp_path: P
     ],
 )
 @pytest.mark.parametrize("source", ["--stack", "PULUMI_STACK"])
-def test_a_stack_of_another_project_is_refused(project: Project, name: str, said: str, source: str) -> None:
+def test_a_stack_of_another_project_is_refused(project: Project, name: str, message: str, source: str) -> None:
     """The same name in this project would be another stack."""
     project.write(BASE)
     named = name if source == "--stack" else None
     (problem,) = refusal(project.root, named, PULUMI_STACK="" if named else name)
-    assert problem.startswith(f"{source} {said}")
+    assert problem.startswith(f"{source} {message}")
 
 
-# What it says.
+# Its values.
 
 
 def test_values_are_texts_as_pulumi_hands_them_to_a_program(project: Project) -> None:
@@ -194,23 +195,24 @@ def test_a_ca_bundle_is_found_from_any_directory_of_the_project(
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("enos:orgID: x", "enos:orgID is no configuration key; did you mean enos:orgId?"),
         ("enos:batchSize: 0", "enos:batchSize must be at least 1"),
         ("enos:cancelledMarkers: [no]", "enos:cancelledMarkers[0] is no without quotes"),
-        ("enos:appSecret: in-the-open", "enos:appSecret stands there in plain text"),
+        ("enos:appSecret: in-the-open", "enos:appSecret is in plain text"),
         ("enos:maxConcurency: 4", "enos:maxConcurency is no configuration key; did you mean enos:maxConcurrency?"),
     ],
 )
-def test_a_wrong_value_is_refused_as_it_is_by_a_program(project: Project, line: str, said: str) -> None:
+def test_a_wrong_value_is_refused_as_it_is_by_a_program(project: Project, line: str, message: str) -> None:
     project.write(BASE + line + "\n")
     (problem,) = refusal(project.root)
-    assert problem.startswith(f"stacks/Pulumi.prod.yaml:5: {said}")
+    assert problem.startswith(f"stacks/Pulumi.prod.yaml:5: {message}")
 
 
-def test_a_wrong_set_keeps_nobody_from_looking_at_a_job(project: Project) -> None:
+def test_a_wrong_set_does_not_block_a_command_on_a_job(project: Project) -> None:
     project.write(BASE, sets="- {name: pump, jobId: 65a1, deviceKeysFile: keys/gone.txt}")
+    project.write_set("pump.yaml", "- no set\n")
     assert read_stack(project.root, None, {}).get("enos:orgId") == "o1"
 
 
@@ -247,7 +249,7 @@ def test_credentials_in_the_environment_win_and_pulumi_is_not_asked(project: Pro
         (None, "there is no pulumi on the PATH"),
     ],
 )
-def test_a_secret_that_cannot_be_read_is_said_with_the_reason_and_the_ways_out(
+def test_a_secret_that_cannot_be_read_is_reported_with_the_reason_and_the_ways_out(
     project: Project, tmp_path: Path, script: str | None, why: str
 ) -> None:
     project.write(BASE + SECURE)

@@ -75,7 +75,7 @@ def test_a_sound_stack_has_no_problem(run: Run) -> None:
     )
 
 
-def test_every_problem_is_told_with_file_and_line(sound: Project, run: Run) -> None:
+def test_every_problem_has_file_and_line(sound: Project, run: Run) -> None:
     another_stack(sound, "dev", sets=WITH_LOOSE_ID + "\n- {name: pump, onToLate: fail, deviceKeys: [dk-01]}")
     (sound.root / "stacks" / "keys" / "pump.txt").write_text("dk-01\nbad\x07key\n")
     result = run("validate")
@@ -101,7 +101,7 @@ def test_json_is_a_list_of_places_and_texts(sound: Project, run: Run) -> None:
                 "file": "stacks/Pulumi.prod.yaml",
                 "line": 5,
                 "path": "enos-ota:cancelledTaskSets[0].jobId",
-                "text": 'set "pump": jobId is 0012345 without quotes, and Pulumi may turn that into another text:'
+                "text": 'set "pump": jobId is 0012345 without quotes, and YAML may turn that into another text:'
                 " put it in quotes",
             }
         ],
@@ -155,7 +155,7 @@ def test_the_project_file_stands_for_all_its_stacks(sound: Project, run: Run) ->
     assert run("validate", "Pulumi.yaml").stderr == "2 stack files, 2 sets, 2 device keys: no problems\n"
 
 
-def test_what_is_meant_twice_is_checked_once(sound: Project, run: Run) -> None:
+def test_a_stack_selected_twice_is_checked_once(sound: Project, run: Run) -> None:
     sound.write(BASE, sets=WITH_LOOSE_ID)
     result = run("validate", "prod", "prod", "stacks/Pulumi.prod.yaml")
     assert (len(result.stdout.splitlines()), result.stderr) == (1, "1 stack file: 1 problem\n")
@@ -179,7 +179,7 @@ def test_a_stack_file_that_cannot_be_read_is_checked_for_any_key_file(sound: Pro
 
 
 def warned(result: Result) -> list[str]:
-    """What is told of files that have nothing but warnings."""
+    """The lines about files that have only warnings."""
     assert result.exit_code == 0
     assert result.stderr.endswith(": no problems, 1 warning\n")
     return list(result.stdout.splitlines())
@@ -204,10 +204,10 @@ def test_keys_of_a_list_are_warned_of_with_their_line(sound: Project, run: Run) 
 def test_a_warning_in_json_says_that_it_is_one(sound: Project, run: Run) -> None:
     (sound.root / "stacks" / "keys" / "pump.txt").write_text("dk-01\ndk 02\n")
     result = run("validate", "--format", "json")
-    (told,) = json.loads(result.stdout)
+    (found,) = json.loads(result.stdout)
     assert result.exit_code == 0
-    assert (told["severity"], told["file"], told["line"]) == ("warning", "stacks/keys/pump.txt", 2)
-    assert told["path"] == "enos-ota:cancelledTaskSets[0].deviceKeysFile"
+    assert (found["severity"], found["file"], found["line"]) == ("warning", "stacks/keys/pump.txt", 2)
+    assert found["path"] == "enos-ota:cancelledTaskSets[0].deviceKeysFile"
 
 
 def test_problems_and_warnings_are_counted_apart(sound: Project, run: Run) -> None:
@@ -262,7 +262,7 @@ def test_a_stack_file_that_no_command_reads_is_warned_of(project: Project, run: 
     ]
 
 
-def test_a_key_file_named_with_backslashes_is_told_how_to_be_named(sound: Project, run: Run) -> None:
+def test_a_key_file_named_with_backslashes_gets_a_hint(sound: Project, run: Run) -> None:
     sound.write(BASE, sets="- {name: pump, jobId: \"65a1\", deviceKeysFile: 'keys\\pump.txt'}")
     result = run("validate")
     assert result.exit_code == 2
@@ -275,7 +275,8 @@ def test_a_file_of_no_project_has_nothing_to_check(run: Run, tmp_path: Path, mon
     result = run("validate", "notes.txt")
     assert (result.exit_code, result.stdout) == (0, "")
     assert (
-        result.stderr == "notes.txt is no file of an enos-ota project: nothing to check.\nno stack files: no problems\n"
+        result.stderr
+        == "notes.txt does not belong to an enos-ota project: nothing to check.\nno stack files: no problems\n"
     )
 
 
@@ -287,7 +288,7 @@ def test_a_project_that_has_nothing_to_do_with_enos_may_hold_any_yaml(sound: Pro
     result = run("validate", "network/Pulumi.prod.yaml", "network/Pulumi.yaml", "stacks/Pulumi.prod.yaml")
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr.splitlines()[0] == (
-        "network/Pulumi.prod.yaml is no file of an enos-ota project: nothing to check."
+        "network/Pulumi.prod.yaml does not belong to an enos-ota project: nothing to check."
     )
 
 
@@ -302,15 +303,20 @@ def test_a_program_of_ones_own_is_checked_where_it_speaks_of_enos(sound: Project
 
 
 ANY_VALUE = st.recursive(VALUES, containers, max_leaves=8)
-ANY_CONFIG = ANY_VALUE | st.lists(st.dictionaries(NAMES, ANY_VALUE, max_size=5)).map(lambda sets: {SETS: sets})
+ANY_SET = st.dictionaries(NAMES, ANY_VALUE, max_size=5)
+ANY_CONFIG = ANY_VALUE | st.lists(ANY_SET).map(lambda sets: {SETS: sets})
 
 
-@given(text=st.text() | ANY_CONFIG.map(lambda value: yaml.safe_dump({"config": value})))
-def test_whatever_a_stack_file_holds_it_is_judged(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+@given(text=st.text() | ANY_CONFIG.map(lambda value: yaml.safe_dump({"config": value})) | ANY_SET.map(yaml.safe_dump))
+def test_a_stack_file_and_a_set_file_with_any_content_end_in_a_verdict(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
     folder = tmp_path_factory.mktemp("any")
     (folder / "Pulumi.yaml").write_text("name: enos-ota\n")
     (folder / "Pulumi.prod.yaml").write_bytes(text.encode("utf-8", "surrogatepass"))
     (folder / "keys.txt").write_text("dk-01\n")
+    (folder / "prod").mkdir()
+    (folder / "prod" / "pump.yaml").write_bytes(text.encode("utf-8", "surrogatepass"))
     result = CliRunner().invoke(main, ["validate", str(folder / "Pulumi.prod.yaml"), str(folder / "keys.txt")])
     assert result.exit_code in {0, 2}, result.output
     assert isinstance(result.exception, (SystemExit, type(None)))
@@ -404,4 +410,67 @@ def test_the_hook_stops_a_commit_with_a_problem(sound: Project) -> None:
     (sound.root / "stacks" / "keys" / "pump.txt").write_text("")
     done = as_pre_commit_does(sound)
     assert done.returncode == 2
-    assert "deviceKeysFile stacks/keys/pump.txt: the file holds no device key" in done.stdout
+    assert "deviceKeysFile stacks/keys/pump.txt: the file has no device key" in done.stdout
+
+
+# Set files.
+
+
+@pytest.mark.parametrize("word", ["stacks/prod/pump.yaml", "stacks/prod/pump.txt", "stacks/prod/notes.md"])
+def test_a_file_beside_the_set_files_means_their_stack(project: Project, run: Run, word: str) -> None:
+    """A pre-commit hook is handed what a commit changes."""
+    another_stack(project, "dev", sets=WITH_LOOSE_ID)
+    project.write(BASE)
+    project.write_set("pump.yaml", 'jobId: "65a1"\ndeviceKeysFile: pump.txt\n')
+    project.write_set("pump.txt", "dk-01\n")
+    if word.endswith(".md"):
+        project.write_set("notes.md")
+        assert "does not belong here" in run("validate", word).stdout
+    else:
+        assert run("validate", word).stderr == ONE_SOUND
+
+
+def test_a_key_file_that_a_set_file_names_means_that_stack_too(project: Project, run: Run) -> None:
+    """Key files may still be elsewhere in the project."""
+    another_stack(project, "dev", sets=WITH_LOOSE_ID)
+    project.write(BASE)
+    project.write_set("pump.yaml", 'jobId: "65a1"\ndeviceKeysFile: ../keys/pump.txt\n')
+    (project.root / "stacks/keys/pump.txt").write_text("dk-01\n")
+    assert run("validate", "stacks/keys/pump.txt").stderr == ONE_SOUND
+
+
+@pytest.mark.parametrize("words", [(), ("stacks/prdo/pump.yaml",)])
+def test_set_files_of_a_stack_without_a_stack_file_are_a_problem(
+    project: Project, run: Run, words: tuple[str, ...]
+) -> None:
+    """A slip in the folder's name would leave the sets undeclared."""
+    project.write(BASE, sets=ONE_SET)
+    project.write_set("pump.yaml", stack="prdo")
+    result = run("validate", *words)
+    assert (result.exit_code, result.stdout) == (
+        2,
+        "stacks/prdo: there is no stack file stacks/Pulumi.prdo.yaml for the set files here: create it, or move them\n",
+    )
+
+
+def test_a_folder_of_key_lists_is_no_folder_of_set_files(sound: Project, run: Run) -> None:
+    """Key files of the list may be YAML."""
+    (sound.root / "stacks/keys/more.yaml").write_text("- dk-02\n")
+    assert run("validate").stderr == ONE_SOUND
+
+
+def test_a_problem_of_a_set_file_has_its_path_in_json(project: Project, run: Run) -> None:
+    """The path begins at the top of that file."""
+    project.write(BASE)
+    project.write_set("pump.yaml", 'jobId: "65a1"\ndeviceKeys: [dk-01]\nguard: {maxShare: 7}\n')
+    (found,) = json.loads(run("validate", "--format", "json").stdout)
+    assert (found["file"], found["line"], found["path"]) == ("stacks/prod/pump.yaml", 3, "guard.maxShare")
+
+
+def test_the_hook_is_handed_set_files_their_key_files_and_what_does_not_belong_there(project: Project) -> None:
+    """Its pattern covers the usual layout."""
+    project.write(BASE)
+    project.write_set("pump.yaml", 'jobId: "65a1"\ndeviceKeysFile: pump.txt\n')
+    project.write_set("pump.txt", "dk-01\n")
+    project.write_set("notes.md")
+    assert committed(project)[2:] == ["stacks/prod/notes.md", "stacks/prod/pump.txt", "stacks/prod/pump.yaml"]

@@ -44,10 +44,10 @@ def a_page(first: int, number: int, *, total: int) -> bytes:
         ),
         pytest.param(
             [a_page(0, 200, total=BILLION), a_page(0, 0, total=BILLION)],
-            f"EnOS counts {BILLION}, but its pages hold 200",
+            f"EnOS reports {BILLION}, but its pages have 200",
             id="empty pages below a total without sense",
         ),
-        pytest.param([a_page(0, 7, total=8)], "EnOS counts 8, but its pages hold 7", id="one row too few"),
+        pytest.param([a_page(0, 7, total=8)], "EnOS reports 8, but its pages have 7", id="one row too few"),
     ],
 )
 def test_tasks_whose_pages_do_not_add_up_after_a_second_look_are_no_list(

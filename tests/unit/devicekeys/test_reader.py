@@ -52,10 +52,10 @@ def test_yaml_is_a_list_of_texts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("k.txt", "", "k.txt: the file holds no device key"),
-        ("k.txt", "# only this\n", "k.txt: the file holds no device key"),
-        ("k.yaml", "", "k.yaml: the file holds no device key"),
-        ("k.csv", "deviceKey\n", "k.csv: the file holds no device key"),
+        ("k.txt", "", "k.txt: the file has no device key"),
+        ("k.txt", "# only this\n", "k.txt: the file has no device key"),
+        ("k.yaml", "", "k.yaml: the file has no device key"),
+        ("k.csv", "deviceKey\n", "k.csv: the file has no device key"),
         ("k.txt", b"dk-01\n# \xfcber\n", "k.txt:2: the file is not UTF-8: save it as UTF-8"),
         ("k.txt", "a\nb\x00\n", "k.txt:2: 1 device key has control characters (line 2: 'b\\x00')"),
         ("k.txt", "a\rb", "k.txt:1: 1 device key has control characters (line 1: 'a\\rb')"),

@@ -110,7 +110,7 @@ def test_an_invisible_character_is_named_by_its_code_point() -> None:
 
 @given(st.lists(st.from_regex(r"[A-Za-z0-9._-]{4,64}", fullmatch=True)))
 def test_keys_of_the_documented_default_rule_are_neither_refused_nor_doubted(device_keys: list[str]) -> None:
-    assert (keys.findings(device_keys), keys.unusual(device_keys)) == ([], None)
+    assert (keys.find_problems(device_keys), keys.unusual(device_keys)) == ([], None)
 
 
 @pytest.mark.parametrize("key", ["abc", "x" * 65, "device key", "a,b,c", "12345;", "ключи", "\uff14\uff12\uff13\uff11"])
@@ -137,5 +137,5 @@ def test_a_sound_set_has_no_problems() -> None:
 
 
 def test_a_finding_says_where_in_the_words_of_the_caller() -> None:
-    (finding,) = keys.findings(["a", ""])
+    (finding,) = keys.find_problems(["a", ""])
     assert finding.sentence(lambda position: f"line {position + 10}") == "1 device key is empty (line 11: '')"

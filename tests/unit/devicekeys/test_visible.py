@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from enos_ota.cli.plain import plain
 from enos_ota.devicekeys import yamltext
 from enos_ota.devicekeys.visible import is_visible
-from enos_ota.reconciler.naming import shown
+from enos_ota.plan.naming import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ import pytest
 
 from enos_ota.engine.preview_run import Call, preview, unreadable
 from enos_ota.engine.pulumi_cli import child_environment, ignored_options
+from enos_ota.engine.stack_secrets import read_stack
 from enos_ota.operations.doctor.engine import check_engine
-from enos_ota.settings.project import read_stack
 from tests.harness.stack_project import BASE, Project
 
 if TYPE_CHECKING:

@@ -27,17 +27,17 @@ from enos_ota.enos import (
     Throttled,
 )
 from enos_ota.enos.answers import Answer, Envelope, classify, is_token_rejection, parse_retry_after
-from enos_ota.enos.operations import CANCEL_TASKS, GET_JOB, Call
+from enos_ota.enos.operations import CANCEL_TASKS, GET_JOB, ApiCall
 
-READ = Call(GET_JOB, about="job j-1")
-WRITE = Call(CANCEL_TASKS, about="3 devices of job j-1")
+READ = ApiCall(GET_JOB, about="job j-1")
+WRITE = ApiCall(CANCEL_TASKS, about="3 devices of job j-1")
 
 
 def answer(value: Any, status: int = 200, retry_after: float | None = None) -> Answer:
     return Answer(status, "application/json", retry_after, json.dumps(value).encode())
 
 
-def error(got: Answer, call: Call = READ, secrets: tuple[str, ...] = ()) -> Any:
+def error(got: Answer, call: ApiCall = READ, secrets: tuple[str, ...] = ()) -> Any:
     outcome = classify(got, call, secrets)
     assert isinstance(outcome, EnosError)
     return outcome

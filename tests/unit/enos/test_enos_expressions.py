@@ -27,7 +27,7 @@ def test_a_choice_among_no_values_is_refused() -> None:
 
 @pytest.mark.parametrize("value", ["it's", 'a"b', "a\\b", "a\nb", "a\x00", "\x7f", "\u2028", "\ud800"])
 def test_a_value_that_cannot_be_quoted_is_refused(value: str) -> None:
-    with pytest.raises(UnquotableValue, match=r"^deviceKey .* cannot be searched for: .* Nothing was sent\.$"):
+    with pytest.raises(UnquotableValue, match=r"^deviceKey .* cannot be searched for: .* No request was sent\.$"):
         equals("deviceKey", value)
 
 

@@ -15,7 +15,7 @@ import urllib3.exceptions
 from enos_ota.enos import AnswerLost, ConfigurationError, ConnectError, EnosError
 from enos_ota.enos.connections import ConnectFailed
 from enos_ota.enos.failures import LOWER_LAYERS, error_for
-from enos_ota.enos.operations import CANCEL_TASKS, GET_JOB, Call
+from enos_ota.enos.operations import CANCEL_TASKS, GET_JOB, ApiCall
 from tests.harness.scripted_server import DROP, ScriptedServer
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def raised(kind: type[BaseException]) -> BaseException:
 
 
 def error(failure: BaseException, *, answering: bool = False) -> EnosError:
-    call = Call(CANCEL_TASKS, about="1 device of job j")
+    call = ApiCall(CANCEL_TASKS, about="1 device of job j")
     return error_for(failure, call, gateway="https://h", timeout=(5, 30), answering=answering)
 
 
@@ -139,7 +139,7 @@ def certificate_error(code: int, message: str) -> ssl.SSLCertVerificationError:
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
 def test_why_there_is_no_connection_is_told(cause: BaseException, reason: str) -> None:
-    expected = f"Cannot connect to https://h for cancelTask (1 device of job j): {reason}Nothing was sent."
+    expected = f"Cannot connect to https://h for cancelTask (1 device of job j): {reason}No request was sent."
 
     got = error(failed_to_connect(cause))
 
@@ -166,11 +166,11 @@ def test_a_failure_the_caller_was_busy_with_does_not_count() -> None:
     [
         (requests.exceptions.ReadTimeout("x"), "https://h did not answer get (job j) within 30 s."),
         (requests.exceptions.SSLError("x"), "The TLS connection to https://h broke before get (job j) was answered."),
-        (OSError("x"), "The connection to https://h broke before get (job j) was answered whole."),
+        (OSError("x"), "The connection to https://h broke before get (job j) was answered completely."),
     ],
 )
 def test_how_an_answer_was_lost_is_told(failure: Exception, text: str) -> None:
-    assert str(error_for(failure, Call(GET_JOB, about="job j"), gateway="https://h", timeout=(5, 30))) == text
+    assert str(error_for(failure, ApiCall(GET_JOB, about="job j"), gateway="https://h", timeout=(5, 30))) == text
 
 
 def test_a_connection_that_breaks_is_reported_the_same_through_all_layers(connect: Connect) -> None:
@@ -178,6 +178,6 @@ def test_a_connection_that_breaks_is_reported_the_same_through_all_layers(connec
         connect(server).cancel_tasks("j", ["a"])
 
     assert str(caught.value) == (
-        f"The connection to {server.url} broke before cancelTask (1 device of job j) was answered whole."
+        f"The connection to {server.url} broke before cancelTask (1 device of job j) was answered completely."
         " It may have been processed: look at the tasks before sending it again."
     )

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from enos_ota.enos.limiter import Limiter, NotYet, Pause, Turn
-from enos_ota.enos.pace import DECREASE, FIRST
+from enos_ota.enos.adaptive_rate import DECREASE, FIRST
+from enos_ota.enos.limiter import Limiter, MustWait, Pause, Turn
 from tests.harness.clock import FakeClock
 
 
@@ -16,7 +16,7 @@ def limiter_of(rate: float | None, clock: FakeClock) -> Limiter:
 
 
 def wait(limiter: Limiter, clock: FakeClock) -> None:
-    while isinstance(turn := limiter.take(), NotYet):
+    while isinstance(turn := limiter.take(), MustWait):
         clock.sleep(turn.seconds)
 
 
@@ -105,7 +105,7 @@ def turn_of(limiter: Limiter) -> Turn:
 
 def delay(limiter: Limiter) -> float:
     turn = limiter.take()
-    return turn.seconds if isinstance(turn, NotYet) else 0
+    return turn.seconds if isinstance(turn, MustWait) else 0
 
 
 def test_a_refusal_that_names_no_time_makes_everybody_pause(clock: FakeClock) -> None:
@@ -113,7 +113,7 @@ def test_a_refusal_that_names_no_time_makes_everybody_pause(clock: FakeClock) ->
 
     limiter.throttled(turn_of(limiter), None)
 
-    assert (limiter.current_pause().seconds, limiter.take()) == (2, NotYet(2))
+    assert (limiter.current_pause().seconds, limiter.take()) == (2, MustWait(2))
 
 
 def test_a_refusal_that_names_a_time_makes_everybody_pause_for_it(clock: FakeClock) -> None:
@@ -198,7 +198,7 @@ def test_a_rate_that_is_set_bounds_the_one_that_is_learned(clock: FakeClock) -> 
     limiter.throttled(turn_of(limiter), 1)
     wait(limiter, clock)
 
-    assert limiter.take() == NotYet(1)
+    assert limiter.take() == MustWait(1)
 
 
 def test_a_standstill_lasts_from_the_first_failure_until_something_gets_through(clock: FakeClock) -> None:

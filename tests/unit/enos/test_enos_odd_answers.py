@@ -37,7 +37,7 @@ JOB = ok({"jobId": "j", "status": "started"})
 def test_a_refused_connection_is_a_connect_error(connect: Connect) -> None:
     client = connect(f"http://127.0.0.1:{free_port()}")
 
-    with pytest.raises(ConnectError, match=r"connection refused\. Nothing was sent\. Tried 5 times\.$"):
+    with pytest.raises(ConnectError, match=r"connection refused\. No request was sent\. Tried 5 times\.$"):
         client.cancel_tasks("j", ["a"])
 
 

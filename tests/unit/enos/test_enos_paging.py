@@ -127,9 +127,9 @@ def test_a_row_that_moves_to_the_next_page_comes_once() -> None:
     [
         (("ab", "ab"), None, "page 2 repeats rows of the pages before it"),
         (("ab", "ab", "cd"), 1000, "page 2 repeats rows of the pages before it"),
-        (("ab", "c"), 1000, "EnOS counts 1000, but its pages hold 3"),
-        (("ab",), 1000, "EnOS counts 1000, but its pages hold 2"),
-        ((), 1000, "EnOS counts 1000, but its pages hold 0"),
+        (("ab", "c"), 1000, "EnOS reports 1000, but its pages have 3"),
+        (("ab",), 1000, "EnOS reports 1000, but its pages have 2"),
+        ((), 1000, "EnOS reports 1000, but its pages have 0"),
     ],
 )
 def test_pages_that_do_not_add_up_are_an_error_after_a_second_look(

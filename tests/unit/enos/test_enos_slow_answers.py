@@ -94,7 +94,7 @@ def test_a_proxy_that_answers_slowly_gets_the_time_to_connect_and_nothing_was_se
     with ScriptedServer([step, step]) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         client = connect("https://apim.example.com", retry=TWICE, timeout=Timeout(connect=5, read=30))
-        with pytest.raises(ConnectError, match=r"no connection within 5 s\. Nothing was sent\. Tried 2 times\."):
+        with pytest.raises(ConnectError, match=r"no connection within 5 s\. No request was sent\. Tried 2 times\."):
             client.cancel_tasks("j", ["a"])
 
 

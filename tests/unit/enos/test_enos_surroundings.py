@@ -68,7 +68,7 @@ def test_any_other_gateway_is_reached_through_the_proxy_of_the_environment(
 
     assert str(caught.value) == (
         "Cannot connect to https://apim.example.com for token/get: the proxy refused, or broke the connection."
-        " Check HTTPS_PROXY and NO_PROXY. Nothing was sent."
+        " Check HTTPS_PROXY and NO_PROXY. No request was sent."
     )
 
 

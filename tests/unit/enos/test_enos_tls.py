@@ -85,7 +85,7 @@ def test_a_gateway_signed_by_another_ca_is_not_trusted_and_the_setting_is_named(
     assert str(caught.value) == (
         f"Cannot connect to {server.url} for token/get: its certificate is not trusted"
         " (unable to get local issuer certificate)."
-        " Give the CA that signed it with enos:caBundle or ENOS_CA_BUNDLE. Nothing was sent."
+        " Give the CA that signed it with enos:caBundle or ENOS_CA_BUNDLE. No request was sent."
     )
     assert (server.connections, clock.sleeps) == (1, [])
 
@@ -105,7 +105,9 @@ def test_a_handshake_that_gets_no_answer_was_surely_not_processed(connect: Conne
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         client = connect(f"https://127.0.0.1:{port}", ca_bundle=ours.bundle, timeout=Timeout(connect=0.05, read=30))
-        with pytest.raises(ConnectError, match=r"no connection within 0\.05 s\. Nothing was sent\. Tried 5 times\.$"):
+        with pytest.raises(
+            ConnectError, match=r"no connection within 0\.05 s\. No request was sent\. Tried 5 times\.$"
+        ):
             client.cancel_tasks("j", ["a"])
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_ota.enos import AnswerLost, AuthenticationError, EnosError
-from enos_ota.enos.limiter import NotYet
+from enos_ota.enos.limiter import MustWait
 from enos_ota.enos.tokens import Token, TokenSource
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ class Service:
     def __init__(self, lifetime: float = 7200) -> None:
         self.lifetime = lifetime
         self.asked: list[str] = []
-        self.failure: EnosError | NotYet | None = None
+        self.failure: EnosError | MustWait | None = None
 
-    def ask(self, old: Token | None) -> Token | EnosError | NotYet:
+    def ask(self, old: Token | None) -> Token | EnosError | MustWait:
         self.asked.append("refresh" if old else "get")
         return self.failure or Token(f"token-{len(self.asked)}", self.lifetime)
 
@@ -43,8 +43,8 @@ class Source:
         assert isinstance(outcome, Token)
         return outcome
 
-    def obtain(self, rejected: Token | None = None) -> Token | EnosError | NotYet:
-        return self.tokens.at_hand(rejected) or self.tokens.obtain(self.service.ask, rejected)
+    def obtain(self, rejected: Token | None = None) -> Token | EnosError | MustWait:
+        return self.tokens.cached_token(rejected) or self.tokens.obtain(self.service.ask, rejected)
 
 
 def source(service: Service, clock: FakeClock) -> Source:
@@ -157,12 +157,12 @@ def test_a_passing_failure_is_not_remembered(clock: FakeClock) -> None:
 def test_who_must_wait_before_asking_keeps_nobody_else_from_asking(clock: FakeClock) -> None:
     service = Service()
     tokens = source(service, clock)
-    service.failure = NotYet(60)
+    service.failure = MustWait(60)
     waiting = tokens.obtain()
 
     service.failure = None
 
-    assert (waiting, tokens.current().text) == (NotYet(60), "token-2")
+    assert (waiting, tokens.current().text) == (MustWait(60), "token-2")
 
 
 def test_a_token_does_not_show_its_text() -> None:

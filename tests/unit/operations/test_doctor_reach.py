@@ -88,7 +88,7 @@ def test_plain_http_on_this_machine_has_no_tls_to_look_at() -> None:
 def test_nobody_on_the_port_may_be_an_outage() -> None:
     found = look(f"http://127.0.0.1:{free_port()}")
     assert (states(found), found.reached) == ({"network": "unknown", "TLS": "skipped", "clock": "skipped"}, False)
-    assert "connection refused. Nothing was sent." in text(found, "network")
+    assert "connection refused. No request was sent." in text(found, "network")
 
 
 @pytest.mark.parametrize(

@@ -165,9 +165,7 @@ def test_what_lies_behind_a_broken_stack_file_is_looked_at_by_the_environment(
         *["failed"] * 2,
         *["ok"] * 4,
     ]
-    assert (
-        found["configuration"].advice == "Meanwhile jobs, tasks, stop and cancel --record-aside go by the environment."
-    )
+    assert found["configuration"].advice == "Meanwhile jobs, tasks, stop and cancel go by the environment."
 
 
 def test_a_broken_stack_file_and_half_an_environment_say_what_would_do(project: Project) -> None:
@@ -175,16 +173,9 @@ def test_a_broken_stack_file_and_half_an_environment_say_what_would_do(project: 
     found = examine(project.root, {"ENOS_APP_KEY": "k", "ENOS_APP_SECRET": "s"})
     assert found["network"].text == found["credentials"].text == "the configuration cannot be used"
     assert found["configuration"].advice == (
-        "To do without the stack file: set ENOS_API_GATEWAY, ENOS_ORG_ID, ENOS_APP_KEY and ENOS_APP_SECRET."
-        " Jobs, tasks, stop and cancel --record-aside can."
+        "To run without the stack file, set ENOS_API_GATEWAY, ENOS_ORG_ID, ENOS_APP_KEY and ENOS_APP_SECRET."
+        " Jobs, tasks, stop and cancel can."
     )
-
-
-def test_another_enos_than_a_broken_stack_file_names_is_not_asked(shared: RunningSimulator, project: Project) -> None:
-    project.file.write_text(BROKEN + "  enos:orgId: another\n")
-    found = examine(project.root, surroundings(shared))
-    assert ["organization differs" in detail for detail in found["configuration"].details] == [True]
-    assert state_of(found, "network", "credentials") == ["skipped", "skipped"]
 
 
 def test_of_very_many_problems_the_rest_is_a_command_away(project: Project) -> None:

@@ -44,7 +44,7 @@ def test_a_reason_without_a_ticket_is_shown_with_the_pattern(reason: str) -> Non
 
 
 @pytest.mark.parametrize("reason", [None, "", "  "])
-def test_a_set_without_a_reason_is_told_so(reason: str | None) -> None:
+def test_a_set_without_a_reason_is_a_violation(reason: str | None) -> None:
     assert rules.reason(DeclaredSet("pumps", reason=reason), re.compile(".*")) == (
         "set 'pumps': it has no reason; it needs one that matches .*. Say why, and under which ticket"
     )
@@ -93,7 +93,7 @@ def test_a_last_day_that_is_near_or_over_is_fine(last: str) -> None:
     assert rules.expires(DeclaredSet("pumps", expires=last), TODAY, 180) is None
 
 
-def test_a_last_day_that_is_too_far_is_told_with_the_farthest_that_is_not() -> None:
+def test_a_last_day_that_is_too_far_away_is_a_violation_with_the_latest_allowed() -> None:
     assert rules.expires(DeclaredSet("pumps", expires="2027-05-23"), TODAY, 180) == (
         "set 'pumps': it expires on 2027-05-23, in 181 days; 180 are allowed. "
         "Give it a day up to 2027-05-22, and a later one when that day is near"
@@ -101,13 +101,13 @@ def test_a_last_day_that_is_too_far_is_told_with_the_farthest_that_is_not() -> N
 
 
 @pytest.mark.parametrize("last", [None, ""])
-def test_a_set_without_a_last_day_is_told_one(last: str | None) -> None:
+def test_a_set_without_a_last_day_gets_a_suggestion(last: str | None) -> None:
     assert rules.expires(DeclaredSet("pumps", expires=last), TODAY, 30) == (
         "set 'pumps': it has no last day. Give it one up to 2026-12-23: expires: \"2026-12-23\""
     )
 
 
-def test_a_last_day_that_is_no_day_is_told() -> None:
+def test_a_last_day_that_is_no_day_is_a_violation() -> None:
     assert str(rules.expires(DeclaredSet("pumps", expires="soon"), TODAY, 30)) == (
         "set 'pumps': expires is 'soon', which is no day. Write it as 2026-12-23"
     )
@@ -120,7 +120,7 @@ def test_as_many_keys_as_are_allowed_are_fine() -> None:
 def test_the_keys_of_all_sets_are_counted_together() -> None:
     assert rules.max_keys([planned("pumps", "a", "b"), planned("valves", "c")], 2, {}) == (
         "this change adds 3 device keys (pumps: 2, valves: 1); one change may add 2. "
-        "Make several changes of it, or have maxKeys of this policy raised"
+        "Split the change, or let the owner of this policy raise maxKeys"
     )
 
 
@@ -146,12 +146,12 @@ def test_a_set_that_was_renamed_brings_its_keys_along() -> None:
     assert rules.max_keys([change], 0, state("old", "a", "b")) is None
 
 
-def test_without_the_state_all_keys_of_a_changed_set_count_and_that_is_said() -> None:
-    told = rules.max_keys([planned("pumps", "a", "b", "c")], 1, None)
-    assert str(told).startswith(
-        "this change adds up to 3 device keys (pumps: 3); one change may add 1. What was recorded"
+def test_without_the_state_all_keys_of_a_changed_set_count_and_the_message_says_so() -> None:
+    violation = rules.max_keys([planned("pumps", "a", "b", "c")], 1, None)
+    assert str(violation).startswith(
+        "this change adds up to 3 device keys (pumps: 3); one change may add 1. The state could"
     )
-    assert "a set of their own" in str(told)
+    assert "keys of a new set" in str(violation)
 
 
 def test_a_message_names_the_largest_sets_only() -> None:

@@ -22,7 +22,7 @@ RECORDED = {each["urn"]: each for each in EXPORTED["deployment"]["resources"] if
 
 
 def test_the_type_and_the_properties_are_those_of_the_resource() -> None:
-    """The pack stands on its own and spells them itself."""
+    """The pack does not import enos_ota and repeats them."""
     assert {each["type"] for each in RECORDED.values()} == {sets.TYPE}
     assert sets.IDENTITY == state.IDENTITY
     read = {"reason", "maxDevices", "maxShare", "expectFirmwareVersion", "expires", "deviceKeys"}

@@ -371,18 +371,46 @@ def test_keys_come_from_a_file_beside_the_stack_file(engine: Engine, project: Pa
     assert engine.inputs("one")["deviceKeys"] == "a\nb\n"
 
 
+def test_a_set_file_is_declared_beside_the_list(engine: Engine, project: Path) -> None:
+    """Its name is the resource's, its key file is beside it."""
+    configure(project, {"name": "one", "jobId": "j1", "deviceKeys": ["a"]})
+    folder = project / "stacks" / "test"
+    folder.mkdir()
+    (folder / "pump-2.3.0.yaml").write_text('jobId: "j2"\ndeviceKeysFile: pump-2.3.0.txt\nguard: {maxDevices: 3}\n')
+    (folder / "pump-2.3.0.txt").write_text("b\na\n")
+    run(lambda: pulumi.Output.all(*(each.urn for each in declare_sets())))
+    declared = engine.inputs("pump-2.3.0")
+    assert (declared["jobId"], declared["deviceKeys"], declared["maxDevices"]) == ("j2", "a\nb\n", 3)
+    assert engine.inputs("one")["deviceKeys"] == "a\n"
+
+
+@pytest.mark.usefixtures("engine", "project")
+def test_a_broken_set_file_registers_nothing(engine: Engine, project: Path) -> None:
+    """Every set of the stack waits until it is corrected."""
+    configure(project, {"name": "one", "jobId": "j1", "deviceKeys": ["a"]})
+    (project / "stacks" / "test").mkdir()
+    (project / "stacks" / "test" / "pump.yaml").write_text("- jobId: x\n")
+    with pytest.raises(pulumi.RunError, match=r"stacks/test/pump\.yaml:1: holds a list"):
+        run(declare_sets)
+    assert engine.registered == []
+
+
 @pytest.mark.usefixtures("engine")
 def test_a_stack_without_sets_says_so(project: Path, said: list[str]) -> None:
     configure(project)
     run(declare_sets)
-    assert said == ["no set of devices is declared in Pulumi.test.yaml; any that was recorded before is forgotten"]
+    assert said == [
+        "no cancelled task set is declared in Pulumi.test.yaml or a set file;"
+        " sets recorded earlier are removed from the state (their tasks stay cancelled)"
+    ]
 
 
 @pytest.mark.usefixtures("engine", "project")
 def test_a_missing_stack_file_says_so(said: list[str]) -> None:
     run(declare_sets)
     assert said == [
-        "no set of devices is declared as there is no Pulumi.test.yaml; any that was recorded before is forgotten"
+        "no cancelled task set is declared: there is no Pulumi.test.yaml;"
+        " sets recorded earlier are removed from the state (their tasks stay cancelled)"
     ]
 
 

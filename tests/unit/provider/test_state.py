@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enos_ota.engine import properties as state
-from enos_ota.reconciler import Category, Finding, JobFacts, JobStatus, Record
-from enos_ota.reconciler.outcome import AFTER_PUSH, settle
+from enos_ota.plan import Category, JobFacts, JobStatus, KeyOutcome, Record
+from enos_ota.plan.record import AFTER_PUSH
+from enos_ota.plan.settle import settle
 
 BAG: dict[str, Any] = {
     "setName": "pump",
@@ -23,9 +24,9 @@ BAG: dict[str, Any] = {
 }
 RECORD = Record(
     keys=frozenset({"a", "b"}),
-    findings={
-        "b": Finding(Category.TOO_LATE, "upgrading"),
-        "c": Finding(Category.PENDING, "init", was_cancelled=True),
+    outcomes={
+        "b": KeyOutcome(Category.TOO_LATE, "upgrading"),
+        "c": KeyOutcome(Category.PENDING, "init", was_cancelled=True),
     },
     job=JobFacts(JobStatus.STARTED, "Pump 2.3.0", "2.3.0", automatic_retry=True),
     problem="EnOS kept throttling",
@@ -52,7 +53,7 @@ def test_inputs_alone_read_as_recorded_keys_of_a_job_nobody_has_seen() -> None:
 
 
 def test_a_status_text_with_tabs_and_line_breaks_cannot_break_the_rows() -> None:
-    record = Record(frozenset({"a"}), {"a": Finding(Category.TOO_LATE, "half\tway\nthere")})
+    record = Record(frozenset({"a"}), {"a": KeyOutcome(Category.TOO_LATE, "half\tway\nthere")})
     assert state.outputs_of(BAG, record)["exceptions"] == "a\ttoo late\thalf way there\n"
 
 
@@ -68,24 +69,26 @@ STATUSES = st.sampled_from(["", "init", "published", "upgrading", "succeeded", "
 FINDINGS = st.one_of(
     st.none(),
     st.just(AFTER_PUSH),
-    st.builds(Finding, st.sampled_from(Category), STATUSES, was_cancelled=st.just(value=False)),
-    st.builds(Finding, st.sampled_from([Category.PENDING, Category.HELD]), STATUSES, was_cancelled=st.just(value=True)),
+    st.builds(KeyOutcome, st.sampled_from(Category), STATUSES, was_cancelled=st.just(value=False)),
+    st.builds(
+        KeyOutcome, st.sampled_from([Category.PENDING, Category.HELD]), STATUSES, was_cancelled=st.just(value=True)
+    ),
 )
 
 
 @given(st.dictionaries(KEYS, FINDINGS), st.sampled_from(JobStatus), st.sampled_from(["", "EnOS kept throttling"]))
 def test_every_record_comes_back_from_its_outputs(
-    findings: dict[str, Finding | None], status: JobStatus, problem: str
+    outcomes: dict[str, KeyOutcome | None], status: JobStatus, problem: str
 ) -> None:
-    record = settle(findings, JobFacts(status, "name"), problem)
+    record = settle(outcomes, JobFacts(status, "name"), problem)
     assert state.record_of(state.outputs_of(BAG, record)) == record
 
 
 def test_a_set_expires_once_its_day_is_over() -> None:
-    declared = state.declared_of({**BAG, "expires": "2027-03-31"})
-    assert not declared.rules(date(2027, 3, 31)).expired
-    assert declared.rules(date(2027, 4, 1)).expired
+    task_set = state.task_set_of({**BAG, "expires": "2027-03-31"})
+    assert not task_set.is_expired(date(2027, 3, 31))
+    assert task_set.is_expired(date(2027, 4, 1))
 
 
 def test_a_set_without_a_last_day_never_expires() -> None:
-    assert not state.declared_of(BAG).rules(date(9999, 12, 31)).expired
+    assert not state.task_set_of(BAG).is_expired(date(9999, 12, 31))

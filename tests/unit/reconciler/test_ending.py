@@ -9,51 +9,52 @@ from typing import Any
 import pytest
 
 from enos_ota.enos import AnswerLost, Credentials, EnosClient, RetryPolicy
-from enos_ota.reconciler import Limits, Reconciler, Record, plan
-from enos_ota.reconciler.ending import EarlyEnd, Ending, Stop, StoppableClock
+from enos_ota.plan import Record, TaskSet, build_plan, days
+from enos_ota.reconciler import Limits, Reconciler
+from enos_ota.reconciler.deadline import Deadline, Stop, StoppableClock, Stopped
 from tests.harness.clock import FakeClock
 from tests.harness.scripted_server import ScriptedServer, drip, ok
 
 
 def test_a_wait_does_not_go_beyond_the_deadline_and_ends_the_change_there() -> None:
     clock = FakeClock()
-    ending = Ending(clock, Stop(), 10)
+    ending = Deadline(clock, Stop(), 10)
     ending.sleep(4)
-    with pytest.raises(EarlyEnd, match="the deadline of 10 s for one set is over"):
+    with pytest.raises(Stopped, match="the deadline of 10 s for one set is over"):
         ending.sleep(300)
     assert clock.sleeps == [4, 6]
 
 
 def test_nothing_begins_after_the_deadline() -> None:
     clock = FakeClock()
-    ending = Ending(clock, Stop(), 10)
+    ending = Deadline(clock, Stop(), 10)
     ending.check()
     clock.advance(10)
-    with pytest.raises(EarlyEnd):
+    with pytest.raises(Stopped):
         ending.check()
     assert (ending.left, ending.interrupted) == (0, False)
 
 
 def test_nothing_begins_after_an_interrupt_and_its_first_reason_counts() -> None:
     stop = Stop()
-    ending = Ending(FakeClock(), stop)
+    ending = Deadline(FakeClock(), stop)
     ending.check()
     stop.set("interrupted")
     stop.set("gone")
-    with pytest.raises(EarlyEnd, match=r"^interrupted$"):
+    with pytest.raises(Stopped, match=r"^interrupted$"):
         ending.check()
     assert ending.interrupted
 
 
 def test_an_interrupt_ends_a_wait_that_is_under_way() -> None:
     stop = Stop()
-    ending = Ending(StoppableClock(stop), stop, 10_000)
+    ending = Deadline(StoppableClock(stop), stop, 10_000)
     raised = threading.Event()
 
     def wait() -> None:
         try:
             ending.sleep(5_000)
-        except EarlyEnd:
+        except Stopped:
             raised.set()
 
     thread = threading.Thread(target=wait)
@@ -82,7 +83,7 @@ def test_a_signal_handler_can_interrupt_a_run_at_any_line_of_a_wait_of_its_own_t
 
 def test_a_change_without_a_deadline_has_all_the_time_there_is() -> None:
     clock = FakeClock()
-    ending = Ending(clock, Stop())
+    ending = Deadline(clock, Stop())
     clock.advance(1e9)
     ending.check()
     assert ending.left == float("inf")
@@ -97,7 +98,7 @@ def test_an_attempt_of_a_limited_client_ends_with_the_change_and_a_write_three_s
         once = RetryPolicy(attempts=1)
         client = EnosClient(server.url, "o1", Credentials("key", "secret"), clock=clock, retry=once)
         with client, pytest.raises(AnswerLost, match=rf" within {seconds} s\."):
-            getattr(Ending(clock, Stop(), 10).limit(client), call)("j")
+            getattr(Deadline(clock, Stop(), 10).limit(client), call)("j")
 
 
 def test_a_limited_client_makes_no_attempt_after_the_end() -> None:
@@ -107,8 +108,8 @@ def test_a_limited_client_makes_no_attempt_after_the_end() -> None:
         client = EnosClient(
             server.url, "o1", Credentials("key", "secret"), clock=clock, retry=RetryPolicy(standstill=1e9)
         )
-        with client, pytest.raises(EarlyEnd, match="the deadline of 10 s for one set is over"):
-            Ending(clock, Stop(), 10).limit(client).get_job("j")
+        with client, pytest.raises(Stopped, match="the deadline of 10 s for one set is over"):
+            Deadline(clock, Stop(), 10).limit(client).get_job("j")
 
 
 def test_a_change_ends_at_its_deadline_however_slowly_enos_answers() -> None:
@@ -118,5 +119,7 @@ def test_a_change_ends_at_its_deadline_however_slowly_enos_answers() -> None:
         once = RetryPolicy(standstill=1e9)
         with EnosClient(server.url, "o1", Credentials("key", "secret"), clock=clock, retry=once) as client:
             reconciler = Reconciler(client, limits=Limits(deadline=10), clock=clock)
-            record = reconciler.apply("j", plan({"dk-01"}, Record()))
+            record = reconciler.apply(
+                build_plan(TaskSet("pumps", "j", ("dk-01",)), Record(), today=days.today())
+            ).record
     assert record.problem.startswith("the deadline of 10 s for one set is over")

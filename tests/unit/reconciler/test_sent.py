@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from enos_ota.enos import AnswerLost, ConnectError, EnosError, PermissionDenied
-from enos_ota.reconciler.ending import NotSent
+from enos_ota.reconciler.deadline import NotSent
 from enos_ota.reconciler.sent import SentRequest, SentRequests
 
 REQUEST = SentRequest("cancelTask", "j", 2)

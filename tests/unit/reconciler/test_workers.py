@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota.reconciler.workers import InTurn, Pool
+from enos_ota.reconciler.workers import Pool, SerialWorkers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,14 +19,14 @@ def always() -> bool:
     return True
 
 
-@pytest.mark.parametrize("workers", [InTurn(), Pool(3)])
+@pytest.mark.parametrize("workers", [SerialWorkers(), Pool(3)])
 def test_results_come_in_the_order_of_the_calls(workers: Workers) -> None:
     turns = [threading.Event() for _ in range(4)]
     turns[3].set()
 
     def call(number: int) -> Callable[[], int]:
         def run() -> int:
-            if not isinstance(workers, InTurn) and number > 0:
+            if not isinstance(workers, SerialWorkers) and number > 0:
                 turns[number].wait()
             turns[number - 1].set()
             return number
@@ -37,7 +37,7 @@ def test_results_come_in_the_order_of_the_calls(workers: Workers) -> None:
     assert workers.run([call(0), call(1), call(2), call(3)], always) == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("workers", [InTurn(), Pool(2)])
+@pytest.mark.parametrize("workers", [SerialWorkers(), Pool(2)])
 def test_what_the_first_failing_call_raised_is_raised(workers: Workers) -> None:
     def fail(text: str) -> Callable[[], int]:
         def run() -> int:
@@ -49,7 +49,7 @@ def test_what_the_first_failing_call_raised_is_raised(workers: Workers) -> None:
         workers.run([lambda: 1, fail("first"), fail("second")], always)
 
 
-@pytest.mark.parametrize("workers", [InTurn(), Pool(2)])
+@pytest.mark.parametrize("workers", [SerialWorkers(), Pool(2)])
 def test_no_calls_have_no_results(workers: Workers) -> None:
     assert workers.run([], always) == []
 
@@ -66,11 +66,11 @@ def test_after_a_failure_no_further_call_begins() -> None:
         raise LookupError
 
     with pytest.raises(LookupError):
-        InTurn().run([note(0), fail, note(2)], always)
+        SerialWorkers().run([note(0), fail, note(2)], always)
     assert begun == [0]
 
 
-@pytest.mark.parametrize("workers", [InTurn(), Pool(1)])
+@pytest.mark.parametrize("workers", [SerialWorkers(), Pool(1)])
 def test_once_interrupted_no_further_call_begins_and_the_one_under_way_may_end(workers: Workers) -> None:
     interrupted = threading.Event()
 
@@ -84,7 +84,7 @@ def test_once_interrupted_no_further_call_begins_and_the_one_under_way_may_end(w
 
     results = workers.run([first, *[rest] * 50], lambda: not interrupted.is_set())
     assert results[0] == "first"
-    if isinstance(workers, InTurn):
+    if isinstance(workers, SerialWorkers):
         assert results[1:] == [None] * 50
 
 

@@ -6,35 +6,50 @@ from dataclasses import replace
 from datetime import date
 
 from enos_ota.engine.preview_json import Preview, SetStep
-from enos_ota.engine.properties import Declared
 from enos_ota.enos import Job, JobStatus, Task, TaskStatus
-from enos_ota.review.compose import Findings, Occasion, compose, misconfigured
-from enos_ota.review.judge import Seen, Surroundings
-from enos_ota.review.live import LiveJob, Sibling
-from enos_ota.review.model import Change, Effect, OtherChange, Outcome, Report
+from enos_ota.plan import LiveSet, Record, TaskSet, build_plan
+from enos_ota.review.compose import ReviewContext, ReviewFacts, build_report, report_misconfigured
+from enos_ota.review.live import LiveJob, RelatedJob
+from enos_ota.review.model import Change, Effect, OtherChange, Outcome, ReviewReport
 from enos_ota.review.screen import first_screen
+from enos_ota.review.set_report import ReviewSettings
 
-OCCASION = Occasion("enos-ota", "prod", "abc", "2026-11-23T18:00:00Z")
-AROUND = Surroundings(("Cancelled by user",), date(2026, 11, 23))
-STATUSES = {TaskStatus.INIT: 80, TaskStatus.PUBLISHED: 4, TaskStatus.SUCCEEDED: 16}
-
-
-def a_step(name: str, *keys: str) -> SetStep:
-    declared = Declared(name, "https://enos", "o1", "j1", keys, "report", "fail", "")
-    return SetStep(name, Change.CREATE, declared)
+CONTEXT = ReviewContext("enos-ota", "prod", "abc", "2026-11-23T18:00:00Z")
+SETTINGS = ReviewSettings(("Cancelled by user",), date(2026, 11, 23))
+STATUSES: dict[TaskStatus, int | None] = {TaskStatus.INIT: 80, TaskStatus.PUBLISHED: 4, TaskStatus.SUCCEEDED: 16}
+JOB = Job("j1", name="Pumps", status=JobStatus.STARTED, upgrade_policy="incremental", firmware_version="2.3.0")
+LIVE = LiveSet(JOB, 100, 84, STATUSES)
 
 
-def looked(*keys: str, status: TaskStatus = TaskStatus.INIT, total: int | None = 100) -> Seen:
-    job = Job("j1", name="Pumps", status=JobStatus.STARTED, upgrade_policy="incremental", firmware_version="2.3.0")
-    tasks = {key: (Task(key, "j1", key, status=status, raw_status=status.value),) for key in keys}
-    return Seen(LiveJob(job, total, STATUSES, (Sibling("j2", "Others", 7),)), tasks)
+def a_step(name: str, *keys: str, urn: str = "") -> SetStep:
+    return SetStep(name, Change.CREATE, TaskSet(name, "j1", keys, "https://enos", "o1"), urn=urn)
 
 
-FINE = Findings(Preview((a_step("a", "k1", "k2"),)), previewed=True, refreshed=True, seen={"a": looked("k1", "k2")})
+def facts(
+    *steps: SetStep,
+    live: LiveSet = LIVE,
+    related: tuple[RelatedJob, ...] | None = (RelatedJob("j2", "Others", 7),),
+    status: TaskStatus = TaskStatus.INIT,
+    statuses: dict[str, TaskStatus | None] | None = None,
+) -> ReviewFacts:
+    """A review of these steps; `statuses` by key, None for a key without a task, where they are not `status`."""
+    plans = {}
+    for step in steps:
+        assert step.declared
+        of = {key: (statuses or {}).get(key, status) for key in step.declared.device_keys}
+        tasks = {
+            key: (Task(key, "j1", key, status=each, raw_status=each.value),) if each else () for key, each in of.items()
+        }
+        plans[step.identity] = build_plan(step.declared, Record(), live.with_tasks(tasks), today=SETTINGS.today)
+    jobs = {"j1": LiveJob(live, related)}
+    return ReviewFacts(Preview(steps), previewed=True, refreshed=True, jobs=jobs, plans=plans)
 
 
-def verdict(found: Findings, *, expect_no_changes: bool = False) -> Report:
-    return compose(OCCASION, found, AROUND, expect_no_changes=expect_no_changes)
+FINE = facts(a_step("a", "k1", "k2"))
+
+
+def verdict(found: ReviewFacts, *, expect_no_changes: bool = False) -> ReviewReport:
+    return build_report(CONTEXT, found, SETTINGS, expect_no_changes=expect_no_changes)
 
 
 def test_a_change_that_would_work_is_fine() -> None:
@@ -55,29 +70,23 @@ def test_the_job_says_what_waits_and_is_not_declared() -> None:
 
 
 def test_other_jobs_that_could_not_be_read_are_told_from_none() -> None:
-    seen = looked("k1", "k2")
-    (job,) = verdict(replace(FINE, seen={"a": replace(seen, job=replace(seen.job, siblings=None))})).jobs
+    (job,) = verdict(facts(a_step("a", "k1"), related=None)).jobs
     assert job.same_firmware is None
 
 
 def test_two_sets_of_one_job_share_its_report() -> None:
-    preview = Preview((a_step("a", "k1"), a_step("b", "k2")))
-    (job,) = verdict(replace(FINE, preview=preview, seen={"a": looked("k1"), "b": looked("k2")})).jobs
+    (job,) = verdict(facts(a_step("a", "k1"), a_step("b", "k2"))).jobs
     assert (job.will_cancel, job.exposed) == (2, 82)
 
 
 def test_a_total_that_is_smaller_than_the_tasks_that_were_read_leaves_exposure_open() -> None:
     """As where totals are capped: it says nothing of the tasks that nobody declared."""
-    seen = looked("k1", "k2")
-    capped = replace(seen, job=replace(seen.job, by_status=dict.fromkeys(STATUSES, 0)))
-    (job,) = verdict(replace(FINE, seen={"a": capped})).jobs
+    (job,) = verdict(facts(a_step("a", "k1", "k2"), live=replace(LIVE, waiting=1))).jobs
     assert job.exposed is None
 
 
 def test_a_service_that_does_not_count_leaves_exposure_open() -> None:
-    seen = looked("k1", "k2")
-    blind = replace(seen, job=replace(seen.job, total=None, by_status=dict.fromkeys(STATUSES)))
-    (job,) = verdict(replace(FINE, seen={"a": blind})).jobs
+    (job,) = verdict(facts(a_step("a", "k1"), live=LiveSet(JOB, by_status=dict.fromkeys(STATUSES)))).jobs
     assert (job.total, job.waiting, job.exposed, job.by_status) == (None, None, None, ())
 
 
@@ -89,13 +98,13 @@ def test_any_change_is_a_no_where_none_is_expected() -> None:
 
 def test_a_change_of_something_else_is_one_too() -> None:
     preview = Preview(others=(OtherChange(op="create", type="aws:s3:Bucket", name="logs"),))
-    report = verdict(Findings(preview, previewed=True, refreshed=True), expect_no_changes=True)
+    report = verdict(ReviewFacts(preview, previewed=True, refreshed=True), expect_no_changes=True)
     assert (report.outcome, report.reasons) == (Outcome.CHANGES, ("create aws:s3:Bucket logs",))
 
 
 def test_a_set_that_is_replaced_is_a_change_although_nothing_is_cancelled() -> None:
     step = replace(a_step("a", "k1"), change=Change.REPLACE)
-    found = replace(FINE, preview=Preview((step,)), seen={"a": looked("k1", status=TaskStatus.SUCCEEDED)})
+    found = facts(step, status=TaskStatus.SUCCEEDED)
     assert verdict(found).headline == "`pulumi up` will cancel nothing; 1 set will be replaced"
     report = verdict(found, expect_no_changes=True)
     assert (report.outcome, report.reasons) == (Outcome.CHANGES, ("set 'a' (job j1): replace",))
@@ -103,9 +112,8 @@ def test_a_set_that_is_replaced_is_a_change_although_nothing_is_cancelled() -> N
 
 
 def test_options_in_the_environment_that_an_up_would_use_are_named() -> None:
-    report = compose(
-        replace(OCCASION, ignored_options=("PULUMI_OPTION_TARGET",)), FINE, AROUND, expect_no_changes=False
-    )
+    context = replace(CONTEXT, ignored_options=("PULUMI_OPTION_TARGET",))
+    report = build_report(context, FINE, SETTINGS, expect_no_changes=False)
     assert report.warnings == (
         "PULUMI_OPTION_TARGET in the environment: `pulumi up` would use it, this review did not: it covers the whole "
         "stack as it is configured",
@@ -113,65 +121,65 @@ def test_options_in_the_environment_that_an_up_would_use_are_named() -> None:
 
 
 def test_nothing_to_do_is_fine_whether_or_not_it_was_expected() -> None:
-    found = Findings(Preview(), previewed=True, refreshed=True)
+    found = ReviewFacts(Preview(), previewed=True, refreshed=True)
     for expect in (False, True):
         report = verdict(found, expect_no_changes=expect)
-        assert (report.outcome, report.headline) == (Outcome.FINE, "nothing to do: what is declared is so")
+        assert (report.outcome, report.headline) == (Outcome.FINE, "nothing to do: every set is as declared")
 
 
 def test_a_set_that_would_fail_comes_first_and_fails_the_review() -> None:
-    preview = Preview((a_step("a", "k1"), a_step("b", "k2")))
-    seen = {"a": looked("k1"), "b": replace(looked(), tasks={"k2": ()})}
-    report = verdict(replace(FINE, preview=preview, seen=seen))
+    report = verdict(facts(a_step("a", "k1"), a_step("b", "k2"), statuses={"k2": None}))
     assert (report.outcome, report.headline) == (Outcome.FAILS, "`pulumi up` would fail for 1 set of 2")
     assert [each.name for each in report.sets] == ["b", "a"]
     assert report.reasons == report.sets[0].errors
 
 
-def test_a_preview_that_failed_fails_the_review_and_its_error_is_not_said_twice() -> None:
-    refused = replace(FINE, seen={"a": replace(looked(), tasks={"k1": (), "k2": ()})})
+def test_a_preview_that_failed_fails_the_review_beside_what_fails_a_set() -> None:
+    refused = facts(a_step("a", "k1"), statuses={"k1": None})
     (error,) = verdict(refused).reasons
-    told = Preview(FINE.preview.sets, errors=(f"2 of 2 sets would be refused by `pulumi up`:\n{error}", "the disk"))
+    told = Preview(refused.preview.sets, errors=("the disk",))
     report = verdict(replace(refused, preview=told, previewed=False))
     assert (report.outcome, report.reasons) == (Outcome.FAILS, (error, "the disk"))
 
 
 def test_what_could_not_be_found_out_is_neither_yes_nor_no() -> None:
-    report = verdict(replace(FINE, seen={}, blind=("EnOS could not be asked: no route",)), expect_no_changes=True)
+    report = verdict(
+        replace(FINE, jobs={}, plans={}, blind=("EnOS could not be asked: no route",)), expect_no_changes=True
+    )
     assert (report.outcome, report.exit_code, report.live) == (Outcome.UNDETERMINED, 3, False)
     assert report.reasons == ("EnOS could not be asked: no route",)
 
 
 def test_without_credentials_a_change_is_shown_but_its_absence_is_not_claimed() -> None:
-    found = replace(FINE, seen={}, refreshed=False, no_credentials="no credentials for EnOS")
+    found = replace(FINE, jobs={}, plans={}, refreshed=False, no_credentials="no credentials for EnOS")
     report = verdict(found)
     assert (report.outcome, report.live) == (Outcome.FINE, False)
-    assert report.headline == "`pulumi up` will work on 2 device keys; how they stand now was not looked at"
+    assert report.headline == "`pulumi up` will work on 2 device keys; their tasks were not checked"
     assert "no credentials for EnOS" in report.warnings[0]
     assert verdict(found, expect_no_changes=True).outcome is Outcome.UNDETERMINED
 
 
-def test_what_pulumi_warned_of_is_passed_on_unless_the_review_says_it_better() -> None:
-    said = ("set 'a' (job j1): the guard may stop this change", "your engine is old", "set 'other' (job j9): mind this")
+def test_what_pulumi_and_the_program_warned_of_is_passed_on_whatever_its_words() -> None:
+    said = ("your engine is old", "set 'a' (job j1): mind this", "EnOS could not be asked what we do")
     report = verdict(replace(FINE, preview=replace(FINE.preview, warnings=said)))
-    assert report.warnings == ("your engine is old", "set 'other' (job j9): mind this")
+    assert report.warnings == said
 
 
 def test_a_wrong_configuration_is_neither_fine_nor_an_outage() -> None:
-    report = misconfigured(OCCASION, ["stacks/Pulumi.prod.yaml:3: jobId is missing"])
+    report = report_misconfigured(CONTEXT, ["stacks/Pulumi.prod.yaml:3: jobId is missing"])
     assert (report.outcome, report.exit_code, report.stack) == (Outcome.MISCONFIGURED, 2, "prod")
-    assert report.headline == "the configuration has 1 problem: nothing was looked at"
+    assert report.headline == "the configuration has 1 problem: nothing was checked"
 
 
 def test_large_numbers_can_be_read() -> None:
     keys = [f"k{number}" for number in range(1234)]
-    report = verdict(replace(FINE, preview=Preview((a_step("a", *keys),)), seen={"a": looked(*keys)}))
+    report = verdict(facts(a_step("a", *keys), live=replace(LIVE, waiting=2000)))
     assert report.headline == "`pulumi up` will cancel 1 234 tasks"
 
 
 def test_what_is_known_only_during_an_up_is_not_called_nothing() -> None:
     later = SetStep("later", Change.CREATE, unknown=True)
-    alone = verdict(Findings(Preview((later,)), previewed=True, refreshed=True))
+    alone = verdict(ReviewFacts(Preview((later,)), previewed=True, refreshed=True))
     assert alone.headline == "what `pulumi up` will cancel of 1 set is known only then"
     assert first_screen(alone).verdict.badge == "NOT CHECKED"
     beside = verdict(replace(FINE, preview=Preview((*FINE.preview.sets, later))))
@@ -181,9 +189,8 @@ def test_what_is_known_only_during_an_up_is_not_called_nothing() -> None:
 
 
 def test_two_sets_of_one_name_are_told_apart() -> None:
-    one, other = (replace(a_step("a", key), urn=urn) for key, urn in (("k1", "urn:one"), ("k2", "urn:two")))
-    seen = {"urn:one": looked("k1"), "urn:two": looked("k2", status=TaskStatus.SUCCEEDED)}
-    report = verdict(Findings(Preview((one, other)), previewed=True, refreshed=True, seen=seen))
+    one, other = (a_step("a", key, urn=urn) for key, urn in (("k1", "urn:one"), ("k2", "urn:two")))
+    report = verdict(facts(one, other, statuses={"k2": TaskStatus.SUCCEEDED}))
     assert [[(key.device_key, key.effect) for key in each.keys] for each in report.sets] == [
         [("k1", Effect.CANCEL)],
         [("k2", Effect.TOO_LATE)],

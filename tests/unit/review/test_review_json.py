@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from enos_ota.review.jsontext import render, schema
-from enos_ota.review.model import Report
+from enos_ota.review.model import ReviewReport
 from tests.harness import reports
 from tests.harness.any_report import reports as any_report
 
@@ -34,13 +34,13 @@ def test_each_situation_keeps_to_the_schema(case: str) -> None:
 
 
 @given(any_report())
-def test_any_report_keeps_to_the_schema_and_reads_back_the_same(report: Report) -> None:
+def test_any_report_keeps_to_the_schema_and_reads_back_the_same(report: ReviewReport) -> None:
     read = json.loads(render(report))
     VALIDATOR.validate(read)
-    assert Report.model_validate(read) == report
+    assert ReviewReport.model_validate(read) == report
 
 
-@pytest.mark.parametrize("name", Report.model_json_schema(mode="serialization")["properties"])
+@pytest.mark.parametrize("name", ReviewReport.model_json_schema(mode="serialization")["properties"])
 def test_no_field_may_be_left_out(name: str) -> None:
     read = json.loads(render(reports.first_preview()))
     del read[name]
@@ -55,7 +55,7 @@ def test_a_field_that_is_added_later_is_allowed() -> None:
 
 
 @given(any_report())
-def test_what_is_invisible_is_escaped(report: Report) -> None:
+def test_what_is_invisible_is_escaped(report: ReviewReport) -> None:
     text = render(report)
     assert all(line.isprintable() for line in text.split("\n"))
     assert text.endswith("}\n")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_ota.enos import Credentials, EnosClient
-from enos_ota.review.live import look_at_job
+from enos_ota.review.live import read_live_job
 from tests.harness.clock import FakeClock
 from tests.harness.simulator import JOB, running_simulator
 
@@ -41,19 +41,19 @@ def client(simulator: RunningSimulator) -> Iterator[EnosClient]:
 
 
 def test_other_jobs_are_found_whatever_their_version_is_called(client: EnosClient) -> None:
-    siblings = look_at_job(client, JOB, ()).siblings
-    assert siblings is not None
-    assert [(each.job_id, each.waiting) for each in siblings] == [("twin", 1)]
+    related = read_live_job(client, JOB, ()).related
+    assert related is not None
+    assert [(each.job_id, each.waiting) for each in related] == [("twin", 1)]
 
 
 def test_other_jobs_are_found_where_a_page_may_have_few_rows(simulator: RunningSimulator, client: EnosClient) -> None:
     simulator.switch(max_page=3)
-    siblings = look_at_job(client, JOB, ()).siblings
-    assert siblings is not None
-    assert [each.job_id for each in siblings] == ["twin"]
+    related = read_live_job(client, JOB, ()).related
+    assert related is not None
+    assert [each.job_id for each in related] == ["twin"]
 
 
 def test_a_job_is_known_though_the_list_of_others_is_refused(simulator: RunningSimulator, client: EnosClient) -> None:
     simulator.fault("error", "search", status=500)
-    live = look_at_job(client, JOB, ())
-    assert (live.total, live.siblings) == (1, None)
+    live = read_live_job(client, JOB, ())
+    assert (live.live.total, live.related) == (1, None)

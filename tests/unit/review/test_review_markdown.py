@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from enos_ota.review.markdown import LIMIT, marker, render
-from enos_ota.review.model import Part, Report
+from enos_ota.review.model import ReportPart, ReviewReport
 from enos_ota.review.screen import first_screen
 from tests.harness import reports
 from tests.harness.any_report import HOSTILE, huge_reports
@@ -72,7 +72,7 @@ def check(markdown: str) -> None:
 
 def tamed(value: Any, names: dict[str, str]) -> Any:
     """A part of a report in which a stranger's texts are harmless words, different ones where they differ."""
-    if isinstance(value, Part):
+    if isinstance(value, ReportPart):
         # A literal is none of theirs.
         theirs = [name for name, each in type(value).model_fields.items() if get_origin(each.annotation) is not Literal]
         return value.model_copy(update={name: tamed(getattr(value, name), names) for name in theirs})
@@ -98,12 +98,12 @@ def test_each_situation_is_well_formed(case: str) -> None:
 
 
 @given(any_report())
-def test_any_report_is_well_formed_and_nothing_of_a_stranger_is_markup(report: Report) -> None:
+def test_any_report_is_well_formed_and_nothing_of_a_stranger_is_markup(report: ReviewReport) -> None:
     check(render(report))
 
 
 @given(any_report())
-def test_the_structure_does_not_depend_on_a_strangers_texts(report: Report) -> None:
+def test_the_structure_does_not_depend_on_a_strangers_texts(report: ReviewReport) -> None:
     theirs, harmless = render(report), render(tamed(report, {}))
     assume(_LEFT_OUT not in theirs)
     assume(_LEFT_OUT not in harmless)

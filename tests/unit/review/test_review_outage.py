@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enos_ota.reconciler.verdict import UNREAD
+from enos_ota.plan import TaskSet
+from enos_ota.plan.messages import not_read
 from enos_ota.review.model import Change, Outcome
 from enos_ota.review.reviewing import review
 from tests.harness.clock import FakeClock
@@ -19,7 +20,7 @@ from tests.harness.stack_project import Project
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from enos_ota.review.model import Report
+    from enos_ota.review.model import ReviewReport
 
 ATTEMPTS = 5
 SETS = "\n".join(f'- {{name: pump-{at}, jobId: "{at}", deviceKeys: [dk-01]}}' for at in range(3))
@@ -54,7 +55,7 @@ FINE = json.dumps({"steps": []})
 FAILED = json.dumps({"steps": [], "diagnostics": [{"severity": "error", "message": "error: the refresh failed"}]})
 
 
-def reviewed(tmp_path: Path, server: ScriptedServer, sets: str = SETS) -> Report:
+def reviewed(tmp_path: Path, server: ScriptedServer, sets: str = SETS) -> ReviewReport:
     project = Project(tmp_path)
     project.write(f"enos:apiGateway: {server.url}\nenos:orgId: o1\n", sets=sets)
     path = f"{tmp_path}{os.pathsep}{os.defpath}"
@@ -63,7 +64,7 @@ def reviewed(tmp_path: Path, server: ScriptedServer, sets: str = SETS) -> Report
 
 
 NO_ANSWER = "EnOS could not be asked: "
-A_NO = "EnOS answers, but refuses the credentials or the organization, which stays so until somebody mends it: "
+A_NO = "EnOS rejected the credentials or the organization, and retrying does not help: "
 
 
 @pytest.mark.parametrize(
@@ -135,7 +136,8 @@ def test_an_outage_that_begins_meanwhile_is_waited_for_at_one_set(tmp_path: Path
 
 
 def test_what_the_preview_waited_for_in_vain_is_not_waited_for_again(tmp_path: Path) -> None:
-    unread = json.dumps({"steps": [], "diagnostics": [{"severity": "error", "message": f"error: set 'x': {UNREAD}"}]})
+    text = not_read(TaskSet("x", "0"), "no route")
+    unread = json.dumps({"steps": [], "diagnostics": [{"severity": "error", "message": f"error: {text}"}]})
     engine = Engine(tmp_path, unread, FINE)
     with ScriptedServer([A_JOB, DROP]) as server:
         report = reviewed(tmp_path, server)

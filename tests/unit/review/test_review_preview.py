@@ -53,7 +53,7 @@ def test_what_a_refresh_found_is_told_from_what_was_recorded() -> None:
     assert each.before
     assert each.now
     assert [sorted(record.keys) for record in (each.before, each.now)] == [["k1", "k2"], ["k1"]]
-    assert each.now.findings["k2"].was_cancelled
+    assert each.now.outcomes["k2"].was_cancelled
     assert each.metadata == ("reason",)
 
 

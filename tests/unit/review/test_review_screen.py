@@ -8,12 +8,23 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 
-from enos_ota.reconciler import Category, Finding, JobFacts, JobStatus, Record, Rules, judge
-from enos_ota.reconciler.outcome import AFTER_PUSH
+from enos_ota.plan import (
+    Category,
+    JobFacts,
+    JobStatus,
+    KeyOutcome,
+    Record,
+    SetVerdict,
+    Severity,
+    TaskSet,
+    describe_record,
+)
+from enos_ota.plan.record import AFTER_PUSH
 from enos_ota.review import html
-from enos_ota.review.model import Change, Effect, GuardUse, JobReport, Limit, Outcome, Report
+from enos_ota.review.model import Change, Effect, GuardUse, JobReport, Limit, Outcome, ReviewReport, SetMessage
 from enos_ota.review.reviewing import review
 from enos_ota.review.screen import Tone, first_screen
+from enos_ota.review.set_report import set_messages
 from enos_ota.review.text import Kind, plain
 from tests.harness import reports
 from tests.harness.any_report import reports as any_report
@@ -22,30 +33,36 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from enos_ota.review.model import SetReport
-    from enos_ota.review.screen import JobPart, Line, Screen
+    from enos_ota.review.screen import JobSection, ReportLine, Screen
 
+PUMPS = TaskSet("pump-2.3.0", reports.JOB_ID)
 KEYS = [f"k{number}" for number in range(10)]
-ORDER = ["Rollback of", "To cancel", "By status", "Other keys", "Still exposed", "Guard", "Undo", "Digest"]
+ORDER = ["Rollback of", "Cancel", "By status", "Other keys", "Still exposed", "Guard", "Undo", "Digest"]
 
 
-def only_job(report: Report) -> JobPart:
+def only_job(report: ReviewReport) -> JobSection:
     (job,) = first_screen(report).jobs
     return job
 
 
-def lines(report: Report) -> dict[str, str]:
+def lines(report: ReviewReport) -> dict[str, str]:
     return {line.label: shown(line) for line in only_job(report).lines}
 
 
-def shown(line: Line) -> str:
+def with_messages(verdict: SetVerdict) -> ReviewReport:
+    """A report whose set has these warnings."""
+    return first_set(reports.first_preview(), warnings=verdict.warnings, messages=set_messages(verdict.messages))
+
+
+def shown(line: ReportLine) -> str:
     return " · ".join(map(plain, line.items))
 
 
 def everything(screen: Screen) -> list[str]:
     verdict = screen.verdict
     texts = [
-        verdict.headline,
-        *verdict.occasion,
+        verdict.sentence,
+        *verdict.context,
         *verdict.reasons,
         *verdict.warnings,
         *screen.others,
@@ -58,11 +75,11 @@ def everything(screen: Screen) -> list[str]:
     return [plain(text) for text in [*texts, screen.everything]]
 
 
-def first_set(report: Report, **changes: object) -> Report:
+def first_set(report: ReviewReport, **changes: object) -> ReviewReport:
     return report.model_copy(update={"sets": (report.sets[0].model_copy(update=changes), *report.sets[1:])})
 
 
-def first_job(report: Report, **changes: object) -> Report:
+def first_job(report: ReviewReport, **changes: object) -> ReviewReport:
     return report.model_copy(update={"jobs": (report.jobs[0].model_copy(update=changes), *report.jobs[1:])})
 
 
@@ -87,17 +104,17 @@ def test_it_is_told_what_is_rolled_back() -> None:
 
 
 def test_it_is_told_how_many_of_the_waiting_tasks_will_be_cancelled() -> None:
-    assert lines(reports.large_first_preview())["To cancel"] == "79 812 of 84 000 waiting tasks will be cancelled"
+    assert lines(reports.large_first_preview())["Cancel"] == "79 812 of 84 000 waiting tasks will be cancelled"
 
 
 def test_a_job_that_is_larger_than_its_count_says_is_not_counted() -> None:
-    assert lines(first_job(reports.first_preview(), waiting=30))["To cancel"] == "36 waiting tasks will be cancelled"
+    assert lines(first_job(reports.first_preview(), waiting=30))["Cancel"] == "36 waiting tasks will be cancelled"
 
 
 def test_it_is_told_which_status_and_version_they_have() -> None:
     assert lines(reports.large_first_preview())["By status"] == (
         "70 400 init from 2.2.0 · 9 100 init from 2.1.7 · 312 published from 2.2.0 · "
-        "those published were told already and may go on"
+        "published devices were already notified and may still upgrade"
     )
 
 
@@ -107,21 +124,21 @@ def test_it_is_told_what_is_not_reached() -> None:
 
 def test_it_is_told_who_stays_exposed() -> None:
     assert lines(reports.first_preview())["Still exposed"] == (
-        "12 waiting, not declared · incremental job: devices that match later join it · "
-        "this firmware also in started job Pump firmware 2.3.0, pilot (65a1b2c3d4e5f60718293a4c): 7 waiting"
+        "12 waiting tasks are not in any set · incremental job: devices that match later will join · "
+        "this firmware is also in started job Pump firmware 2.3.0, pilot (65a1b2c3d4e5f60718293a4c): 7 waiting"
     )
 
 
 def test_what_nobody_could_count_is_not_taken_for_nothing() -> None:
     assert (
         lines(first_job(reports.first_preview(), exposed=None, incremental=False, same_firmware=()))["Still exposed"]
-        == "not known"
+        == "unknown"
     )
 
 
 def test_other_jobs_that_could_not_be_read_are_not_taken_for_none() -> None:
     report = first_job(reports.first_preview(), exposed=0, incremental=False, same_firmware=None)
-    assert lines(report)["Still exposed"] == "no other task waits · whether other jobs have this firmware is not known"
+    assert lines(report)["Still exposed"] == "no other waiting tasks · other jobs with this firmware could not be read"
 
 
 def test_a_guard_is_told_with_its_use_and_its_limits() -> None:
@@ -150,11 +167,11 @@ def test_what_is_only_recorded_as_cancelled_may_have_been_retried_since() -> Non
     expired = recorded.model_copy(update={"expired": True})
 
     def to_cancel(one: SetReport, job: JobReport) -> str:
-        return lines(reports.report(jobs=(job,), sets=(one,)))["To cancel"]
+        return lines(reports.report(jobs=(job,), sets=(one,)))["Cancel"]
 
-    assert to_cancel(recorded, reports.unlooked()) == "not known, EnOS was not asked"
-    assert to_cancel(recorded, reports.job(waiting=0)) == "nothing"
-    assert to_cancel(expired, reports.unlooked()) == "nothing"
+    assert to_cancel(recorded, reports.unlooked()) == "unknown: EnOS was not asked"
+    assert to_cancel(recorded, reports.job(waiting=0)) == "nothing to cancel"
+    assert to_cancel(expired, reports.unlooked()) == "nothing to cancel"
 
 
 def test_a_guard_that_is_overridden_is_warned_of_at_once_and_told_with_its_reason() -> None:
@@ -172,7 +189,7 @@ def test_undoing_is_told_as_a_command() -> None:
     (line,) = [line for line in only_job(reports.first_preview()).lines if line.label == "Undo"]
     (command,) = [piece.text for item in line.items for piece in item if piece.kind is Kind.COMMAND]
     assert command == "enos-ota retry --job 65a1b2c3d4e5f60718293a4b --keys FILE --expect 36"
-    assert "first take the keys out of the set, which alone sends nothing" in shown(line)
+    assert shown(line).startswith("remove the keys from the set, then run enos-ota retry")
 
 
 def test_a_job_id_in_a_command_is_quoted_for_a_shell() -> None:
@@ -191,42 +208,42 @@ def test_a_job_that_enos_does_not_have_promises_nothing() -> None:
     (job,) = report.jobs
     unknown = JobReport(job_id=job.job_id, org_id=job.org_id, gateway=job.gateway, looked=True)
     found = lines(report.model_copy(update={"jobs": (unknown,), "sets": (unread,)}))
-    assert (found["Rollback of"], found["To cancel"]) == ("an unknown job", "nothing: EnOS has no such job")
+    assert (found["Rollback of"], found["Cancel"]) == ("an unknown job", "nothing to cancel: EnOS has no such job")
     assert "Undo" not in found
 
 
 def test_drift_is_told_as_what_somebody_did() -> None:
-    assert lines(reports.drift())["To cancel"] == (
-        "3 of 15 waiting tasks will be cancelled · 3 were retried by somebody since and will be cancelled again"
+    assert lines(reports.drift())["Cancel"] == (
+        "3 of 15 waiting tasks will be cancelled · 3 were retried since and will be cancelled again"
     )
 
 
 def test_a_removal_says_that_nothing_is_sent() -> None:
     assert lines(reports.removal())["Set"] == (
-        "pump-2.3.0 · removed, nothing is sent: what is cancelled stays cancelled"
+        "pump-2.3.0 · removed: no request is sent, cancelled tasks stay cancelled"
     )
-    assert lines(reports.removal())["To cancel"] == "nothing"
+    assert lines(reports.removal())["Cancel"] == "nothing to cancel"
 
 
 def test_a_replacement_says_what_becomes_of_the_old_job() -> None:
     assert (
-        "replaced: what was recorded for job 64ffffffd4e5f60718293a4b stays cancelled, nothing is sent there"
+        "no request is sent for the recorded tasks of job 64ffffffd4e5f60718293a4b, cancelled tasks stay cancelled"
         in lines(reports.replacement())["Set"]
     )
 
 
 def test_a_stopped_job_says_that_nothing_can_be_cancelled() -> None:
     said = lines(reports.held())
-    assert said["To cancel"] == "nothing of what is held while the job is stopped"
+    assert said["Cancel"] == "held tasks cannot be cancelled while the job is stopped"
     assert "30 held" in said["Other keys"]
 
 
 def test_without_credentials_what_is_declared_is_told_and_that_nobody_looked() -> None:
     said = lines(reports.without_credentials())
     assert said["Set"] == "pump-2.3.0 · new · 42 keys declared"
-    assert said["To cancel"] == "up to 42 keys: where their tasks stand was not read"
-    assert said["Still exposed"] == "not known, EnOS was not asked"
-    assert said["Guard"] == "use not known, at most 500 devices · maxDevices 500"
+    assert said["Cancel"] == "up to 42 keys: their tasks were not read"
+    assert said["Still exposed"] == "unknown: EnOS was not asked"
+    assert said["Guard"] == "use unknown, at most 500 devices · maxDevices 500"
 
 
 def test_a_change_that_fails_its_preview_would_cancel_and_does_not_say_that_it_will() -> None:
@@ -236,7 +253,7 @@ def test_a_change_that_fails_its_preview_would_cancel_and_does_not_say_that_it_w
 
 
 def test_a_record_that_could_not_be_read_says_so() -> None:
-    assert "what is recorded could not be read" in lines(reports.outage())["Set"]
+    assert "the recorded state could not be read" in lines(reports.outage())["Set"]
 
 
 def test_a_misconfigured_stack_has_its_problems_and_nothing_else() -> None:
@@ -251,7 +268,7 @@ def test_a_misconfigured_stack_has_its_problems_and_nothing_else() -> None:
 )
 def test_what_nobody_knows_of_the_stack_is_left_out(stack: str, project: str, first: str) -> None:
     report = reports.misconfigured().model_copy(update={"stack": stack, "project": project})
-    assert plain(first_screen(report).verdict.occasion[0]).startswith(first)
+    assert plain(first_screen(report).verdict.context[0]).startswith(first)
     title = html.render(report).partition("<title>")[2].partition("</title>")[0]
     about = ": prod" if stack else ": (pumps)" if project else ""
     assert title == f"MISCONFIGURED{about}"
@@ -269,7 +286,8 @@ def test_a_set_with_nothing_to_do_takes_one_line() -> None:
     screen = first_screen(reports.nothing_to_do())
     assert screen.jobs == ()
     assert [plain(text) for text in screen.unchanged] == [
-        "set pump-2.3.0: 36 keys cancelled; job Pump firmware 2.3.0, all sites started; 12 waiting, not declared"
+        "set pump-2.3.0: 36 keys cancelled; job Pump firmware 2.3.0, all sites started; "
+        "12 waiting tasks are not in any set"
     ]
 
 
@@ -296,25 +314,28 @@ def test_nothing_is_said_twice_of_a_job(case: str) -> None:
 
 @pytest.mark.parametrize("category", [Category.TOO_LATE, Category.MISSING])
 def test_a_warning_that_only_counts_keys_is_left_to_the_line_that_counts_them(category: Category) -> None:
-    record = Record(findings={"k1": Finding(category, "failed")}, job=JobFacts(JobStatus.STARTED))
-    verdict = judge(record, Rules("pump-2.3.0", reports.JOB_ID, on_missing="report"))
+    record = Record(outcomes={"k1": KeyOutcome(category, "failed")}, job=JobFacts(JobStatus.STARTED))
+    verdict = describe_record(record, replace(PUMPS, on_missing="report"), is_expired=False)
     assert len(verdict.warnings) == 1
-    assert "Note" not in lines(first_set(reports.first_preview(), warnings=verdict.warnings))
+    assert "Note" not in lines(with_messages(verdict))
 
 
 def test_keys_that_were_told_already_are_noted_only_where_they_are_not_counted_as_such() -> None:
-    nine, ten = (Record(keys=frozenset(keys), findings=dict.fromkeys(keys, AFTER_PUSH)) for keys in (KEYS[:9], KEYS))
-    rules = Rules("pump-2.3.0", reports.JOB_ID)
-    assert "Note" not in lines(first_set(reports.first_preview(), warnings=judge(nine, rules).warnings))
-    assert "Note" in lines(first_set(reports.first_preview(), warnings=judge(ten, rules).warnings))
+    nine, ten = (Record(keys=frozenset(keys), outcomes=dict.fromkeys(keys, AFTER_PUSH)) for keys in (KEYS[:9], KEYS))
+    assert "Note" not in lines(with_messages(describe_record(nine, PUMPS, is_expired=False)))
+    assert "Note" in lines(with_messages(describe_record(ten, PUMPS, is_expired=False)))
+
+
+def test_what_a_line_says_already_is_found_by_its_code_whatever_its_words() -> None:
+    late = SetMessage(code="too-late", severity=Severity.WARNING, text="any words at all")
+    report = first_set(reports.first_preview(), warnings=(late.text,), messages=(late,))
+    assert "Note" not in lines(report)
 
 
 def test_a_warning_with_advice_is_told_without_repeating_its_set() -> None:
-    record = Record(keys=frozenset({"k1"}), findings={}, job=replace(JobFacts(JobStatus.STARTED), automatic_retry=True))
-    verdict = judge(record, Rules("pump-2.3.0", reports.JOB_ID))
-    assert lines(first_set(reports.first_preview(), warnings=verdict.warnings))["Note"].startswith(
-        "not durable: the job"
-    )
+    record = Record(keys=frozenset({"k1"}), outcomes={}, job=replace(JobFacts(JobStatus.STARTED), automatic_retry=True))
+    verdict = describe_record(record, PUMPS, is_expired=False)
+    assert lines(with_messages(verdict))["Note"].startswith("not durable: the job")
 
 
 def test_a_long_list_of_warnings_says_how_many_there_are() -> None:
@@ -344,7 +365,7 @@ def test_every_outcome_has_a_badge(outcome: Outcome) -> None:
 
 
 @given(any_report())
-def test_any_report_makes_a_screen_on_which_nothing_is_invisible(report: Report) -> None:
+def test_any_report_makes_a_screen_on_which_nothing_is_invisible(report: ReviewReport) -> None:
     for text in everything(first_screen(report)):
         assert text.isprintable()
 
@@ -376,4 +397,6 @@ def test_what_nobody_looked_at_is_told_as_it_was_recorded() -> None:
 
 def test_the_policy_packs_that_ran_are_named() -> None:
     report = reports.first_preview().model_copy(update={"policy_packs": ("policy", "more")})
-    assert "nothing mandatory violated of policy pack policy, more" in map(plain, first_screen(report).verdict.occasion)
+    assert "no mandatory policy violated in policy pack policy, more" in map(
+        plain, first_screen(report).verdict.context
+    )

@@ -1,7 +1,6 @@
-"""What each situation looks like, in each format, to be read as the approver reads it.
+"""Every situation on a terminal, and some in the other formats, as the approver reads them.
 
-The snapshots are whole files, one for each situation and format. After a change that is meant, write them anew with
-`--snapshot-update`, and look at every one that changed.
+A snapshot is a whole file. After an intended change, rewrite them with `--snapshot-update` and read each changed one.
 """
 
 from __future__ import annotations
@@ -17,8 +16,6 @@ from tests.harness import reports
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
 
-EVERY = pytest.mark.parametrize("case", reports.CASES)
-
 
 class _Text(SingleFileSnapshotExtension):
     _write_mode = WriteMode.TEXT
@@ -33,16 +30,16 @@ class _Json(_Text):
     file_extension = "json"
 
 
-@EVERY
+@pytest.mark.parametrize("case", reports.CASES)
 def test_on_a_terminal(case: str, snapshot: SnapshotAssertion) -> None:
     assert terminal.render(reports.CASES[case]()) == snapshot(extension_class=_Text)
 
 
-@EVERY
+@pytest.mark.parametrize("case", [*reports.IN_ALL_FORMATS, "failing_preview", "several_sets", "hostile"])
 def test_as_markdown(case: str, snapshot: SnapshotAssertion) -> None:
     assert markdown.render(reports.CASES[case]()) == snapshot(extension_class=_Markdown)
 
 
-@EVERY
+@pytest.mark.parametrize("case", reports.IN_ALL_FORMATS)
 def test_as_json(case: str, snapshot: SnapshotAssertion) -> None:
     assert jsontext.render(reports.CASES[case]()) == snapshot(extension_class=_Json)

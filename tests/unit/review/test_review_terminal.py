@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from enos_ota.review.model import Effect, Key, Report
+from enos_ota.review.model import Effect, KeyReport, ReviewReport
 from enos_ota.review.terminal import render
 from enos_ota.review.text import key
 from tests.harness import reports
@@ -19,9 +19,9 @@ from tests.harness.any_report import reports as any_report
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def with_keys(*keys: str) -> Report:
+def with_keys(*keys: str) -> ReviewReport:
     one = reports.first_preview()
-    shown = tuple(Key(device_key=key, effect=Effect.CANCEL, status="init") for key in keys)
+    shown = tuple(KeyReport(device_key=key, effect=Effect.CANCEL, status="init") for key in keys)
     return one.model_copy(update={"sets": (one.sets[0].model_copy(update={"keys": shown, "counts": {}}),)})
 
 
@@ -34,13 +34,13 @@ def test_the_verdict_is_the_first_line(case: str) -> None:
 
 @settings(max_examples=50)
 @given(any_report(), st.integers(40, 160))
-def test_no_line_is_wider_than_the_terminal(report: Report, width: int) -> None:
+def test_no_line_is_wider_than_the_terminal(report: ReviewReport, width: int) -> None:
     assert all(cell_len(line) <= width for line in render(report, width=width).split("\n"))
 
 
 @settings(max_examples=50)
 @given(any_report())
-def test_nothing_of_a_report_acts_on_the_terminal(report: Report) -> None:
+def test_nothing_of_a_report_acts_on_the_terminal(report: ReviewReport) -> None:
     assert all(line.isprintable() for line in render(report).split("\n"))
     assert all(line.isprintable() for line in _STYLE.sub("", render(report, color=True)).split("\n"))
 
@@ -79,7 +79,7 @@ def test_of_many_keys_a_few_are_named_and_the_way_to_all_is_told() -> None:
     text = render(reports.many_keys(3_000))
     assert len(text.splitlines()) < 60
     assert "… 2 970 more" in text
-    assert text.endswith("Every key: enos-ota review --stack prod --format html --out review.html\n")
+    assert text.endswith("All keys: enos-ota review --stack prod --format html --out review.html\n")
 
 
 def test_a_number_is_never_broken_over_two_lines() -> None:

@@ -7,41 +7,46 @@ from datetime import date
 import pytest
 
 from enos_ota.engine.preview_json import Preview, SetStep
-from enos_ota.engine.properties import Declared
-from enos_ota.reconciler import Category, JobFacts, JobStatus, Record
+from enos_ota.plan import Category, JobFacts, JobStatus, LiveSet, Record, TaskSet, build_plan
 from enos_ota.review import terminal
-from enos_ota.review.compose import Findings, Occasion, compose
-from enos_ota.review.judge import Seen, Surroundings
+from enos_ota.review.compose import ReviewContext, ReviewFacts, build_report
 from enos_ota.review.lines import status
 from enos_ota.review.live import LiveJob
-from enos_ota.review.model import Change, Report
+from enos_ota.review.model import Change, ReviewReport
 from enos_ota.review.screen import first_screen
+from enos_ota.review.set_report import ReviewSettings
 from enos_ota.review.text import Kind, plain
 from tests.harness import reports
 
 
-def undo(report: Report) -> str:
+def undo(report: ReviewReport) -> str:
     (job,) = first_screen(report).jobs
     return " · ".join(plain(item) for line in job.lines if line.label == "Undo" for item in line.items)
 
 
 def test_where_nothing_is_to_be_cancelled_the_undo_is_that_of_what_is_cancelled() -> None:
-    assert undo(reports.held()).startswith(f"enos-ota retry --job {reports.JOB_ID} --keys FILE --expect 6 pushes again")
+    assert undo(reports.held()) == (
+        f"remove the keys from the set, then run enos-ota retry --job {reports.JOB_ID} --keys FILE --expect 6, "
+        "which tells EnOS to push the firmware again"
+    )
 
 
 def test_the_undo_of_a_removed_set_counts_what_stays_cancelled_and_has_nothing_to_take_out() -> None:
-    assert undo(reports.removal()) == (f"enos-ota retry --job {reports.JOB_ID} --keys FILE --expect 36 pushes again")
+    assert undo(reports.removal()) == (
+        f"run enos-ota retry --job {reports.JOB_ID} --keys FILE --expect 36, "
+        "which tells EnOS to push the firmware again"
+    )
 
 
 def test_a_number_that_nobody_knows_is_explained() -> None:
-    assert "--expect N pushes again · N is how many keys FILE has" in undo(reports.outage())
+    assert "push the firmware again · N is the number of keys in FILE" in undo(reports.outage())
 
 
 def test_of_a_removed_set_only_what_is_cancelled_is_counted() -> None:
     removed = reports.removal()
     too_late = removed.sets[0].keys[0].model_copy(update={"status": "too late succeeded"})
     changed = removed.sets[0].model_copy(update={"keys": (too_late, *removed.sets[0].keys[1:])})
-    assert "--expect 35 " in undo(removed.model_copy(update={"sets": (changed,)}))
+    assert "--expect 35," in undo(removed.model_copy(update={"sets": (changed,)}))
 
 
 @pytest.mark.parametrize(
@@ -49,7 +54,7 @@ def test_of_a_removed_set_only_what_is_cancelled_is_counted() -> None:
     [
         ("cancelled after push", []),
         ("after push", []),
-        ("cancelled failed, with a text nobody knows", []),
+        ("cancelled failed, with an unknown text", []),
         ("cancelled", []),
         ("missing", []),
         ("too late upgrading", ["upgrading"]),
@@ -78,7 +83,7 @@ def test_every_category_is_a_word_of_ours() -> None:
 # A job that is gone: nothing fails, but an approver has to know at once.
 
 
-def warnings(report: Report) -> list[str]:
+def warnings(report: ReviewReport) -> list[str]:
     return [plain(text) for text in first_screen(report).verdict.warnings]
 
 
@@ -86,14 +91,14 @@ def test_that_a_job_is_deleted_stands_at_the_top_with_the_set_to_retire() -> Non
     report = reports.deleted()
     assert (report.exit_code, warnings(report)) == (
         0,
-        [f"job {reports.JOB_ID} is deleted: nothing of it can run any more; set pump-2.3.0 can be retired"],
+        [f"job {reports.JOB_ID} is deleted, so none of its tasks can run; set pump-2.3.0 can be removed"],
     )
 
 
 def test_of_many_sets_of_a_deleted_job_a_few_are_named() -> None:
     deleted = reports.deleted()
     many = tuple(deleted.sets[0].model_copy(update={"name": f"s{number}"}) for number in range(5))
-    assert warnings(deleted.model_copy(update={"sets": many}))[0].endswith("sets s0, s1, s2 and 2 more can be retired")
+    assert warnings(deleted.model_copy(update={"sets": many}))[0].endswith("sets s0, s1, s2 and 2 more can be removed")
 
 
 def test_a_set_that_is_retired_by_this_change_is_not_to_be_retired() -> None:
@@ -109,12 +114,15 @@ def test_a_set_that_is_retired_by_this_change_is_not_to_be_retired() -> None:
 def test_a_job_that_is_no_longer_there_is_deleted_and_one_that_never_was_is_unknown(
     recorded: JobStatus, told: str
 ) -> None:
-    declared = Declared("pumps", "https://enos", "o1", "j1", ("k1",), "report", "fail", "")
+    declared = TaskSet("pumps", "j1", ("k1",), "https://enos", "o1")
     record = Record(frozenset({"k1"}), job=JobFacts(recorded, "Pumps", "2.3.0"))
     step = SetStep("pumps", Change.NONE, declared, recorded=declared, before=record, now=record)
-    found = Findings(Preview((step,)), previewed=True, refreshed=True, seen={step.identity: Seen(LiveJob(None), {})})
-    around = Surroundings(("Cancelled by user",), date(2026, 11, 23))
-    report = compose(Occasion("enos-ota", "prod", "", "2026-11-23T18:00:00Z"), found, around, expect_no_changes=True)
+    settings = ReviewSettings(("Cancelled by user",), date(2026, 11, 23))
+    gone = LiveSet(None, not_found="there is no such job")
+    plans = {step.identity: build_plan(declared, record, gone, today=settings.today)}
+    found = ReviewFacts(Preview((step,)), previewed=True, refreshed=True, jobs={"j1": LiveJob(gone)}, plans=plans)
+    context = ReviewContext("enos-ota", "prod", "", "2026-11-23T18:00:00Z")
+    report = build_report(context, found, settings, expect_no_changes=True)
     (job,) = report.jobs
     assert (report.exit_code, job.status, job.looked) == (0, told, True)
     assert job.name == ("Pumps" if told == "deleted" else "")

@@ -44,7 +44,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (link("Pulumi.yaml"), "is a link to Pulumi.yaml, which is not a log: name a separate file"),
         (link("gone.yaml"), "is a link to gone.yaml, which is not a log: name a separate file"),
         (link("a.jsonl"), "cannot be used: "),
-        (link("../a.jsonl"), "leads out of the project: write the whole path"),
+        (link("../a.jsonl"), "leads out of the project: write an absolute path"),
     ],
     ids=["directory", "pipe", "socket", "link to another file", "link to a file to be", "loop", "link out"],
 )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from enos_ota.enos import Credentials, Timeout
-from enos_ota.reconciler.guard import Guard
+from enos_ota.plan import Guard
 from enos_ota.settings import (
-    Address,
     Checks,
     Connection,
+    EnosAddress,
     SettingsError,
     load_address,
     load_checks,
@@ -180,12 +180,14 @@ def test_checks_that_make_no_sense_come_all_at_once() -> None:
 
 
 def test_an_address_needs_no_credentials() -> None:
-    assert load_address(without("enos:appKey", "enos:appSecret").get, {}) == Address("https://apim.example.com", "o1")
+    assert load_address(without("enos:appKey", "enos:appSecret").get, {}) == EnosAddress(
+        "https://apim.example.com", "o1"
+    )
 
 
 def test_an_address_may_come_from_the_environment() -> None:
     environ = {"ENOS_API_GATEWAY": "http://localhost:8080", "ENOS_ORG_ID": "o2"}
-    assert load_address(lambda _: None, environ) == Address("http://localhost:8080", "o2")
+    assert load_address(lambda _: None, environ) == EnosAddress("http://localhost:8080", "o2")
 
 
 def test_an_address_that_is_missing_is_an_error() -> None:

@@ -1,4 +1,4 @@
-"""The stack file against what Pulumi handed on, and what is checked when the file is not known."""
+"""The stack file against the values that Pulumi delivered, and the checks when the file is unknown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_a_file_that_pulumi_did_not_read_is_noticed(project: Project) -> None:
     project.write(BASE, sets=ONE_SET)
     other = project.delivered() | {"enos:orgId": "o2", "enos-ota:cancelledTaskSets": "[]"}
     assert project.problems(other) == [
-        "stacks/Pulumi.prod.yaml:3: Pulumi handed on other values than this file holds for enos:orgId,"
+        "stacks/Pulumi.prod.yaml:3: Pulumi delivered other values than this file has for enos:orgId,"
         " enos-ota:cancelledTaskSets: it was edited meanwhile, or pulumi --config-file names another file;"
         " only this one can be checked, so put the settings here"
     ]
@@ -40,7 +40,7 @@ def without_file(sets: list[dict[str, Any]], stack_file: Path | None = None) -> 
 def test_a_mangled_date_is_refused_without_the_file_too() -> None:
     sets = [{"name": "p", "jobId": "1", "deviceKeys": ["a", "2026-01-02 00:00:00 +0000 UTC"]}]
     assert without_file(sets) == [
-        'set "p": deviceKeys: 2026-01-02 00:00:00 +0000 UTC is a date that lost its form on the way: put it in quotes'
+        'set "p": deviceKeys: 2026-01-02 00:00:00 +0000 UTC is what Pulumi made of a date: put it in quotes'
     ]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota.reconciler.guard import Guard
+from enos_ota.plan import Guard
 from enos_ota.settings import SetSettings, StackSettings
 from tests.harness.stack_project import BASE, ONE_SET
 
@@ -26,6 +26,7 @@ def test_a_set_has_its_defaults(project: Project) -> None:
         audit_log=None,
         sets=(
             SetSettings(
+                file=project.file,
                 name="pump",
                 job_id="65a1",
                 expect_firmware_version=None,
@@ -62,6 +63,7 @@ def test_every_key_of_a_set_arrives(project: Project) -> None:
     )
     assert project.load().sets == (
         SetSettings(
+            file=project.file,
             name="pump-2.3.0",
             job_id="123",
             expect_firmware_version="2.3.0",

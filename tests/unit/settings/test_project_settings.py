@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from enos_ota.engine.stack_secrets import read_stack
 from enos_ota.settings import check_stack_file, load_checks, load_connection
-from enos_ota.settings.project import read_stack
-from enos_ota.settings.stack_selection import meant_by
+from enos_ota.settings.stack_selection import select_stack_files
 from tests.harness.project_settings import MERGED, REFUSED, Shared
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def test_what_pulumi_would_not_take_is_refused_with_its_line(project: Project, s
         ("enos_ota:guard: {value: {maxDevices: 3}}", "enos_ota:guard is no configuration key; did you mean"),
         ("enos-ota:guard.maxDevices: {value: 3}", "enos-ota:guard.maxDevices is no configuration key"),
         ("enos-ota:guard: {value: {maxDevice: 3}}", "enos-ota:guard.maxDevice is no key of guard; did you mean"),
-        ("enos:orgId: 0012", "enos:orgId is 0012 without quotes, and Pulumi may turn that into another text"),
-        ("enos:appSecret: hunter2", "enos:appSecret stands there in plain text"),
+        ("enos:orgId: 0012", "enos:orgId is 0012 without quotes, and YAML may turn that into another text"),
+        ("enos:appSecret: hunter2", "enos:appSecret is in plain text"),
         ("deadline: 0", "enos-ota:deadline must be more than 0"),
     ],
 )
@@ -142,7 +142,7 @@ def test_a_program_that_was_handed_another_value_than_pulumi_yaml_holds_refuses(
     project.share("enos-ota:guard: {value: {maxDevices: 3}}")
     project.write(BASE)
     (problem,) = project.problems({**project.delivered(), "enos-ota:guard": '{"maxDevices":300}'})
-    assert problem.startswith("Pulumi.yaml:5: Pulumi handed on other values than this file holds for enos-ota:guard")
+    assert problem.startswith("Pulumi.yaml:5: Pulumi delivered other values than this file has for enos-ota:guard")
 
 
 def test_pulumi_yaml_alone_makes_the_stacks_of_another_project_ours(project: Project) -> None:
@@ -151,4 +151,4 @@ def test_pulumi_yaml_alone_makes_the_stacks_of_another_project_ours(project: Pro
         "name: fleet\nstackConfigDir: stacks\nconfig: {enos-ota:guard: {value: {maxDevices: 3}}}\n"
     )
     project.write("other:key: 1\n")
-    assert [file.path for file in meant_by(["stacks/Pulumi.prod.yaml"], project.root).files] == [project.file]
+    assert [file.path for file in select_stack_files(["stacks/Pulumi.prod.yaml"], project.root).files] == [project.file]

@@ -1,4 +1,4 @@
-"""The JSON Schema of a stack file says what `enos-ota validate` says, as far as a schema can."""
+"""The JSON Schemas of stack files and set files agree with `enos-ota validate`, as far as a schema can."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from enos_ota.settings import check_stack_file
 from enos_ota.settings.models import DeclaredSet, EnosKeys, EnosOtaKeys
-from enos_ota.settings.schema import stack_schema
+from enos_ota.settings.schema import set_schema, stack_schema
 from tests.harness.stack_project import BASE, ONE_SET
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = stack_schema()
+SET_SCHEMA = set_schema()
 ROOT_SETS = "enos-ota:cancelledTaskSets:"
 
 
@@ -182,8 +183,45 @@ def test_what_only_validation_finds(project: Project, text: str) -> None:
     assert both(project, text) == (True, False)
 
 
-def test_the_schema_is_one() -> None:
-    jsonschema.Draft7Validator.check_schema(SCHEMA)
+def set_file_accepted(project: Project, text: str) -> tuple[bool, bool]:
+    """Whether schema and `check_stack_file` accept a set file."""
+    project.write(BASE)
+    project.write_set("pump.yaml", text)
+    project.write_set("pump.txt", "dk-01\n")
+    accepted = jsonschema.Draft7Validator(SET_SCHEMA).is_valid(as_an_editor_reads(text))
+    return bool(accepted), check_stack_file(project.file) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'jobId: "65a1"\ndeviceKeysFile: pump.txt\n',
+        A_SET + 'guard: {maxDevices: 1}\nexpect: {firmwareVersion: "2.3.0"}\nexpires: "2027-03-31"\n',
+    ],
+)
+def test_schema_and_validation_both_accept_a_set_file(project: Project, text: str) -> None:
+    assert set_file_accepted(project, text) == (True, True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- " + A_SET.replace("\n", "\n  ").rstrip() + "\n",
+        "deviceKeys: [dk-01]\n",
+        'jobId: "65a1"\n',
+        A_SET.replace('"65a1"', "65"),
+        A_SET + "onToLate: fail\n",
+        A_SET + "guard: {}\n",
+        "config:\n  enos:orgId: o1\n",
+    ],
+)
+def test_schema_and_validation_both_refuse_a_set_file(project: Project, text: str) -> None:
+    assert set_file_accepted(project, text) == (False, False)
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, SET_SCHEMA])
+def test_the_schema_is_one(schema: dict[str, Any]) -> None:
+    jsonschema.Draft7Validator.check_schema(schema)
 
 
 def test_every_key_has_a_description() -> None:
@@ -246,3 +284,13 @@ def test_an_editor_never_marks_what_validation_accepts(
 )
 def test_every_stack_file_of_this_repository_is_accepted(file: Path) -> None:
     assert schema_accepts(file.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    "file",
+    [*ROOT.glob("stacks/*/*.yaml"), *ROOT.glob("examples/*/stacks/*/*.yaml")],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_every_set_file_of_this_repository_is_accepted(file: Path) -> None:
+    """Folders of key files hold none, see the examples."""
+    assert jsonschema.Draft7Validator(SET_SCHEMA).is_valid(as_an_editor_reads(file.read_text(encoding="utf-8")))

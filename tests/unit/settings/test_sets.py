@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota.settings.stack import check_stack_file, validate_stack_file
+from enos_ota.settings.check import check_stack_file, validate_stack_file
 from tests.harness.stack_project import BASE
 
 if TYPE_CHECKING:
@@ -27,13 +27,16 @@ FILE = "stacks/Pulumi.prod.yaml"
         ("protect: yes", "protect must be true or false, without quotes"),
         ('protect: "true"', "protect must be true or false, without quotes"),
         ("reason:", "reason has no value: give it one, in quotes, or remove the key"),
-        ('reason: "a\\nb"', "reason holds control characters or line breaks: it must be one line"),
+        ('reason: "a\\nb"', "reason has control characters or line breaks: it must be one line"),
         (f"reason: {'x' * 501}", "reason is longer than 500 characters"),
-        ("reason: 4711", "reason is 4711 without quotes, and Pulumi may turn that into another text: put it in quotes"),
+        (
+            "reason: 4711",
+            "reason is 4711 without quotes, and YAML may turn that into another text: put it in quotes",
+        ),
         ("reason: [a]", "reason must be a text, not a list"),
         (
             "expires: 2027-03-31",
-            "expires is 2027-03-31 without quotes, and Pulumi may turn that into another text: put it in quotes",
+            "expires is 2027-03-31 without quotes, and YAML may turn that into another text: put it in quotes",
         ),
         ('expires: "2027-02-30"', 'expires is "2027-02-30", no date such as "2027-03-31"'),
         ('expires: "20270331"', 'expires is "20270331", no date such as "2027-03-31"'),
@@ -43,7 +46,7 @@ FILE = "stacks/Pulumi.prod.yaml"
         ("formerNames: old", "formerNames must be a list"),
         (
             "formerNames: [12]",
-            "formerNames[0] is 12 without quotes, and Pulumi may turn that into another text: put it in quotes",
+            "formerNames[0] is 12 without quotes, and YAML may turn that into another text: put it in quotes",
         ),
         (
             "guard: {maxShare: 1.5}",
@@ -55,8 +58,7 @@ FILE = "stacks/Pulumi.prod.yaml"
         ),
         (
             "expect: {firmwareVersion: 2.3}",
-            "expect.firmwareVersion is 2.3 without quotes, and Pulumi may turn that into another text: put it in"
-            " quotes",
+            "expect.firmwareVersion is 2.3 without quotes, and YAML may turn that into another text: put it in quotes",
         ),
         (
             "expect: {firmwareversion: a, firmwareVersion: a}",
@@ -79,7 +81,7 @@ def test_a_wrong_key_or_value_of_a_set_is_named(project: Project, line: str, tex
         ("a/b", "name must be without white space, / and :: (it becomes part of the resource's id)"),
         ("a b", "name must be without white space, / and :: (it becomes part of the resource's id)"),
         ("a::b", "name must be without white space, / and :: (it becomes part of the resource's id)"),
-        ("a\\tb", "name holds control characters or line breaks: it must be one line"),
+        ("a\\tb", "name has control characters or line breaks: it must be one line"),
     ],
 )
 def test_a_name_must_fit_into_an_id(project: Project, name: str, text: str) -> None:
@@ -93,8 +95,8 @@ def test_a_name_must_fit_into_an_id(project: Project, name: str, text: str) -> N
     [
         ('""', "jobId is empty"),
         ('" 1"', "jobId has white space around it: remove it"),
-        ('"1\\u2028"', "jobId holds control characters or line breaks: it must be one line"),
-        ("65e1", "jobId is 65e1 without quotes, and Pulumi may turn that into another text: put it in quotes"),
+        ('"1\\u2028"', "jobId has control characters or line breaks: it must be one line"),
+        ("65e1", "jobId is 65e1 without quotes, and YAML may turn that into another text: put it in quotes"),
         ("~", "jobId has no value: give it one, in quotes, or remove the key"),
     ],
 )

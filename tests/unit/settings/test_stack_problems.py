@@ -77,21 +77,20 @@ def test_an_unknown_key_names_the_nearest_right_one(project: Project, line: str,
         ),
         (
             "enos-ota:auditLog: ../x.jsonl",
-            "enos-ota:auditLog leads out of the project: name a file in it, or write the whole path",
+            "enos-ota:auditLog leads out of the project: name a file in it, or write an absolute path",
         ),
         (
             "enos-ota:auditLog: away/x.jsonl",
-            "enos-ota:auditLog away/x.jsonl leads out of the project: write the whole path",
+            "enos-ota:auditLog away/x.jsonl leads out of the project: write an absolute path",
         ),
         (
             "enos-ota:auditLog: ~/x.jsonl",
-            "enos-ota:auditLog begins with ~, which nobody expands: write the whole path, or one relative to the"
+            "enos-ota:auditLog begins with ~, which is not expanded: write an absolute path, or one relative to the"
             " project",
         ),
         (
             "enos:caBundle: '2026-01-02 00:00:00 +0000 UTC'",
-            "enos:caBundle reads 2026-01-02 00:00:00 +0000 UTC, a date that lost its form on the way: put the value in"
-            " quotes",
+            "enos:caBundle is 2026-01-02 00:00:00 +0000 UTC, which Pulumi made of a date: put the value in quotes",
         ),
         ("enos-ota:cancelledTaskSets: {}", "enos-ota:cancelledTaskSets must be a list of sets"),
         ("enos-ota:cancelledTaskSets: []x", "this is not YAML: did not find expected key"),
@@ -107,7 +106,7 @@ def test_a_wrong_value_is_named_with_its_line(project: Project, line: str, text:
 def test_an_unquoted_id_is_refused(project: Project) -> None:
     project.write("enos:apiGateway: https://a.example\nenos:orgId: 0012345\n")
     assert project.problems({**project.delivered(), "enos:orgId": "5349"}) == [
-        "stacks/Pulumi.prod.yaml:3: enos:orgId is 0012345 without quotes, and Pulumi may turn that into another text:"
+        "stacks/Pulumi.prod.yaml:3: enos:orgId is 0012345 without quotes, and YAML may turn that into another text:"
         " put it in quotes"
     ]
 
@@ -115,8 +114,7 @@ def test_an_unquoted_id_is_refused(project: Project) -> None:
 def test_an_app_secret_in_plain_text_is_refused_and_not_shown(project: Project) -> None:
     project.write(BASE + f"enos:appSecret: {SECRET}\n")
     assert project.problems() == [
-        "stacks/Pulumi.prod.yaml:4: enos:appSecret stands there in plain text:"
-        " pulumi config set --secret enos:appSecret"
+        "stacks/Pulumi.prod.yaml:4: enos:appSecret is in plain text: pulumi config set --secret enos:appSecret"
     ]
 
 
@@ -128,7 +126,7 @@ def test_an_app_secret_of_a_simulator_may_stand_in_plain_text(project: Project) 
 def test_an_app_secret_in_plain_text_is_refused_where_the_environment_names_a_real_gateway(project: Project) -> None:
     project.write(f"enos:orgId: o1\nenos:appSecret: {SECRET}\n")
     (problem,) = project.problems(ENOS_API_GATEWAY="https://apim.example.com")
-    assert "enos:appSecret stands there in plain text" in problem
+    assert "enos:appSecret is in plain text" in problem
 
 
 def test_an_unquoted_app_secret_is_not_shown(project: Project) -> None:
@@ -192,7 +190,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(project: Project) ->
         "  stacks/Pulumi.prod.yaml:4: enos:batchSize must be at least 1",
         "  stacks/Pulumi.prod.yaml:5: enos-ota:guard.maxDevices must be at least 0",
         '  stacks/Pulumi.prod.yaml:9: set "one": onToolate is no key of a set; did you mean onTooLate?',
-        '  stacks/Pulumi.prod.yaml:12: set "two": jobId is 1e5 without quotes, and Pulumi may turn that into another'
+        '  stacks/Pulumi.prod.yaml:12: set "two": jobId is 1e5 without quotes, and YAML may turn that into another'
         " text: put it in quotes",
         '  stacks/Pulumi.prod.yaml:13: set "two": no device keys; to end a set remove the whole set, what is'
         " cancelled stays cancelled",

@@ -152,13 +152,13 @@ def test_a_path_that_does_not_exist_has_the_line_of_what_is_around_it() -> None:
     [
         ("a: 1\na: 2\n", 2, "a is given twice in one mapping"),
         ("a: &x {k: v}\nb:\n  <<: *x\n", 3, "merge keys (<<) are not read: write the keys out"),
-        ("a: &x [*x]\n", 1, "the alias *x stands inside the value it names"),
+        ("a: &x [*x]\n", 1, "the alias *x is inside the value it names"),
         ("a: *x\n", 1, "the alias *x has no anchor before it"),
         ("a: 1\n---\nb: 2\n", 2, "a second document begins here; only one is read"),
         ("[a]: b\n", 1, "a key must be a text, not a list or a mapping"),
         ("a: &x b\n*x : c\n", 2, "an alias cannot be a key: write the key out"),
         ("a: !x {}\n", 1, "the tag !x is not read: remove it"),
-        ("a: 1\nb: \x07\n", 2, "this is not YAML: it holds a control character"),
+        ("a: 1\nb: \x07\n", 2, "this is not YAML: it has a control character"),
         ("[" * 100_000, 1, "nested deeper than 100 levels"),
     ],
 )

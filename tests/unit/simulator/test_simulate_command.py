@@ -147,28 +147,28 @@ def test_json_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (["--fleet", "none.yaml"], "Error: the fleet cannot be used:\nnone.yaml: No such file or directory\n"),
+        (["--fleet", "none.yaml"], "Error: the fleet is invalid:\nnone.yaml: No such file or directory\n"),
         (
             ["--fault", "throttle nth=0"],
-            "Error: a fault cannot be used: nth: Input should be greater than or equal to 1\n",
+            "Error: --fault: nth: Input should be greater than or equal to 1\n",
         ),
         (
             ["--movement", "fast"],
             "Error: --movement: moving: Input should be a valid boolean, unable to interpret input\n",
         ),
-        (["--index-delay", "soon"], "Error: --index-delay takes a number that is not negative, not 'soon'\n"),
+        (["--index-delay", "soon"], "Error: --index-delay takes a non-negative number, not 'soon'\n"),
     ],
 )
-def test_wrong_usage_is_told_and_exits_2(arguments: list[str], error: str) -> None:
+def test_wrong_usage_is_reported_and_exits_2(arguments: list[str], error: str) -> None:
     done = run(*arguments)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", error)
 
 
-def test_of_many_problems_of_a_fleet_the_first_20_are_told_and_their_number(tmp_path: Path) -> None:
+def test_of_many_problems_of_a_fleet_the_first_20_are_listed_with_their_number(tmp_path: Path) -> None:
     fleet = tmp_path / "fleet.yaml"
     fleet.write_text(f"orgs: [{', '.join(['1'] * 25)}]\n")
     first, *problems = run("--fleet", str(fleet)).stderr.splitlines()
-    assert first == "Error: the fleet cannot be used (25 problems):"
+    assert first == "Error: the fleet is invalid (25 problems):"
     assert (len(problems), problems[-1]) == (21, "…")
 
 
@@ -177,7 +177,7 @@ def test_an_option_that_is_not_built_or_out_of_range_is_refused(option: str) -> 
     assert run(option, "1").returncode == 2
 
 
-def test_a_port_that_is_taken_is_told_and_exits_3() -> None:
+def test_a_port_that_is_taken_is_reported_and_exits_3() -> None:
     with simulator_process() as simulator:
         port = simulator.url.rpartition(":")[2]
         done = run("--port", port)
@@ -187,6 +187,6 @@ def test_a_port_that_is_taken_is_told_and_exits_3() -> None:
     )
 
 
-def test_a_host_that_does_not_exist_is_told_and_exits_3() -> None:
+def test_a_host_that_does_not_exist_is_reported_and_exits_3() -> None:
     done = run("--host", "256.0.0.1")
     assert (done.returncode, done.stderr.startswith("Error: cannot listen on 256.0.0.1 port 0: ")) == (3, True)

@@ -36,7 +36,7 @@ def test_health_tells_that_it_runs(simulator: RunningSimulator) -> None:
     assert simulator.control("GET", "health") == expected
 
 
-def test_jobs_are_told_with_their_counts(simulator: RunningSimulator) -> None:
+def test_jobs_are_listed_with_their_counts(simulator: RunningSimulator) -> None:
     (job,) = simulator.control("GET", "jobs")["jobs"]
     counts = {"init": 6, "published": 1, "upgrading": 1, "succeeded": 1, "failed": 2}
     assert (job["jobId"], job["status"], job["tasks"], job["counts"]) == (JOB, "started", 11, counts)
@@ -72,7 +72,7 @@ def test_tasks_are_set_whatever_they_are(simulator: RunningSimulator) -> None:
     assert simulator.journal() == []
 
 
-def test_tasks_are_told_as_they_are_whatever_searches_see(simulator: RunningSimulator) -> None:
+def test_tasks_are_listed_in_their_current_state_whatever_searches_find(simulator: RunningSimulator) -> None:
     simulator.switch(index_delay=1000)
     simulator.set_tasks(JOB, ["dk-01"], "upgrading")
     (task,) = simulator.control("GET", f"jobs/{JOB}/tasks?deviceKey=dk-01")["tasks"]
@@ -121,13 +121,13 @@ def test_a_job_is_deleted(simulator: RunningSimulator) -> None:
     assert simulator.control("GET", "jobs") == {"jobs": []}
 
 
-def test_switches_are_told_and_turned(simulator: RunningSimulator) -> None:
+def test_switches_are_read_and_set(simulator: RunningSimulator) -> None:
     before = simulator.control("GET", "switches")
     assert simulator.control("POST", "switches", {"cancelMode": "partial"}) == before | {"cancelMode": "partial"}
     assert simulator.control("GET", "switches") == before | {"cancelMode": "partial"}
 
 
-def test_movement_is_told_and_set(simulator: RunningSimulator) -> None:
+def test_movement_is_read_and_set(simulator: RunningSimulator) -> None:
     assert simulator.control("GET", "movement")["moving"] is False
     simulator.move(begin=[2, 3], finish=4)
     assert simulator.control("GET", "movement") == {
@@ -141,18 +141,12 @@ def test_movement_is_told_and_set(simulator: RunningSimulator) -> None:
     assert simulator.control("GET", "movement")["moving"] is False
 
 
-def test_devices_move_while_nobody_looks_and_are_told_as_they_are_by_now() -> None:
+def test_devices_move_between_requests() -> None:
     clock = Clock()
     with running_simulator(clock=clock) as running:
         running.move(push=0, begin=1, finish=1, failures=0)
         clock.forward(3)
         assert running.counts(JOB) == {"init": 0, "published": 0, "upgrading": 0, "succeeded": 9, "failed": 2}
-
-
-def test_the_journal_is_told_from_an_entry_on(simulator: RunningSimulator) -> None:
-    for key in ("dk-10", "dk-11"):
-        simulator.retry(JOB, [key])
-    assert [entry["sequence"] for entry in simulator.control("GET", "journal?since=1")["entries"]] == [2]
 
 
 def test_a_reset_brings_everything_back(simulator: RunningSimulator) -> None:
@@ -181,16 +175,22 @@ def test_a_reset_takes_back_faults_and_movement(simulator: RunningSimulator) -> 
         ("GET", "nothing", None, 404, "the control API has no GET /_simulator/nothing"),
         ("DELETE", "journal", None, 404, "the control API has no DELETE /_simulator/journal"),
         ("GET", f"jobs/{JOB}/tasks/more", None, 404, "the control API has no GET"),
-        ("GET", "jobs/none", None, 404, f"no job none; there are: {JOB}"),
+        ("GET", "jobs/none", None, 404, f"no job none; the jobs are: {JOB}"),
         ("DELETE", "jobs/none", None, 404, "no job none"),
         ("POST", "jobs", {"jobId": JOB}, 400, f"jobId: job {JOB} exists"),
-        ("POST", "jobs", {"jobId": "n", "orgId": "o9"}, 400, "orgId: no organisation o9"),
+        ("POST", "jobs", {"jobId": "n", "orgId": "o9"}, 400, "orgId: no organization o9"),
         ("POST", "jobs", {}, 400, "jobId: Field required"),
         ("POST", f"jobs/{JOB}", {"status": "paused"}, 400, "status: a job is started or stopped, not 'paused'"),
-        ("POST", f"jobs/{JOB}", {"state": "stopped"}, 400, "state: unknown; there are status"),
+        ("POST", f"jobs/{JOB}", {"state": "stopped"}, 400, "state: unknown; known: status"),
         ("POST", f"jobs/{JOB}", [], 400, "the body must be a JSON object"),
         ("POST", f"jobs/{JOB}/tasks", {"deviceKeys": ["dk-01"]}, 400, "status: must be a text"),
-        ("POST", f"jobs/{JOB}/tasks", {"deviceKeys": [], "status": "init"}, 400, "deviceKeys: must be a list of texts"),
+        (
+            "POST",
+            f"jobs/{JOB}/tasks",
+            {"deviceKeys": [], "status": "init"},
+            400,
+            "deviceKeys: must be a non-empty list of texts",
+        ),
         ("POST", f"jobs/{JOB}/tasks", {"deviceKeys": ["x"], "status": "init"}, 400, "deviceKeys: no task in job"),
         ("POST", f"jobs/{JOB}/tasks", {"deviceKeys": ["dk-01"], "status": "done"}, 400, "status: one of init, "),
         (
@@ -207,13 +207,11 @@ def test_a_reset_takes_back_faults_and_movement(simulator: RunningSimulator) -> 
             400,
             "progress: must be a whole number",
         ),
-        ("POST", "movement", {"begin": "soon"}, 400, "begin.0: Input should be a valid number"),
-        ("DELETE", "faults?id=x", None, 400, "id: must be a whole number"),
+        ("POST", "movement", {"begin": "soon"}, 400, "begin[0]: Input should be a valid number"),
         ("POST", "switches", {"cancelMode": "x"}, 400, "cancelMode takes atomic or partial, not 'x'"),
-        ("GET", "journal?since=-1", None, 400, "since: must be a whole number"),
     ],
 )
-def test_what_cannot_be_done_is_told_in_json_and_changes_nothing(
+def test_a_refused_call_is_answered_in_json_and_changes_nothing(
     simulator: RunningSimulator, *, method: str, path: str, body: Any, status: int, error: str
 ) -> None:
     before = (simulator.states(JOB), simulator.control("GET", "switches"))
@@ -303,7 +301,7 @@ def test_a_charset_beside_the_content_type_is_fine(simulator: RunningSimulator) 
     assert stop(simulator, content_type="Application/JSON; charset=utf-8").status_code == 200
 
 
-def test_a_body_that_is_no_json_is_told(simulator: RunningSimulator) -> None:
+def test_a_body_that_is_no_json_is_reported(simulator: RunningSimulator) -> None:
     headers = {"content-type": "application/json"}
     answer = requests.post(f"{simulator.url}/_simulator/switches", data=b"{", headers=headers, timeout=9)
-    assert (answer.status_code, answer.json()) == (400, {"error": "the body is no JSON text"})
+    assert (answer.status_code, answer.json()) == (400, {"error": "the body is not JSON"})

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from enos_simulator.movement import Movement, MovementError
+from enos_simulator.errors import SetupError
+from enos_simulator.movement import Movement
 from tests.harness.simulator_harness import Caller, make_caller
 
 JOB = "job"
@@ -143,7 +144,7 @@ def test_what_a_colleague_retries_is_pushed_again() -> None:
     assert after(caller, 12) == "pss"
 
 
-def test_what_somebody_sets_goes_on_from_there() -> None:
+def test_a_task_that_is_set_continues_from_there() -> None:
     caller = make_caller(fleet(count=2))
     caller.simulator.set_tasks(JOB, ["a1"], "upgrading")
     assert (after(caller, 9.9), after(caller, 0.1)) == ("uu", "su")
@@ -249,7 +250,7 @@ def test_the_policy_of_a_stopped_job_waits_for_its_start() -> None:
 
 
 @pytest.mark.parametrize("movement", [False, STEADY])
-def test_a_published_task_that_was_cancelled_may_upgrade_all_the_same(movement: object) -> None:
+def test_a_published_task_that_was_cancelled_may_upgrade_nevertheless(movement: object) -> None:
     tasks = [{"deviceKey": "p", "status": "published"}]
     caller = make_caller(fleet(movement=movement, tasks=tasks, devices=[]), cancel_published="late", late_after=7)
     caller.cancel(JOB, "p")
@@ -270,7 +271,7 @@ def test_no_other_cancelled_task_is_late(switch: str, status: str) -> None:
     assert caller.states(JOB)["p"] == ("failed", "Cancelled by user")
 
 
-def test_a_late_device_goes_on_in_a_stopped_job() -> None:
+def test_a_late_device_continues_in_a_stopped_job() -> None:
     tasks = [{"deviceKey": "p", "status": "published"}]
     caller = make_caller(fleet(movement=False, tasks=tasks, devices=[]), cancel_published="late")
     caller.cancel(JOB, "p")
@@ -305,16 +306,16 @@ def test_a_movement_is_a_text_a_mapping_or_on_and_off(text: object, expected: Mo
     [
         ("", "moving: Input should be a valid boolean"),
         ("begin=2", "moving: Input should be a valid boolean"),
-        ("on fast", "movement: 'fast' is no setting such as name=value"),
+        ("on fast", "movement: 'fast' is not a setting (name=value)"),
         ("on speed=2", "speed: Extra inputs are not permitted"),
         ({"begin": [3, 1]}, "begin: the first number must not be greater than the second"),
         ({"begin": [1, 2, 3]}, "begin: Tuple should have at most 2 items"),
-        ({"finish": -1}, "finish.0: Input should be greater than or equal to 0"),
+        ({"finish": -1}, "finish[0]: Input should be greater than or equal to 0"),
         ({"failures": 2}, "failures: Input should be less than or equal to 1"),
         ([], "movement: Input should be a valid dictionary"),
     ],
 )
 def test_a_wrong_movement_is_named_with_what_is_wrong(data: object, why: str) -> None:
-    with pytest.raises(MovementError) as caught:
+    with pytest.raises(SetupError) as caught:
         Movement.parse(data)
     assert str(caught.value)[: len(why)] == why

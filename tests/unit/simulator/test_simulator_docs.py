@@ -9,7 +9,6 @@ from typing import get_args
 import yaml
 
 from enos_simulator import control
-from enos_simulator import fleet as fleet_module
 from enos_simulator.faults import _OWN_SETTINGS, Fault, Operation, What
 from enos_simulator.fleet import JobSpec, parse_fleet
 from enos_simulator.movement import Movement
@@ -53,7 +52,7 @@ def test_every_operation_of_a_fault_is_documented() -> None:
 
 
 def test_every_setting_of_the_movement_is_documented_with_its_default() -> None:
-    told = {row[0].strip("`"): row[1] for row in rows("Devices that move on")}
+    told = {row[0].strip("`"): row[1] for row in rows("Movement of devices")}
     usual = Movement().as_json()
     assert usual.pop("moving") is True
     shown = {
@@ -71,8 +70,8 @@ def test_every_control_call_is_documented() -> None:
         for call in [call.split("` `")[0]]
     }
     built = {
-        *control._ABOUT_ALL,
-        *((method, f"jobs/{{jobId}}/{rest}".rstrip("/")) for method, rest in control._ABOUT_A_JOB),
+        *control._GLOBAL_CALLS,
+        *((method, f"jobs/{{jobId}}/{rest}".rstrip("/")) for method, rest in control._JOB_CALLS),
     }
     assert told == built
 
@@ -81,11 +80,6 @@ def test_the_example_of_a_fleet_loads() -> None:
     example = TEXT.split("```yaml\n")[1].split("```")[0]
     simulator = Simulator(parse_fleet(yaml.safe_load(example)))
     assert simulator.info() == {"jobs": 1, "tasks": 1001}
-
-
-def test_the_example_in_the_module_loads() -> None:
-    doc = (fleet_module.__doc__ or "").split("\n\n")[1]
-    assert Simulator(parse_fleet(yaml.safe_load(doc))).info() == {"jobs": 1, "tasks": 1001}
 
 
 def test_every_field_of_a_job_is_documented() -> None:

@@ -65,7 +65,7 @@ def cancel(simulator: RunningSimulator, session: requests.Session, key: str = "d
         ("truncate", "IncompleteRead", "failed"),
     ],
 )
-def test_a_connection_that_is_broken_off_is_an_error_and_the_simulator_goes_on(
+def test_a_connection_that_is_broken_off_is_an_error_and_the_simulator_continues(
     simulator: RunningSimulator,
     session: requests.Session,
     capfd: pytest.CaptureFixture[str],
@@ -96,7 +96,7 @@ def test_a_connection_that_is_broken_off_is_an_error_and_the_simulator_goes_on(
         ("cut", {}, (200, "application/json", None)),
     ],
 )
-def test_an_answer_that_is_spoiled_comes_as_it_is_told(
+def test_a_replaced_answer_has_the_documented_form(
     simulator: RunningSimulator, session: requests.Session, *, what: str, settings: dict[str, Any], told: Any
 ) -> None:
     simulator.fault(what, "cancelTask", **settings)
@@ -113,18 +113,17 @@ def test_an_answer_that_ends_in_the_middle_is_no_json(simulator: RunningSimulato
     assert simulator.states(JOB)["dk-01"][0] == "failed"
 
 
-def test_a_fault_does_not_befall_the_control_api(simulator: RunningSimulator) -> None:
+def test_a_fault_does_not_affect_the_control_api(simulator: RunningSimulator) -> None:
     simulator.fault("close-before")
     assert simulator.control("GET", "health")["status"] == "ok"
 
 
-def test_faults_are_told_and_taken_back(simulator: RunningSimulator, session: requests.Session) -> None:
-    number = simulator.fault("latency", "cancelTask", seconds=[0, 0], times=5)
+def test_faults_are_read_and_removed(simulator: RunningSimulator, session: requests.Session) -> None:
+    simulator.fault("latency", "cancelTask", seconds=[0, 0], times=5)
     simulator.fault("throttle", nth=9)
     cancel(simulator, session)
     assert simulator.control("GET", "faults")["faults"] == [
         {
-            "id": number,
             "what": "latency",
             "operations": ["cancelTask"],
             "seconds": [0, 0],
@@ -132,10 +131,9 @@ def test_faults_are_told_and_taken_back(simulator: RunningSimulator, session: re
             "seen": 1,
             "fired": 1,
         },
-        {"id": number + 1, "what": "throttle", "nth": 9, "seen": 2, "fired": 0},
+        {"what": "throttle", "nth": 9, "seen": 2, "fired": 0},
     ]
-    assert simulator.control("DELETE", f"faults?id={number}") == {"cleared": 1}
-    simulator.clear_faults()
+    assert simulator.control("DELETE", "faults") == {"cleared": 2}
     assert simulator.control("GET", "faults") == {"faults": []}
 
 

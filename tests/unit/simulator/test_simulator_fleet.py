@@ -8,17 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enos_simulator.fleet import FleetError, parse_fleet, read_fleet
+from enos_simulator.errors import SetupError
+from enos_simulator.fleet import parse_fleet, read_fleet
 from enos_simulator.simulator import Simulator
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-BOMB = b"a: &a [x, x, x, x, x, x, x, x, x, x]\n" + b"".join(
-    b"%c: &%c [%s]\n" % (letter, letter, b", ".join([b"*%c" % (letter - 1)] * 10)) for letter in b"bcdefghi"
-)
-"""A few hundred bytes of YAML that stand for a thousand million values."""
 
 
 def tasks_of(job: dict[str, Any]) -> list[tuple[str, str, str, int, str]]:
@@ -27,7 +22,7 @@ def tasks_of(job: dict[str, Any]) -> list[tuple[str, str, str, int, str]]:
 
 
 def problems_of(data: object) -> list[str]:
-    with pytest.raises(FleetError) as caught:
+    with pytest.raises(SetupError) as caught:
         Simulator(parse_fleet(data))
     return caught.value.problems
 
@@ -97,7 +92,7 @@ def test_cancelled_follows_the_switches() -> None:
         ({"switches": {"cancelMode": "x"}}, "switches: cancelMode takes atomic or partial, not 'x'"),
         ({"faults": ["html", "fly"]}, "faults: [1] what: Input should be 'latency'"),
         ({"faults": [{"what": "html", "nth": 0}]}, "faults: [0] nth: Input should be greater"),
-        ({"movement": {"begin": "soon"}}, "movement: begin.0: Input should be a valid number"),
+        ({"movement": {"begin": "soon"}}, "movement: begin[0]: Input should be a valid number"),
         ({"jobs": [{"jobId": 17}]}, "jobs[0].jobId: must be a text: put it in quotes (YAML reads it as 17)"),
         (
             {"jobs": [{"jobId": "j", "tasks": [{"deviceKey": 1e5}]}]},
@@ -128,14 +123,6 @@ def test_cancelled_follows_the_switches() -> None:
             "jobs[0].devices[0].count: Input should be less than or equal to 2000000",
         ),
         (
-            {"jobs": [{"jobId": "j", "devices": [{"count": 1_500_000, "key": key} for key in ("a{}", "b{}")]}]},
-            "fleet: 3000000 tasks in all; at most 2000000 are possible",
-        ),
-        (
-            {"jobs": [{"jobId": job, "devices": {"count": 1_000_001, "key": "a{}"}} for job in "ij"]},
-            "fleet: 2000002 tasks in all; at most 2000000 are possible",
-        ),
-        (
             {"jobs": [{"jobId": "j", "devices": {"count": 1, "key": "a{}", "first": 10**20}}]},
             "jobs[0].devices[0].first: Input should be less than or equal to",
         ),
@@ -157,31 +144,25 @@ def test_cancelled_follows_the_switches() -> None:
             {"jobs": [{"jobId": "j", "devices": {"count": 3, "key": "a{}", "states": {"init": 2}}}]},
             "jobs[0].devices[0]: states add up to 2, count is 3",
         ),
-        ({"jobs": [{"jobId": "j"}, {"jobId": "j"}]}, "fleet: jobId j stands more than once"),
-        ({"jobs": [{"jobId": "j", "orgId": "o9"}]}, "fleet: job j: no organisation o9"),
-        ({"apps": [{"appKey": "k", "appSecret": "s", "orgs": ["o9"]}]}, "fleet: app k: no organisation o9"),
+        ({"jobs": [{"jobId": "j"}, {"jobId": "j"}]}, "fleet: jobId j occurs more than once"),
+        ({"jobs": [{"jobId": "j", "orgId": "o9"}]}, "fleet: job j: no organization o9"),
+        ({"apps": [{"appKey": "k", "appSecret": "s", "orgs": ["o9"]}]}, "fleet: app k: no organization o9"),
         (
             {"jobs": [{"jobId": "j", "tasks": [{"deviceKey": "a"}, {"deviceKey": "a"}]}]},
-            "jobs[0]: tasks: device key a stands more than once under the same product",
+            "jobs[0]: tasks: device key a occurs more than once under the same product",
         ),
         (
             {"jobs": [{"jobId": "j", "tasks": [{"deviceKey": "a1"}], "devices": {"count": 1, "key": "a{}"}}]},
-            "job j: a device key stands more than once under the same product",
+            "job j: a device key occurs more than once under the same product",
         ),
     ],
 )
-def test_a_problem_is_told_with_its_place(data: object, problem: str) -> None:
+def test_a_problem_is_reported_with_its_place(data: object, problem: str) -> None:
     (told,) = problems_of(data)
     assert told.startswith(problem)
 
 
-def test_a_job_that_is_added_counts_with_those_that_are_there() -> None:
-    simulator = Simulator(parse_fleet({"jobs": [{"jobId": "j", "tasks": [{"deviceKey": "a"}]}]}))
-    with pytest.raises(FleetError, match="2000001 tasks in all; at most 2000000 are possible"):
-        simulator.add_job({"jobId": "more", "devices": {"count": 2_000_000, "key": "b{}"}})
-
-
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     data = {"orgs": 3, "jobs": [{"jobId": 1, "status": "x"}], "switches": {"a": 1}}
     assert [problem.split(": ")[0] for problem in problems_of(data)] == [
         "switches",
@@ -194,21 +175,17 @@ def test_all_problems_are_told_at_once() -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"jobs: [", "no valid YAML: while parsing"),
-        (b"\xff\xfe\x00", "no valid YAML: "),
-        (b"a: !!python/object:os.system x", "no valid YAML: could not determine a constructor"),
+        (b"jobs: [", "invalid YAML: while parsing"),
+        (b"\xff\xfe\x00", "invalid YAML: "),
+        (b"a: !!python/object:os.system x", "invalid YAML: could not determine a constructor"),
         (b"jobs: 3", "jobs: "),
-        (b"#" * (16 * 1024 * 1024 + 1), "larger than 16777216 bytes"),
-        (b"[" * 2000 + b"]" * 2000, "nested too deeply"),
-        (BOMB, "more than 10000000 values when its aliases are written out"),
-        (b"switches: &a [*a]", "more than 10000000 values when its aliases are written out"),
     ],
-    ids=["cut", "not-utf8", "python", "no-list", "large", "deep", "bomb", "endless"],
+    ids=["cut", "not-utf8", "python", "no-list"],
 )
 def test_a_problem_with_a_file_begins_with_its_path(tmp_path: Path, content: bytes, why: str) -> None:
     path = tmp_path / "fleet.yaml"
     path.write_bytes(content)
-    with pytest.raises(FleetError) as caught:
+    with pytest.raises(SetupError) as caught:
         read_fleet(path)
     assert caught.value.problems[0].startswith(f"{path}: {why}")
 
@@ -223,8 +200,8 @@ def test_a_pattern_can_make_wide_keys() -> None:
     assert [key for key, *_ in tasks_of({"devices": {"count": 1, "key": "p-{:099d}"}})] == ["p-" + "1".rjust(99, "0")]
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
-    with pytest.raises(FleetError) as caught:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(SetupError) as caught:
         read_fleet(tmp_path / "none.yaml")
     assert caught.value.problems == [f"{tmp_path / 'none.yaml'}: No such file or directory"]
 

@@ -184,7 +184,7 @@ def broken(*_: object, **__: object) -> None:
     ],
     ids=["call", "token"],
 )
-def test_an_error_inside_is_told_without_its_details(
+def test_an_internal_error_is_answered_without_its_details(
     caller: Caller,
     monkeypatch: pytest.MonkeyPatch,
     fail: Callable[[Caller], dict[str, object]],

@@ -107,7 +107,7 @@ def test_a_body_in_chunks_without_a_length_is_read(simulator: RunningSimulator) 
     assert answer.json()["status"] == 1002
 
 
-def test_what_is_no_http_is_refused_and_the_simulator_goes_on(
+def test_what_is_no_http_is_refused_and_the_simulator_continues(
     simulator: RunningSimulator, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert raw(simulator, b"\x16\x03\x01\x02\x00hello\r\n\r\n").startswith(b"HTTP/1.1 400")
@@ -173,7 +173,7 @@ def test_at_the_end_nothing_is_left() -> None:
         (socket.AF_INET6, "::1", "http://[::1]:"),
     ],
 )
-def test_the_address_that_is_told_can_be_called(family: socket.AddressFamily, address: str, url: str) -> None:
+def test_the_printed_address_is_reachable(family: socket.AddressFamily, address: str, url: str) -> None:
     with socket.socket(family) as bound:
         try:
             bound.bind((address, 0))

@@ -52,7 +52,7 @@ def test_changes_become_visible_in_their_order(caller: Caller) -> None:
     assert caller.simulator.job(JOB).counts()["init"] == 6
 
 
-def test_a_job_is_got_as_it_is_and_searched_as_it_was(caller: Caller) -> None:
+def test_get_shows_the_current_job_and_search_the_indexed_one(caller: Caller) -> None:
     caller.call("stop", jobId=JOB)
     got = caller.call("get", jobId=JOB)["data"]["status"]
     searched = caller.call("search", {})["data"][0]["status"]

@@ -76,17 +76,17 @@ def check(held: JobTasks) -> None:
     """The indices of a job say the same as its tasks."""
     tasks = list(held.tasks())
     counts = Counter(task.status for task in tasks)
-    seen = Counter(task.status for task in held.rows)
+    seen = Counter(task.status for task in held.indexed_tasks)
     assert {status: count for status, count in held.counts().items() if count} == counts
     for status in STATUSES:
         wanted = frozenset({status})
         assert held.places_in(status) == [task.place for task in tasks if task.status == status]
-        assert held.count_seen(wanted) == len(held.page_seen(wanted, 0, len(tasks))) == seen[status]
+        assert held.count_indexed(wanted) == len(held.page_indexed(wanted, 0, len(tasks))) == seen[status]
     assert all(task.place in held.places(task.device_key) for task in tasks)
 
 
 def kept(caller: Caller) -> list[Any]:
-    jobs = [(held.job, list(held.tasks()), held.info_without_twin) for held in caller.simulator._store.jobs()]
+    jobs = [(held.job, list(held.tasks())) for held in caller.simulator._store.jobs()]
     return [jobs, caller.simulator.switches, caller.simulator.movement]
 
 

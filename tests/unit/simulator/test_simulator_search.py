@@ -114,7 +114,7 @@ def test_a_page_that_ends_with_the_window_is_whole() -> None:
     assert len(caller.find("jobId = 'j1'", page=2)[0]) == 200
 
 
-def test_the_window_leaves_the_total_as_it_is() -> None:
+def test_the_window_does_not_change_the_total() -> None:
     assert make_caller(LARGE, max_window=400).find("jobId = 'j1'")[1] == 1300
 
 

@@ -42,7 +42,7 @@ def running(file: Path, fleet: dict[str, Any] | None = None, **switches: object)
 def everything(caller: Caller) -> list[Any]:
     """All that is to survive."""
     simulator = caller.simulator
-    jobs = [(held.job, list(held.tasks()), held.counts(), held.info_without_twin) for held in simulator.jobs()]
+    jobs = [(held.job, list(held.tasks()), held.counts()) for held in simulator.jobs()]
     return [jobs, simulator.switches, [one.as_json() for one in simulator.faults()], simulator.movement]
 
 
@@ -84,25 +84,13 @@ def test_what_the_control_api_changed_survives(file: Path) -> None:
         assert caller.call("search", {})["pagination"]["totalSize"] == 2
 
 
-def test_a_fault_goes_on_counting_where_it_was(file: Path) -> None:
+def test_a_fault_continues_its_count(file: Path) -> None:
     with running(file) as caller:
         caller.simulator.add_fault("throttle get nth=3")
         assert [caller.call("get", jobId=JOB)["code"] for _ in range(2)] == [0, 0]
     with running(file) as caller:
         assert [caller.call("get", jobId=JOB).get("code") for _ in range(2)] == [None, 0]
-        assert caller.simulator.add_fault("html").number == 2
-
-
-def test_the_twin_of_a_device_can_be_taken_away_after_a_restart(file: Path) -> None:
-    with running(file) as caller:
-        before = everything(caller)
-        caller.simulator.change_switches({"sameKeyTwoProducts": "on"})
-        caller.simulator.save()
-    with running(file) as caller:
-        caller.simulator.change_switches({"sameKeyTwoProducts": "off"})
-        caller.simulator.save()
-    with running(file) as caller:
-        assert everything(caller) == before
+        assert caller.simulator.add_fault("html").seen == 0
 
 
 def test_searches_see_after_a_restart_what_they_did_not_see_before(file: Path) -> None:
@@ -171,7 +159,7 @@ def test_a_file_in_use_is_refused(file: Path) -> None:
     assert str(caught.value) == f"{file}: another simulator uses it"
 
 
-def test_a_file_of_another_version_is_refused_and_left_as_it_is(file: Path) -> None:
+def test_a_file_of_another_version_is_refused_and_not_changed(file: Path) -> None:
     with running(file):
         pass
     with contextlib.closing(sqlite3.connect(file)) as other:
@@ -180,22 +168,22 @@ def test_a_file_of_another_version_is_refused_and_left_as_it_is(file: Path) -> N
     with pytest.raises(StorageError) as caught:
         Storage(file)
     assert str(caught.value) == (
-        f"{file}: written by another version of the simulator (format 7, this one has 1); take another file"
+        f"{file}: written by another version of the simulator (format 7, expected 2); use another file"
     )
     assert file.read_bytes() == before
 
 
-def test_a_database_of_something_else_is_refused_and_left_as_it_is(file: Path) -> None:
+def test_a_database_of_something_else_is_refused_and_not_changed(file: Path) -> None:
     with contextlib.closing(sqlite3.connect(file)) as other:
         other.execute("CREATE TABLE jobs (mine TEXT)")
     before = file.read_bytes()
     with pytest.raises(StorageError) as caught:
         Storage(file)
-    assert str(caught.value) == f"{file}: a database, but none of the simulator's; take another file"
+    assert str(caught.value) == f"{file}: not a database of the simulator; use another file"
     assert file.read_bytes() == before
 
 
-def test_what_is_no_database_is_refused_and_left_as_it_is(file: Path) -> None:
+def test_what_is_no_database_is_refused_and_not_changed(file: Path) -> None:
     file.write_text("jobs:\n  - jobId: j\n" * 100)
     before = file.read_bytes()
     with pytest.raises(StorageError) as caught:
@@ -203,13 +191,13 @@ def test_what_is_no_database_is_refused_and_left_as_it_is(file: Path) -> None:
     assert (str(caught.value), file.read_bytes()) == (f"{file}: file is not a database", before)
 
 
-def test_a_file_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as caught:
         Storage(tmp_path / "none" / "enos.db")
     assert str(caught.value) == f"{tmp_path / 'none' / 'enos.db'}: unable to open database file"
 
 
-def test_a_command_that_is_killed_goes_on_where_it_was(file: Path, tmp_path: Path) -> None:
+def test_a_killed_command_continues_after_a_restart(file: Path, tmp_path: Path) -> None:
     fleet = tmp_path / "fleet.yaml"
     fleet.write_text('jobs: [{jobId: "j", tasks: [{deviceKey: a}, {deviceKey: b}]}]\n')
     command = [sys.executable, "-m", "enos_ota.cli", "simulate", "--db", str(file), "--fleet", str(fleet)]
@@ -232,19 +220,18 @@ def test_a_command_that_is_killed_goes_on_where_it_was(file: Path, tmp_path: Pat
         assert [fault["what"] for fault in simulator.control("GET", "faults")["faults"]] == ["html"]
 
 
-def test_another_fleet_than_the_one_that_is_kept_is_refused(file: Path, tmp_path: Path) -> None:
+def test_a_fleet_that_differs_from_the_stored_one_is_refused(file: Path, tmp_path: Path) -> None:
     with running(file):
         pass
     fleet = tmp_path / "fleet.yaml"
     fleet.write_text('jobs: [{jobId: "j"}]\n')
     assert refused("--db", str(file), "--fleet", str(fleet)) == (
         2,
-        f"Error: the fleet cannot be used:\n{fleet}: not the fleet that the --db file was made with; "
-        "leave one of the two out\n",
+        f"Error: the fleet is invalid:\n{fleet}: not the fleet that the --db file was created with; omit one of them\n",
     )
 
 
-def test_a_file_that_cannot_be_used_is_told_by_the_command(file: Path) -> None:
+def test_a_file_that_is_not_usable_is_reported_by_the_command(file: Path) -> None:
     file.write_text("no database, " * 100)
     assert refused("--db", str(file)) == (2, f"Error: --db {file}: file is not a database\n")
 

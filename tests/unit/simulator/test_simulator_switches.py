@@ -6,7 +6,8 @@ import dataclasses
 
 import pytest
 
-from enos_simulator.switches import SwitchError, Switches, camel, kebab, parse_rate
+from enos_simulator.errors import SetupError
+from enos_simulator.switches import Switches, camel, kebab, parse_rate
 
 # Section 9 of the API reference and the numbers that go with it; the first value is the default.
 DOCUMENTED: dict[str, list[str | int]] = {
@@ -68,14 +69,14 @@ def test_each_value_is_taken_under_each_spelling(name: str, value: object, spell
         ("cancelMode", "some", "cancelMode takes atomic or partial, not 'some'"),
         ("businessHttp", 500, "businessHttp takes 200 or 400, not 500"),
         ("gatewayHttp", True, "gatewayHttp takes 200 or 401, not True"),
-        ("indexDelay", "-1", "indexDelay takes a number that is not negative, not '-1'"),
-        ("indexDelay", "nan", "indexDelay takes a number that is not negative, not 'nan'"),
-        ("indexDelay", None, "indexDelay takes a number that is not negative, not None"),
-        ("max-keys", "2.5", "max-keys takes a whole number that is not negative, not '2.5'"),
-        ("max-keys", 2.5, "max-keys takes a whole number that is not negative, not 2.5"),
-        ("max_keys", True, "max_keys takes a whole number that is not negative, not True"),
-        ("cancelledMarker", " ", "cancelledMarker takes a text that is not empty, not ' '"),
-        ("cancelledMarker", 5, "cancelledMarker takes a text that is not empty, not 5"),
+        ("indexDelay", "-1", "indexDelay takes a non-negative number, not '-1'"),
+        ("indexDelay", "nan", "indexDelay takes a non-negative number, not 'nan'"),
+        ("indexDelay", None, "indexDelay takes a non-negative number, not None"),
+        ("max-keys", "2.5", "max-keys takes a non-negative whole number, not '2.5'"),
+        ("max-keys", 2.5, "max-keys takes a non-negative whole number, not 2.5"),
+        ("max_keys", True, "max_keys takes a non-negative whole number, not True"),
+        ("cancelledMarker", " ", "cancelledMarker takes a non-empty text, not ' '"),
+        ("cancelledMarker", 5, "cancelledMarker takes a non-empty text, not 5"),
         *(
             ("throttle", value, f"throttle takes off, or a number greater than 0 with /s, /min or /h, not {told}")
             for value, told in [
@@ -92,18 +93,18 @@ def test_each_value_is_taken_under_each_spelling(name: str, value: object, spell
                 (10**400, f"{10**400}"),
             ]
         ),
-        ("canselMode", "atomic", "canselMode: there is no such switch; did you mean cancelMode?"),
-        ("cansel-mode", "atomic", "cansel-mode: there is no such switch; did you mean cancelMode?"),
+        ("canselMode", "atomic", "canselMode: unknown switch; did you mean cancelMode?"),
+        ("cansel-mode", "atomic", "cansel-mode: unknown switch; did you mean cancelMode?"),
     ],
 )
 def test_a_wrong_switch_is_named_with_what_it_takes(name: str, value: object, why: str) -> None:
-    with pytest.raises(SwitchError) as caught:
+    with pytest.raises(SetupError) as caught:
         Switches().changed({name: value})
     assert str(caught.value) == why
 
 
 def test_all_wrong_switches_are_named_at_once_and_nothing_is_changed() -> None:
-    with pytest.raises(SwitchError) as caught:
+    with pytest.raises(SetupError) as caught:
         Switches().changed({"cancelMode": 1, "retryTo": "published", "zzz": 1})
     assert [problem.split()[0] for problem in caught.value.problems] == ["cancelMode", "zzz:"]
 
@@ -115,7 +116,7 @@ def test_a_plain_number_to_throttle_is_requests_a_second(value: object) -> None:
 
 @pytest.mark.parametrize("name", ["latency", "create-mode"])
 def test_a_switch_that_is_not_built_is_not_accepted(name: str) -> None:
-    with pytest.raises(SwitchError, match="there is no such switch"):
+    with pytest.raises(SetupError, match="unknown switch"):
         Switches().changed({name: "on"})
 
 

@@ -20,7 +20,7 @@ def test_init_and_published_tasks_can_be_cancelled(caller: Caller, key: str) -> 
     assert (caller.cancel(JOB, key), caller.states(JOB)[key]) == (0, CANCELLED)
 
 
-def test_a_cancelled_task_is_told_as_the_documentation_lets_us_infer(caller: Caller) -> None:
+def test_a_cancelled_task_looks_as_inferred(caller: Caller) -> None:
     caller.clock.forward(5)
     caller.cancel(JOB, "dk-07")
     (row,), _ = caller.find("deviceKey = 'dk-07'")
@@ -39,7 +39,7 @@ def test_one_task_that_cannot_be_cancelled_refuses_the_whole_call(caller: Caller
     assert (caller.cancel(JOB, "dk-01", key), caller.states(JOB)) == (24620, before)
 
 
-def test_in_partial_mode_the_others_are_cancelled_and_the_call_is_refused_all_the_same() -> None:
+def test_in_partial_mode_the_others_are_cancelled_and_the_call_is_refused_nevertheless() -> None:
     caller = make_caller(SMALL_FLEET, cancel_mode="partial")
     before = caller.states(JOB)
     assert caller.cancel(JOB, "dk-01", "dk-08", "dk-02") == 24620

@@ -1,0 +1,70 @@
+"""Running an operation for a command: signals, errors and exit codes. Imported by commands only when they run."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from enos_ota.cli.failures import Misconfigured, Undetermined, exit_with_message
+from enos_ota.cli.interrupts import interruptible
+from enos_ota.cli.output import say_aside
+from enos_ota.cli.plain import plain
+from enos_ota.devicekeys.reader import KeyFileError
+from enos_ota.operations.context import open_context
+from enos_ota.operations.sent_summary import describe_sent
+from enos_ota.reconciler import Stop, Stopped
+from enos_ota.reconciler.sent import SentRequests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from enos_ota.operations.context import OperationContext
+
+
+@contextlib.contextmanager
+def operation(
+    stack: str | None, *, requires_stack: bool, works_without_stack_file: bool = False, aside: Path | None = None
+) -> Iterator[OperationContext]:
+    """Open the context of an operation; errors end the command with a message and an exit code.
+
+    Args:
+        stack: The stack that the operator named, if any.
+        requires_stack: See `open_context`.
+        works_without_stack_file: See `open_context`.
+        aside: See `open_context`.
+
+    Raises:
+        click.ClickException: The operation did not complete.
+    """
+    stop, requests = Stop(), SentRequests()
+    with (
+        exit_with_message(),
+        _early_ends(requests),
+        interruptible(stop, requests),
+        open_context(
+            stack,
+            requires_stack=requires_stack,
+            works_without_stack_file=works_without_stack_file,
+            notify=say_aside,
+            stop=stop,
+            requests=requests,
+            aside=aside,
+        ) as context,
+    ):
+        yield context
+
+
+@contextlib.contextmanager
+def _early_ends(requests: SentRequests) -> Iterator[None]:
+    try:
+        yield
+    except KeyFileError as error:
+        sent = describe_sent(requests) if requests else "No request was sent."
+        raise Misconfigured("\n".join(map(plain, f"{error}\n{sent}".split("\n")))) from None
+    except Stopped as end:
+        raise Undetermined(plain(f"{end}. {describe_sent(requests)}")) from None
+    except KeyboardInterrupt:
+        raise Undetermined(plain(f"interrupted. {describe_sent(requests)}")) from None
+    finally:
+        requests.give_up("enos-ota ended before EnOS answered")

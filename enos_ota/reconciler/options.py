@@ -1,0 +1,84 @@
+"""What a reconciler works with, and the options of one change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from enos_ota.enos import Clock, WriteWatch
+    from enos_ota.plan import JobFacts, Objection, Record
+    from enos_ota.reconciler.deadline import Stop
+    from enos_ota.reconciler.reading import ServiceLimits
+    from enos_ota.reconciler.workers import Workers
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of one change in size and time.
+
+    Attributes:
+        batch_size: Keys in one cancelTask.
+        deadline: Seconds for one set's change.
+        settle: Seconds after the last cancelTask in which a search may still show old states; EnOS documents about 2.
+    """
+
+    batch_size: int = 200
+    deadline: float = 1800.0
+    settle: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyOptions:
+    """Options of one change.
+
+    Attributes:
+        break_glass: The reason for which the guard is overridden; empty when it is not.
+        override_announced: Whether the operator knows already that the guard is overridden.
+        learn: Called with the facts of the job once it was read, before any request that writes.
+        watch: Makes the watch of a cancelTask for some keys; the second argument is the reason for which the guard was
+            overridden, empty when it did not object.
+        say: Where lines about the change go while it lasts.
+    """
+
+    break_glass: str = ""
+    override_announced: bool = False
+    learn: Callable[[JobFacts], None] | None = None
+    watch: Callable[[Sequence[str], str], WriteWatch] | None = None
+    say: Callable[[str], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyResult:
+    """What a change came to.
+
+    Attributes:
+        record: The record of the set after the change.
+        objection: Why no request was sent; None where nothing objected. The text is the record's problem.
+    """
+
+    record: Record
+    objection: Objection | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What all changes of a reconciler share.
+
+    Attributes:
+        markers: Texts by which a failed task is known to have been cancelled, normalised.
+        limits: Limits of one change.
+        service: Limits of the service that were found out so far.
+        workers: Requests that may be under way at once.
+        clock: Time and waiting.
+        stop: Interrupts the run.
+    """
+
+    markers: frozenset[str]
+    limits: Limits
+    service: ServiceLimits
+    workers: Workers
+    clock: Clock
+    stop: Stop
