@@ -61,7 +61,7 @@ class KeyFile:
         return KeyFileProblem(self.lines[found.positions[0]], found.sentence(lambda at: f"line {self.lines[at]}"))
 
 
-def read(path: Path, *, name: str | None = None) -> tuple[str, ...]:
+def read_key_file(path: Path, *, name: str | None = None) -> tuple[str, ...]:
     """Return the device keys of a file, see `load`."""
     return load(path, name=name).keys
 

@@ -89,7 +89,7 @@ def unread(change: SetFileChange, new_set: NewSet, program: Program | None) -> s
         "program finds these devices itself, declare them in it:\n"
         "  from pathlib import Path\n"
         "  from enos_ota import CancelledTaskSet, require_converged\n"
-        "  from enos_ota.devicekeys import read_key_file\n"
+        "  from enos_ota.devicekeys.reader import read_key_file\n"
         f"  require_converged(CancelledTaskSet({change.set_name!r}, {given}))"
     )
 

@@ -262,7 +262,7 @@ def _block(item: Mapping[str, Any]) -> str:
 def _holds(key_file: Path, keys: Collection[str]) -> bool:
     """Whether a key file lists just these keys."""
     try:
-        return set(keyfiles.read(key_file)) == set(keys)
+        return set(keyfiles.read_key_file(key_file)) == set(keys)
     except keyfiles.KeyFileError:
         return False
 

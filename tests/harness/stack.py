@@ -57,6 +57,8 @@ class Sealed:
     """The simulator's secret."""
     wrong: str
     """Another one."""
+    new_stack: Path
+    """The state of a stack without resources, as `pulumi stack init` makes it; each stack starts with a copy."""
     wrong_text: str = field(default=_OTHER_SECRET, repr=False)
     """That other one in plain text."""
 
@@ -79,15 +81,16 @@ class JumpingClock:
 
 
 def seal(engine: PulumiEngine, folder: Path, secret: str) -> Sealed:
-    """Have Pulumi encrypt the right and a wrong secret, in an empty directory."""
-    (folder / "Pulumi.yaml").write_text("name: sealing\nruntime: python\n", encoding="utf-8")
+    """Have Pulumi encrypt the right and a wrong secret and initialize a stack, in an empty directory."""
+    (folder / "Pulumi.yaml").write_text("name: enos-ota\nruntime: python\n", encoding="utf-8")
+    engine.run(["stack", "init", NAME], project=folder, home=folder)
+    new_stack = shutil.copytree(folder / "state", folder / "new-stack")
     for key, value in (("right", secret), ("wrong", _OTHER_SECRET)):
-        if key == "right":
-            engine.run(["stack", "init", NAME], project=folder, home=folder)
         engine.run(["config", "set", "--secret", key, value], project=folder, home=folder)
     written = yaml.safe_load((folder / f"Pulumi.{NAME}.yaml").read_text(encoding="utf-8"))
     config = written["config"]
-    return Sealed(written["encryptionsalt"], config["sealing:right"]["secure"], config["sealing:wrong"]["secure"])
+    right, wrong = config["enos-ota:right"]["secure"], config["enos-ota:wrong"]["secure"]
+    return Sealed(written["encryptionsalt"], right, wrong, new_stack)
 
 
 def a_set(*device_keys: str, name: str = "pumps", job_id: str = JOB, **more: object) -> dict[str, object]:
@@ -408,7 +411,7 @@ def make_stack(
         secrets=(simulator.app_secret, _OTHER_SECRET),
     )
     stack.write()
-    stack.run("stack", "init", NAME)
+    shutil.copytree(sealed.new_stack, home / "state")
     return stack
 
 

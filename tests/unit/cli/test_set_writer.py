@@ -123,7 +123,7 @@ def test_a_set_that_was_changed_since_this_run_began_it_is_not_written(project: 
     put(folder(project) / f"{NAME}.txt", "a\nmine\n")
     with pytest.raises(SettingsError, match="was changed meanwhile"):
         writer_without_sets(project).plan(new_set("a", "b"), begun).write()
-    assert keyfiles.read(folder(project) / f"{NAME}.txt") == ("a", "mine")
+    assert keyfiles.read_key_file(folder(project) / f"{NAME}.txt") == ("a", "mine")
 
 
 def test_keys_that_another_set_of_the_job_declares_stay_there(project: Project) -> None:

@@ -58,7 +58,7 @@ def test_the_plan_of_a_cancel_names_an_unknown_status_and_the_others_are_cancell
     ended = CliRunner().invoke(main, command, input="2\n", prog_name="enos-ota")
     assert ended.exit_code == 3
     assert "1 will be cancelled, 1 pending (dk-01 exploded)" in ended.stdout
-    assert "1 key whose task has a status that EnOS does not document (dk-01 exploded)" in ended.stdout
+    assert "1 task has a status that EnOS does not document (dk-01 exploded)" in ended.stdout
     assert "too late" not in ended.output
     assert "To go on" not in ended.output
     assert [entry["keys"] for entry in simulator.journal()] == [["dk-02"]]

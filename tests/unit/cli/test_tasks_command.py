@@ -102,7 +102,7 @@ def test_a_key_file_of_everything_that_waits_can_be_declared_as_it_is(
     result = run("tasks", "-j", JOB, "--status", "init", "--status", "published", "--format", output)
     (tmp_path / name).write_bytes(result.stdout_bytes)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert list(keyfiles.read(tmp_path / name)) == WAITING
+    assert list(keyfiles.read_key_file(tmp_path / name)) == WAITING
 
 
 def test_a_key_file_says_where_its_keys_come_from(fleet: RunningSimulator, reach: Reach, run: Run) -> None:
@@ -136,7 +136,7 @@ def test_a_key_that_a_txt_cannot_hold_is_refused_and_fits_into_yaml(
     (tmp_path / "j.yaml").write_bytes(written.stdout_bytes)
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert "Write a .yaml one: --format yaml" in refused.stderr
-    assert list(keyfiles.read(tmp_path / "j.yaml")) == sorted([key, "dk-01"])
+    assert list(keyfiles.read_key_file(tmp_path / "j.yaml")) == sorted([key, "dk-01"])
 
 
 @pytest.mark.parametrize("output", ["table", "keys", "yaml"])
@@ -177,7 +177,7 @@ def test_csv_has_a_row_a_task_in_utf_8_with_a_devicekey_column(reach: Reach, run
         result = run("tasks", "-j", JOB, "--format", "csv", LC_ALL="C", PYTHONIOENCODING="ascii")
     (tmp_path / "j.csv").write_bytes(result.stdout_bytes)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert set(keyfiles.read(tmp_path / "j.csv")) == {"泵,01", 'say "hi"'}
+    assert set(keyfiles.read_key_file(tmp_path / "j.csv")) == {"泵,01", 'say "hi"'}
 
 
 def tasks_updated(*moments: int | None) -> list[bytes]:

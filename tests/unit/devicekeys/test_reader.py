@@ -21,32 +21,32 @@ def write(directory: Path, name: str, content: str | bytes) -> Path:
 
 def refusal(path: Path) -> str:
     with pytest.raises(keyfiles.KeyFileError) as caught:
-        keyfiles.read(path, name=path.name)
+        keyfiles.read_key_file(path, name=path.name)
     return str(caught.value)
 
 
 def test_text_holds_one_key_a_line(tmp_path: Path) -> None:
     path = write(tmp_path, "k.txt", "# waiting on 3 May\n\ndk-01\n  dk-02\t\n  # more\ndk#03 # x\n")
-    assert keyfiles.read(path) == ("dk-01", "dk-02", "dk#03 # x")
+    assert keyfiles.read_key_file(path) == ("dk-01", "dk-02", "dk#03 # x")
 
 
 def test_duplicates_and_order_are_left_to_the_caller(tmp_path: Path) -> None:
-    assert keyfiles.read(write(tmp_path, "k.txt", "b\na\nb")) == ("b", "a", "b")
+    assert keyfiles.read_key_file(write(tmp_path, "k.txt", "b\na\nb")) == ("b", "a", "b")
 
 
 @pytest.mark.parametrize("name", ["k.txt", "k.csv", "k.yaml", "k.yml", "K.TXT"])
 def test_crlf_and_a_byte_order_mark_are_accepted(tmp_path: Path, name: str) -> None:
     lines = {"csv": "deviceKey\r\na\r\nb\r\n", "txt": "a\r\nb\r\n"}.get(name[-3:].lower(), "- a\r\n- b\r\n")
-    assert keyfiles.read(write(tmp_path, name, b"\xef\xbb\xbf" + lines.encode())) == ("a", "b")
+    assert keyfiles.read_key_file(write(tmp_path, name, b"\xef\xbb\xbf" + lines.encode())) == ("a", "b")
 
 
 def test_csv_takes_the_column_by_its_name_and_passes_over_empty_rows(tmp_path: Path) -> None:
     path = write(tmp_path, "k.csv", 'site,deviceKey\nA,"dk,01"\n\n,\nB, dk-02 \n')
-    assert keyfiles.read(path) == ("dk,01", "dk-02")
+    assert keyfiles.read_key_file(path) == ("dk,01", "dk-02")
 
 
 def test_yaml_is_a_list_of_texts(tmp_path: Path) -> None:
-    assert keyfiles.read(write(tmp_path, "k.yaml", '- "0012"\n- dk-02\n')) == ("0012", "dk-02")
+    assert keyfiles.read_key_file(write(tmp_path, "k.yaml", '- "0012"\n- dk-02\n')) == ("0012", "dk-02")
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_unusual_keys_are_one_warning_with_the_lines_of_the_first_few(tmp_path: 
 
 def test_a_path_as_windows_writes_it_is_told_how_to_be_written(tmp_path: Path) -> None:
     with pytest.raises(keyfiles.KeyFileError) as caught:
-        keyfiles.read(tmp_path / "keys\\pump.txt", name="keys\\pump.txt")
+        keyfiles.read_key_file(tmp_path / "keys\\pump.txt", name="keys\\pump.txt")
     assert str(caught.value) == "keys\\pump.txt: there is no such file; write the path with / in place of \\"
 
 

@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def read_back(file: Path, text: str) -> list[str]:
     file.write_bytes(text.encode())
-    return list(keyfiles.read(file))
+    return list(keyfiles.read_key_file(file))
 
 
 @given(listed=ANY_KEYS, comment=st.text())
