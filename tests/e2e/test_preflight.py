@@ -57,7 +57,10 @@ def test_a_preview_tells_what_an_up_would_meet(stack_of_each_sdk: Stack, simulat
         f"preview of set 'valves': 1 will be cancelled, 1 missing (nobody); {REST}; "
         "6 other waiting tasks are not in this set"
     )
-    assert said["valves"][1].startswith(f"warning: set 'valves' (job {JOB}): 1 key without a task in this job (nobody)")
+    missing = (
+        f"warning: set 'valves' (job {JOB}): 1 key without a task in this job, so there is nothing to cancel (nobody)"
+    )
+    assert said["valves"][1].startswith(missing)
     assert set(said) == {"pumps", "valves"}
     # One token for both; for each the job, two counts and its keys, one of which is asked for twice.
     assert simulator.counters() == {"token/get": 1, "get": 2, "searchTask": 2 * 3 + 1}
@@ -131,7 +134,7 @@ def test_a_job_that_nobody_knows_keeps_no_other_set_from_being_changed(
     said = told(stack.run("preview"))
     (line,) = said["wrong"]
     assert line.startswith("warning: set 'wrong' (job no-such-job): EnOS refused get (job no-such-job): 24404")
-    assert line.endswith("`pulumi up` will fail for it")
+    assert line.endswith("(0 cancelled, 1 pending (dk-01); `pulumi up` sends just these as soon as it can)")
     stack.run("up", "--yes", code=1)
     assert sent(simulator) == [["dk-02"]]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota.engine.preview_json import TYPE
+from enos_ota.engine.preview_json import TYPE, Change
 from enos_ota.enos import ConnectError
-from enos_ota.review.model import Change, Effect, Outcome
+from enos_ota.review.model import Effect, Outcome
 from enos_ota.review.reviewing import review
 from tests.harness.authority import Authority
 from tests.harness.engine import CHECKOUT
@@ -229,7 +229,7 @@ def test_a_job_that_does_not_exist_fails_as_it_fails_an_up(stack: Stack) -> None
     stack.declare(a_set("dk-01", job_id="nope"))
     report = reviewed(stack)
     assert (report.outcome, report.jobs[0].status) == (Outcome.FAILS, "unknown")
-    assert "there is no such job" in report.reasons[0]
+    assert "24404 Job not found" in report.reasons[0]
     stack.up(code=None)
 
 
@@ -272,7 +272,7 @@ def test_without_credentials_the_declared_change_is_shown(stack: Stack, simulato
         "dk-02": "no longer declared",
         "dk-01": "cancelled already",
     }
-    assert any("without credentials what" in text for text in report.warnings)
+    assert any("without credentials tasks were not checked" in text for text in report.warnings)
     assert reviewed(stack, expect_no_changes=True).exit_code == 3
     assert simulator.counters() == before
 
