@@ -6,10 +6,10 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota.engine.properties import METADATA, record_of, task_set_of
-from enos_ota.review.model import Change, OtherChange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +18,28 @@ if TYPE_CHECKING:
 
 TYPE: Final = "pulumi-python:dynamic/enos_ota:CancelledTaskSet"
 """Pulumi's type of a set."""
+
+
+class Change(str, Enum):
+    """What happens to the record of a set."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    DELETE = "delete"
+    NONE = "none"
+    DECLARED = "declared"
+    """It is declared; the record could not be read, so it is unknown which keys are new."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceChange:
+    """A change of a resource that is not a set: Pulumi's step, the type and the name."""
+
+    op: str
+    type: str
+    name: str
+
 
 _UNKNOWN: Final = frozenset({"04da6b54-80e4-46f7-96ec-b56ff0331ba9", "[secret]"})
 """What stands in a preview for a text that is known only during `pulumi up`, or is not shown."""
@@ -102,7 +124,7 @@ class Preview:
     """
 
     sets: tuple[SetStep, ...] = ()
-    others: tuple[OtherChange, ...] = ()
+    others: tuple[ResourceChange, ...] = ()
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     asides: tuple[str, ...] = ()
@@ -169,7 +191,7 @@ def parse(text: str) -> Preview:
     return Preview(
         sets=tuple(_set(urn, each) for urn, each in steps.items() if _kind(urn) == TYPE and (each.own or each.refresh)),
         others=tuple(
-            OtherChange(op=op, type=_kind(urn), name=urn.rpartition("::")[2])
+            ResourceChange(op=op, type=_kind(urn), name=urn.rpartition("::")[2])
             for urn, each in steps.items()
             for op in (each.unlike_a_set if _kind(urn) == TYPE else each.changes)
         ),

@@ -6,10 +6,20 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from enos_ota.engine.preview_json import Change
 from enos_ota.enos import JobStatus
 from enos_ota.plan import Code
 from enos_ota.plan import JobStatus as RecordedStatus
-from enos_ota.review.model import Change, Effect, JobReport, OtherJob, Outcome, ReviewReport, SetReport, StatusCount
+from enos_ota.review.model import (
+    Effect,
+    JobReport,
+    OtherChange,
+    OtherJob,
+    Outcome,
+    ReviewReport,
+    SetReport,
+    StatusCount,
+)
 from enos_ota.review.set_report import report_set
 
 if TYPE_CHECKING:
@@ -100,7 +110,7 @@ def build_report(
         policy_packs=context.policy_packs,
         jobs=tuple(_jobs(found, ordered)),
         sets=ordered,
-        others=found.preview.others,
+        others=tuple(OtherChange(op=each.op, type=each.type, name=each.name) for each in found.preview.others),
     )
 
 

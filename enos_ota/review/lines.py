@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from enos_ota.engine.preview_json import Change
 from enos_ota.plan import Category, Code, Severity
 from enos_ota.plan.guard import BREAK_GLASS
 from enos_ota.review.exposure import OF_EFFECT, Exposure, of_status
-from enos_ota.review.model import STATUS_AFTER_PUSH, STATUS_UNKNOWN_TEXT, Change, Effect
+from enos_ota.review.model import STATUS_AFTER_PUSH, STATUS_UNKNOWN_TEXT, Effect
 from enos_ota.review.text import Kind, Piece, Text, command, exposed_number, name, say, saying
 
 if TYPE_CHECKING:

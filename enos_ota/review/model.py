@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from enos_ota.engine.preview_json import Change  # noqa: TC001 - pydantic reads it
 from enos_ota.plan import Severity  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
@@ -59,18 +60,6 @@ class Effect(str, Enum):
     """`pulumi up` would work on it; its task was not read."""
     RELEASED = "no longer declared"
     """It leaves the set. No request is sent; a cancelled task stays cancelled."""
-
-
-class Change(str, Enum):
-    """What happens to the record of a set."""
-
-    CREATE = "create"
-    UPDATE = "update"
-    REPLACE = "replace"
-    DELETE = "delete"
-    NONE = "none"
-    DECLARED = "declared"
-    """It is declared; the record could not be read, so it is unknown which keys are new."""
 
 
 class Outcome(str, Enum):

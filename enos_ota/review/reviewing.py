@@ -11,7 +11,7 @@ from enos_ota.audit import commit_of
 from enos_ota.engine import preview_run as pulumi
 from enos_ota.engine.policy_packs import Packs
 from enos_ota.engine.preview_hook import REVIEWED
-from enos_ota.engine.preview_json import Preview, SetStep, UnreadablePreview, parse
+from enos_ota.engine.preview_json import Change, Preview, SetStep, UnreadablePreview, parse
 from enos_ota.engine.pulumi_cli import ignored_options
 from enos_ota.engine.stack_secrets import read_stack
 from enos_ota.enos import (
@@ -32,7 +32,6 @@ from enos_ota.reconciler.deadline import Deadline
 from enos_ota.reconciler.live_reader import read_plan
 from enos_ota.review.compose import ReviewContext, ReviewFacts, build_report, report_misconfigured
 from enos_ota.review.live import LiveJob, read_live_job
-from enos_ota.review.model import Change
 from enos_ota.review.set_report import ReviewSettings, record_before
 from enos_ota.settings import (
     NoCredentials,

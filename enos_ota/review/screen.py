@@ -11,10 +11,11 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from enos_ota.engine.preview_json import Change
 from enos_ota.review import lines
 from enos_ota.review.exposure import OF_EFFECT
 from enos_ota.review.lines import ReportLine, Tone
-from enos_ota.review.model import Change, Effect, JobReport, Outcome
+from enos_ota.review.model import Effect, JobReport, Outcome
 from enos_ota.review.text import Text, command, name, say, saying
 
 if TYPE_CHECKING:

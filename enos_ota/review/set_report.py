@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.audit import digest
+from enos_ota.engine.preview_json import Change
 from enos_ota.plan import Category, Guard, Record, Severity, build_plan, describe_plan
 from enos_ota.plan.messages import FAILING, unknown_inputs, unusual_keys
 from enos_ota.plan.record import AFTER_PUSH, UNKNOWN_TEXT
 from enos_ota.review.model import (
     STATUS_AFTER_PUSH,
     STATUS_UNKNOWN_TEXT,
-    Change,
     Effect,
     GuardUse,
     KeyReport,

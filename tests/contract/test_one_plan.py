@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enos_ota.engine.preview_json import Preview, SetStep
+from enos_ota.engine.preview_json import Change, Preview, SetStep
 from enos_ota.enos import Credentials, EnosClient
 from enos_ota.plan import (
     Category,
@@ -31,7 +31,6 @@ from enos_ota.reconciler import DEFAULT_MARKERS, ApplyOptions, ApplyResult, Reco
 from enos_ota.reconciler.live_reader import read_plan
 from enos_ota.review.compose import ReviewContext, ReviewFacts, build_report
 from enos_ota.review.live import read_live_job
-from enos_ota.review.model import Change, SetMessage
 from enos_ota.review.set_report import ReviewSettings
 from enos_simulator.fleet import parse_fleet
 from enos_simulator.simulator import Simulator
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
     import pytest
 
     from enos_ota.plan import Plan
-    from enos_ota.review.model import ReviewReport
+    from enos_ota.review.model import ReviewReport, SetMessage
 
 KEYS: Final = [f"k{number}" for number in range(6)]
 NOBODY: Final = "nobody"

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota.engine.preview_json import TYPE
+from enos_ota.engine.preview_json import TYPE, Change
 from enos_ota.enos import ConnectError
-from enos_ota.review.model import Change, Effect, Outcome
+from enos_ota.review.model import Effect, Outcome
 from enos_ota.review.reviewing import review
 from tests.harness.authority import Authority
 from tests.harness.engine import CHECKOUT

@@ -11,17 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from enos_ota.review.model import (
-    Change,
-    Effect,
-    GuardUse,
-    KeyReport,
-    Limit,
-    OtherChange,
-    Outcome,
-    ReviewReport,
-    SetReport,
-)
+from enos_ota.engine.preview_json import Change
+from enos_ota.review.model import Effect, GuardUse, KeyReport, Limit, OtherChange, Outcome, ReviewReport, SetReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -11,9 +11,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from enos_ota.engine.preview_json import Change
 from enos_ota.plan import Severity
 from enos_ota.review.model import (
-    Change,
     Effect,
     GuardUse,
     JobReport,

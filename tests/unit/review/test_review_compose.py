@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from enos_ota.engine.preview_json import Preview, SetStep
+from enos_ota.engine.preview_json import Change, Preview, ResourceChange, SetStep
 from enos_ota.enos import Job, JobStatus, Task, TaskStatus
 from enos_ota.plan import LiveSet, Record, TaskSet, build_plan
 from enos_ota.review.compose import ReviewContext, ReviewFacts, build_report, report_misconfigured
 from enos_ota.review.live import LiveJob, RelatedJob
-from enos_ota.review.model import Change, Effect, OtherChange, Outcome, ReviewReport
+from enos_ota.review.model import Effect, Outcome, ReviewReport
 from enos_ota.review.screen import first_screen
 from enos_ota.review.set_report import ReviewSettings
 
@@ -97,7 +97,7 @@ def test_any_change_is_a_no_where_none_is_expected() -> None:
 
 
 def test_a_change_of_something_else_is_one_too() -> None:
-    preview = Preview(others=(OtherChange(op="create", type="aws:s3:Bucket", name="logs"),))
+    preview = Preview(others=(ResourceChange(op="create", type="aws:s3:Bucket", name="logs"),))
     report = verdict(ReviewFacts(preview, previewed=True, refreshed=True), expect_no_changes=True)
     assert (report.outcome, report.reasons) == (Outcome.CHANGES, ("create aws:s3:Bucket logs",))
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from enos_ota.engine.preview_json import Change
 from enos_ota.plan import TaskSet
 from enos_ota.plan.messages import not_read
-from enos_ota.review.model import Change, Outcome
+from enos_ota.review.model import Outcome
 from enos_ota.review.reviewing import review
 from tests.harness.clock import FakeClock
 from tests.harness.scripted_server import DROP, ScriptedServer, envelope, ok, refusal, rejection

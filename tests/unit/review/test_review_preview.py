@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from enos_ota.engine.preview_json import UnreadablePreview, parse
-from enos_ota.review.model import Change
+from enos_ota.engine.preview_json import Change, UnreadablePreview, parse
 
 URN = "urn:pulumi:dev::enos-ota::pulumi-python:dynamic/enos_ota:CancelledTaskSet::"
 STACK = "urn:pulumi:dev::enos-ota::pulumi:pulumi:Stack::enos-ota-dev"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 
+from enos_ota.engine.preview_json import Change
 from enos_ota.plan import (
     Category,
     JobFacts,
@@ -21,7 +22,7 @@ from enos_ota.plan import (
 )
 from enos_ota.plan.record import AFTER_PUSH
 from enos_ota.review import html
-from enos_ota.review.model import Change, Effect, GuardUse, JobReport, Limit, Outcome, ReviewReport, SetMessage
+from enos_ota.review.model import Effect, GuardUse, JobReport, Limit, Outcome, ReviewReport, SetMessage
 from enos_ota.review.reviewing import review
 from enos_ota.review.screen import Tone, first_screen
 from enos_ota.review.set_report import set_messages

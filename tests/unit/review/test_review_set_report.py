@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_ota.audit import digest
-from enos_ota.engine.preview_json import SetStep
+from enos_ota.engine.preview_json import Change, SetStep
 from enos_ota.enos import Job, JobStatus, Task, TaskStatus
 from enos_ota.plan import Category, Guard, JobFacts, KeyOutcome, LiveSet, Record, TaskSet, build_plan
 from enos_ota.plan import JobStatus as RecordedStatus
 from enos_ota.plan import plan as plans
 from enos_ota.plan.classify import normalise_markers
 from enos_ota.plan.record import AFTER_PUSH
-from enos_ota.review.model import Change, Effect, Limit
+from enos_ota.review.model import Effect, Limit
 from enos_ota.review.set_report import ReviewSettings, record_before, report_set
 
 if TYPE_CHECKING:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota.engine.preview_json import Preview, SetStep
+from enos_ota.engine.preview_json import Change, Preview, SetStep
 from enos_ota.plan import Category, JobFacts, JobStatus, LiveSet, Record, TaskSet, build_plan
 from enos_ota.review import terminal
 from enos_ota.review.compose import ReviewContext, ReviewFacts, build_report
 from enos_ota.review.lines import status
 from enos_ota.review.live import LiveJob
-from enos_ota.review.model import Change, ReviewReport
 from enos_ota.review.screen import first_screen
 from enos_ota.review.set_report import ReviewSettings
 from enos_ota.review.text import Kind, plain
 from tests.harness import reports
+
+if TYPE_CHECKING:
+    from enos_ota.review.model import ReviewReport
 
 
 def undo(report: ReviewReport) -> str:
