@@ -290,7 +290,7 @@ def describe_objection(objection: Objection, *, by_option: bool = False) -> str:
 
 def describe_refusal(objection: Objection) -> str:
     """The recorded problem of a change that an objection stopped."""
-    return f"{describe_objection(objection)}; no request was sent"
+    return f"{describe_objection(objection)}; nothing was sent"
 
 
 def describe_excess(objection: Objection) -> str:

@@ -138,7 +138,8 @@ class Cancellation:
             raise Stopped(describe_refusal(objection))
         self._override = self._options.break_glass
         if self._options.say and not self._options.override_announced:
-            self._options.say(f"guard overridden (break-glass reason: {self._override}): cancelling {count} tasks")
+            tasks = "1 task" if count == 1 else f"{count} tasks"
+            self._options.say(f"guard overridden (break-glass reason: {self._override}): cancelling {tasks}")
 
     def _published_of(self, keys: Iterable[str]) -> list[str]:
         """The published ones among these keys that can still be cancelled. They count as read."""

@@ -131,7 +131,10 @@ def test_break_glass_overrides_the_guard_and_is_said(simulator: RunningSimulator
     with Servicer(config(simulator), environ=environ) as provider:
         _, outputs = provider.create(inputs(simulator, "dk-01", maxDevices=0))
     assert outputs["cancelledCount"] == 1
-    assert "set 'pump' (job 65a1b2c3d4e5f60718293a4b): the guard is overridden (INC-9)" in provider.said
+    assert (
+        "set 'pump' (job 65a1b2c3d4e5f60718293a4b): guard overridden (break-glass reason: INC-9): cancelling 1 task\n"
+        in provider.said
+    )
 
 
 def test_what_is_said_of_a_set_is_escaped_where_the_output_cannot_hold_it(simulator: RunningSimulator) -> None:
@@ -139,7 +142,7 @@ def test_what_is_said_of_a_set_is_escaped_where_the_output_cannot_hold_it(simula
     with Servicer(config(simulator), environ=environ) as provider:
         _, outputs = provider.create(inputs(simulator, "dk-01", maxDevices=0))
     assert (outputs["cancelledCount"], outputs["problem"]) == (1, "")
-    assert r"the guard is overridden (\u9375)" in provider.said
+    assert r"guard overridden (break-glass reason: \u9375)" in provider.said
 
 
 def test_a_broken_expectation_sends_nothing(simulator: RunningSimulator) -> None:

@@ -40,7 +40,7 @@ def test_a_guard_that_is_exceeded_leaves_everything_unsent_and_pending() -> None
         assert record.problem.startswith(
             "the guard stops this change, which would cancel 3 devices: at most 2 may be (maxDevices)"
         )
-        assert record.problem.endswith("; no request was sent")
+        assert record.problem.endswith("; nothing was sent")
 
 
 def test_a_guard_on_the_share_goes_by_all_tasks_of_the_job() -> None:

@@ -369,8 +369,8 @@ def test_nightly_drift_is_one_issue_from_the_first_night_to_the_last(
 
 
 def test_a_wrong_configuration_on_main_is_told_as_that(repository: Repository) -> None:
-    stack_file = repository.project / "stacks" / "Pulumi.prod.yaml"
-    stack_file.write_text(stack_file.read_text("utf-8").replace("jobId:", "jobID:"), encoding="utf-8")
+    (set_file,) = (repository.project / "stacks" / "prod").glob("*.yaml")
+    set_file.write_text(set_file.read_text("utf-8").replace("jobId:", "jobID:"), encoding="utf-8")
     ended = repository.run("drift")
     assert ended["Review"].code == 2
     (issue,) = repository.github.issues

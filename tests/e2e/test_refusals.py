@@ -27,9 +27,9 @@ def test_an_up_refuses_what_its_preview_would_have_and_goes_on_with_the_other_se
     assert headline == "error: 3 of 4 sets did not come out as declared:"
     assert [line.partition(": ")[2] for line in lines] == [
         "the guard stops this change, which would cancel 2 devices: at most 1 may be (maxDevices); raise the guard in "
-        "the stack file, split the change, or set ENOS_OTA_BREAK_GLASS=<reason> for this run; no request was sent "
+        "the stack file, split the change, or set ENOS_OTA_BREAK_GLASS=<reason> for this run; nothing was sent "
         "(0 cancelled, 2 pending (dk-01 init, dk-02 init); `pulumi up` sends just these as soon as it can)",
-        "firmware 9.9 is expected, but the job is about 2.3.0: check jobId and `expect`; no request was sent "
+        "firmware 9.9 is expected, but the job is about 2.3.0: check jobId and `expect`; nothing was sent "
         "(0 cancelled, 1 pending (dk-03); `pulumi up` sends just these as soon as it can)",
         "2 keys without a task in this job, so there is nothing to cancel (nobody, none): check the key and the job, "
         "or take it out of the set (or set onMissing: report)",

@@ -71,7 +71,7 @@ def test_exit_codes_tell_drift_outage_and_a_wrong_configuration_apart(stack: Sta
     run(stack, code=0)
     run(stack, "--expect-no-changes", code=1)
     stack.environ |= {"ENOS_APP_KEY": "someone", "ENOS_APP_SECRET": stack.secrets[1]}
-    assert "EnOS answers, but refuses the credentials" in run(stack, "--expect-no-changes", code=3).stdout
+    assert "EnOS rejected the credentials" in run(stack, "--expect-no-changes", code=3).stdout
     stack.declare(a_set("dk-01", jobID="x"))
     assert "jobID" in run(stack, "--format", "markdown", code=2).stdout
 

@@ -127,7 +127,7 @@ def test_a_tripped_guard_refuses_it_and_no_key_is_cancelled() -> None:
     assert "10 would be cancelled" in line(change)
     assert codes(change, *Severity) == {Code.PREVIEW, Code.GUARD_EXCEEDED}
     assert (change.record.cancelled_count, len(change.record.outcomes)) == (0, 10)
-    assert change.record.problem.endswith("; no request was sent")
+    assert change.record.problem.endswith("; nothing was sent")
 
 
 @pytest.mark.parametrize("guard", [Guard(max_devices=10), Guard(max_share=0.25)])
@@ -172,7 +172,7 @@ def test_a_job_with_another_firmware_is_refused() -> None:
     change = plan(TEN, expect_firmware_version="2.4.0")
     text = "firmware 2.4.0 is expected, but the job is about 2.3.0: check jobId and `expect`"
     assert of(Severity.REFUSAL, change) == [text]
-    assert change.record.problem == f"{text}; no request was sent"
+    assert change.record.problem == f"{text}; nothing was sent"
 
 
 def test_a_stopped_job_is_not_asked_for_its_firmware() -> None:
