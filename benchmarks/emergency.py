@@ -154,7 +154,8 @@ class Emergency:
                 adapter=lambda: self._adapter,
             )
 
-        def create_reconciler(client: EnosClient, *, limits: Limits, stop: Stop, **_: Any) -> Reconciler:
+        def create_reconciler(connection: Connection, client: EnosClient, stop: Stop) -> Reconciler:
+            limits = Limits(batch_size=connection.batch_size, deadline=connection.deadline)
             workers = LockstepPool(self._clock, CONCURRENCY)
             return Reconciler(client, limits=limits, clock=self._clock, workers=workers, stop=stop)
 
@@ -162,7 +163,7 @@ class Emergency:
             patch.dict(os.environ, environ),
             patch.object(station, "create_client", create_client),
             patch.object(station, "StoppableClock", lambda _: self._clock),
-            patch.object(stages, "Reconciler", create_reconciler),
+            patch.object(stages, "create_reconciler", create_reconciler),
         ):
             yield
 

@@ -40,7 +40,7 @@ from enos_ota.plan import Category, Record, build_plan, days
 from enos_ota.plan.guard import break_glass
 from enos_ota.plan.limits import limit_problems
 from enos_ota.plan.messages import not_read
-from enos_ota.reconciler import ApplyOptions, Limits, Pool, Reconciler, Stop, StoppableClock, Stopped
+from enos_ota.reconciler import ApplyOptions, Reconciler, Stop, StoppableClock, Stopped, create_reconciler
 from enos_ota.reconciler.sent import SentRequests
 from enos_ota.settings import Connection, SettingsError, ids, load_connection, project_around, short_name
 from enos_ota.settings.client import create_client
@@ -146,7 +146,7 @@ class CancelledTaskSetProvider(ResourceProvider):
             _say(task_set_of(props), _stays(cancelled))
 
     def _apply(self, task_set: TaskSet, previous: Record) -> Record:
-        plan = build_plan(task_set, previous, today=days.today())
+        plan = build_plan(task_set, previous, today=days.today(), break_glass=self._session.break_glass)
         if not plan.work:
             return plan.kept  # needs neither network nor credentials
         requests = SentRequests()
@@ -221,6 +221,11 @@ class ProviderSession:
         """
         return self._connected(task_set).reconciler
 
+    @property
+    def break_glass(self) -> str:
+        """The reason for which guards are overridden; empty when they are not."""
+        return break_glass(self._environ)
+
     def options_for(self, task_set: TaskSet, requests: SentRequests) -> ApplyOptions:
         """The options of a set's change.
 
@@ -247,7 +252,6 @@ class ProviderSession:
             return requests.watch("cancelTask", task_set.job_id, keys, lines)
 
         return ApplyOptions(
-            break_glass=break_glass(self._environ),
             watch=watch,
             say=lambda text: _say(task_set, text),
         )
@@ -275,15 +279,8 @@ def _connect(connection: Connection, stop: Stop) -> Reconciler:
     def before_write() -> None:
         liveness.ensure_engine(sys.argv)
 
-    clock = StoppableClock(stop)
-    return Reconciler(
-        create_client(connection, clock=clock, before_write=before_write),
-        markers=connection.cancelled_markers,
-        limits=Limits(batch_size=connection.batch_size, deadline=connection.deadline),
-        clock=clock,
-        workers=Pool(connection.max_concurrency),
-        stop=stop,
-    )
+    client = create_client(connection, clock=StoppableClock(stop), before_write=before_write)
+    return create_reconciler(connection, client, stop)
 
 
 def _end(stop: Stop) -> None:

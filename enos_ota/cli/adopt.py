@@ -63,8 +63,11 @@ def adopt(
 
 def _write(result: AdoptResult) -> None:
     from enos_ota.operations import commit_hints  # noqa: PLC0415 - as above
-    from enos_ota.operations.phrases import counted  # noqa: PLC0415 - as above
-    from enos_ota.plan.naming import listed, shown  # noqa: PLC0415 - as above
+    from enos_ota.plan.naming import (  # noqa: PLC0415 - as above
+        counted,
+        listed,
+        shown,
+    )
 
     change = result.change
     some = listed([shown(key) for key in sorted(result.cancelled)])

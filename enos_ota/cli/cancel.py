@@ -123,7 +123,8 @@ def _confirm(context: OperationContext, number: int) -> None:
         Refused: The operator typed another number, or nothing.
         KeyboardInterrupt: The command was interrupted.
     """
-    nothing_done = "No request was sent and no file was written."
+    from enos_ota.operations.errors import NOTHING_DONE  # noqa: PLC0415 - slow to import, and help needs none of it
+
     try:
         question = f"To cancel, type the number of devices ({number})"
         typed = click.prompt(question, default="", show_default=False, err=True).strip()
@@ -132,9 +133,9 @@ def _confirm(context: OperationContext, number: int) -> None:
         if context.stop.reason:
             raise KeyboardInterrupt from None
         in_scripts = "" if sys.stdin.isatty() else " In scripts: --yes --expect N."
-        raise Refused(f"not confirmed. {nothing_done}{in_scripts}") from None
+        raise Refused(f"not confirmed. {NOTHING_DONE}{in_scripts}") from None
     if not sys.stdin.isatty():
         say_aside("")
     if typed != str(number):
         found = f"you typed {typed!r}" if typed else "you typed nothing"
-        raise Refused(plain(f"{found}, but the number of devices is {number}. {nothing_done}"))
+        raise Refused(plain(f"{found}, but the number of devices is {number}. {NOTHING_DONE}"))

@@ -30,11 +30,11 @@ def connected(stack: str | None) -> Iterator[tuple[EnosClient, Connection]]:
     Args:
         stack: the stack that the operator named, if any. Without a stack the environment alone may be enough.
     """
-    from enos_ota.engine.stack_secrets import read_stack  # noqa: PLC0415 - the same
+    from enos_ota.engine.stack_secrets import read_stack  # noqa: PLC0415 - slow to import, and help needs none of it
     from enos_ota.enos import SYSTEM_CLOCK  # noqa: PLC0415 - the same
     from enos_ota.reconciler.deadline import COMMAND_IS_OVER, Deadline, Stop, Stopped  # noqa: PLC0415 - the same
     from enos_ota.settings import SettingsError, load_connection  # noqa: PLC0415 - the same
-    from enos_ota.settings.client import create_client  # noqa: PLC0415 - slow to import, and help needs none of it
+    from enos_ota.settings.client import create_client  # noqa: PLC0415 - the same
 
     with exit_with_message():
         config = _usable_config(stack)

@@ -67,10 +67,13 @@ def retry(
 
 
 def _write(result: RetryResult) -> None:
-    from enos_ota.operations.phrases import counted  # noqa: PLC0415 - as above
-    from enos_ota.operations.request import WAITING  # noqa: PLC0415 - as above
     from enos_ota.operations.retry_batches import RetryState  # noqa: PLC0415 - as above
-    from enos_ota.plan.naming import listed, shown  # noqa: PLC0415 - as above
+    from enos_ota.plan.live import WAITING  # noqa: PLC0415 - as above
+    from enos_ota.plan.naming import (  # noqa: PLC0415 - as above
+        counted,
+        listed,
+        shown,
+    )
 
     outcome, check = result.outcome, result.check
     say(f"{len(outcome.retried)} of {counted(len(result.keys), 'device')} retried (job {result.request.job_id})")

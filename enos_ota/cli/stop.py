@@ -46,8 +46,7 @@ def stop(*, stack: str | None, job_id: str, reason: str, firmware_version: str, 
 
 
 def _write(result: StopResult) -> None:
-    from enos_ota.operations.phrases import counted  # noqa: PLC0415 - as above
-    from enos_ota.plan.naming import one_line  # noqa: PLC0415 - as above
+    from enos_ota.plan.naming import counted, one_line  # noqa: PLC0415 - as above
 
     job, waiting, upgrading = result.job, result.waiting, result.upgrading
     about = f" ({', '.join(filter(None, (one_line(job.name), one_line(job.firmware_version))))})" if job.name else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from enos_ota.devicekeys import rules as keys
-from enos_ota.plan import Category, Guard, JobFacts, JobStatus, KeyOutcome, Record, TaskSet
+from enos_ota.plan import Category, Guard, JobFacts, KeyOutcome, Record, RecordedJobStatus, TaskSet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +63,7 @@ def record_of(bag: Mapping[str, Any]) -> Record:
         keys=frozenset(keys.from_text(bag.get("deviceKeys") or "")),
         outcomes=dict(map(_outcome, filter(None, (bag.get("exceptions") or "").split("\n")))),
         job=JobFacts(
-            status=JobStatus(job.get("status", JobStatus.UNKNOWN.value)),
+            status=RecordedJobStatus(job.get("status", RecordedJobStatus.UNKNOWN.value)),
             name=job.get("name", ""),
             firmware_version=job.get("firmwareVersion", ""),
             automatic_retry=bool(job.get("automaticRetry", False)),

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from enos_ota.operations.errors import OperationRefused
-from enos_ota.operations.phrases import counted
 from enos_ota.plan import days
 from enos_ota.plan.guard import Guard, strictest
-from enos_ota.plan.naming import one_line, shown
+from enos_ota.plan.naming import counted, one_line, shown
 from enos_ota.settings import SettingsError, read_stack_file
 
 if TYPE_CHECKING:

@@ -15,22 +15,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from enos_ota.devicekeys import rules as device_keys
-from enos_ota.enos import IncompleteList, SearchWindow, TaskStatus
-from enos_ota.enos import JobStatus as EnosJobStatus
+from enos_ota.enos import IncompleteList, JobStatus, SearchWindow, TaskStatus
 from enos_ota.operations import commit_hints
 from enos_ota.operations.bounds import declared_sets, effective_limits, has_guard
-from enos_ota.operations.errors import OperationRefused
+from enos_ota.operations.errors import NOTHING_DONE, OperationRefused
 from enos_ota.operations.key_input import read_keys
-from enos_ota.operations.phrases import counted
 from enos_ota.operations.report import CancelReport
-from enos_ota.operations.request import RECORD_ASIDE_ADVICE, WAITING
+from enos_ota.operations.request import RECORD_ASIDE_ADVICE
 from enos_ota.operations.set_names import suggested_name
 from enos_ota.operations.stages import CancelRun
-from enos_ota.plan import JobFacts, JobStatus, Record, Severity, TaskSet, build_plan
+from enos_ota.plan import JobFacts, Record, RecordedJobStatus, Severity, TaskSet, build_plan
 from enos_ota.plan.classify import facts_of, normalise_markers
 from enos_ota.plan.guard import break_glass
+from enos_ota.plan.live import WAITING
 from enos_ota.plan.messages import describe_objection, preview_messages
-from enos_ota.plan.naming import listed, name_of, one_line
+from enos_ota.plan.naming import counted, listed, name_of, one_line
 from enos_ota.plan.objections import firmware_objection
 from enos_ota.reconciler import Pool
 from enos_ota.reconciler.live_reader import read_job, read_live_set
@@ -44,8 +43,6 @@ if TYPE_CHECKING:
     from enos_ota.operations.request import CancelRequest
     from enos_ota.plan import Plan
     from enos_ota.settings import SetSettings
-
-_NOTHING_DONE: Final = "No request was sent and no file was written."
 
 _MOST_READ: Final = 2_000
 """Keys whose tasks are read for the preview; for more only counts are read, because the operator waits for it."""
@@ -76,7 +73,7 @@ def cancel(
     scope = _scope(context, request, sets, show)
     keys, number = scope.keys, scope.number
     if request.expect is not None and not scope.is_expected(request.expect):
-        raise OperationRefused(f"{_unexpected_number(context, request, scope)}. {_NOTHING_DONE}")
+        raise OperationRefused(f"{_unexpected_number(context, request, scope)}. {NOTHING_DONE}")
     if not number:
         _job(context, request)
         context.notify(f"no task of job {request.job_id} is waiting: there is nothing to cancel")
@@ -105,7 +102,7 @@ def cancel(
         cancel_published_first(context, request, run, number)
     else:
         run.cancel(keys, change)
-    if run.record.problem and not context.requests and run.record.job.status is JobStatus.UNKNOWN:
+    if run.record.problem and not context.requests and run.record.job.status is RecordedJobStatus.UNKNOWN:
         _check_job(context, request)
     return CancelReport(context, request, run)
 
@@ -159,7 +156,7 @@ def _scope(
     waiting = _with_valid_keys(context, found)
     if waiting.skipped and not waiting.keys:
         only = "only waiting tasks" if waiting.skipped > 1 else "only waiting task"
-        raise OperationRefused(f"the {only} of job {request.job_id} cannot be in a set. {_NOTHING_DONE}")
+        raise OperationRefused(f"the {only} of job {request.job_id} cannot be in a set. {NOTHING_DONE}")
     return _Scope(keys=waiting.keys, skipped=waiting.skipped, cut_off=cut_off)
 
 
@@ -251,7 +248,7 @@ def _unexpected_number(context: OperationContext, request: CancelRequest, scope:
     if request.keys:
         return f"expected {counted(request.expect or 0, 'device key')}, found {number}"
     expected = f"expected at most {counted(request.expect or 0, 'waiting task')}"
-    if _job(context, request).status is EnosJobStatus.STOPPED:
+    if _job(context, request).status is JobStatus.STOPPED:
         return f"job {job_id} is stopped, so no task can be cancelled; {expected}, found {number}"
     if isinstance(scope.cut_off, SearchWindow):
         return f"{expected} in job {job_id}, but EnOS lists {number} of at least {scope.cut_off.total}"
@@ -268,7 +265,7 @@ def _job(context: OperationContext, request: CancelRequest) -> Job:
     job = context.client.get_job(request.job_id)
     if objection := firmware_objection(request.firmware_version, job.firmware_version):
         why = describe_objection(objection, by_option=True)
-        raise OperationRefused(f"job {request.job_id}: {why}. {_NOTHING_DONE}")
+        raise OperationRefused(f"job {request.job_id}: {why}. {NOTHING_DONE}")
     return job
 
 
@@ -317,7 +314,7 @@ def _show_plan(plan: Plan, show: Callable[[str], None]) -> None:
         if each.severity is not Severity.REFUSAL:
             show(each.text)
     if refusals := [each.text for each in messages if each.severity is Severity.REFUSAL]:
-        raise OperationRefused("; ".join(refusals) + f". {_NOTHING_DONE}")
+        raise OperationRefused("; ".join(refusals) + f". {NOTHING_DONE}")
 
 
 def _describe(number: int, request: CancelRequest, job: JobFacts) -> str:

@@ -6,9 +6,9 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
-from enos_ota.operations.phrases import counted, shown_path
-from enos_ota.plan.naming import shown
+from enos_ota.plan.naming import counted, shown
 from enos_ota.settings.sets import SETS_KEY
+from enos_ota.settings.stackfile import shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

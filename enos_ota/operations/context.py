@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from enos_ota.audit import COMMIT, Subject, commit_of, open_audit_log
 from enos_ota.engine.stack_secrets import read_secret, read_stack
 from enos_ota.enos import EnosError
+from enos_ota.operations.errors import NOTHING_DONE
 from enos_ota.operations.git_commit import head_of
 from enos_ota.operations.own_program import program_of
-from enos_ota.operations.phrases import shown_path
 from enos_ota.operations.reporting_clock import ReportingClock
 from enos_ota.plan import days
 from enos_ota.plan.guard import BREAK_GLASS, break_glass
@@ -25,6 +25,7 @@ from enos_ota.settings.check import AUDIT_LOG_KEY, GUARD_KEY
 from enos_ota.settings.client import create_client
 from enos_ota.settings.project import StackConfig, choose_stack, config_of, find_project, nothing_decrypted
 from enos_ota.settings.recovery import settings_from_environment
+from enos_ota.settings.stackfile import shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -119,7 +120,7 @@ class OperationContext:
     @property
     def nothing_done(self) -> str:
         """The last sentence of a refusal, which may follow requests for other keys."""
-        return "No further request was sent." if self.requests else "No request was sent and no file was written."
+        return "No further request was sent." if self.requests else NOTHING_DONE
 
     def read_if_possible(self, read: Callable[[], _T]) -> _T | None:
         """Return the result of a read; None if it fails or the operation is interrupted."""

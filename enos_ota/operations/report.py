@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 from enos_ota.engine.properties import rows
 from enos_ota.enos import SearchWindow
 from enos_ota.operations import commit_hints
-from enos_ota.operations.phrases import counted, shown_path
-from enos_ota.operations.request import WAITING
+from enos_ota.operations.errors import NOTHING_DONE
 from enos_ota.operations.sent_summary import describe_sent
 from enos_ota.plan import Category, TaskSet, describe_record
 from enos_ota.plan.guard import BREAK_GLASS
+from enos_ota.plan.live import WAITING
 from enos_ota.plan.messages import describe_limits, describe_objection
-from enos_ota.plan.naming import shown
+from enos_ota.plan.naming import counted, shown
 from enos_ota.plan.record import AFTER_PUSH
+from enos_ota.settings.stackfile import shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,7 +70,7 @@ class CancelReport:
         """Return why no request was sent and no file was written."""
         objection = self._run.objection
         problem = describe_objection(objection) if objection else self._record.problem.rstrip(".")
-        return f"Error: {problem}. No request was sent and no file was written."
+        return f"Error: {problem}. {NOTHING_DONE}"
 
     def hints(self) -> Iterator[str]:
         """Return what the set lacks, and what to do if the program does not read it."""
@@ -79,7 +80,7 @@ class CancelReport:
 
     def _exit_code(self) -> int:
         if not self._record.problem:
-            # For an `up` held keys are fine, as it comes back to them. Who cancels by hand wants to know: not done.
+            # `pulumi up` returns to held keys later; this command does not, so they count as not done.
             if self._record.accepted_count:
                 return _NOT_DONE  # EnOS says it is done, and its searches do not show it yet
             is_left = self._record.of(Category.HELD) or self._run.skipped

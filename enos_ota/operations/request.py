@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from enos_ota.enos import TaskStatus
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -14,9 +12,6 @@ RECORD_ASIDE_ADVICE: Final = (
     "To cancel anyway, use --record-aside DIR: it changes nothing in the project and writes the set and its key file"
     " into DIR."
 )
-
-WAITING: Final = (TaskStatus.INIT, TaskStatus.PUBLISHED)
-"""The states in which a task can be cancelled [D]."""
 
 
 @dataclass(frozen=True, slots=True)

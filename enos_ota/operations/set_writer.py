@@ -13,11 +13,11 @@ from pydantic import ValidationError
 from enos_ota.devicekeys import files
 from enos_ota.devicekeys import reader as keyfiles
 from enos_ota.devicekeys import writer as keytext
-from enos_ota.operations.phrases import shown_path
 from enos_ota.operations.set_names import free_names
 from enos_ota.plan.naming import shown
 from enos_ota.settings import Problem, SettingsError
 from enos_ota.settings.models import DeclaredSet, ExpectKeys
+from enos_ota.settings.stackfile import shown_path
 from enos_ota.settings.wording import explain
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from enos_ota.operations.set_writer import NewSet, SetFileChange, SetWriter, exp
 from enos_ota.plan import JobFacts, Record, TaskSet, build_plan
 from enos_ota.plan.guard import break_glass
 from enos_ota.plan.naming import shown
-from enos_ota.reconciler import ApplyOptions, Limits, Pool, Reconciler, StoppableClock, Stopped
+from enos_ota.reconciler import ApplyOptions, Stopped, create_reconciler
 from enos_ota.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -88,14 +88,7 @@ class CancelRun:
         aside = context.aside / folder.name if context.aside else None
         self._writer = SetWriter(aside or folder, sets, reserved=folder if aside else None)
         self._is_override_told = is_override_told
-        self._reconciler = Reconciler(
-            context.client,
-            markers=context.connection.cancelled_markers,
-            limits=Limits(batch_size=context.connection.batch_size, deadline=context.connection.deadline),
-            clock=StoppableClock(context.stop),
-            workers=Pool(context.connection.max_concurrency),
-            stop=context.stop,
-        )
+        self._reconciler = create_reconciler(context.connection, context.client, context.stop)
 
     def declare(self, keys: frozenset[str]) -> SetFileChange:
         """Plan the files of the set with some more keys.
@@ -197,15 +190,16 @@ class CancelRun:
             guard=limits.guard,
             expect_firmware_version=limits.firmware_version,
         )
+        reason = break_glass(context.environ)
+        plan = build_plan(task_set, Record(), today=context.today, break_glass=reason)
         options = ApplyOptions(
-            break_glass=break_glass(context.environ),
             override_announced=self._is_override_told,
             learn=learn,
             watch=watch,
             say=context.notify,
         )
         try:
-            result = self._reconciler.apply(build_plan(task_set, Record(), today=context.today), options)
+            result = self._reconciler.apply(plan, options)
         except EnosError as error:
             if recorder.is_written and not context.requests:
                 sent = "EnOS refused the request" if context.requests.refused else "no request was sent"

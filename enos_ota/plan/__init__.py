@@ -6,7 +6,7 @@ from enos_ota.plan.live import LiveSet
 from enos_ota.plan.messages import Message, SetVerdict, Severity, describe_plan, describe_record
 from enos_ota.plan.objections import Objection
 from enos_ota.plan.plan import Plan, build_plan
-from enos_ota.plan.record import Category, JobFacts, JobStatus, KeyOutcome, Record
+from enos_ota.plan.record import Category, JobFacts, KeyOutcome, Record, RecordedJobStatus
 from enos_ota.plan.task_set import TaskSet
 
 __all__ = [
@@ -14,13 +14,13 @@ __all__ = [
     "Code",
     "Guard",
     "JobFacts",
-    "JobStatus",
     "KeyOutcome",
     "LiveSet",
     "Message",
     "Objection",
     "Plan",
     "Record",
+    "RecordedJobStatus",
     "SetVerdict",
     "Severity",
     "TaskSet",

@@ -6,10 +6,9 @@ from dataclasses import replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from enos_ota.enos import Job, Task, TaskStatus
-from enos_ota.enos import JobStatus as EnosJobStatus
+from enos_ota.enos import Job, JobStatus, Task, TaskStatus
 from enos_ota.plan.naming import one_line
-from enos_ota.plan.record import AFTER_PUSH, NO_STATUS, UNKNOWN_TEXT, Category, JobFacts, JobStatus, KeyOutcome
+from enos_ota.plan.record import AFTER_PUSH, NO_STATUS, UNKNOWN_TEXT, Category, JobFacts, KeyOutcome, RecordedJobStatus
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -108,7 +107,7 @@ def facts_of(job: Job) -> JobFacts:
     """What a set remembers of its job."""
     return JobFacts(
         # An unknown status text is not taken for "stopped": EnOS itself will refuse what it does not allow.
-        status=JobStatus.STOPPED if job.status is EnosJobStatus.STOPPED else JobStatus.STARTED,
+        status=RecordedJobStatus.STOPPED if job.status is JobStatus.STOPPED else RecordedJobStatus.STARTED,
         name=job.name,
         firmware_version=job.firmware_version,
         automatic_retry=job.automatic_retry,

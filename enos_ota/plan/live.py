@@ -6,8 +6,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from enos_ota.enos import JobStatus as EnosJobStatus
-from enos_ota.enos import TaskStatus
+from enos_ota.enos import JobStatus, TaskStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +43,7 @@ class LiveSet:
     @property
     def is_stopped(self) -> bool:
         """Whether the job is stopped: EnOS pushes nothing and cancels nothing."""
-        return self.job is not None and self.job.status is EnosJobStatus.STOPPED
+        return self.job is not None and self.job.status is JobStatus.STOPPED
 
     def with_tasks(self, tasks: Mapping[str, tuple[Task, ...]]) -> LiveSet:
         """Add the tasks of more keys."""

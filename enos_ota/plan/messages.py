@@ -13,8 +13,8 @@ from enos_ota.devicekeys.rules import unusual
 from enos_ota.enos import TaskStatus
 from enos_ota.plan.codes import Code
 from enos_ota.plan.guard import BREAK_GLASS
-from enos_ota.plan.naming import listed, one_line, shown
-from enos_ota.plan.record import AFTER_PUSH, UNKNOWN_TEXT, Category, JobStatus
+from enos_ota.plan.naming import counted, listed, one_line, shown
+from enos_ota.plan.record import AFTER_PUSH, UNKNOWN_TEXT, Category, RecordedJobStatus
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -149,7 +149,9 @@ def preview_messages(plan: Plan) -> tuple[Message, ...]:
 
 def _has_preview(plan: Plan) -> bool:
     return (
-        plan.is_read and bool(plan.work or plan.unlisted) and plan.job.status in {JobStatus.STARTED, JobStatus.STOPPED}
+        plan.is_read
+        and bool(plan.work or plan.unlisted)
+        and plan.job.status in {RecordedJobStatus.STARTED, RecordedJobStatus.STOPPED}
     )
 
 
@@ -181,7 +183,7 @@ def _cautions(plan: Plan) -> Iterator[tuple[Code, str]]:
         some = [f"{shown(key)} {now.status if now else 'cancelled'}" for key, now in sorted(plan.outdated.items())]
         yield (
             Code.OUTDATED,
-            f"{_count(len(some), 'key')} no longer as recorded ({listed(some)}): the job is stopped, so `pulumi up` "
+            f"{counted(len(some), 'key')} no longer as recorded ({listed(some)}): the job is stopped, so `pulumi up` "
             "does nothing about that. Take these keys out of the set, or start the job: EnOS then pushes what waits "
             "until the next `pulumi up`",
         )
@@ -220,7 +222,7 @@ def _job(plan: Plan) -> str:
 def _others(plan: Plan) -> list[str]:
     if plan.unread_count:
         known = [f"{n} {_FAILED.get(each.value, each.value)}" for each, n in plan.by_status.items() if n is not None]
-        tasks = [] if plan.total is None else [f"{_count(plan.total, 'task')} in all"]
+        tasks = [] if plan.total is None else [f"{counted(plan.total, 'task')} in all"]
         return [", ".join([*tasks, *known])] if tasks or known else []
     number = plan.other_waiting
     if number is None:
@@ -295,7 +297,7 @@ def describe_refusal(objection: Objection) -> str:
 
 def describe_excess(objection: Objection) -> str:
     """The numbers of a guard's objection, to be read after "this change"."""
-    count = _count(objection.count, "device")
+    count = counted(objection.count, "device")
     return f"would cancel {count}: {describe_limits(objection.guard, objection.count, objection.total)}"
 
 
@@ -309,7 +311,7 @@ def describe_limits(guard: Guard, count: int, total: int | None) -> str:
         if total is None:
             parts.append(f"how many tasks the job has is not known, so maxShare {share} cannot be checked")
         else:
-            tasks = _count(total, "task")
+            tasks = counted(total, "task")
             parts.append(f"at most {guard.share_of(total)} of the job's {tasks} may be (maxShare {share})")
     return " and ".join(parts)
 
@@ -331,14 +333,14 @@ def describe_record(record: Record, task_set: TaskSet, *, is_expired: bool) -> S
             "remove the set, or set a later day"
         )
         return SetVerdict((_about(subject, Code.EXPIRED, Severity.WARNING, text),))
-    if record.job.status is JobStatus.DELETED:
+    if record.job.status is RecordedJobStatus.DELETED:
         text = f"job deleted: retire this set; {_last_seen(record)}"
         return SetVerdict((_about(subject, Code.JOB_DELETED, Severity.WARNING, text),))
     messages = [_about(subject, code, Severity.ERROR, text) for code, text in _unfinished(record)]
     for category, words in _WORDS.items():
         if not (keys := record.of(category)):
             continue
-        text = f"{_count(len(keys), 'key')} {words.text} ({_some(keys)})"
+        text = f"{counted(len(keys), 'key')} {words.text} ({_some(keys)})"
         if _fails(category, task_set):
             messages.append(_about(subject, words.code, Severity.ERROR, f"{text}: {words.advice}"))
         else:
@@ -380,10 +382,10 @@ def _remarks(record: Record) -> Iterator[Message]:
         yield Message(
             Code.HELD,
             Severity.WARNING,
-            f"{_count(len(held), 'key')} held ({_some(held)}): the job is stopped, nothing is pushed and nothing can "
+            f"{counted(len(held), 'key')} held ({_some(held)}): the job is stopped, nothing is pushed and nothing can "
             "be cancelled; the first `pulumi up` after it was started again cancels what is left",
         )
-    elif record.job.status is JobStatus.STOPPED:
+    elif record.job.status is RecordedJobStatus.STOPPED:
         text = "the job is stopped: nothing is pushed, and the states are those last seen"
         yield Message(Code.JOB_STOPPED, Severity.WARNING, text)
     if notified := record.keys_with(AFTER_PUSH):
@@ -402,7 +404,7 @@ def _remarks(record: Record) -> Iterator[Message]:
         yield Message(
             Code.UNKNOWN_TEXT,
             Severity.WARNING,
-            f"{_count(len(unknown), 'key')} whose cancel EnOS accepted, but whose task failed with an unknown text "
+            f"{counted(len(unknown), 'key')} whose cancel EnOS accepted, but whose task failed with an unknown text "
             f"({listed(_safe(unknown))}): look up the task's `desc`; only if it is EnOS's word for a cancel add it to "
             "enos:cancelledMarkers, as a failure of the device's own may look the same",
         )
@@ -446,7 +448,3 @@ def _some(keys: Mapping[str, str]) -> str:
 
 def _safe(keys: Iterable[str]) -> list[str]:
     return [shown(key) for key in sorted(keys)]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -29,6 +29,11 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST]) + (f", … {len(names) - _MOST} more" if len(names) > _MOST else "")
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 device key`, `2 device keys`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def one_line(text: str) -> str:
     """A text from outside made fit for a message: one line, no character that a terminal acts on."""
     return "".join(character if is_visible(character) else " " for character in " ".join(text.split()))

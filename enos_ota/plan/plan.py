@@ -16,7 +16,7 @@ from enos_ota.plan.codes import Code
 from enos_ota.plan.live import WAITING
 from enos_ota.plan.messages import describe_refusal
 from enos_ota.plan.objections import Objection, firmware_objection, guard_objection
-from enos_ota.plan.record import Category, JobFacts, JobStatus, KeyOutcome, Record
+from enos_ota.plan.record import Category, JobFacts, KeyOutcome, Record, RecordedJobStatus
 from enos_ota.plan.settle import NEW, merge, settle_undone, settle_unfinished, settle_without_job
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Plan:
         job: The job as EnOS has it now; as recorded where it was not read.
         is_read: Whether the job was read.
         cancels: The tasks that would be cancelled, by key.
-        outcomes: The outcome of every key to work on that was read; None for a key that is plainly cancelled then.
+        outcomes: The outcome of every key to work on that was read, before the change; None: plainly cancelled.
         unread: The keys to work on whose tasks were not read.
         unlisted: Number of tasks to work on whose keys are not known.
         outdated: Keys of a stopped job that are not worked on and are no longer as recorded, with their outcome now.
@@ -79,7 +79,7 @@ class Plan:
     @property
     def is_held(self) -> bool:
         """Whether the job was read and is stopped, so that nothing can be cancelled."""
-        return self.is_read and self.job.status is JobStatus.STOPPED
+        return self.is_read and self.job.status is RecordedJobStatus.STOPPED
 
     @property
     def unread_count(self) -> int:
@@ -171,14 +171,14 @@ def _select_keys(task_set: TaskSet, record: Record, today: date) -> Plan:
     if task_set.is_expired(today):
         kept = settle_unfinished(kept, work, kept.job)
         return Plan(task_set, kept, frozenset(), kept, is_expired=True, job=kept.job)
-    if kept.job.status is not JobStatus.DELETED:
+    if kept.job.status is not RecordedJobStatus.DELETED:
         work |= frozenset(kept.of(Category.PENDING))
     return Plan(task_set, kept, work, kept.without(work), job=kept.job, unread=work)
 
 
 def _classify(plan: Plan, live: LiveSet, job: JobFacts, markers: frozenset[str]) -> Plan:
     """Add what follows from the tasks: the outcome of each key, what would be cancelled, what is outdated."""
-    stopped = job.status is JobStatus.STOPPED
+    stopped = job.status is RecordedJobStatus.STOPPED
     # Held keys are worked on with any others once the job is started again.
     work = plan.work | frozenset(plan.kept.of(Category.HELD)) if plan.work and not stopped else plan.work
     cancels: dict[str, Task] = {}
@@ -195,12 +195,10 @@ def _classify(plan: Plan, live: LiveSet, job: JobFacts, markers: frozenset[str])
         if not is_work:
             if _category(outcome) is not _category(before):
                 outdated[key] = outcome
-        elif outcome and outcome.can_be_sent:
+            continue
+        outcomes[key] = outcome
+        if outcome and outcome.can_be_sent:
             (cancels[key],) = tasks
-            notified = cancels[key].status is TaskStatus.PUBLISHED or was_notified(before)
-            outcomes[key] = cancelled(notified=notified)
-        else:
-            outcomes[key] = outcome
     own = Counter(task.status for tasks in live.tasks.values() for task in tasks)
     return replace(
         plan,
@@ -233,15 +231,19 @@ def _settle(plan: Plan) -> Plan:
     if firmware:
         record = settle_undone(plan.kept, plan.work, describe_refusal(firmware), plan.job)
     elif guard:
-        # No marker is needed for tasks that wait.
-        waiting = {
-            key: outcome_of([task], frozenset(), plan.kept.outcomes.get(key, NEW)) for key, task in plan.cancels.items()
-        }
-        record = merge(plan.kept, {**plan.outcomes, **waiting}, plan.job, describe_refusal(guard))
+        record = merge(plan.kept, plan.outcomes, plan.job, describe_refusal(guard))
     else:
-        record = merge(plan.kept.without(plan.unread), plan.outcomes, plan.job)
+        record = merge(plan.kept.without(plan.unread), {**plan.outcomes, **_once_cancelled(plan)}, plan.job)
     nothing = Objection(Code.NO_TASKS) if _has_no_task(plan) else None
     return replace(plan, record=record, override=override, objections=tuple(filter(None, (firmware, guard, nothing))))
+
+
+def _once_cancelled(plan: Plan) -> dict[str, KeyOutcome | None]:
+    """Return the outcomes of the keys that would be cancelled, after the change."""
+    return {
+        key: cancelled(notified=task.status is TaskStatus.PUBLISHED or was_notified(plan.kept.outcomes.get(key, NEW)))
+        for key, task in plan.cancels.items()
+    }
 
 
 def _has_no_task(plan: Plan) -> bool:

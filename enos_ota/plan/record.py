@@ -72,7 +72,7 @@ UNKNOWN_TEXT: Final = KeyOutcome(Category.CANCELLED, "failed")
 """EnOS accepted the cancel and the task failed, but with a text that is not among the known markers."""
 
 
-class JobStatus(str, Enum):
+class RecordedJobStatus(str, Enum):
     """What a set knows of its job. The first two are EnOS's own [D]; the others are what an answer 24404 means here."""
 
     STARTED = "started"
@@ -87,7 +87,7 @@ class JobStatus(str, Enum):
 class JobFacts:
     """What a set remembers of its job, so that an outcome can be explained without asking again."""
 
-    status: JobStatus = JobStatus.UNKNOWN
+    status: RecordedJobStatus = RecordedJobStatus.UNKNOWN
     name: str = ""
     firmware_version: str = ""
     automatic_retry: bool = False

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.plan.messages import status_problem
-from enos_ota.plan.record import Category, JobFacts, JobStatus, KeyOutcome, Record
+from enos_ota.plan.record import Category, JobFacts, KeyOutcome, Record, RecordedJobStatus
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -51,7 +51,7 @@ def settle_undone(kept: Record, keys: Collection[str], problem: str, job: JobFac
     """Record a change that ended before any key was worked on."""
     job = job or kept.job
     outcomes = {key: kept.outcomes.get(key, NEW) for key in keys}
-    if job.status is JobStatus.STARTED:
+    if job.status is RecordedJobStatus.STARTED:
         # A key that was held while the job was stopped is pending now.
         outcomes = {
             key: replace(each, category=Category.PENDING) if each.category is Category.HELD else each
@@ -68,9 +68,9 @@ def settle_without_job(kept: Record, keys: Collection[str], not_found: str) -> R
         keys: The keys to work on.
         not_found: What EnOS answered.
     """
-    if kept.job.status is JobStatus.UNKNOWN:
+    if kept.job.status is RecordedJobStatus.UNKNOWN:
         return settle_undone(kept, keys, not_found)
-    return settle_unfinished(kept, keys, replace(kept.job, status=JobStatus.DELETED))
+    return settle_unfinished(kept, keys, replace(kept.job, status=RecordedJobStatus.DELETED))
 
 
 def _is_pending(outcome: KeyOutcome | None) -> bool:

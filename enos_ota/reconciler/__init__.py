@@ -5,7 +5,7 @@ Knows EnOS through `enos_ota.enos` only, and nothing of Pulumi.
 
 from enos_ota.reconciler.deadline import Deadline, Stop, StoppableClock, Stopped
 from enos_ota.reconciler.options import ApplyOptions, ApplyResult, Limits
-from enos_ota.reconciler.reconciler import DEFAULT_MARKERS, Reconciler
+from enos_ota.reconciler.reconciler import DEFAULT_MARKERS, Reconciler, create_reconciler
 from enos_ota.reconciler.workers import Pool, SerialWorkers
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "Stop",
     "StoppableClock",
     "Stopped",
+    "create_reconciler",
 ]

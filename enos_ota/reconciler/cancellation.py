@@ -60,6 +60,7 @@ class Cancellation:
         self._client = client
         self._job_id = plan.task_set.job_id
         self._guard = plan.task_set.guard
+        self._break_glass = plan.break_glass
         self._keys = sorted(plan.work)
         self._before = before = {key: plan.kept.outcomes.get(key, NEW) for key in plan.work}
         self._runtime = runtime
@@ -133,10 +134,10 @@ class Cancellation:
         total = None if guard.max_share is None else self._ask(lambda: self._patient.count_tasks(self._job_id))
         if not (objection := guard_objection(guard, count, total)):
             return
-        if not self._options.break_glass:
+        if not self._break_glass:
             self.objection = objection
             raise Stopped(describe_refusal(objection))
-        self._override = self._options.break_glass
+        self._override = self._break_glass
         if self._options.say and not self._options.override_announced:
             tasks = "1 task" if count == 1 else f"{count} tasks"
             self._options.say(f"guard overridden (break-glass reason: {self._override}): cancelling {tasks}")

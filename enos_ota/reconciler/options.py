@@ -35,7 +35,6 @@ class ApplyOptions:
     """Options of one change.
 
     Attributes:
-        break_glass: The reason for which the guard is overridden; empty when it is not.
         override_announced: Whether the operator knows already that the guard is overridden.
         learn: Called with the facts of the job once it was read, before any request that writes.
         watch: Makes the watch of a cancelTask for some keys; the second argument is the reason for which the guard was
@@ -43,7 +42,6 @@ class ApplyOptions:
         say: Where lines about the change go while it lasts.
     """
 
-    break_glass: str = ""
     override_announced: bool = False
     learn: Callable[[JobFacts], None] | None = None
     watch: Callable[[Sequence[str], str], WriteWatch] | None = None

@@ -10,19 +10,20 @@ from enos_ota.plan import Category, KeyOutcome, Record
 from enos_ota.plan.classify import facts_of, hold, normalise_markers, outcome_of
 from enos_ota.plan.messages import describe_refusal
 from enos_ota.plan.objections import firmware_objection
-from enos_ota.plan.record import JobStatus
+from enos_ota.plan.record import RecordedJobStatus
 from enos_ota.plan.settle import NEW, merge, settle, settle_undone, settle_unfinished, settle_without_job
 from enos_ota.reconciler.cancellation import Cancellation
-from enos_ota.reconciler.deadline import Deadline, Stop, Stopped
+from enos_ota.reconciler.deadline import Deadline, Stop, StoppableClock, Stopped
 from enos_ota.reconciler.options import ApplyOptions, ApplyResult, Limits, Runtime
 from enos_ota.reconciler.reading import ServiceLimits, TaskReader
-from enos_ota.reconciler.workers import SerialWorkers, Workers, ask
+from enos_ota.reconciler.workers import Pool, SerialWorkers, Workers, ask
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from enos_ota.enos import Job, Task
     from enos_ota.plan import Plan
+    from enos_ota.settings import Connection
 
 _NO_OPTIONS: Final = ApplyOptions()
 DEFAULT_MARKERS: Final = ("Cancelled by user",)
@@ -82,7 +83,7 @@ class Reconciler:
             facts = facts_of(job)
             if options.learn:
                 options.learn(facts)
-            if facts.status is JobStatus.STOPPED:
+            if facts.status is RecordedJobStatus.STOPPED:
                 tasks = self._read(task_set.job_id, work, deadline)
                 outcomes = {key: hold(self._outcome(each, kept.outcomes.get(key, NEW))) for key, each in tasks.items()}
                 return ApplyResult(merge(kept, outcomes, facts))
@@ -118,13 +119,15 @@ class Reconciler:
         deadline = Deadline(self._runtime.clock, self._runtime.stop)
         try:
             facts = facts_of(self._get_job(job_id, deadline))
-            if facts.status is JobStatus.STOPPED:
+            if facts.status is RecordedJobStatus.STOPPED:
                 return replace(previous, job=facts)
             tasks = self._read(job_id, previous.known_keys(), deadline)
         except JobNotFound:
-            if previous.job.status is JobStatus.UNKNOWN:
+            if previous.job.status is RecordedJobStatus.UNKNOWN:
                 return previous
-            return settle_unfinished(previous, previous.known_keys(), replace(previous.job, status=JobStatus.DELETED))
+            return settle_unfinished(
+                previous, previous.known_keys(), replace(previous.job, status=RecordedJobStatus.DELETED)
+            )
         outcomes = {key: self._outcome(each, previous.outcomes.get(key)) for key, each in tasks.items()}
         # With an unknown status the recorded problem is about that status, which may be known by now.
         had_unknown = any(each.has_unknown_status for each in previous.outcomes.values())
@@ -159,3 +162,21 @@ class Reconciler:
             # Keys without a task, or a job that was just deleted with all its tasks [U].
             self._get_job(job_id, deadline)
         return tasks
+
+
+def create_reconciler(connection: Connection, client: EnosClient, stop: Stop) -> Reconciler:
+    """Create a reconciler from settings.
+
+    Args:
+        connection: The settings.
+        client: A client with the same settings, on a `StoppableClock` of the same `stop`.
+        stop: Interrupts the run.
+    """
+    return Reconciler(
+        client,
+        markers=connection.cancelled_markers,
+        limits=Limits(batch_size=connection.batch_size, deadline=connection.deadline),
+        clock=StoppableClock(stop),
+        workers=Pool(connection.max_concurrency),
+        stop=stop,
+    )

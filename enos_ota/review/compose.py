@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from enos_ota.engine.preview_json import Change
 from enos_ota.enos import JobStatus
-from enos_ota.plan import Code
-from enos_ota.plan import JobStatus as RecordedStatus
+from enos_ota.plan import Code, RecordedJobStatus
 from enos_ota.review.model import (
     Effect,
     JobReport,
@@ -69,7 +68,7 @@ class ReviewFacts:
 
 
 def report_misconfigured(context: ReviewContext, problems: Sequence[str]) -> ReviewReport:
-    """ReviewReport a configuration that cannot be used: neither Pulumi nor EnOS was asked."""
+    """Report a configuration that cannot be used: neither Pulumi nor EnOS was asked."""
     return ReviewReport(
         project=context.project,
         stack=context.stack,
@@ -208,7 +207,7 @@ def _others(found: ReviewFacts) -> Iterator[str]:
 
 
 def _jobs(found: ReviewFacts, sets: Sequence[SetReport]) -> Iterator[JobReport]:
-    """ReviewReport every job that a set is or was about, each once, in the order of the sets."""
+    """Report every job that a set is or was about, each once, in the order of the sets."""
     steps: dict[str, list[tuple[TaskSet, SetStep]]] = {}
     for step in found.preview.sets:
         for about in filter(None, (step.declared, step.recorded)):
@@ -228,7 +227,7 @@ def _live_job(task_set: TaskSet, found: LiveJob, own: int, cancels: int, facts: 
     place = JobReport(job_id=task_set.job_id, org_id=task_set.org_id, gateway=task_set.api_gateway, looked=True)
     live, job = found.live, found.live.job
     if job is None:
-        if facts is None or facts.status is RecordedStatus.UNKNOWN:
+        if facts is None or facts.status is RecordedJobStatus.UNKNOWN:
             return place  # it was never there
         return _recorded_job(task_set, facts).model_copy(update={"status": "deleted", "looked": True})
     return place.model_copy(

@@ -1,4 +1,4 @@
-"""ReviewReport on one set: turn its plan, and what Pulumi would do to its record, into the part of a review. Pure."""
+"""Report on one set: turn its plan, and what Pulumi would do to its record, into the part of a review. Pure."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def record_before(step: SetStep) -> Record:
 
 
 def report_set(step: SetStep, plan: Plan | None, settings: ReviewSettings) -> SetReport:
-    """ReviewReport on one set.
+    """Report on one set.
 
     Args:
         step: What Pulumi would do to it.
@@ -184,7 +184,7 @@ def _released_keys(step: SetStep) -> Iterator[KeyReport]:
 
 
 def _without_keys(step: SetStep) -> SetReport:
-    """ReviewReport on a set that is removed, or whose job or keys are not known until `pulumi up`."""
+    """Report on a set that is removed, or whose job or keys are not known until `pulumi up`."""
     recorded = step.recorded
     unknown = (unknown_inputs(step.name).text,) if step.unknown else ()
     keys = tuple(_released_keys(step)) if step.change is Change.DELETE else ()

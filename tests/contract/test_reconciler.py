@@ -9,7 +9,7 @@ import pytest
 
 from enos_ota.engine.liveness import EngineGone
 from enos_ota.enos import AnswerLost, EnosClient, InvalidArgument, Page, ServerError
-from enos_ota.plan import Category, JobFacts, JobStatus, KeyOutcome, Record
+from enos_ota.plan import Category, JobFacts, KeyOutcome, Record, RecordedJobStatus
 from enos_ota.plan.record import AFTER_PUSH, UNKNOWN_TEXT
 from enos_ota.reconciler import Limits
 from tests.harness.reconciling import fleet_of, keys, many, world
@@ -26,7 +26,7 @@ def test_a_small_set_costs_one_write_and_three_reads() -> None:
     with world() as here:
         record = here.apply("dk-01", "dk-02")
         assert record == Record(
-            frozenset({"dk-01", "dk-02"}), {}, JobFacts(JobStatus.STARTED, "Pump firmware 2.3.0", "2.3.0")
+            frozenset({"dk-01", "dk-02"}), {}, JobFacts(RecordedJobStatus.STARTED, "Pump firmware 2.3.0", "2.3.0")
         )
         assert here.writes() == [["dk-01", "dk-02"]]
         assert here.simulator.counters() == {"token/get": 1, "get": 1, "searchTask": 2, "cancelTask": 1}
@@ -219,7 +219,7 @@ def test_keys_added_to_a_deleted_job_are_settled_so_that_nothing_is_planned() ->
         record = here.apply("dk-01")
         here.simulator.delete_job(JOB)
         record = here.apply("dk-01", "dk-02", previous=record)
-        assert (record.job.status, record.problem) == (JobStatus.DELETED, "")
+        assert (record.job.status, record.problem) == (RecordedJobStatus.DELETED, "")
         assert record.keys == {"dk-01", "dk-02"}
         assert record.outcomes == {"dk-02": KeyOutcome(Category.PENDING)}
 
@@ -408,7 +408,7 @@ def test_a_job_deleted_half_way_leaves_all_keys_to_be_looked_up() -> None:
         assert record.problem.startswith("the job was deleted meanwhile: ")
         settled = here.refresh(record)
         assert settled.keys == set(keys(600))
-        assert settled.job.status is JobStatus.DELETED
+        assert settled.job.status is RecordedJobStatus.DELETED
 
 
 def test_a_job_deleted_before_the_read_back_is_not_taken_for_missing_tasks() -> None:
@@ -488,7 +488,9 @@ def test_a_task_that_slips_away_between_refresh_and_cancel_has_escaped_not_just_
 def test_pending_keys_that_a_colleague_cancelled_are_adopted_by_a_refresh() -> None:
     with world() as here:
         pending = Record(
-            outcomes={"dk-11": KeyOutcome(Category.PENDING, "init")}, job=JobFacts(JobStatus.STARTED), problem="x"
+            outcomes={"dk-11": KeyOutcome(Category.PENDING, "init")},
+            job=JobFacts(RecordedJobStatus.STARTED),
+            problem="x",
         )
         record = here.refresh(pending)
         assert record == Record(frozenset({"dk-11"}), {}, record.job)
@@ -501,7 +503,7 @@ def test_a_stopped_job_costs_one_request_to_refresh_and_changes_no_key() -> None
         here.simulator.set_job(JOB, "stopped")
         before = here.simulator.counters()
         refreshed = here.refresh(record)
-        assert refreshed == replace(record, job=replace(record.job, status=JobStatus.STOPPED))
+        assert refreshed == replace(record, job=replace(record.job, status=RecordedJobStatus.STOPPED))
         assert here.simulator.counters() == before | {"get": before["get"] + 1}
 
 
@@ -545,7 +547,7 @@ def test_a_deleted_job_is_noted_and_nothing_is_planned() -> None:
         record = here.apply("dk-01", "dk-08")
         here.simulator.delete_job(JOB)
         refreshed = here.refresh(record)
-        assert refreshed.job.status is JobStatus.DELETED
+        assert refreshed.job.status is RecordedJobStatus.DELETED
         assert (refreshed.keys, refreshed.outcomes) == (record.keys, record.outcomes)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from enos_ota.enos import AnswerLost, EnosClient, Page
-from enos_ota.plan import Category, Guard, JobFacts, JobStatus, KeyOutcome, Record
+from enos_ota.plan import Category, Guard, JobFacts, KeyOutcome, Record, RecordedJobStatus
 from enos_ota.plan.record import AFTER_PUSH, UNKNOWN_TEXT
 from enos_ota.plan.settle import settle_unfinished
 from enos_ota.reconciler import Limits, Pool
@@ -192,7 +192,7 @@ def test_a_job_that_goes_away_during_a_refresh_is_deleted_and_its_set_keeps_what
         record = here.apply("dk-01", "dk-02")
         Scripted.before = at("searchTask", 1, lambda: here.simulator.delete_job(JOB))
         refreshed = here.refresh(record)
-        assert refreshed.job.status is JobStatus.DELETED
+        assert refreshed.job.status is RecordedJobStatus.DELETED
         assert refreshed.cancelled_count == 2
 
 

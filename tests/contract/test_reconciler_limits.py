@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from enos_ota.enos import EnosClient, InvalidArgument, RequestTooLarge, TasksNotCancellable
-from enos_ota.plan import Category, Guard, JobStatus
+from enos_ota.plan import Category, Guard, RecordedJobStatus
 from enos_ota.plan.record import AFTER_PUSH
 from enos_ota.reconciler import Limits, Pool
 from enos_ota.reconciler.cancellation import URGENT_BATCH
@@ -334,4 +334,4 @@ def test_a_task_that_is_published_on_its_way_is_cancelled_and_noted() -> None:
         here.simulator.set_tasks(JOB, ["a"], "published")
         record = here.apply("a", "b")
         assert record.outcomes["a"] == AFTER_PUSH
-        assert record.job.status is JobStatus.STARTED
+        assert record.job.status is RecordedJobStatus.STARTED

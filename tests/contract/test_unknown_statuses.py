@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from enos_ota.enos import Task
-from enos_ota.plan import Category, Guard, JobStatus, KeyOutcome, Record, TaskSet, days, describe_record
+from enos_ota.plan import Category, Guard, KeyOutcome, Record, RecordedJobStatus, TaskSet, days, describe_record
 from enos_ota.reconciler.live_reader import read_plan
 from tests.harness.reconciling import keys, many, world
 from tests.harness.simulator import JOB
@@ -91,4 +91,4 @@ def test_a_preview_and_a_review_say_that_it_will_not_be_cancelled(status: str) -
     assert plan.record.outcomes["k0000"] == KeyOutcome(Category.PENDING, "exploded")
     assert set(plan.cancels) == ({"k0001"} if status == "started" else set())
     assert plan.record.problem.startswith(SAID)
-    assert plan.record.job.status is JobStatus(status)
+    assert plan.record.job.status is RecordedJobStatus(status)

@@ -15,7 +15,7 @@ from enos_ota.engine import liveness
 from enos_ota.engine.properties import inputs_of, outputs_of, record_of, task_set_of
 from enos_ota.enos import EnosClient, EnosError, TaskStatus, expressions
 from enos_ota.enos.operations import CANCEL_TASKS
-from enos_ota.plan import JobStatus, Plan, Record, build_plan, classify
+from enos_ota.plan import Plan, Record, RecordedJobStatus, build_plan, classify
 from enos_ota.plan.classify import KeyHistory
 from enos_ota.plan.settle import settle_unfinished
 from enos_ota.provider import CancelledTaskSetProvider
@@ -214,8 +214,10 @@ def _takes_a_job_it_never_saw_for_deleted() -> AbstractContextManager[object]:
     def apply(self: Reconciler, plan: Plan, *others: Any) -> ApplyResult:
         result = _apply(self, plan, *others)
         job = result.record.job
-        if job.status is JobStatus.UNKNOWN:
-            return ApplyResult(settle_unfinished(result.record, plan.work, replace(job, status=JobStatus.DELETED)))
+        if job.status is RecordedJobStatus.UNKNOWN:
+            return ApplyResult(
+                settle_unfinished(result.record, plan.work, replace(job, status=RecordedJobStatus.DELETED))
+            )
         return result
 
     return patch.object(Reconciler, "apply", apply)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from enos_ota.audit import digest
 from enos_ota.engine.properties import inputs_of, outputs_of, record_of
-from enos_ota.plan import Category, JobStatus
+from enos_ota.plan import Category, RecordedJobStatus
 from enos_ota.plan.record import UNKNOWN_TEXT
 from tests.harness.engine_model import Bag, Resource
 from tests.harness.servicer import ProviderError
@@ -123,7 +123,7 @@ class CheckedProvider:
         assert record.known_keys() == before.known_keys(), "a refresh lost keys"
         if not is_expired(outputs) and self._world.touched[outputs["jobId"]] < began:
             self._tells_of_the_job(old, outputs, record)
-        is_read = was_started and record.job.status is JobStatus.STARTED and not is_expired(outputs)
+        is_read = was_started and record.job.status is RecordedJobStatus.STARTED and not is_expired(outputs)
         if is_read:
             self._look_at_inputs(old, record, began)
         self._look(None, outputs, record, began, looked_at=before.known_keys() if is_read else (), ever=old.ever)
@@ -194,7 +194,7 @@ class CheckedProvider:
         silent = ever.intersection(record.of(Category.TOO_LATE))
         assert not silent, f"{sorted(silent)} were recorded as cancelled and are now just too late"
         job_id = outputs["jobId"]
-        if is_expired(outputs) or record.job.status is not JobStatus.STARTED:
+        if is_expired(outputs) or record.job.status is not RecordedJobStatus.STARTED:
             return
         for key in record.cancelled_keys().intersection(looked_at):
             if not self._world.touched_since(job_id, key, began):
@@ -208,9 +208,9 @@ class CheckedProvider:
             assert self._world.reads_cancelled(job_id, key), f"{key} is called cancelled, but reads {tasks}"
 
     def _tells_of_the_job(self, old: Resource, outputs: Bag, record: Record) -> None:
-        is_seen = record.job.status in {JobStatus.STARTED, JobStatus.STOPPED}
+        is_seen = record.job.status in {RecordedJobStatus.STARTED, RecordedJobStatus.STOPPED}
         assert (record.job.status.value if is_seen else "gone") == self._world.job_status(outputs["jobId"])
-        if record.job.status is JobStatus.STOPPED:
+        if record.job.status is RecordedJobStatus.STOPPED:
             assert outputs == {**old.outputs, "job": outputs["job"]}, "of a stopped job more changed than its status"
 
     def _look_at_inputs(self, old: Resource, record: Record, began: int) -> None:

@@ -10,7 +10,7 @@ from enum import Enum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from enos_ota.plan import Category, JobStatus
+from enos_ota.plan import Category, RecordedJobStatus
 from enos_simulator.jobs import is_cancelled
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def of_record(
         read_at: Unix ms at which a row of the key was last answered; what changed since then nobody could know.
         was_deleted: Whether the job was there once, and is no longer.
     """
-    if record.job.status is JobStatus.DELETED and not was_deleted:
+    if record.job.status is RecordedJobStatus.DELETED and not was_deleted:
         yield Violation(Wrong.LIE, "the job is recorded as deleted, but never was")
     if held is None or held.job.status != "started":
         return

@@ -27,7 +27,7 @@ from unittest.mock import patch
 from enos_ota.engine import liveness
 from enos_ota.engine.properties import record_of, rows
 from enos_ota.enos import EnosClient
-from enos_ota.plan import JobStatus
+from enos_ota.plan import RecordedJobStatus
 from enos_ota.plan.guard import BREAK_GLASS
 from enos_ota.provider import CancelledTaskSetProvider, ProviderSession
 from enos_ota.reconciler import Limits, Reconciler, SerialWorkers, Stop
@@ -533,7 +533,7 @@ class World:
     def _knows_no_job(self) -> bool:
         """Whether there is a set whose job was never found: it is tried again each time."""
         return any(
-            self._job(one.outputs["jobId"]) is None and record_of(one.outputs).job.status is JobStatus.UNKNOWN
+            self._job(one.outputs["jobId"]) is None and record_of(one.outputs).job.status is RecordedJobStatus.UNKNOWN
             for one in self.engine.resources.values()
         )
 

@@ -52,13 +52,14 @@ class World:
         job_id: str = JOB,
         guard: Guard | None = None,
         expect_firmware_version: str = "",
+        break_glass: str = "",
         **options: Any,
     ) -> Record:
         """The record after a change; `result` has all of it. `options` are those of `ApplyOptions`."""
         task_set = TaskSet(
             "pumps", job_id, keys, guard=guard or Guard(), expect_firmware_version=expect_firmware_version
         )
-        plan = build_plan(task_set, previous or Record(), today=days.today())
+        plan = build_plan(task_set, previous or Record(), today=days.today(), break_glass=break_glass)
         self.result = self.reconciler.apply(plan, ApplyOptions(**options))
         return self.result.record
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from enos_ota.engine.properties import record_of
-from enos_ota.plan import Category, JobStatus, KeyOutcome
+from enos_ota.plan import Category, KeyOutcome, RecordedJobStatus
 from enos_ota.plan.record import AFTER_PUSH, UNKNOWN_TEXT
 from tests.harness.checked_provider import declared_keys, is_expired
 from tests.harness.served_world import CANCELLABLE, MANY, looks_cancelled
@@ -106,12 +106,12 @@ def _is_right(bag: Bag, record: Record, old: Resource | None, job: str, fates: d
 
 def _is_right_without_job(bag: Bag, record: Record, old: Resource | None) -> None:
     is_same = old is not None and old.outputs["jobId"] == bag["jobId"]
-    if is_same and old and record_of(old.outputs).job.status is not JobStatus.UNKNOWN:
-        assert record.job.status is JobStatus.DELETED
-    if record.job.status is JobStatus.UNKNOWN:
+    if is_same and old and record_of(old.outputs).job.status is not RecordedJobStatus.UNKNOWN:
+        assert record.job.status is RecordedJobStatus.DELETED
+    if record.job.status is RecordedJobStatus.UNKNOWN:
         assert record.problem
     else:
-        assert record.job.status is JobStatus.DELETED
+        assert record.job.status is RecordedJobStatus.DELETED
         assert record.keys == declared_keys(bag), "a deleted job has something to do"
 
 

@@ -8,11 +8,6 @@ from pathlib import Path
 
 PRODUCT = Path(__file__).parents[2] / "enos_ota"
 
-AMBIGUOUS = {
-    "JobStatus",
-}
-"""Class names that still have two meanings. Remove a name here when its classes are renamed."""
-
 
 def classes() -> dict[str, list[str]]:
     """Map each class name of the product to the modules that define it."""
@@ -25,9 +20,8 @@ def classes() -> dict[str, list[str]]:
 
 
 def test_each_class_name_has_one_meaning() -> None:
-    """No class name occurs twice, apart from those that are still to be renamed."""
-    twice = {name: paths for name, paths in classes().items() if len(paths) > 1}
-    assert not {name: paths for name, paths in twice.items() if name not in AMBIGUOUS}
+    """No class name occurs twice."""
+    assert not {name: paths for name, paths in classes().items() if len(paths) > 1}
 
 
 def test_the_root_of_the_product_has_few_files() -> None:

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from enos_ota.plan import Category, Guard, JobFacts, JobStatus, KeyOutcome, Objection, Record, TaskSet, describe_record
+from enos_ota.plan import (
+    Category,
+    Guard,
+    JobFacts,
+    KeyOutcome,
+    Objection,
+    Record,
+    RecordedJobStatus,
+    TaskSet,
+    describe_record,
+)
 from enos_ota.plan.messages import describe_objection
 from enos_ota.plan.objections import firmware_objection, guard_objection
 from enos_ota.plan.record import AFTER_PUSH, UNKNOWN_TEXT
@@ -106,7 +116,7 @@ def is_quoted(sentence: str) -> bool:
 
 
 PUMPS = TaskSet("pumps", "j1")
-STARTED = JobFacts(JobStatus.STARTED)
+STARTED = JobFacts(RecordedJobStatus.STARTED)
 
 
 def of(finding: KeyOutcome | None, *, job: JobFacts = STARTED, problem: str = "") -> Record:
@@ -118,7 +128,7 @@ def of(finding: KeyOutcome | None, *, job: JobFacts = STARTED, problem: str = ""
 def sentences() -> Iterator[str]:
     """What a verdict can say: every category and remark, every status of a job, either way of judging."""
     outcomes = [None, AFTER_PUSH, UNKNOWN_TEXT, *(KeyOutcome(category, "init") for category in Category)]
-    jobs = [JobFacts(status, automatic_retry=retry) for status in JobStatus for retry in (False, True)]
+    jobs = [JobFacts(status, automatic_retry=retry) for status in RecordedJobStatus for retry in (False, True)]
     judging = [
         PUMPS,
         TaskSet("pumps", "j1", on_too_late="fail", on_missing="report"),
@@ -180,7 +190,7 @@ def test_every_category_is_a_case(category: Category) -> None:
     assert any(row.case.startswith(f"**{category.value}**") for row in ROWS)
 
 
-@pytest.mark.parametrize("status", list(JobStatus))
-def test_every_status_of_a_job_is_a_case(status: JobStatus) -> None:
+@pytest.mark.parametrize("status", list(RecordedJobStatus))
+def test_every_status_of_a_job_is_a_case(status: RecordedJobStatus) -> None:
     job = TEXT.partition("| **The job** |")[2].partition("| **Refused")[0]
     assert re.search(rf"^\| {status.value}\b", job, re.MULTILINE)

@@ -283,7 +283,7 @@ def test_what_enos_accepted_and_does_not_show_yet_is_not_done_and_no_refusal(
     project: Project, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     simulator.switch(indexDelay=600)
-    monkeypatch.setattr("enos_ota.operations.stages.Limits", partial(Limits, settle=0.1))
+    monkeypatch.setattr("enos_ota.reconciler.reconciler.Limits", partial(Limits, settle=0.1))
     ended = cancel("--keys", key_file(project, "dk-01"), "--yes", "--expect", "1")
     assert ended.exit_code == 3
     assert "of which EnOS accepted 1 that could not be read back yet" in ended.stderr

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
-from enos_ota.plan import Category, JobFacts, JobStatus, KeyOutcome, Plan, Record, TaskSet, build_plan
+from enos_ota.plan import Category, JobFacts, KeyOutcome, Plan, Record, RecordedJobStatus, TaskSet, build_plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-STARTED = JobFacts(JobStatus.STARTED)
-DELETED = JobFacts(JobStatus.DELETED)
+STARTED = JobFacts(RecordedJobStatus.STARTED)
+DELETED = JobFacts(RecordedJobStatus.DELETED)
 
 
 def recorded(*keys: str, job: JobFacts = STARTED, problem: str = "", **outcomes: KeyOutcome) -> Record:

@@ -10,10 +10,10 @@ from enos_ota.plan import (
     Category,
     Code,
     JobFacts,
-    JobStatus,
     KeyOutcome,
     Message,
     Record,
+    RecordedJobStatus,
     SetVerdict,
     Severity,
     TaskSet,
@@ -24,7 +24,7 @@ from enos_ota.plan.record import AFTER_PUSH, UNKNOWN_TEXT
 
 PUMP = TaskSet("pump", "j1")
 
-STARTED = JobFacts(JobStatus.STARTED)
+STARTED = JobFacts(RecordedJobStatus.STARTED)
 
 
 def record(*cancelled: str, job: JobFacts = STARTED, problem: str = "", **outcomes: KeyOutcome) -> Record:
@@ -101,10 +101,10 @@ def test_keys_that_were_too_late_fail_under_fail() -> None:
     ("given", "said"),
     [
         (
-            record(b=KeyOutcome(Category.HELD, "init"), job=JobFacts(JobStatus.STOPPED)),
+            record(b=KeyOutcome(Category.HELD, "init"), job=JobFacts(RecordedJobStatus.STOPPED)),
             "1 key held (b init): the job is stop",
         ),
-        (record("a", job=JobFacts(JobStatus.STOPPED)), "the job is stopped: nothing is pushed"),
+        (record("a", job=JobFacts(RecordedJobStatus.STOPPED)), "the job is stopped: nothing is pushed"),
         (record(b=AFTER_PUSH), "1 task was cancelled after the device had been notified (b)"),
         (
             record(b=UNKNOWN_TEXT),
@@ -125,7 +125,7 @@ def test_a_deleted_job_only_warns_whatever_was_left_undone() -> None:
         "a",
         b=KeyOutcome(Category.ESCAPED, "upgrading"),
         c=KeyOutcome(Category.PENDING),
-        job=JobFacts(JobStatus.DELETED),
+        job=JobFacts(RecordedJobStatus.DELETED),
     )
     found = judge(given, PUMP)
     assert (found.errors, found.warnings) == (

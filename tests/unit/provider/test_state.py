@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enos_ota.engine import properties as state
-from enos_ota.plan import Category, JobFacts, JobStatus, KeyOutcome, Record
+from enos_ota.plan import Category, JobFacts, KeyOutcome, Record, RecordedJobStatus
 from enos_ota.plan.record import AFTER_PUSH
 from enos_ota.plan.settle import settle
 
@@ -28,7 +28,7 @@ RECORD = Record(
         "b": KeyOutcome(Category.TOO_LATE, "upgrading"),
         "c": KeyOutcome(Category.PENDING, "init", was_cancelled=True),
     },
-    job=JobFacts(JobStatus.STARTED, "Pump 2.3.0", "2.3.0", automatic_retry=True),
+    job=JobFacts(RecordedJobStatus.STARTED, "Pump 2.3.0", "2.3.0", automatic_retry=True),
     problem="EnOS kept throttling",
 )
 
@@ -58,7 +58,7 @@ def test_a_status_text_with_tabs_and_line_breaks_cannot_break_the_rows() -> None
 
 
 def test_a_text_of_enos_with_control_characters_or_surrogates_can_be_saved() -> None:
-    job = JobFacts(JobStatus.STARTED, "Pump\ud800\x1b[31m", "2.3\n0")
+    job = JobFacts(RecordedJobStatus.STARTED, "Pump\ud800\x1b[31m", "2.3\n0")
     outputs = state.outputs_of(BAG, Record(job=job, problem="no\nway"))
     assert (outputs["job"]["name"], outputs["job"]["firmwareVersion"]) == ("Pump  [31m", "2.3 0")
     assert outputs["problem"] == "no way"
@@ -76,9 +76,11 @@ FINDINGS = st.one_of(
 )
 
 
-@given(st.dictionaries(KEYS, FINDINGS), st.sampled_from(JobStatus), st.sampled_from(["", "EnOS kept throttling"]))
+@given(
+    st.dictionaries(KEYS, FINDINGS), st.sampled_from(RecordedJobStatus), st.sampled_from(["", "EnOS kept throttling"])
+)
 def test_every_record_comes_back_from_its_outputs(
-    outcomes: dict[str, KeyOutcome | None], status: JobStatus, problem: str
+    outcomes: dict[str, KeyOutcome | None], status: RecordedJobStatus, problem: str
 ) -> None:
     record = settle(outcomes, JobFacts(status, "name"), problem)
     assert state.record_of(state.outputs_of(BAG, record)) == record

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from enos_ota.enos import Credentials, EnosClient, TaskStatus
-from enos_ota.plan import Category, JobFacts, JobStatus, Plan, Record, TaskSet, days
+from enos_ota.plan import Category, JobFacts, Plan, Record, RecordedJobStatus, TaskSet, days
 from enos_ota.reconciler import DEFAULT_MARKERS, Pool
 from enos_ota.reconciler.live_reader import read_plan
 from tests.harness.simulator import JOB, SMALL_FLEET, running_simulator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.harness.simulator import RunningSimulator
 
-FACTS = JobFacts(JobStatus.STARTED, "Pump firmware 2.3.0", "2.3.0")
+FACTS = JobFacts(RecordedJobStatus.STARTED, "Pump firmware 2.3.0", "2.3.0")
 LARGE: dict[str, Any] = {
     "jobs": [
         {
@@ -75,7 +75,7 @@ def test_keys_that_no_search_can_hold_are_found_too(client: EnosClient) -> None:
 
 def test_an_unknown_job_is_a_problem_of_the_record(client: EnosClient) -> None:
     plan = read(client, "dk-01", job_id="no-such-job")
-    assert plan.record.job.status is JobStatus.UNKNOWN
+    assert plan.record.job.status is RecordedJobStatus.UNKNOWN
     assert plan.record.of(Category.PENDING) == {"dk-01": ""}
     assert "24404" in plan.record.problem
 

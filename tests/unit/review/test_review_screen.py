@@ -12,9 +12,9 @@ from enos_ota.engine.preview_json import Change
 from enos_ota.plan import (
     Category,
     JobFacts,
-    JobStatus,
     KeyOutcome,
     Record,
+    RecordedJobStatus,
     SetVerdict,
     Severity,
     TaskSet,
@@ -315,7 +315,7 @@ def test_nothing_is_said_twice_of_a_job(case: str) -> None:
 
 @pytest.mark.parametrize("category", [Category.TOO_LATE, Category.MISSING])
 def test_a_warning_that_only_counts_keys_is_left_to_the_line_that_counts_them(category: Category) -> None:
-    record = Record(outcomes={"k1": KeyOutcome(category, "failed")}, job=JobFacts(JobStatus.STARTED))
+    record = Record(outcomes={"k1": KeyOutcome(category, "failed")}, job=JobFacts(RecordedJobStatus.STARTED))
     verdict = describe_record(record, replace(PUMPS, on_missing="report"), is_expired=False)
     assert len(verdict.warnings) == 1
     assert "Note" not in lines(with_messages(verdict))
@@ -334,7 +334,9 @@ def test_what_a_line_says_already_is_found_by_its_code_whatever_its_words() -> N
 
 
 def test_a_warning_with_advice_is_told_without_repeating_its_set() -> None:
-    record = Record(keys=frozenset({"k1"}), outcomes={}, job=replace(JobFacts(JobStatus.STARTED), automatic_retry=True))
+    record = Record(
+        keys=frozenset({"k1"}), outcomes={}, job=replace(JobFacts(RecordedJobStatus.STARTED), automatic_retry=True)
+    )
     verdict = describe_record(record, PUMPS, is_expired=False)
     assert lines(with_messages(verdict))["Note"].startswith("not durable: the job")
 

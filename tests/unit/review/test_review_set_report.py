@@ -11,8 +11,7 @@ import pytest
 from enos_ota.audit import digest
 from enos_ota.engine.preview_json import Change, SetStep
 from enos_ota.enos import Job, JobStatus, Task, TaskStatus
-from enos_ota.plan import Category, Guard, JobFacts, KeyOutcome, LiveSet, Record, TaskSet, build_plan
-from enos_ota.plan import JobStatus as RecordedStatus
+from enos_ota.plan import Category, Guard, JobFacts, KeyOutcome, LiveSet, Record, RecordedJobStatus, TaskSet, build_plan
 from enos_ota.plan import plan as plans
 from enos_ota.plan.classify import normalise_markers
 from enos_ota.plan.record import AFTER_PUSH
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 TODAY = date(2026, 11, 23)
 AROUND = ReviewSettings(("Cancelled by user",), TODAY)
-STARTED = JobFacts(RecordedStatus.STARTED, "Pumps", "2.3.0")
+STARTED = JobFacts(RecordedJobStatus.STARTED, "Pumps", "2.3.0")
 
 
 def declared(*keys: str, **settings: object) -> TaskSet:

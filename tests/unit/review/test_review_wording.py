@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_ota.engine.preview_json import Change, Preview, SetStep
-from enos_ota.plan import Category, JobFacts, JobStatus, LiveSet, Record, TaskSet, build_plan
+from enos_ota.plan import Category, JobFacts, LiveSet, Record, RecordedJobStatus, TaskSet, build_plan
 from enos_ota.review import terminal
 from enos_ota.review.compose import ReviewContext, ReviewFacts, build_report
 from enos_ota.review.lines import status
@@ -112,10 +112,14 @@ def test_a_set_that_is_retired_by_this_change_is_not_to_be_retired() -> None:
 
 @pytest.mark.parametrize(
     ("recorded", "told"),
-    [(JobStatus.DELETED, "deleted"), (JobStatus.STARTED, "deleted"), (JobStatus.UNKNOWN, "unknown")],
+    [
+        (RecordedJobStatus.DELETED, "deleted"),
+        (RecordedJobStatus.STARTED, "deleted"),
+        (RecordedJobStatus.UNKNOWN, "unknown"),
+    ],
 )
 def test_a_job_that_is_no_longer_there_is_deleted_and_one_that_never_was_is_unknown(
-    recorded: JobStatus, told: str
+    recorded: RecordedJobStatus, told: str
 ) -> None:
     declared = TaskSet("pumps", "j1", ("k1",), "https://enos", "o1")
     record = Record(frozenset({"k1"}), job=JobFacts(recorded, "Pumps", "2.3.0"))
