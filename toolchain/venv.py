@@ -28,7 +28,16 @@ if TYPE_CHECKING:
 STAMP = "enos-ota-stamp"
 """The file that says what an environment was made from. Written last: an environment without it is not complete."""
 
-TEST_TOOLS = ("pytest", "pytest-timeout", "hypothesis", "jsonschema", "trustme", "hatchling", "editables")
+TEST_TOOLS = (
+    "pytest",
+    "pytest-timeout",
+    "hypothesis",
+    "jsonschema",
+    "trustme",
+    "ruamel-yaml",
+    "hatchling",
+    "editables",
+)
 """What the lowest versions are tested with; their own versions are those of the lock file."""
 
 PIP = ("-m", "pip", "--disable-pip-version-check", "--quiet")
