@@ -37,8 +37,7 @@ from enos_ota.enos import (
     TransportError,
 )
 from enos_ota.plan import Category, Record, build_plan, days
-from enos_ota.plan.guard import break_glass
-from enos_ota.plan.limits import limit_problems
+from enos_ota.plan.guard import break_glass, limit_problems
 from enos_ota.plan.messages import not_read
 from enos_ota.reconciler import ApplyOptions, Reconciler, Stop, StoppableClock, Stopped, create_reconciler
 from enos_ota.reconciler.sent import SentRequests

@@ -17,7 +17,7 @@ from enos_ota.engine import properties as state
 from enos_ota.engine.preview_hook import PreviewHook, is_reviewed, runs_in_preview
 from enos_ota.engine.process import exit_immediately
 from enos_ota.plan import Guard, SetVerdict, TaskSet, days, describe_record
-from enos_ota.plan.limits import limit_problems
+from enos_ota.plan.guard import limit_problems
 from enos_ota.plan.messages import summarize
 from enos_ota.provider import CancelledTaskSetProvider
 from enos_ota.settings import Checks, EnosAddress, Problem, SettingsError, load_address, load_checks

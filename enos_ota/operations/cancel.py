@@ -26,11 +26,10 @@ from enos_ota.operations.set_names import suggested_name
 from enos_ota.operations.stages import CancelRun
 from enos_ota.plan import JobFacts, Record, RecordedJobStatus, Severity, TaskSet, build_plan
 from enos_ota.plan.classify import facts_of, normalise_markers
-from enos_ota.plan.guard import break_glass
+from enos_ota.plan.guard import break_glass, firmware_objection
 from enos_ota.plan.live import WAITING
 from enos_ota.plan.messages import describe_objection, preview_messages
 from enos_ota.plan.naming import counted, listed, name_of, one_line
-from enos_ota.plan.objections import firmware_objection
 from enos_ota.reconciler import Pool
 from enos_ota.reconciler.live_reader import read_job, read_live_set
 

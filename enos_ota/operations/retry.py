@@ -10,10 +10,9 @@ from enos_ota.operations.errors import OperationRefused
 from enos_ota.operations.key_input import read_keys
 from enos_ota.operations.retry_batches import RetryOperation, RetryOutcome, RetryState
 from enos_ota.plan.classify import normalise_markers
-from enos_ota.plan.guard import BREAK_GLASS, break_glass
+from enos_ota.plan.guard import BREAK_GLASS, break_glass, firmware_objection
 from enos_ota.plan.messages import describe_limits, describe_objection
 from enos_ota.plan.naming import counted, listed, shown
-from enos_ota.plan.objections import firmware_objection
 from enos_ota.reconciler import Pool
 from enos_ota.settings import SettingsError, read_stack_file
 from enos_ota.settings.stackfile import shown_path

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota.enos import EnosError, JobHasStopped, JobStatus, TaskStatus
 from enos_ota.operations.errors import OperationRefused, OperationUndetermined
+from enos_ota.plan.guard import firmware_objection
 from enos_ota.plan.live import WAITING
 from enos_ota.plan.messages import describe_objection
-from enos_ota.plan.objections import firmware_objection
 from enos_ota.reconciler.deadline import DeadlineWatch
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""How many devices one change of a set may cancel at most.
+"""What stops a change: more devices than the guard allows, or another firmware than expected.
 
 A guard fails closed: a limit that cannot be checked allows nothing. It counts the devices whose cancel would be sent,
 not those that are declared: adding one key to a set of thousands that is cancelled already is a change of one.
@@ -7,10 +7,11 @@ not those that are declared: adding one key to a set of thousands that is cancel
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from enos_ota.plan.codes import Code
 from enos_ota.plan.naming import one_line
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 BREAK_GLASS: Final = "ENOS_OTA_BREAK_GLASS"
 """The environment variable whose text, a reason, overrides the guard for one run."""
+
+_PERCENT: Final = range(2, 101)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +94,60 @@ def strictest(guards: Iterable[Guard]) -> Guard:
 def break_glass(environ: Mapping[str, str]) -> str:
     """The reason for which this run overrides the guard, as one line; empty when it does not."""
     return one_line(environ.get(BREAK_GLASS, ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """A reason not to send any request for a set.
+
+    Attributes:
+        code: `GUARD_EXCEEDED`, `FIRMWARE_MISMATCH`, `FIRMWARE_UNKNOWN` or `NO_TASKS`.
+        count: Devices whose cancel would be sent.
+        total: Tasks of the job; None when EnOS does not say, or no limit depends on it.
+        guard: The limits that are exceeded.
+        expected: The firmware version that is expected.
+        found: The firmware version of the job.
+    """
+
+    code: Code
+    count: int = 0
+    total: int | None = None
+    guard: Guard = field(default_factory=Guard)
+    expected: str = ""
+    found: str = ""
+
+
+def guard_objection(guard: Guard, count: int, total: int | None) -> Objection | None:
+    """The objection to cancelling so many devices in a job of so many tasks; None if the guard allows it."""
+    if not guard.is_exceeded(count, total):
+        return None
+    return Objection(Code.GUARD_EXCEEDED, count, None if guard.max_share is None else total, guard)
+
+
+def firmware_objection(expected: str | None, found: str) -> Objection | None:
+    """The objection to a job whose firmware is not the expected one; EnOS names a job's firmware from 2.4.0 on [D]."""
+    if not expected or found == expected:
+        return None
+    return Objection(Code.FIRMWARE_MISMATCH if found else Code.FIRMWARE_UNKNOWN, expected=expected, found=found)
+
+
+def limit_problems(max_devices: Any, max_share: Any, *, names: tuple[str, str]) -> list[str]:
+    """List what is wrong with the two numbers of a guard, one sentence each; None is fine, and so is 500.0 for 500."""
+    problems = []
+    if max_devices is not None and not (
+        _is_number(max_devices) and max_devices >= 0 and float(max_devices).is_integer()
+    ):
+        problems.append(f"{names[0]} must be a whole number from 0 on, not {max_devices!r}")
+    if max_share is not None and not (_is_number(max_share) and 0 < max_share <= 1):
+        hint = percent_hint(max_share) if _is_number(max_share) else ""
+        problems.append(f"{names[1]} must be more than 0 and at most 1, not {max_share!r}{hint}")
+    return problems
+
+
+def percent_hint(share: float) -> str:
+    """Return what to write for a share that was probably given in percent; empty if it was not."""
+    return f"; for {share:g} % write {share / 100:g}" if share in _PERCENT else ""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -19,8 +19,7 @@ from enos_ota.plan.record import AFTER_PUSH, UNKNOWN_TEXT, Category, RecordedJob
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from enos_ota.plan.guard import Guard
-    from enos_ota.plan.objections import Objection
+    from enos_ota.plan.guard import Guard, Objection
     from enos_ota.plan.plan import Plan
     from enos_ota.plan.record import KeyOutcome, Record
     from enos_ota.plan.task_set import TaskSet
@@ -272,12 +271,7 @@ def _bracketed(code: Code) -> str:
 
 
 def describe_objection(objection: Objection, *, by_option: bool = False) -> str:
-    """Why no request may be sent, with the numbers and what to do.
-
-    Args:
-        objection: The objection of the guard or of the expected firmware.
-        by_option: Whether a command line, not a set, expects the firmware.
-    """
+    """Why no request may be sent, with the numbers and what to do; `by_option`: a command line expects the firmware."""
     if objection.code is Code.GUARD_EXCEEDED:
         return f"the guard stops this change, which {describe_excess(objection)}; {_WAYS_OUT}"
     if objection.code is Code.FIRMWARE_UNKNOWN:

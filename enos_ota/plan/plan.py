@@ -11,13 +11,23 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from enos_ota.enos import TaskStatus
-from enos_ota.plan.classify import cancelled, facts_of, hold, outcome_of, was_notified
+from enos_ota.plan.classify import (
+    NEW,
+    cancelled,
+    facts_of,
+    hold,
+    merge,
+    outcome_of,
+    settle_undone,
+    settle_unfinished,
+    settle_without_job,
+    was_notified,
+)
 from enos_ota.plan.codes import Code
+from enos_ota.plan.guard import Objection, firmware_objection, guard_objection
 from enos_ota.plan.live import WAITING
 from enos_ota.plan.messages import describe_refusal
-from enos_ota.plan.objections import Objection, firmware_objection, guard_objection
 from enos_ota.plan.record import Category, JobFacts, KeyOutcome, Record, RecordedJobStatus
-from enos_ota.plan.settle import NEW, merge, settle_undone, settle_unfinished, settle_without_job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -160,10 +170,9 @@ def build_plan(
 
 
 def _select_keys(task_set: TaskSet, record: Record, today: date) -> Plan:
-    """Compare what is declared with what is recorded. Keys that are no longer declared leave the record.
+    """Compare what is declared with what is recorded; an expired set has no key to work on.
 
-    Keys that were settled as `PENDING` because nothing could be done (the set had expired) are worked on again once
-    something can be done. An expired set has no key to work on.
+    Keys that were settled as `PENDING` because nothing could be done (the set had expired) are worked on again.
     """
     declared = frozenset(task_set.device_keys)
     kept = replace(record.without(record.known_keys() - declared), problem="")
@@ -177,7 +186,7 @@ def _select_keys(task_set: TaskSet, record: Record, today: date) -> Plan:
 
 
 def _classify(plan: Plan, live: LiveSet, job: JobFacts, markers: frozenset[str]) -> Plan:
-    """Add what follows from the tasks: the outcome of each key, what would be cancelled, what is outdated."""
+    """Add what follows from the tasks."""
     stopped = job.status is RecordedJobStatus.STOPPED
     # Held keys are worked on with any others once the job is started again.
     work = plan.work | frozenset(plan.kept.of(Category.HELD)) if plan.work and not stopped else plan.work

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -134,14 +134,10 @@ class Record:
         return sorted(key for key, each in self.outcomes.items() if each == outcome)
 
     def without(self, keys: Collection[str]) -> Record:
-        """The same without these keys: what un-declaring them leaves. Nothing is sent for that."""
+        """The record without these keys: what is left when they are no longer declared."""
         gone = frozenset(keys)
-        return Record(
-            keys=self.keys - gone,
-            outcomes={key: outcome for key, outcome in self.outcomes.items() if key not in gone},
-            job=self.job,
-            problem=self.problem,
-        )
+        left = {key: outcome for key, outcome in self.outcomes.items() if key not in gone}
+        return replace(self, keys=self.keys - gone, outcomes=left)
 
     def known_keys(self) -> frozenset[str]:
         """Every key that is mentioned: settled ones and pending ones."""

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from enos_ota.enos import ApiError, EnosClient, EnosError, IncompleteList, JobNotFound
 from enos_ota.plan import Category, KeyOutcome
-from enos_ota.plan.classify import KeyHistory, ambiguous, history_of, outcome_of, was_notified, with_history
+from enos_ota.plan.classify import NEW, outcome_of, was_notified
+from enos_ota.plan.guard import Objection, guard_objection
 from enos_ota.plan.messages import describe_refusal
-from enos_ota.plan.objections import Objection, guard_objection
-from enos_ota.plan.settle import NEW
 from enos_ota.reconciler.batch import FIRST_WAIT, LONGEST_WAIT, STUCK, Batch, BatchContext, BatchResult
 from enos_ota.reconciler.deadline import Deadline, DeadlineWatch, Stopped
 from enos_ota.reconciler.progress import Progress
@@ -283,16 +282,15 @@ class Cancellation:
         return str(pause) if pause.seconds >= 1 else ""
 
     def _outcome(self, key: str) -> KeyOutcome | None:
-        result, before = self._result, self._before[key]
-        accepted = key in result.accepted
-        history = KeyHistory.ACCEPTED if accepted else history_of(before)
+        result = self._result
         tasks = result.seen.get(key)
-        if tasks is None or (self._job_is_gone and not tasks):
-            return with_history(KeyOutcome(Category.PENDING, before.status), history)
-        if len(tasks) > 1 and accepted:
-            # Sent without being read, as the job names one product [I]; the answer was for all of them.
-            return ambiguous(tasks, history)
-        return outcome_of(tasks, self._runtime.markers, before, accepted=accepted, notified=key in result.notified)
+        return outcome_of(
+            None if self._job_is_gone and not tasks else tasks,
+            self._runtime.markers,
+            self._before[key],
+            accepted=key in result.accepted,
+            notified=key in result.notified,
+        )
 
 
 def _needs_a_look(recent: Collection[bool]) -> bool:

@@ -7,11 +7,21 @@ from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos import SYSTEM_CLOCK, ApiError, Clock, EnosClient, JobNotFound
 from enos_ota.plan import Category, KeyOutcome, Record
-from enos_ota.plan.classify import facts_of, hold, normalise_markers, outcome_of
+from enos_ota.plan.classify import (
+    NEW,
+    facts_of,
+    hold,
+    merge,
+    normalise_markers,
+    outcome_of,
+    settle,
+    settle_undone,
+    settle_unfinished,
+    settle_without_job,
+)
+from enos_ota.plan.guard import firmware_objection
 from enos_ota.plan.messages import describe_refusal
-from enos_ota.plan.objections import firmware_objection
 from enos_ota.plan.record import RecordedJobStatus
-from enos_ota.plan.settle import NEW, merge, settle, settle_undone, settle_unfinished, settle_without_job
 from enos_ota.reconciler.cancellation import Cancellation
 from enos_ota.reconciler.deadline import Deadline, Stop, StoppableClock, Stopped
 from enos_ota.reconciler.options import ApplyOptions, ApplyResult, Limits, Runtime

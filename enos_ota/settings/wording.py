@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota.devicekeys.yamltext import Unquoted, shown
-from enos_ota.plan.limits import percent_hint
+from enos_ota.plan.guard import percent_hint
 from enos_ota.settings.models import ENOS_OTA, NAMESPACES, PARTS, SECRETS, SETS, Keys
 from enos_ota.settings.problems import MOST, label
 

@@ -10,8 +10,8 @@ import pytest
 
 from enos_ota.enos import AnswerLost, EnosClient, Page
 from enos_ota.plan import Category, Guard, JobFacts, KeyOutcome, Record, RecordedJobStatus
+from enos_ota.plan.classify import settle_unfinished
 from enos_ota.plan.record import AFTER_PUSH, UNKNOWN_TEXT
-from enos_ota.plan.settle import settle_unfinished
 from enos_ota.reconciler import Limits, Pool
 from tests.harness.reconciling import World, fleet_of, keys, many, world
 from tests.harness.simulator import JOB

@@ -16,8 +16,7 @@ from enos_ota.engine.properties import inputs_of, outputs_of, record_of, task_se
 from enos_ota.enos import EnosClient, EnosError, TaskStatus, expressions
 from enos_ota.enos.operations import CANCEL_TASKS
 from enos_ota.plan import Plan, Record, RecordedJobStatus, build_plan, classify
-from enos_ota.plan.classify import KeyHistory
-from enos_ota.plan.settle import settle_unfinished
+from enos_ota.plan.classify import KeyHistory, settle_unfinished
 from enos_ota.provider import CancelledTaskSetProvider
 from enos_ota.reconciler import ApplyResult, Reconciler, Stop, batch, cancellation, reading
 from tests.crash import crash_scenarios as scenarios

@@ -21,8 +21,8 @@ from enos_ota.plan import (
     TaskSet,
     describe_record,
 )
+from enos_ota.plan.guard import firmware_objection, guard_objection
 from enos_ota.plan.messages import describe_objection
-from enos_ota.plan.objections import firmware_objection, guard_objection
 from enos_ota.plan.record import AFTER_PUSH, UNKNOWN_TEXT
 
 if TYPE_CHECKING:

@@ -7,10 +7,16 @@ from typing import Any
 import pytest
 
 from enos_ota.plan.codes import Code
-from enos_ota.plan.guard import BREAK_GLASS, Guard, break_glass, strictest
-from enos_ota.plan.limits import limit_problems
+from enos_ota.plan.guard import (
+    BREAK_GLASS,
+    Guard,
+    break_glass,
+    firmware_objection,
+    guard_objection,
+    limit_problems,
+    strictest,
+)
 from enos_ota.plan.messages import describe_limits, describe_objection
-from enos_ota.plan.objections import firmware_objection, guard_objection
 
 NAMES = ("maxDevices", "maxShare")
 WAYS_OUT = "raise the guard in the stack file, split the change, or set ENOS_OTA_BREAK_GLASS=<reason> for this run"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from enos_ota.engine import properties as state
 from enos_ota.plan import Category, JobFacts, KeyOutcome, Record, RecordedJobStatus
+from enos_ota.plan.classify import settle
 from enos_ota.plan.record import AFTER_PUSH
-from enos_ota.plan.settle import settle
 
 BAG: dict[str, Any] = {
     "setName": "pump",
