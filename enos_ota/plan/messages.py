@@ -77,40 +77,25 @@ _FAILED: Final = {"failed": "failed or cancelled"}
 """How a status is named where only EnOS's own counts are known: a cancelled task is a failed one [I]."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """How a category is described, and the advice where it fails a run."""
-
-    code: Code
-    text: str
-    advice: str
-
-
-_WORDS: Final = {
-    Category.ESCAPED: _Words(
-        Code.ESCAPED,
+_REMARKABLE: Final = {
+    Category.ESCAPED: (
         "cancelled before and escaped since",
         "the device upgrades or has upgraded and no cancel can reach it; handle it in the EnOS console, then take it "
         "out of the set",
     ),
-    Category.AMBIGUOUS: _Words(
-        Code.AMBIGUOUS,
+    Category.AMBIGUOUS: (
         "with tasks in several products",
         "a cancel cannot tell them apart; cancel it in the EnOS console, then take it out of the set",
     ),
-    Category.MISSING: _Words(
-        Code.MISSING,
+    Category.MISSING: (
         "without a task in this job, so there is nothing to cancel",
         "check the key and the job, or take it out of the set (or set onMissing: report)",
     ),
-    Category.TOO_LATE: _Words(
-        Code.TOO_LATE,
-        "too late to cancel",
-        "take it out of the set (or set onTooLate: report)",
-    ),
+    Category.TOO_LATE: ("too late to cancel", "take it out of the set (or set onTooLate: report)"),
 }
+"""What is reported of the keys of a category, and the advice where they fail a run. Their code has the same name."""
 
-_COUNTED: Final = ((Category.TOO_LATE, Code.TOO_LATE), (Category.MISSING, Code.MISSING))
+_IN_PREVIEW_LINE: Final = (Category.TOO_LATE, Category.MISSING)
 """Categories whose keys the first line of a preview counts and names."""
 
 
@@ -119,19 +104,16 @@ _COUNTED: Final = ((Category.TOO_LATE, Code.TOO_LATE), (Category.MISSING, Code.M
 
 def describe_plan(plan: Plan) -> tuple[Message, ...]:
     """Everything about a plan: what it would do, what stops it, what its record would mean."""
-    subject = plan.task_set.subject
     codes = {each.code for each in plan.objections}
     covered = {Code.MISSING} if Code.NO_TASKS in codes else set()
     if codes - {Code.NO_TASKS}:
         covered |= {Code.PROBLEM, Code.PENDING}  # the objection itself says why
     verdict = describe_record(plan.record, plan.task_set, is_expired=plan.is_expired)
     information = [Message(Code.PREVIEW, Severity.INFORMATION, _preview_line(plan))] if _has_preview(plan) else []
-    return (
-        *information,
-        *(_about(subject, each.code, Severity.REFUSAL, _refusal(plan, each)) for each in plan.objections),
-        *(_about(subject, code, Severity.WARNING, text) for code, text in _cautions(plan)),
-        *(each for each in verdict.messages if each.code not in covered),
-    )
+    refusals = [Message(each.code, Severity.REFUSAL, _refusal(plan, each)) for each in plan.objections]
+    cautions = [Message(code, Severity.WARNING, text) for code, text in _cautions(plan)]
+    others = [each for each in verdict.messages if each.code not in covered]
+    return (*information, *_about(plan.task_set.subject, [*refusals, *cautions]), *others)
 
 
 def preview_messages(plan: Plan) -> tuple[Message, ...]:
@@ -139,7 +121,7 @@ def preview_messages(plan: Plan) -> tuple[Message, ...]:
     messages = describe_plan(plan)
     if not plan.outcomes or not _has_preview(plan) or plan.unread_count:
         return messages
-    in_line = {code for category, code in _COUNTED if plan.record.of(category).keys() <= plan.outcomes.keys()}
+    in_line = {Code[each.name] for each in _IN_PREVIEW_LINE if plan.record.of(each).keys() <= plan.outcomes.keys()}
     published = {key for key, task in plan.cancels.items() if task.status is TaskStatus.PUBLISHED}
     if published.issuperset(plan.record.keys_with(AFTER_PUSH)):
         in_line.add(Code.AFTER_PUSH)
@@ -154,8 +136,8 @@ def _has_preview(plan: Plan) -> bool:
     )
 
 
-def _about(subject: str, code: Code, severity: Severity, text: str) -> Message:
-    return Message(code, severity, f"{subject}: {text}")
+def _about(subject: str, messages: Iterable[Message]) -> tuple[Message, ...]:
+    return tuple(replace(each, text=f"{subject}: {each.text}") for each in messages)
 
 
 def _refusal(plan: Plan, objection: Objection) -> str:
@@ -233,14 +215,15 @@ def _others(plan: Plan) -> list[str]:
 
 def unknown_inputs(name: str) -> Message:
     """The information about a set whose job or keys are outputs of other resources."""
-    text = "the job or the device keys are not known until `pulumi up`; tasks were not checked"
-    return _about(f"set {name!r}", Code.INPUTS_UNKNOWN, Severity.INFORMATION, text)
+    text = f"set {name!r}: the job or the device keys are not known until `pulumi up`; tasks were not checked"
+    return Message(Code.INPUTS_UNKNOWN, Severity.INFORMATION, text)
 
 
 def unusual_keys(task_set: TaskSet, added: Collection[str]) -> Iterator[Message]:
     """A warning about added keys that do not follow EnOS's default rule."""
     if found := unusual(sorted(added)):
-        yield _about(task_set.subject, Code.UNUSUAL_KEYS, Severity.WARNING, found.sentence(lambda _: ""))
+        text = f"{task_set.subject}: {found.sentence(lambda _: '')}"
+        yield Message(Code.UNUSUAL_KEYS, Severity.WARNING, text)
 
 
 NOT_CHECKED: Final = "EnOS could not be asked what `pulumi up` would do"
@@ -320,27 +303,18 @@ def describe_record(record: Record, task_set: TaskSet, *, is_expired: bool) -> S
     were too late if they are to fail. A set that expired or whose job was deleted only warns: nothing can or may be
     done about it any more.
     """
-    subject = task_set.subject
     if is_expired:
         text = (
             f"expired on {task_set.expires}: neither read nor written, {_last_seen(record)}; "
             "remove the set, or set a later day"
         )
-        return SetVerdict((_about(subject, Code.EXPIRED, Severity.WARNING, text),))
-    if record.job.status is RecordedJobStatus.DELETED:
+        messages = [Message(Code.EXPIRED, Severity.WARNING, text)]
+    elif record.job.status is RecordedJobStatus.DELETED:
         text = f"job deleted: retire this set; {_last_seen(record)}"
-        return SetVerdict((_about(subject, Code.JOB_DELETED, Severity.WARNING, text),))
-    messages = [_about(subject, code, Severity.ERROR, text) for code, text in _unfinished(record)]
-    for category, words in _WORDS.items():
-        if not (keys := record.of(category)):
-            continue
-        text = f"{counted(len(keys), 'key')} {words.text} ({_some(keys)})"
-        if _fails(category, task_set):
-            messages.append(_about(subject, words.code, Severity.ERROR, f"{text}: {words.advice}"))
-        else:
-            messages.append(_about(subject, words.code, Severity.WARNING, text))
-    messages += [replace(each, text=f"{subject}: {each.text}") for each in _remarks(record)]
-    return SetVerdict(tuple(messages))
+        messages = [Message(Code.JOB_DELETED, Severity.WARNING, text)]
+    else:
+        messages = [*_unfinished(record), *_exceptions(record, task_set), *_remarks(record)]
+    return SetVerdict(_about(task_set.subject, messages))
 
 
 def summarize(verdicts: Iterable[SetVerdict]) -> str:
@@ -365,10 +339,18 @@ def status_problem(outcomes: Mapping[str, KeyOutcome]) -> str:
     )
 
 
-def _fails(category: Category, task_set: TaskSet) -> bool:
-    if category is Category.TOO_LATE:
-        return task_set.on_too_late == "fail"
-    return category is not Category.MISSING or task_set.on_missing == "fail"
+def _exceptions(record: Record, task_set: TaskSet) -> Iterator[Message]:
+    only_reported = {
+        Category.TOO_LATE: task_set.on_too_late == "report",
+        Category.MISSING: task_set.on_missing == "report",
+    }
+    for category, (words, advice) in _REMARKABLE.items():
+        if keys := record.of(category):
+            text = f"{counted(len(keys), 'key')} {words} ({_some(keys)})"
+            if only_reported.get(category):
+                yield Message(Code[category.name], Severity.WARNING, text)
+            else:
+                yield Message(Code[category.name], Severity.ERROR, f"{text}: {advice}")
 
 
 def _remarks(record: Record) -> Iterator[Message]:
@@ -411,17 +393,17 @@ def _remarks(record: Record) -> Iterator[Message]:
         )
 
 
-def _unfinished(record: Record) -> Iterator[tuple[Code, str]]:
+def _unfinished(record: Record) -> Iterator[Message]:
     pending = record.of(Category.PENDING)
-    cancelled = f"{record.cancelled_count} cancelled"
-    if not pending:
-        if record.problem:
-            yield Code.PROBLEM, f"{record.problem} ({cancelled})"
-        return
-    then = f"{cancelled}, {len(pending)} pending ({_some(pending)}){_accepted(record)}"
-    if not any(outcome.has_unknown_status for outcome in record.outcomes.values()):
-        then += "; `pulumi up` sends just these as soon as it can"
-    yield (Code.PROBLEM, f"{record.problem} ({then})") if record.problem else (Code.PENDING, then)
+    numbers = f"{record.cancelled_count} cancelled"
+    if pending:
+        numbers += f", {len(pending)} pending ({_some(pending)}){_accepted(record)}"
+        if not any(outcome.has_unknown_status for outcome in record.outcomes.values()):
+            numbers += "; `pulumi up` sends just these as soon as it can"
+    if record.problem:
+        yield Message(Code.PROBLEM, Severity.ERROR, f"{record.problem} ({numbers})")
+    elif pending:
+        yield Message(Code.PENDING, Severity.ERROR, numbers)
 
 
 def _last_seen(record: Record) -> str:
