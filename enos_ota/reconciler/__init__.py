@@ -1,7 +1,4 @@
-"""Apply a plan: send cancels in batches, read back, keep to the deadline.
-
-Knows EnOS through `enos_ota.enos` only, and nothing of Pulumi.
-"""
+"""Apply a plan: send cancels in batches, read back, keep to the deadline."""
 
 from enos_ota.reconciler.deadline import Deadline, Stop, StoppableClock, Stopped
 from enos_ota.reconciler.options import ApplyOptions, ApplyResult, Limits

@@ -80,13 +80,7 @@ class BatchResult:
 
 @dataclass(frozen=True, slots=True)
 class BatchContext:
-    """What all batches of a change share.
-
-    Attributes:
-        client: Its waits keep to `deadline`.
-        reader: Reads in the thread of its caller.
-        watch: Makes the watch of a cancelTask for some keys.
-    """
+    """What all batches of a change share; the waits of `client` keep to `deadline`."""
 
     client: EnosClient
     job_id: str
@@ -102,10 +96,8 @@ class Batch:
     After a refused call or a lost answer the tasks are read, and only what is still cancellable is sent again.
 
     Attributes:
-        keys: The keys.
-        result: What is known of them.
-        begun: Something may have been sent.
         at_once: The first call was accepted.
+        begun: Something may have been sent.
         problem: Why some of them could not be brought through; the others are not concerned.
         end: Nothing more may be sent for the whole set; the text says why.
         job_is_gone: That is why.
@@ -169,7 +161,7 @@ class Batch:
         return False
 
     def _look(self, keys: Sequence[str]) -> list[str]:
-        """Read these keys; those that were read just now and can still be cancelled."""
+        """Read these keys; return those that can still be cancelled."""
         reading = self._context.reader.of_keys_surely(keys)
         self.result.note(reading.tasks)
         if not isinstance(reading.failure, IncompleteList):
@@ -177,7 +169,7 @@ class Batch:
         return [key for key in keys if is_cancellable(reading.tasks.get(key, ()))]
 
     def _wait_for(self, keys: list[str]) -> list[str]:
-        """Give what was perhaps processed the time that searches may lag behind, documented as about 2 s [D]."""
+        """Give what was perhaps processed the time that searches may lag behind, about 2 s [D]."""
         for wait in LAG:
             if not keys:
                 break

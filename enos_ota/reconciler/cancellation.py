@@ -36,9 +36,6 @@ _GRACE: Final = 60.0
 """Seconds to read back what was sent once the deadline is over."""
 
 
-def _ignore(_: int) -> None: ...
-
-
 class Cancellation:
     """Cancels the tasks of a plan's keys in one started job. Used once.
 
@@ -213,13 +210,8 @@ class Cancellation:
         self._progress.begin(doing, len(keys))
         self._note(keys, self._progress.add)
 
-    def _note(self, keys: Iterable[str], note: Callable[[int], None] = _ignore) -> None:
-        """Read keys and note what could be read.
-
-        Raises:
-            EnosError: Some could not be.
-            Stopped: The time for it was over.
-        """
+    def _note(self, keys: Iterable[str], note: Callable[[int], None] | None = None) -> None:
+        """Read keys and note what could be read; raise `EnosError` if some could not, `Stopped` when time is over."""
         reading = self._reader.of_keys_surely(keys, note)
         self._result.note(reading.tasks)
         if isinstance(reading.failure, IncompleteList):

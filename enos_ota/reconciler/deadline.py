@@ -68,11 +68,8 @@ class StoppableClock:
 class Deadline:
     """The end of one set's change: no wait and no request goes beyond it. Safe to share between threads.
 
-    Args:
-        clock: What it goes by. Its `sleep` should return early once the run is interrupted.
-        stop: Interrupts the run.
-        seconds: From now on.
-        over: The text of the `Stopped` that comes then.
+    `stop` interrupts the run earlier; `over` is the text of the `Stopped` that comes at the end. The clock's `sleep`
+    should return early once the run is interrupted.
     """
 
     def __init__(self, clock: Clock, stop: Stop, seconds: float = FOREVER, over: str = SET_IS_OVER) -> None:
@@ -102,27 +99,19 @@ class Deadline:
         return max(0.0, self._ends - self._clock.monotonic())
 
     def check(self) -> None:
-        """Go on only if there is time.
-
-        Raises:
-            Stopped: The run is interrupted, or the deadline is over.
-        """
+        """Raise `Stopped` if the run is interrupted or the deadline is over."""
         if reason := self._stop.reason:
             raise Stopped(reason)
         if self._clock.monotonic() >= self._ends:
             raise Stopped(self._over)
 
     def sleep(self, seconds: float) -> None:
-        """Wait, but not beyond the end.
-
-        Raises:
-            Stopped: The end came.
-        """
+        """Wait, but not beyond the end; raise `Stopped` there."""
         self._clock.sleep(min(seconds, self.left))
         self.check()
 
     def limit(self, client: EnosClient) -> EnosClient:
-        """The same client, with no wait and no attempt beyond the end, save that a write may still be answered."""
+        """The same client, with no wait and no attempt beyond the end, except that a write may still be answered."""
         return client.waiting_by(self.sleep, lambda: self.left, grace=PATIENCE)
 
 
@@ -131,23 +120,14 @@ class NotSent(EnosError):  # noqa: N818 - named like the other errors
 
 
 class DeadlineWatch:
-    """A watch that lets no writing request leave after the deadline: getting a token or a lock takes time too.
-
-    Args:
-        deadline: The end.
-        watch: The watch of the request.
-    """
+    """A watch that lets no writing request leave after the deadline: getting a token or a lock takes time too."""
 
     def __init__(self, deadline: Deadline, watch: WriteWatch | None) -> None:
         self._deadline = deadline
         self._watch = watch
 
     def before(self) -> None:
-        """The request is about to be sent.
-
-        Raises:
-            Stopped: It must not be any more.
-        """
+        """See `WriteWatch.before`; raise `Stopped` if the deadline is over."""
         self._deadline.check()
         if self._watch:
             self._watch.before()
@@ -158,6 +138,6 @@ class DeadlineWatch:
                 raise
 
     def after(self, outcome: str | EnosError) -> None:
-        """The request was answered, or was not."""
+        """See `WriteWatch.after`."""
         if self._watch:
             self._watch.after(outcome)

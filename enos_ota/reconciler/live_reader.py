@@ -24,12 +24,7 @@ MAX_KEYS: Final = 20_000
 
 
 def read_job(client: EnosClient, job_id: str, *, by_status: bool = False) -> LiveSet:
-    """Read a job and count its tasks: three requests, seven with a count for each status.
-
-    Raises:
-        JobNotFound: There is no such job.
-        EnosError: It could not be read.
-    """
+    """Read a job and count its tasks: three requests, seven with a count for each status."""
     live = LiveSet(client.get_job(job_id), total=client.count_tasks(job_id))
     return _counted(client, job_id, live) if by_status else live
 
@@ -44,19 +39,8 @@ def read_live_set(
 ) -> LiveSet:
     """Read the job of a plan, and the tasks of the keys that decide what its change does.
 
-    One request reads the tasks of 200 keys; keys without a task are asked for twice.
-
-    Args:
-        client: The EnOS client.
-        plan: The plan without live data.
-        job: The job, where it was read already.
-        max_keys: With more keys to work on, no task is read, and the job's tasks are counted by status; None reads any
-            number.
-        workers: How many searches run at once; one after the other when left out.
-
-    Raises:
-        JobNotFound: There is no such job.
-        EnosError: It could not be read.
+    One request reads the tasks of 200 keys; keys without a task are asked for twice. With more than `max_keys` keys to
+    work on no task is read, and the job's tasks are counted by status; None reads any number.
     """
     job_id = plan.task_set.job_id
     live = job or read_job(client, job_id)
@@ -87,9 +71,6 @@ def read_plan(
     """Read what EnOS says now and build the plan of a change: see `read_live_set` and `build_plan`.
 
     A job that EnOS does not have is part of the plan, not an error.
-
-    Raises:
-        EnosError: EnOS could not be read.
     """
     plan = build_plan(task_set, record, today=today)
     if job and not job.job:

@@ -35,11 +35,11 @@ class ApplyOptions:
     """Options of one change.
 
     Attributes:
-        override_announced: Whether the operator knows already that the guard is overridden.
+        override_announced: Whether the operator was already notified that the guard is overridden.
         learn: Called with the facts of the job once it was read, before any request that writes.
         watch: Makes the watch of a cancelTask for some keys; the second argument is the reason for which the guard was
             overridden, empty when it did not object.
-        say: Where lines about the change go while it lasts.
+        say: Prints a line about the change while it lasts.
     """
 
     override_announced: bool = False
@@ -50,12 +50,7 @@ class ApplyOptions:
 
 @dataclass(frozen=True, slots=True)
 class ApplyResult:
-    """What a change came to.
-
-    Attributes:
-        record: The record of the set after the change.
-        objection: Why no request was sent; None where nothing objected. The text is the record's problem.
-    """
+    """The record after a change, and why no request was sent: None where nothing objected."""
 
     record: Record
     objection: Objection | None = None
@@ -63,16 +58,7 @@ class ApplyResult:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What all changes of a reconciler share.
-
-    Attributes:
-        markers: Texts by which a failed task is known to have been cancelled, normalised.
-        limits: Limits of one change.
-        service: Limits of the service that were found out so far.
-        workers: Requests that may be under way at once.
-        clock: Time and waiting.
-        stop: Interrupts the run.
-    """
+    """What all changes of a reconciler share."""
 
     markers: frozenset[str]
     limits: Limits

@@ -1,4 +1,4 @@
-"""Reading the tasks of declared keys, whatever the keys look like and however rows move meanwhile."""
+"""Read the tasks of declared keys, whatever the keys look like and however rows move meanwhile."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -49,42 +50,23 @@ class ServiceLimits:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The result of reading the tasks of some keys.
+    """The tasks of each key that was read (none: the job does not know it), and why others were not.
 
-    Attributes:
-        tasks: The tasks of each key that was read; none for a key that the job does not know.
-        failure: Why others were not; an `IncompleteList` concerns no key that was read.
+    An `IncompleteList` concerns no key that was read.
     """
 
     tasks: Mapping[str, tuple[Task, ...]]
     failure: EnosError | Stopped | None = None
 
     def complete(self) -> Mapping[str, tuple[Task, ...]]:
-        """The tasks, if nothing went wrong.
-
-        Raises:
-            EnosError: Something could not be read.
-            Stopped: The time for it was over.
-        """
+        """The tasks; raise the failure if something could not be read."""
         if self.failure:
             raise self.failure
         return self.tasks
 
 
-def _nothing(_: int) -> None: ...
-
-
 class TaskReader:
-    """Reads tasks of one job.
-
-    Args:
-        client: Whom to ask.
-        job_id: The job.
-        service: The size of pages.
-        workers: How many searches at once.
-        deadline: No search begins after it.
-        tick: Called every so often while searches are under way, in the thread of the caller.
-    """
+    """Reads tasks of one job. `tick` is called every so often while searches are under way, in the caller's thread."""
 
     def __init__(
         self,
@@ -103,14 +85,11 @@ class TaskReader:
         self._deadline = deadline
         self._tick = tick
 
-    def of_keys(self, keys: Iterable[str], note: Callable[[int], None] = _nothing) -> Reading:
+    def of_keys(self, keys: Iterable[str], note: Callable[[int], None] | None = None) -> Reading:
         """Read the tasks of each key; one failing search does not spoil the others.
 
         One request for 200 keys. Keys that no search expression can hold are found by paging through the whole job.
-
-        Args:
-            keys: The keys.
-            note: Called with the number of keys that were read, from any thread.
+        `note` is called with the number of keys that were read, from any thread.
         """
         wanted = set(keys)
         quotable = sorted(key for key in wanted if is_quotable(key))
@@ -131,19 +110,20 @@ class TaskReader:
                 except (EnosError, Stopped) as error:
                     failures.append(error)
                     return {}
-                note(len(rows))
+                if note:
+                    note(len(rows))
                 return rows
 
             return run
 
-        calls = [guarded(_call(self._ask_for, part)) for part in chunks(quotable, self._service.page)]
+        calls = [guarded(partial(self._ask_for, part)) for part in chunks(quotable, self._service.page)]
         if others:
-            calls.append(guarded(lambda: self._look_for(others)))
+            calls.append(guarded(partial(self._look_for, others)))
         for part in self._workers.run(calls, self._carry_on):
             found.update(part or {})
         return Reading(found, next(iter([*failures, *incomplete]), None))
 
-    def of_keys_surely(self, keys: Iterable[str], note: Callable[[int], None] = _nothing) -> Reading:
+    def of_keys_surely(self, keys: Iterable[str], note: Callable[[int], None] | None = None) -> Reading:
         """Like `of_keys`, but a key without a task was asked for twice: rows can shift while they are read."""
         first = self.of_keys(keys, note)
         missing = [key for key, rows in first.tasks.items() if not rows]
@@ -157,12 +137,7 @@ class TaskReader:
         return Reading({**sure, **again.tasks}, again.failure)
 
     def published(self) -> dict[str, tuple[Task, ...]]:
-        """The published tasks, by key: their devices are notified, so that they are the most urgent ones.
-
-        Raises:
-            EnosError: They could not be read.
-            Stopped: The time for it was over.
-        """
+        """The published tasks, by key: their devices were notified, so that they are the most urgent ones."""
         found: list[Task] = []
 
         def read() -> None:
@@ -205,11 +180,7 @@ class TaskReader:
         return {key: tasks.get(key, ()) for key in keys}
 
     def _look_for(self, keys: set[str]) -> dict[str, tuple[Task, ...]]:
-        """The tasks of some keys, by going through the whole job.
-
-        Raises:
-            IncompleteList: Not every row of the job was seen, so any of the keys may have another task.
-        """
+        """The tasks of some keys, by paging through the whole job; an incomplete list tells nothing about them."""
         try:
             tasks = _by_key(task for task in self._rows() if task.device_key in keys)
         except IncompleteList as error:
@@ -249,7 +220,3 @@ def _by_key(tasks: Iterable[Task]) -> dict[str, tuple[Task, ...]]:
     for task in tasks:
         found[task.device_key][task.identity] = task
     return {key: tuple(rows.values()) for key, rows in found.items()}
-
-
-def _call(function: Callable[[Sequence[str]], _T], argument: Sequence[str]) -> Callable[[], _T]:
-    return lambda: function(argument)

@@ -43,14 +43,9 @@ DEFAULT_MARKERS: Final = ("Cancelled by user",)
 class Reconciler:
     """Applies plans, one call a set; safe to share between threads.
 
-    Args:
-        client: The EnOS client. Its `before_write` keeps an orphan, a process whose engine died, from cancelling
-            what is no longer declared.
-        markers: Texts by which a failed task is known to have been cancelled.
-        limits: How far one change may go.
-        clock: Time and waiting; its waits should be over once the run is interrupted.
-        workers: How many requests may be under way at once, over all sets.
-        stop: Interrupts the run: nothing new is sent, and what is known by then is the outcome.
+    The client's `before_write` keeps an orphan, a process whose engine died, from cancelling what is no longer
+    declared. The waits of `clock` should end once `stop` interrupts the run; then nothing new is sent, and what is
+    known by then is the outcome. `markers` are the texts by which a failed task is known to have been cancelled.
     """
 
     def __init__(
@@ -153,11 +148,7 @@ class Reconciler:
         return ask(self._runtime.workers, lambda: client.get_job(job_id), deadline)
 
     def _read(self, job_id: str, keys: Collection[str], deadline: Deadline) -> Mapping[str, Sequence[Task]]:
-        """Read the tasks of all these keys.
-
-        Raises:
-            JobNotFound: The job, and with it its tasks, was deleted meanwhile.
-        """
+        """Read the tasks of all these keys; raise `JobNotFound` if the job was deleted meanwhile with its tasks."""
         reader = TaskReader(
             deadline.limit(self._client),
             job_id,
@@ -175,13 +166,7 @@ class Reconciler:
 
 
 def create_reconciler(connection: Connection, client: EnosClient, stop: Stop) -> Reconciler:
-    """Create a reconciler from settings.
-
-    Args:
-        connection: The settings.
-        client: A client with the same settings, on a `StoppableClock` of the same `stop`.
-        stop: Interrupts the run.
-    """
+    """Create a reconciler from settings; the client must have a `StoppableClock` of the same `stop`."""
     return Reconciler(
         client,
         markers=connection.cancelled_markers,

@@ -17,18 +17,11 @@ class WriteLog(WriteWatch, Protocol):
 
     def try_out(self) -> None:
         """Check that the log can be written, see `enos_ota.audit.Watch`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class SentRequest:
-    """A request that changes something.
-
-    Attributes:
-        operation: As in the audit log, `stopJob` for instance.
-        job_id: The job.
-        keys: The number of device keys in it.
-    """
+    """A request that changes something: the operation as in the audit log, the job, the number of its device keys."""
 
     operation: str
     job_id: str
@@ -109,7 +102,7 @@ class SentRequestWatch:
             self._log.try_out()
 
     def before(self) -> None:
-        """The request is about to be sent."""
+        """See `WriteWatch.before`."""
         # First of all: a run that is interrupted from now on must not report that no request was sent.
         self._account.announce(self, self._request)
         if self._log:
@@ -120,6 +113,6 @@ class SentRequestWatch:
                 raise
 
     def after(self, outcome: str | EnosError, /) -> None:
-        """The request was answered, or was not."""
+        """See `WriteWatch.after`."""
         if self._account.settle(self, outcome) and self._log:
             self._log.after(outcome)

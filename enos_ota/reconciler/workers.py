@@ -29,30 +29,17 @@ class Workers(Protocol):
     """How many calls run at once."""
 
     def run(self, calls: Sequence[Callable[[], T]], carry_on: Callable[[], bool]) -> list[T | None]:
-        """The results in the order of the calls, whatever the order in which they came.
+        """The results in the order of the calls; None for a call that never began, or did not end in time.
 
-        Once `carry_on` says no, no further call begins; those under way have a few seconds.
-
-        Args:
-            calls: What to run.
-            carry_on: Asked every so often, in the thread of the caller.
-
-        Returns:
-            None for a call that never began, or did not end in time.
-
-        Raises:
-            Exception: What the first of the calls, in their order, raised; no further call begins then.
+        Once `carry_on`, which is asked every so often in the caller's thread, says no, no further call begins, and
+        those under way have a few seconds. What the first of the calls, in their order, raised is raised here; no
+        further call begins then.
         """
         ...
 
 
 def ask(workers: Workers, call: Callable[[], T], deadline: Deadline) -> T:
-    """Run one call; it is left behind if the run is interrupted meanwhile, or the deadline passes.
-
-    Raises:
-        Stopped: That is so, or the deadline is over.
-        Exception: What the call raised.
-    """
+    """Run one call; raise `Stopped` if the run is interrupted meanwhile, or the deadline passes."""
     (answer,) = workers.run([call], lambda: not deadline.is_over)
     deadline.check()
     return cast("T", answer)

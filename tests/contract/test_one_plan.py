@@ -156,7 +156,9 @@ def test_no_text_of_ours_decides_anything(monkeypatch: pytest.MonkeyPatch) -> No
     """Reworded, a stopped job with a changed key is still a change, and an objection is still one."""
     for name in ("describe_objection", "status_problem", "_preview_line"):
         monkeypatch.setattr(f"enos_ota.plan.messages.{name}", lambda *_, **__: "reworded")
-    monkeypatch.setattr("enos_ota.plan.messages._about", lambda _, code, severity, __: Message(code, severity, "x"))
+    monkeypatch.setattr(
+        "enos_ota.plan.messages._about", lambda _, messages: tuple(replace(each, text="x") for each in messages)
+    )
     here = World(["init", "init"])
     record = here.up(pumps("k0"), Record()).record
     refused = pumps("k0", "k1", guard=Guard(max_devices=0))
