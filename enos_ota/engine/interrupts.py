@@ -30,8 +30,7 @@ _listeners: list[Callable[[], None]] = []
 def on_interrupt(listener: Callable[[], None]) -> bool:
     """Call a function when the engine interrupts this process. Use it within a call of the engine.
 
-    Returns:
-        Whether the SDK is one whose interrupts can be received.
+    Returns whether the SDK is one whose interrupts can be received.
     """
     server = getattr(sys.modules["__main__"], "DynamicResourceProviderServicer", None)
     cancel = getattr(server, "Cancel", None)

@@ -26,7 +26,7 @@ _MISSES: Final = 2
 
 
 class EngineGone(EnosError):  # noqa: N818 - says what happened, as its relatives do
-    """The engine of this process is gone, or nobody can tell: nothing may be written any more."""
+    """The engine of this process is gone, or its address is unknown: nothing may be written any more."""
 
 
 class Address(NamedTuple):
@@ -37,11 +37,7 @@ class Address(NamedTuple):
 
 
 def ensure_engine(argv: Sequence[str]) -> None:
-    """To be called before each writing request of a provider that was started with these arguments.
-
-    Raises:
-        EngineGone: Nothing listens where the engine did, or there is no engine's address to look at.
-    """
+    """Raise `EngineGone` if the engine is gone that started a provider with these arguments."""
     address = engine_address(argv)
     if address is None:
         raise EngineGone("The address of the Pulumi engine is not known to this provider, so nothing may be sent.")

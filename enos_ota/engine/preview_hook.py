@@ -12,7 +12,6 @@ import itertools
 import threading
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
@@ -78,15 +77,7 @@ def runs_in_preview(mode: Preflight, environ: Mapping[str, str]) -> bool:
 
 
 class PreviewHook:
-    """The hook of one set.
-
-    Args:
-        set_name: The set.
-        org_id: Its organization.
-        mode: "on" if the preview is to fail where EnOS cannot be read.
-        get: The text of a configuration key, or None.
-        environ: The environment.
-    """
+    """The hook of one set; with mode "on" the preview fails where EnOS cannot be read."""
 
     def __init__(
         self,
@@ -114,11 +105,7 @@ class PreviewHook:
         return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(hooks=hooks))
 
     def report(self, resource: pulumi.Resource) -> None:
-        """Print the messages. To be called once the set is registered, and its hook, if it had to run, is over.
-
-        Raises:
-            pulumi.RunError: This was the last set, and some are refused.
-        """
+        """Print the messages, once the set is registered; after the last set, raise `RunError` if some are refused."""
         for each in self._messages:
             if each.severity is Severity.INFORMATION:
                 pulumi.log.info(each.text, resource)
@@ -166,12 +153,7 @@ class _ClientCache:
             self._connection = error
 
     def read_plan(self, task_set: TaskSet, record: Record, reason: str) -> Plan:
-        """Read the plan of a change. Where EnOS cannot be reached for one set it is not for the next.
-
-        Raises:
-            SettingsError: There are no credentials, or something in the configuration is wrong.
-            EnosError: It could not be read.
-        """
+        """Read the plan of a change. Where EnOS cannot be reached for one set it is not for the next."""
         if isinstance(self._connection, SettingsError):
             raise self._connection
         if self._failure:
@@ -209,18 +191,6 @@ class _ClientCache:
             self._open[0].close()
 
 
-@dataclass(frozen=True, slots=True)
-class _UnreadSets:
-    """Sets that could not be read, all for the same reason."""
-
-    names: Sequence[str]
-    why: str
-
-    def __str__(self) -> str:
-        sets = ("set " if len(self.names) == 1 else "sets ") + ", ".join(map(repr, self.names))
-        return f"{sets}: {NOT_CHECKED}: {self.why}"
-
-
 class _Preview:
     """What the sets of one preview share. Used in the thread of the program's event loop only."""
 
@@ -256,20 +226,18 @@ class _Preview:
         for cache in self._clients.values():
             cache.close()
         self._clients.clear()
-        unread_sets = [_UnreadSets(sorted(names), why) for why, names in self._unread.items()]
-        if not self._is_required:
-            for each in unread_sets:
-                pulumi.log.warn(str(each))
-        self._fail([f"{each} (enos-ota:preflight is on)" for each in unread_sets if self._is_required])
-
-    def _fail(self, unread_sets: Sequence[str]) -> None:
-        lines = [text for _, refusals in sorted(self._refusals.items()) for text in refusals] + list(unread_sets)
+        lines = [text for _, refusals in sorted(self._refusals.items()) for text in refusals]
+        for why, names in self._unread.items():
+            text = f"{'set' if len(names) == 1 else 'sets'} {', '.join(map(repr, sorted(names)))}: {NOT_CHECKED}: {why}"
+            if self._is_required:
+                lines.append(f"{text} (enos-ota:preflight is on)")
+            else:
+                pulumi.log.warn(text)
         self._unread.clear()
-        if not lines:
-            return
-        refused = len(self._refusals)
-        headline = [f"{refused} of {self._declared} sets would be refused by `pulumi up`:"] if refused > 1 else []
-        raise pulumi.RunError("\n".join([*headline, *lines]))
+        if lines:
+            refused = len(self._refusals)
+            headline = [f"{refused} of {self._declared} sets would be refused by `pulumi up`:"] if refused > 1 else []
+            raise pulumi.RunError("\n".join([*headline, *lines]))
 
 
 _previews: WeakKeyDictionary[asyncio.AbstractEventLoop, _Preview] = WeakKeyDictionary()

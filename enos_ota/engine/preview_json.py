@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 from enos_ota.engine.properties import METADATA, record_of, task_set_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from enos_ota.plan import Record, TaskSet
 
 TYPE: Final = "pulumi-python:dynamic/enos_ota:CancelledTaskSet"
@@ -79,15 +77,13 @@ class SetStep:
     """What Pulumi would do to one set.
 
     Attributes:
-        name: The set.
-        change: What would be done.
-        declared: What the program declares; None for a set that is to be removed, or that the preview never came to.
+        declared: What the program declares; None for a set that is to be removed, or that the preview did not reach.
         recorded: What was declared when the set was last saved; None for a new one.
-        before: What was known when it was last saved; None for a new one.
-        now: The same after this preview's refresh; None for a new one.
+        before: The record of that time; None for a new one.
+        now: The record after this preview's refresh; None for a new one.
         metadata: Inputs that change, other than the device keys and the job.
         unknown: Its job or keys are known only during `pulumi up`; `declared` is then None.
-        urn: What tells it from all others: in a program of one's own two sets may have one name. Empty: its name does.
+        urn: Unique, where two sets of a program may have one name; empty where the name is unique.
     """
 
     name: str
@@ -102,26 +98,18 @@ class SetStep:
 
     @property
     def identity(self) -> str:
-        """What no other set of the stack has."""
+        """Unique in the stack."""
         return self.urn or self.name
 
     @property
     def changes_job(self) -> bool:
-        """Whether what is declared is about another job, organization or gateway than what is recorded."""
+        """Whether the declared set is about another job, organization or gateway than the recorded one."""
         return bool(self.declared and self.recorded and self.declared.identity != self.recorded.identity)
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a preview says.
-
-    Attributes:
-        sets: Every set, in Pulumi's order.
-        others: Changes of anything else.
-        errors: Why it did not come to its end, if it did not.
-        warnings: What was said on the way, by anybody.
-        asides: What else was said.
-    """
+    """What a preview reports: sets in Pulumi's order, changes of anything else, errors, warnings, other lines."""
 
     sets: tuple[SetStep, ...] = ()
     others: tuple[ResourceChange, ...] = ()
@@ -226,32 +214,27 @@ def _set(urn: str, steps: _Steps) -> SetStep:
     before = refresh.get("oldState") or now
     changes = {_CHANGES[op] for op in steps.changes if op not in steps.unlike_a_set}
     change = next((each for each in (Change.REPLACE, *Change) if each in changes), Change.NONE)
-    inputs = _inputs(news[-1] if news and change is not Change.DELETE else None)
+    inputs = _bag(news[-1], "inputs") if news and change is not Change.DELETE else None
     unknown = inputs is not None and not _UNKNOWN.isdisjoint((inputs.get("jobId"), inputs.get("deviceKeys")))
+    old_inputs = _bag(now, "inputs") or {}
     return SetStep(
         name=urn.rpartition("::")[2],
         change=change,
         declared=None if inputs is None or unknown else task_set_of(inputs),
-        recorded=None if before is None else task_set_of(_inputs(before) or {}),
+        recorded=None if before is None else task_set_of(_bag(before, "inputs") or {}),
         before=_record(before),
         now=_record(now),
-        metadata=tuple(_differing(_inputs(now) or {}, inputs or {})) if now and inputs else (),
+        metadata=tuple(name for name in METADATA if old_inputs.get(name) != inputs.get(name)) if now and inputs else (),
         unknown=unknown,
         urn=urn,
     )
 
 
-def _inputs(state: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    inputs = None if state is None else state.get("inputs")
-    return inputs if isinstance(inputs, Mapping) else None
+def _bag(state: Mapping[str, Any] | None, name: str) -> Mapping[str, Any] | None:
+    bag = state.get(name) if state else None
+    return bag if isinstance(bag, Mapping) else None
 
 
 def _record(state: Mapping[str, Any] | None) -> Record | None:
-    outputs = None if state is None else state.get("outputs")
-    return record_of(outputs) if isinstance(outputs, Mapping) else None
-
-
-def _differing(olds: Mapping[str, Any], news: Mapping[str, Any]) -> Iterator[str]:
-    for name in METADATA:
-        if olds.get(name) != news.get(name):
-            yield name
+    outputs = _bag(state, "outputs")
+    return None if outputs is None else record_of(outputs)

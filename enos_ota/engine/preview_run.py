@@ -1,4 +1,4 @@
-"""Running Pulumi's preview."""
+"""Run `pulumi preview`, with policy packs, and find out why it could not read the state of a stack."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
 
 from enos_ota.engine import pulumi_cli as pulumicall
-from enos_ota.engine.policy_packs import Packs
 from enos_ota.engine.preview_json import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 # - [mandatory]  NAME  (TYPE: RESOURCE), then what the policy is for, then what is wrong, in lines of their own.
@@ -30,16 +31,14 @@ _NO_STATE: Final = re.compile(
 )
 _NOISE: Final = "Logging in using access token"
 
+_PACK_FILE: Final = "PulumiPolicy.yaml"
+
 _MOST: Final = 20
 """Lines of what Pulumi said that are passed on."""
 
 
 class PulumiFailed(Exception):  # noqa: N818 - says what happened
-    """There is no `pulumi`, or it ended without a preview.
-
-    Attributes:
-        lines: Why, a sentence each.
-    """
+    """There is no `pulumi`, or it ended without a preview; the lines say why, a sentence each."""
 
     def __init__(self, lines: tuple[str, ...]) -> None:
         self.lines = lines
@@ -48,7 +47,7 @@ class PulumiFailed(Exception):  # noqa: N818 - says what happened
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A preview that was run: whether it came to its end, what it printed, and what it said besides, line by line."""
+    """A preview that was run: whether it ended well, what it printed as JSON, and its other lines."""
 
     succeeded: bool
     stdout: str
@@ -56,16 +55,26 @@ class Ran:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """How Pulumi is called.
+class Packs:
+    """The policy packs of one preview: their directories, and the settings of the first ones in the same order."""
 
-    Attributes:
-        root: The project's directory.
-        stack: The stack; empty for the one that is selected.
-        environ: The environment; `pulumi` is looked for on its PATH.
-        refresh: Whether what is recorded is compared with EnOS first.
-        packs: Policy packs that it runs.
-    """
+    directories: Sequence[Path] = ()
+    configs: Sequence[Path] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the packs: those of their directories."""
+        return tuple(each.name for each in self.directories)
+
+    def options(self) -> Iterator[str]:
+        """For Pulumi. Whole paths, as it runs in the project's directory."""
+        yield from (f"--policy-pack={each.resolve()}" for each in self.directories)
+        yield from (f"--policy-pack-config={each.resolve()}" for each in self.configs)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How Pulumi is called. An empty `stack` is the selected one; `refresh` compares the record with EnOS first."""
 
     root: Path
     stack: str
@@ -74,11 +83,7 @@ class Call:
     packs: Packs = field(default_factory=Packs)
 
     def run(self, *how: str) -> subprocess.CompletedProcess[str]:
-        """Run `pulumi preview`. It changes nothing, neither in EnOS nor in the state.
-
-        Raises:
-            PulumiFailed: There is no `pulumi`.
-        """
+        """Run `pulumi preview`. It changes nothing, neither in EnOS nor in the state."""
         # With --run-program a refresh uses today's configuration, and not the one that the last `up` recorded.
         refreshing = ("--refresh", "--run-program") if self.refresh else ("--refresh=false",)
         stack = ("--stack", self.stack) if self.stack else ()
@@ -100,8 +105,8 @@ def preview(call: Call) -> Ran:
     Raises:
         PulumiFailed: It could not be run, or printed no preview.
     """
-    if obstacles := call.packs.obstacles():
-        raise PulumiFailed(obstacles)
+    if obstacles := [text for pack in call.packs.directories if (text := obstacle(pack))]:
+        raise PulumiFailed(tuple(obstacles))
     # Without --show-replacement-steps Pulumi keeps the deletion that an interrupted replacement left over to itself.
     done = call.run("--json", "--show-sames", "--show-replacement-steps")
     if not done.stdout.lstrip().startswith("{"):
@@ -110,22 +115,43 @@ def preview(call: Call) -> Ran:
     return Ran(done.returncode == 0, done.stdout, _lines(done.stderr))
 
 
+def obstacle(pack: Path) -> str:
+    """Why a pack cannot start; empty if it can.
+
+    Pulumi (3.259, with its own language host) waits for ever for a pack whose virtual environment is missing. A pack
+    that cannot be read here is left to Pulumi.
+    """
+    virtualenv = _virtualenv(pack)
+    if not virtualenv:
+        return ""
+    place = pack.resolve() / virtualenv
+    if (place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")).exists():
+        return ""
+    return (
+        f"policy pack {str(pack)!r} cannot start: the 'virtualenv' option in its {_PACK_FILE} means"
+        f" {os.path.normpath(place)}, which is no virtual environment. Make it, or change the option, and install the"
+        " pack's requirements.txt into it"
+    )
+
+
+def _virtualenv(pack: Path) -> str:
+    """The virtual environment in a pack's own file, relative to its directory; empty if the file names none."""
+    try:
+        said: Any = yaml.safe_load((pack / _PACK_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return ""
+    for name in ("runtime", "options"):
+        said = said.get(name) if isinstance(said, dict) else None
+    virtualenv = said.get("virtualenv") if isinstance(said, dict) else None
+    return virtualenv if isinstance(virtualenv, str) else ""
+
+
 def unreadable(root: Path, stack: str, file: Path, environ: Mapping[str, str], patience: float) -> tuple[str, ...]:
     """Why a preview could not read the state of a stack, and what to do, a sentence each; empty if it could.
 
     `pulumi stack` reads the state, but accepts a wrong passphrase where the state holds no secret. `pulumi config set
     --secret` refuses a wrong one, but reads no state. So both are run; neither runs the program. The second gets a copy
     of the stack file, as it writes into it.
-
-    Args:
-        root: The project's directory.
-        stack: The stack.
-        file: Its file, which can be read.
-        environ: The environment.
-        patience: Seconds that Pulumi gets.
-
-    Raises:
-        PulumiFailed: There is no `pulumi`.
     """
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -169,11 +195,7 @@ def _advice(said: tuple[str, ...], stack: str) -> tuple[str, ...]:
 
 
 def violations(call: Call) -> tuple[str, ...]:
-    """What mandatory policies object to, a sentence each. The JSON of a preview has none of it, so it is run once more.
-
-    Raises:
-        PulumiFailed: There is no `pulumi`.
-    """
+    """What mandatory policies object to. The JSON of a preview has none of it, so the preview is run once more."""
     shown = call.run().stdout.partition("\nPolicies:\n")[2].partition("\n\n")[0]
     found = _VIOLATION.findall(shown)
     return tuple(dict.fromkeys(f"policy {policy}: {' '.join(message.split())}" for policy, message in found))

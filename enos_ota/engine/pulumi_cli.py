@@ -1,4 +1,4 @@
-"""Calling the `pulumi` command so that its answer does not depend on the environment of whoever calls enos-ota."""
+"""Run the `pulumi` command so that its answer does not depend on the environment of the caller."""
 
 from __future__ import annotations
 
@@ -42,14 +42,7 @@ def run(
     directory: Path | None = None,
     patience: float | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `pulumi` without a terminal, and capture what it prints.
-
-    Args:
-        pulumi: The executable.
-        arguments: Its command line.
-        environ: The environment of whoever calls; see `child_environment`.
-        directory: Where it runs; the current directory if None.
-        patience: Seconds that it gets; no limit if None.
+    """Run `pulumi` without a terminal, for at most `patience` seconds, and capture what it prints.
 
     Raises:
         OSError: It cannot be started.

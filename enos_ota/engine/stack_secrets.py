@@ -22,21 +22,12 @@ _PATIENCE: Final = 60.0
 
 
 def read_stack(directory: Path, named: str | None, environ: Mapping[str, str], *, needed: bool = False) -> StackConfig:
-    """Read a stack's configuration; `pulumi config get` decrypts its secrets.
-
-    The arguments and errors are those of `enos_ota.settings.project.read_stack_config`.
-    """
+    """Read a stack's configuration, see `enos_ota.settings.project.read_stack_config`; `pulumi` decrypts secrets."""
     return read_stack_config(directory, named, environ, read_secret, needed=needed)
 
 
 def read_secret(root: Path, stack: str, key: str, environ: Mapping[str, str]) -> str:
-    """Return the decrypted value of a configuration key.
-
-    Args:
-        root: The project's folder.
-        stack: The stack, as it was written.
-        key: The full key, such as `enos:appSecret`.
-        environ: The environment of `pulumi`.
+    """Return the decrypted value of a full configuration key, such as `enos:appSecret`.
 
     Raises:
         UnreadableSecret: `pulumi` is missing, failed, or did not answer in time.

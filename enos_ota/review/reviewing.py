@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from enos_ota.audit import commit_of
 from enos_ota.engine import preview_run as pulumi
-from enos_ota.engine.policy_packs import Packs
 from enos_ota.engine.preview_hook import REVIEWED
 from enos_ota.engine.preview_json import Change, Preview, SetStep, UnreadablePreview, parse
 from enos_ota.engine.pulumi_cli import ignored_options
@@ -86,7 +85,7 @@ def review(
     """
     now = datetime.fromtimestamp(clock.time(), timezone.utc)
     made_at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
-    to_run = Packs(packs, pack_configs)
+    to_run = pulumi.Packs(packs, pack_configs)
     named = short_name(stack or environ.get(PULUMI_STACK, ""))
     context = ReviewContext("", named, commit_of(environ), made_at, to_run.names, ignored_options(environ))
     try:
@@ -126,7 +125,7 @@ class _ReviewRun:
         environ: Mapping[str, str],
         clock: Clock,
         today: date,
-        packs: Packs,
+        packs: pulumi.Packs,
     ) -> None:
         self._config = config
         self._packs = packs

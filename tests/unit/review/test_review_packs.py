@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota.engine.policy_packs import obstacle
+from enos_ota.engine.preview_run import obstacle
 
 if TYPE_CHECKING:
     from pathlib import Path
