@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _ACTORS: Final = ("ENOS_OTA_ACTOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_REQUESTEDFOR", "USER", "LOGNAME")
 COMMIT: Final = "ENOS_OTA_COMMIT"
-"""The environment variable that says on what commit somebody acts, whatever else does."""
+"""The environment variable that names the commit that is acted on, before those of CI systems."""
 
 LOCK_PATIENCE: Final = 2.0
 """Seconds that a log waits for the lock of its file, once."""
@@ -50,11 +50,11 @@ class Subject:
 
     Attributes:
         stack: The stack; empty if it is not known.
-        gateway: Where EnOS was reached.
+        gateway: Address of EnOS's API gateway.
         org_id: The organization.
-        set_name: The set; empty for an act outside of any.
+        set_name: The set; empty for a request that belongs to none.
         job_id: The job.
-        reason: Why, as the set says; empty if it does not.
+        reason: The reason that the set declares; empty for none.
     """
 
     stack: str
@@ -66,17 +66,17 @@ class Subject:
 
 
 def actor_of(environ: Mapping[str, str]) -> str:
-    """Who is acting: `ENOS_OTA_ACTOR`, else whom the CI system or the machine names; empty if nobody does."""
+    """Who acts: `ENOS_OTA_ACTOR`, else the name that the CI system or the machine gives; empty for none."""
     return _first(environ, _ACTORS)
 
 
 def commit_of(environ: Mapping[str, str]) -> str:
-    """The commit that is acted on: `ENOS_OTA_COMMIT`, else the one that the CI system names; empty if none does."""
+    """The commit that is acted on: `ENOS_OTA_COMMIT`, else the one that the CI system names; empty for none."""
     return _first(environ, _COMMITS)
 
 
 def account() -> str:
-    """Whom this process runs as, where the environment names nobody."""
+    """The account of this process, where the environment names no actor."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # an account without a name
@@ -84,7 +84,7 @@ def account() -> str:
 
 
 def digest(keys: Collection[str]) -> str:
-    """What tells one list of device keys from another: SHA-256 in hex over the sorted keys, a newline after each."""
+    """Identify a list of device keys: SHA-256 in hex over the sorted keys, a newline after each."""
     text = "".join(f"{key}\n" for key in sorted(set(keys)))
     return sha256(text.encode(errors="surrogatepass")).hexdigest()
 
@@ -93,15 +93,15 @@ class AuditLog:
     """Appends to a file, from any number of threads and processes.
 
     Each line is written under the file's lock. After `LOCK_PATIENCE` the log goes on without it: a process that holds
-    the lock and hangs must not keep anyone from a stop or a cancel.
+    the lock and hangs must not block a stop or a cancel.
 
     Args:
-        path: The file; it and its directory are made when they are not there.
-        actor: Who is acting.
-        commit: What is acted on.
+        path: The file; it and its directory are created if they do not exist.
+        actor: Who acts.
+        commit: The commit that is acted on.
         clock: Dates the lines, and waits for the lock.
         complain: Called with a warning: the lock was not free, or the line after a request could not be written.
-        new_id: A text that is never given twice.
+        new_id: Returns a text that is unique.
     """
 
     def __init__(
@@ -118,13 +118,13 @@ class AuditLog:
         self._actor = actor
         self._commit = commit
         self._clock = clock
-        self._complain = complain
+        self.complain = complain
         self._new_id = new_id
         self._lock = threading.Lock()
         self._waits_for_lock = True
 
     def watch(self, operation: str, subject: Subject, keys: Collection[str], *, break_glass: str = "") -> Watch:
-        """What writes the two lines of each attempt of a call, see `enos_ota.enos.WriteWatch`."""
+        """Make the watch that writes the two lines of each attempt of a call, see `enos_ota.enos.WriteWatch`."""
         line = {
             "stack": subject.stack,
             "gateway": subject.gateway,
@@ -140,28 +140,21 @@ class AuditLog:
         }
         return Watch(self, line | ({"breakGlass": break_glass} if break_glass else {}), self._new_id)
 
-    def write_if_possible(self, event: str, line: Mapping[str, Any]) -> None:
-        """Like `write`, but a failure is only complained about."""
-        try:
-            self.write(event, line)
-        except AuditError as error:
-            self._complain(str(error))
-
     def write(self, event: str, line: Mapping[str, Any]) -> None:
-        """Append a line and see it on disk.
+        """Append a line and flush it to disk.
 
         Raises:
-            AuditError: That did not come about.
+            AuditError: That failed.
         """
         moment = datetime.fromtimestamp(self._clock.time(), timezone.utc).isoformat(timespec="milliseconds")
         text = json.dumps({"time": moment.replace("+00:00", "Z"), "event": event, **line}, ensure_ascii=True)
         self._append(f"{text}\n".encode())
 
     def try_out(self) -> None:
-        """Open the file to append to it, and make it if it is not there; nothing is written.
+        """Open the file to append to it, and create it if it does not exist; nothing is written.
 
         Raises:
-            AuditError: That cannot be done.
+            AuditError: That failed.
         """
         try:
             with self._lock:
@@ -178,7 +171,8 @@ class AuditLog:
         try:
             if is_new:
                 files.sync_directory(self.path.parent)
-            _refuse_special(file)
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise OSError("it is not a regular file")  # noqa: TRY301 - closed below like after any other error
         except OSError:
             os.close(file)
             raise
@@ -189,7 +183,7 @@ class AuditLog:
         while not _try_lock(file) and self._waits_for_lock:
             if self._clock.monotonic() >= until:
                 self._waits_for_lock = False
-                self._complain(
+                self.complain(
                     f"the audit log {self.path} was locked for {LOCK_PATIENCE:g} s by another process (another "
                     "enos-ota, a log shipper, or a lock that NFS lost), so enos-ota writes to it without the lock"
                 )
@@ -259,11 +253,7 @@ class Watch:
         self._id = ""
 
     def try_out(self) -> None:
-        """See that the log can be written, before anything else is done for the request.
-
-        Raises:
-            AuditError: It cannot.
-        """
+        """See `AuditLog.try_out`."""
         self._log.try_out()
 
     def before(self) -> None:
@@ -274,29 +264,26 @@ class Watch:
     def after(self, outcome: str | EnosError) -> None:
         """The request was answered, or was not: a requestId, or why not."""
         if isinstance(outcome, EnosError):
-            code = getattr(outcome, "code", None)
-            told = {
-                "code": code,
+            result = {
+                "code": getattr(outcome, "code", None),
                 "requestId": getattr(outcome, "request_id", "") or None,
                 "error": str(outcome),
                 "mayHaveBeenProcessed": outcome.may_have_been_processed,
             }
         else:
-            told = {"code": 0, "requestId": outcome or None}
-        self._log.write_if_possible("after", {"id": self._id, **self._line, **told})
+            result = {"code": 0, "requestId": outcome or None}
+        try:
+            self._log.write("after", {"id": self._id, **self._line, **result})
+        except AuditError as error:
+            self._log.complain(str(error))
 
 
 def _first(environ: Mapping[str, str], names: Collection[str]) -> str:
     return next((value for name in names if (value := environ.get(name))), "")
 
 
-def _refuse_special(file: int) -> None:
-    if not stat.S_ISREG(os.fstat(file).st_mode):
-        raise OSError("it is not a regular file")
-
-
 def _try_lock(file: int) -> bool:
-    """False while another process holds the lock. Where a file system has no locks there is none to wait for."""
+    """False while another process holds the lock. A file system without locks has none to wait for."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

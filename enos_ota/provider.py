@@ -66,15 +66,15 @@ _WITHOUT_ASKING: Final = "With --refresh=false a preview shows the declared chan
 class CancelledTaskSetProvider(ResourceProvider):
     """The life of a set: check, diff, create, update, read, delete.
 
-    One instance serves every set of a stack, from up to four threads. It is pickled by reference, so it has no
-    attributes before `configure`, and `configure` runs in the provider's process only.
+    One instance serves every set of a stack, from many threads. It is pickled by reference, so it has no attributes
+    before `configure`, which runs in the provider's process only.
     """
 
     serialize_as_secret_always = False
     _session: ProviderSession
 
     def configure(self, req: ConfigureRequest) -> None:
-        """Remember how to get at the configuration. Nothing is checked or opened before it is needed.
+        """Keep the configuration. Nothing is checked or opened before it is needed.
 
         An un-declared set must be removable, and a change shown, where there are no credentials at all.
         """
@@ -107,9 +107,9 @@ class CancelledTaskSetProvider(ResourceProvider):
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Cancel what is declared; what is cancelled already is adopted without a request that writes.
 
-        When Pulumi replaces a set of the same job (`pulumi state taint`, `--replace`), it gives `create` nothing of the
-        old record. The refresh of the same run has read that record in this process, so it is used from there: which
-        devices had been notified before their cancel is not lost.
+        When Pulumi replaces a set of the same job (`pulumi state taint`, `--replace`), `create` gets nothing of the old
+        record. The refresh of the same run has read it in this process: so it remains known which devices had been
+        notified.
         """
         task_set = task_set_of(props)
         record = self._apply(task_set, self._session.last_read(task_set))
@@ -173,14 +173,7 @@ class CancelledTaskSetProvider(ResourceProvider):
 
 
 class ProviderSession:
-    """The connection that all sets of one provider process share, opened when it is first needed.
-
-    Args:
-        get: The text of a configuration key, or None.
-        environ: The environment; that of the process unless a test has its own.
-        stop: Interrupts the run.
-        connect: Makes the reconciler of a connection.
-    """
+    """The connections that all sets of one provider process share, opened when they are first needed."""
 
     def __init__(
         self,
@@ -200,7 +193,7 @@ class ProviderSession:
 
     @property
     def was_interrupted(self) -> bool:
-        """The run is to end."""
+        """Whether the run was interrupted."""
         return bool(self._stop.reason)
 
     def remember(self, task_set: TaskSet, record: Record) -> None:
@@ -208,11 +201,11 @@ class ProviderSession:
         self._read[task_set.identity, task_set.name] = record
 
     def last_read(self, task_set: TaskSet) -> Record:
-        """What this process read last of the set of this name and job; an empty record if it read nothing."""
+        """The last record that this process read of the set of this name and job; an empty one if it read none."""
         return self._read.get((task_set.identity, task_set.name), Record())
 
     def reconciler_for(self, task_set: TaskSet) -> Reconciler:
-        """The reconciler, if this process is configured for the gateway and organization of the set.
+        """The reconciler of the set's organization.
 
         Raises:
             SettingsError: The configuration is incomplete or wrong.
@@ -226,16 +219,7 @@ class ProviderSession:
         return break_glass(self._environ)
 
     def options_for(self, task_set: TaskSet, requests: SentRequests) -> ApplyOptions:
-        """The options of a set's change.
-
-        Args:
-            task_set: The set.
-            requests: Keeps account of each request that cancels.
-
-        Raises:
-            SettingsError: See `reconciler_for`.
-            ConfigurationError: See `reconciler_for`.
-        """
+        """The options of a set's change; `requests` keeps account of each request that cancels."""
         connection, _, log = self._connected(task_set)
         subject = Subject(
             stack=short_name(self._environ.get("PULUMI_STACK", "")),
@@ -283,7 +267,7 @@ def _connect(connection: Connection, stop: Stop) -> Reconciler:
 
 
 def _end(stop: Stop) -> None:
-    """End a process whose engine is gone: no other process would save what it does or end it."""
+    """End a process whose engine is gone: no other process would save its results or end it."""
     stop.set("the Pulumi engine of this run is gone, so nothing more was sent")
     time.sleep(_LAST_WORDS)
     process.exit_immediately(1)

@@ -83,9 +83,8 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
         _refuse(
             name,
             [
-                *_bad_choices(on_too_late, on_missing, expires),
+                *_bad_options(on_too_late, on_missing, expect_firmware_version, expires),
                 *limit_problems(max_devices, max_share, names=("max_devices", "max_share")),
-                *_bad_expectation(expect_firmware_version),
                 *_bad_keys(device_keys),
             ],
         )
@@ -128,7 +127,7 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
 
     @property
     def device_keys(self) -> pulumi.Output[list[str]]:
-        """The keys that are settled, sorted; keys that are still to be cancelled are not among them."""
+        """The settled keys, sorted; keys that are still to be cancelled are not among them."""
         return self._output("deviceKeys").apply(lambda text: list(keys.from_text(text)))
 
     @property
@@ -174,9 +173,9 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
 def require_converged(*sets: CancelledTaskSet) -> None:
     """Fail the run once, at its end, if any set did not come out as declared.
 
-    By then every set was worked on and saved. A preview only warns: failing there would keep an otherwise fine change
-    from being made at all. `pulumi refresh` and `destroy` with --run-program fail like an `up`: Pulumi does not tell a
-    program which of them runs it.
+    By then every set was worked on and saved. A preview only warns: failing there would block an otherwise fine change.
+    `pulumi refresh` and `destroy` with --run-program fail like an `up`: Pulumi does not say which of them runs the
+    program.
     """
     for each in sets:
         each._is_required = True  # noqa: SLF001 - two halves of one thing
@@ -209,7 +208,7 @@ def _settings(org_id: str | None) -> tuple[EnosAddress, Checks]:
         raise pulumi.RunError(str(error)) from None
 
 
-def _bad_choices(on_too_late: str, on_missing: str, expires: str | None) -> list[str]:
+def _bad_options(on_too_late: str, on_missing: str, version: object, expires: object) -> list[str]:
     problems = [
         f"{name} must be 'report' or 'fail', not {value!r}"
         for name, value in (("on_too_late", on_too_late), ("on_missing", on_missing))
@@ -217,13 +216,9 @@ def _bad_choices(on_too_late: str, on_missing: str, expires: str | None) -> list
     ]
     if expires is not None and not days.is_day(str(expires)):
         problems.append(f"expires must be a day such as 2027-03-31, not {expires!r}")
+    if version is not None and not (isinstance(version, str) and version.strip()):
+        problems.append(f"expect_firmware_version must be a version such as '2.3.0', not {version!r}")
     return problems
-
-
-def _bad_expectation(version: object) -> list[str]:
-    if version is None or (isinstance(version, str) and version.strip()):
-        return []
-    return [f"expect_firmware_version must be a version such as '2.3.0', not {version!r}"]
 
 
 def _bad_keys(device_keys: object) -> list[str]:
@@ -247,31 +242,34 @@ def _key_text(name: str, device_keys: pulumi.Input[Sequence[pulumi.Input[str]]])
     # each key and each key's secrecy, which takes a large set longer than its requests.
     if _is_listing(device_keys) and all(isinstance(key, str) for key in device_keys):
         return keys.to_text(cast("Collection[str]", device_keys))
-    known = pulumi.Output.from_input(list(device_keys) if _is_listing(device_keys) else device_keys)
+    known = list(device_keys) if _is_listing(device_keys) else device_keys
 
-    def text_of(values: Sequence[Any]) -> str:
-        found, secret = values
-        _refuse(name, ["device keys must not be secret: they are shown in outcomes"] if secret else _bad_keys(found))
+    def text_of(found: Any) -> str:
+        _refuse(name, _bad_keys(found))
         return keys.to_text(found)
 
-    return pulumi.Output.all(known, known.is_secret()).apply(text_of)
+    return _not_secret(name, known, "device keys must not be secret: they are shown in outcomes").apply(text_of)
 
 
 def _job_text(name: str, job_id: pulumi.Input[str]) -> pulumi.Input[str]:
     if isinstance(job_id, str):
         return job_id
-    known: pulumi.Output[str] = pulumi.Output.from_input(cast("pulumi.Output[str]", job_id))
+    return _not_secret(name, job_id, "job_id must not be secret: it is part of the set's id, and shown in reviews")
 
-    def text_of(values: Sequence[Any]) -> str:
+
+def _not_secret(name: str, value: Any, problem: str) -> pulumi.Output[Any]:
+    known: pulumi.Output[Any] = pulumi.Output.from_input(value)
+
+    def refuse_secret(values: Sequence[Any]) -> Any:
         found, secret = values
-        _refuse(name, ["job_id must not be secret: it is part of the set's id, and shown in reviews"] if secret else [])
-        return cast("str", found)
+        _refuse(name, [problem] if secret else [])
+        return found
 
-    return pulumi.Output.all(known, known.is_secret()).apply(text_of)
+    return pulumi.Output.all(known, known.is_secret()).apply(refuse_secret)
 
 
 def leave_quietly_when_interrupted() -> None:
-    """When one resource fails the engine interrupts the program; Python would print thirty lines about that."""
+    """Exit at once on an interrupt, which the engine sends when a resource fails: Python would print thirty lines."""
     if threading.current_thread() is not threading.main_thread():
         return
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
