@@ -55,7 +55,7 @@ def history_of(outcome: KeyOutcome | None) -> KeyHistory:
 
 
 def was_notified(outcome: KeyOutcome | None) -> bool:
-    """Whether a key's task was `published` when it could still be cancelled: its device had been notified."""
+    """Whether the device of a key's task had been notified while the task could still be cancelled."""
     return outcome is not None and outcome.status == TaskStatus.PUBLISHED.value
 
 
@@ -180,7 +180,7 @@ def merge(kept: Record, outcomes: Mapping[str, KeyOutcome | None], job: JobFacts
 def settle_unfinished(record: Record, keys: Iterable[str], job: JobFacts) -> Record:
     """Record a set for which nothing can or may be done any more (job deleted, set expired).
 
-    Keys that were still to be worked on are settled as `PENDING`: they are reported, but nothing is planned for them.
+    Keys still to be worked on are settled as `PENDING`: they are reported, but nothing is planned for them.
     """
     open_keys = frozenset(keys) - record.keys
     return Record(record.keys | open_keys, {**dict.fromkeys(open_keys, NEW), **record.outcomes}, job)
@@ -200,7 +200,7 @@ def settle_undone(kept: Record, keys: Collection[str], problem: str, job: JobFac
 
 
 def settle_without_job(kept: Record, keys: Collection[str], not_found: str) -> Record:
-    """Record a change of a job that EnOS does not have: deleted if it was ever seen, else a problem."""
+    """Record a change of a job that EnOS does not have: deleted if it was ever seen, else a problem (`not_found`)."""
     if kept.job.status is RecordedJobStatus.UNKNOWN:
         return settle_undone(kept, keys, not_found)
     return settle_unfinished(kept, keys, replace(kept.job, status=RecordedJobStatus.DELETED))

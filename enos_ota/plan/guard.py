@@ -25,11 +25,11 @@ _PERCENT: Final = range(2, 101)
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Limits of one change of one set.
+    """Limits of one change of one set; None for no limit.
 
     Attributes:
-        max_devices: Devices at most; 0 allows none; None for no limit.
-        max_share: Part of all tasks of the job at most, more than 0 and up to 1; None for no limit.
+        max_devices: Devices at most; 0 allows none.
+        max_share: Part of all tasks of the job at most, more than 0 and up to 1.
     """
 
     max_devices: int | None = None
@@ -105,7 +105,7 @@ class Objection:
         count: Devices whose cancel would be sent.
         total: Tasks of the job; None when EnOS does not say, or no limit depends on it.
         guard: The limits that are exceeded.
-        expected: The firmware version that is expected.
+        expected: The firmware version that the set expects.
         found: The firmware version of the job.
     """
 

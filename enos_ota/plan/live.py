@@ -30,7 +30,7 @@ class LiveSet:
         waiting: Tasks of the job that are `init` or `published`; None when EnOS does not say.
         by_status: Tasks of the job by status, where they were counted; None when EnOS does not say.
         tasks: The tasks of each key that was read; empty for a key without a task.
-        not_found: What EnOS answered when it was asked for a job that it does not have.
+        not_found: The answer of EnOS when it has no such job.
     """
 
     job: Job | None

@@ -202,9 +202,10 @@ def _job(plan: Plan) -> str:
 
 def _others(plan: Plan) -> list[str]:
     if plan.unread_count:
-        known = [f"{n} {_FAILED.get(each.value, each.value)}" for each, n in plan.by_status.items() if n is not None]
-        tasks = [] if plan.total is None else [f"{counted(plan.total, 'task')} in all"]
-        return [", ".join([*tasks, *known])] if tasks or known else []
+        live = plan.live
+        parts = [] if live.total is None else [f"{counted(live.total, 'task')} in all"]
+        parts += [f"{n} {_FAILED.get(each.value, each.value)}" for each, n in live.by_status.items() if n is not None]
+        return [", ".join(parts)] if parts else []
     number = plan.other_waiting
     if number is None:
         return []

@@ -25,7 +25,7 @@ from enos_ota.plan.classify import (
 )
 from enos_ota.plan.codes import Code
 from enos_ota.plan.guard import Objection, firmware_objection, guard_objection
-from enos_ota.plan.live import WAITING
+from enos_ota.plan.live import WAITING, LiveSet
 from enos_ota.plan.messages import describe_refusal
 from enos_ota.plan.record import Category, JobFacts, KeyOutcome, Record, RecordedJobStatus
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from datetime import date
 
     from enos_ota.enos import Task
-    from enos_ota.plan.live import LiveSet
     from enos_ota.plan.task_set import TaskSet
 
 
@@ -58,11 +57,8 @@ class Plan:
         objections: Why no request would be sent, the first reason first.
         override: The objection of the guard that the break-glass reason overrides.
         break_glass: The reason.
-        total: Tasks of the job; None when EnOS does not say.
-        waiting: Waiting tasks of the job; None when EnOS does not say.
-        tasks: The tasks of each key that was read.
+        live: The set as EnOS has it now, as far as it was read.
         own_waiting: Waiting tasks of the set's keys, ambiguous ones included, as far as they were read.
-        by_status: Tasks of the job by status, where they were counted.
     """
 
     task_set: TaskSet
@@ -80,11 +76,8 @@ class Plan:
     objections: tuple[Objection, ...] = ()
     override: Objection | None = None
     break_glass: str = ""
-    total: int | None = None
-    waiting: int | None = None
-    tasks: Mapping[str, tuple[Task, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    live: LiveSet = field(default_factory=lambda: LiveSet(None))
     own_waiting: int = 0
-    by_status: Mapping[TaskStatus, int | None] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def is_held(self) -> bool:
@@ -98,7 +91,7 @@ class Plan:
 
     @property
     def published(self) -> int:
-        """Number of tasks that would be cancelled although their devices are notified."""
+        """Number of tasks that would be cancelled after their devices were notified."""
         return sum(task.status is TaskStatus.PUBLISHED for task in self.cancels.values())
 
     @property
@@ -107,28 +100,27 @@ class Plan:
 
         A total that is smaller than the set's own waiting tasks lags behind, or is capped [U].
         """
-        if self.waiting is None or self.unread_count or self.waiting < self.own_waiting:
-            return None
-        return self.waiting - self.own_waiting
+        others = None if self.live.waiting is None else self.live.waiting - self.own_waiting
+        return None if others is None or others < 0 or self.unread_count else others
 
     @property
     def most(self) -> int:
         """How many devices would be in a cancelTask; the most there can be where keys are unread."""
         if self.is_held:
             return 0
-        unread = self.unread_count
-        return len(self.cancels) + (unread if self.waiting is None else min(unread, self.waiting))
+        unread, waiting = self.unread_count, self.live.waiting
+        return len(self.cancels) + (unread if waiting is None else min(unread, waiting))
 
     @property
     def exceeds_guard(self) -> bool:
         """Whether the change may cancel more devices than the guard allows."""
-        return self.task_set.guard.is_exceeded(self.most, self.total)
+        return self.task_set.guard.is_exceeded(self.most, self.live.total)
 
 
 def keys_to_read(plan: Plan, *, is_stopped: bool) -> frozenset[str]:
     """The keys whose tasks decide what a change does, and how many waiting tasks are in the set.
 
-    Ambiguous keys are not worked on, but their tasks may wait. Of a stopped job a refresh reads no task, so that any
+    Ambiguous keys are not worked on, but their tasks may wait. A refresh reads no task of a stopped job, so any
     recorded key may have changed.
     """
     if plan.is_expired:
@@ -154,7 +146,7 @@ def build_plan(
     Args:
         task_set: The declared set.
         record: What is recorded of it.
-        live: What EnOS says now.
+        live: The set as EnOS has it now.
         today: The day (UTC).
         markers: The texts of a cancelled task, as `normalise_markers` gives them.
         break_glass: The reason for which the guard is overridden; empty when it is not.
@@ -218,11 +210,8 @@ def _classify(plan: Plan, live: LiveSet, job: JobFacts, markers: frozenset[str])
         outcomes=outcomes,
         unread=work - outcomes.keys(),
         outdated=outdated,
-        total=live.total,
-        waiting=live.waiting,
-        tasks=live.tasks,
+        live=live,
         own_waiting=sum(own[status] for status in WAITING),
-        by_status=live.by_status,
     )
 
 
@@ -233,7 +222,7 @@ def _settle(plan: Plan) -> Plan:
     firmware = None
     if not plan.is_held:
         firmware = firmware_objection(plan.task_set.expect_firmware_version, plan.job.firmware_version)
-    guard = guard_objection(plan.task_set.guard, plan.most, plan.total)
+    guard = guard_objection(plan.task_set.guard, plan.most, plan.live.total)
     override = guard if plan.break_glass and not firmware else None
     if plan.break_glass or plan.unread_count:
         guard = None
@@ -248,7 +237,6 @@ def _settle(plan: Plan) -> Plan:
 
 
 def _once_cancelled(plan: Plan) -> dict[str, KeyOutcome | None]:
-    """Return the outcomes of the keys that would be cancelled, after the change."""
     return {
         key: cancelled(notified=task.status is TaskStatus.PUBLISHED or was_notified(plan.kept.outcomes.get(key, NEW)))
         for key, task in plan.cancels.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos import SYSTEM_CLOCK, ApiError, Clock, EnosClient, JobNotFound
@@ -22,9 +22,8 @@ from enos_ota.plan.classify import (
 from enos_ota.plan.guard import firmware_objection
 from enos_ota.plan.messages import describe_refusal
 from enos_ota.plan.record import RecordedJobStatus
-from enos_ota.reconciler.cancellation import Cancellation
+from enos_ota.reconciler.cancellation import ApplyOptions, Cancellation, Limits, Runtime
 from enos_ota.reconciler.deadline import Deadline, Stop, StoppableClock, Stopped
-from enos_ota.reconciler.options import ApplyOptions, ApplyResult, Limits, Runtime
 from enos_ota.reconciler.reading import ServiceLimits, TaskReader
 from enos_ota.reconciler.workers import Pool, SerialWorkers, Workers, ask
 
@@ -32,12 +31,20 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from enos_ota.enos import Job, Task
-    from enos_ota.plan import Plan
+    from enos_ota.plan import Objection, Plan
     from enos_ota.settings import Connection
 
 _NO_OPTIONS: Final = ApplyOptions()
 DEFAULT_MARKERS: Final = ("Cancelled by user",)
 """The `desc` of a cancelled task: from EnOS's sample code, not documented [I]."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyResult:
+    """The record after a change, and why no request was sent: None where nothing objected."""
+
+    record: Record
+    objection: Objection | None = None
 
 
 class Reconciler:

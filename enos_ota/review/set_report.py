@@ -144,7 +144,7 @@ def set_messages(messages: Iterable[Message]) -> tuple[SetMessage, ...]:
 def _declared_keys(step: SetStep, plan: Plan) -> Iterator[KeyReport]:
     was_cancelled = step.before.cancelled_keys() if step.before and not step.changes_job else frozenset()
     for key in sorted(plan.work | plan.kept.known_keys()):
-        tasks = plan.tasks.get(key, ())
+        tasks = plan.live.tasks.get(key, ())
         version = ", ".join(dict.fromkeys(task.from_version for task in tasks if task.from_version))
         outcome = _outcome(plan, key)
         if key in plan.cancels:
@@ -217,7 +217,7 @@ def _guard_use(step: SetStep, plan: Plan, settings: ReviewSettings) -> GuardUse:
         limit=_limit(guard),
         before=_limit(before) if before else None,
         would_send=len(plan.cancels) if plan.is_read else None,
-        allowed=guard.allowed(plan.total),
+        allowed=guard.allowed(plan.live.total),
         exceeded=plan.exceeds_guard if plan.is_read else None,
         usual=_limit(settings.guard) if settings.guard.is_set else None,
         raised=guard.allows_more_than(before or settings.guard),

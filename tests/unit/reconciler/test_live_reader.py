@@ -53,7 +53,7 @@ def read(client: EnosClient, *keys: str, job_id: str = JOB, record: Record | Non
 
 def test_every_key_has_its_outcome(client: EnosClient) -> None:
     plan = read(client, "dk-01", "dk-07", "dk-08", "dk-09", "dk-10", "dk-11", "nobody")
-    assert (plan.job, plan.total, plan.waiting, plan.other_waiting) == (FACTS, 11, 7, 5)
+    assert (plan.job, plan.live.total, plan.live.waiting, plan.other_waiting) == (FACTS, 11, 7, 5)
     assert (set(plan.cancels), plan.published, plan.unread) == ({"dk-01", "dk-07"}, 1, frozenset())
     assert plan.outcomes["dk-11"] is None
     assert plan.record.of(Category.TOO_LATE) == {"dk-08": "upgrading", "dk-09": "succeeded", "dk-10": "failed"}
@@ -101,8 +101,8 @@ def test_several_searches_at_once_find_the_same(client: EnosClient) -> None:
 def test_of_too_many_keys_only_the_jobs_counts_are_read(client: EnosClient, simulator: RunningSimulator) -> None:
     plan = read(client, "dk-01", "dk-02", "dk-03", max_keys=2)
     assert plan.unread == {"dk-01", "dk-02", "dk-03"}
-    assert (plan.total, plan.waiting, plan.other_waiting) == (11, 7, None)
-    assert dict(plan.by_status) == {
+    assert (plan.live.total, plan.live.waiting, plan.other_waiting) == (11, 7, None)
+    assert dict(plan.live.by_status) == {
         TaskStatus.INIT: 6,
         TaskStatus.PUBLISHED: 1,
         TaskStatus.UPGRADING: 1,
@@ -127,4 +127,4 @@ def test_tasks_of_a_key_under_two_products_are_not_counted_as_those_of_others(
     tasks = [{"deviceKey": "a"}, {"deviceKey": "a", "productKey": "Zz98yX76"}, {"deviceKey": "b"}, {"deviceKey": "c"}]
     simulator.add_job({"jobId": "twins", "status": "started", "tasks": tasks})
     plan = read(client, "a", "b", job_id="twins")
-    assert (plan.waiting, len(plan.cancels), plan.other_waiting) == (4, 1, 1)
+    assert (plan.live.waiting, len(plan.cancels), plan.other_waiting) == (4, 1, 1)
