@@ -181,12 +181,10 @@ class ProviderSession:
         *,
         environ: Mapping[str, str] = os.environ,
         stop: Stop | None = None,
-        connect: Callable[[Connection, Stop], Reconciler] | None = None,
     ) -> None:
         self._get = get
         self._environ = environ
         self._stop = stop or Stop()
-        self._connect = connect or _connect
         self._lock = Lock()
         self._opened: dict[str, _Opened] = {}  # by organization; nearly always one
         self._read: dict[tuple[object, str], Record] = {}  # by job and set
@@ -234,17 +232,23 @@ class ProviderSession:
             lines = log.watch("cancelTask", subject, keys, break_glass=override) if log else None
             return requests.watch("cancelTask", task_set.job_id, keys, lines)
 
-        return ApplyOptions(
-            watch=watch,
-            say=lambda text: _say(task_set, text),
-        )
+        return ApplyOptions(watch=watch, say=lambda text: _say(task_set, text))
+
+    def connect(self, connection: Connection) -> Reconciler:
+        """Create the reconciler of an organization; it sends nothing once the engine of this process is gone."""
+
+        def before_write() -> None:
+            liveness.ensure_engine(sys.argv)
+
+        client = create_client(connection, clock=StoppableClock(self._stop), before_write=before_write)
+        return create_reconciler(connection, client, self._stop)
 
     def _connected(self, task_set: TaskSet) -> _Opened:
         with self._lock:
             if task_set.org_id not in self._opened:
                 connection = load_connection(self._get, self._environ, org_id=task_set.org_id)
                 log = open_audit_log(connection, project_around(Path.cwd()), self._environ, _print)
-                self._opened[task_set.org_id] = _Opened(connection, self._connect(connection, self._stop), log)
+                self._opened[task_set.org_id] = _Opened(connection, self.connect(connection), log)
             opened = self._opened[task_set.org_id]
         _same_place(opened.connection, task_set)
         return opened
@@ -256,14 +260,6 @@ class _Opened(NamedTuple):
     connection: Connection
     reconciler: Reconciler
     audit_log: AuditLog | None
-
-
-def _connect(connection: Connection, stop: Stop) -> Reconciler:
-    def before_write() -> None:
-        liveness.ensure_engine(sys.argv)
-
-    client = create_client(connection, clock=StoppableClock(stop), before_write=before_write)
-    return create_reconciler(connection, client, stop)
 
 
 def _end(stop: Stop) -> None:

@@ -95,11 +95,8 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
         guard = Guard(max_devices, max_share).completed_by(checks.guard)
         # Its job and keys may be known only later.
         self._task_set = TaskSet(name, "", on_too_late=on_too_late, on_missing=on_missing, expires=expires or "")
-        hook = (
-            PreviewHook(name, address.org_id, mode=checks.preflight, get=_config, environ=os.environ)
-            if runs_in_preview(checks.preflight, os.environ)
-            else None
-        )
+        mode = checks.preflight
+        hook = PreviewHook(name, address.org_id, mode, _config) if runs_in_preview(mode) else None
         super().__init__(
             CancelledTaskSetProvider(),
             name,
@@ -154,7 +151,7 @@ class CancelledTaskSet(Resource, module="enos_ota", name="CancelledTaskSet"):
         return describe_record(state.record_of(bag), task_set, is_expired=task_set.is_expired(days.today()))
 
     def _report(self, verdict: SetVerdict) -> None:
-        if is_reviewed(os.environ):
+        if is_reviewed():
             return
         # What fails the run is an error there, once; elsewhere, in previews too, it is a warning.
         in_the_end = self._is_required and not pulumi.runtime.is_dry_run()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import threading
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -38,7 +39,7 @@ from enos_ota.settings import Connection, SettingsError, load_connection
 from enos_ota.settings.client import create_client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from pulumi import ResourceHookArgs
 
@@ -61,38 +62,29 @@ _numbers = itertools.count(1)
 """Hooks need names of their own. They never reach a state file, as real runs have none."""
 
 
-def is_reviewed(environ: Mapping[str, str]) -> bool:
+def is_reviewed() -> bool:
     """Whether the preview is part of a review."""
-    return bool(environ.get(REVIEWED))
+    return bool(os.environ.get(REVIEWED))
 
 
-def runs_in_preview(mode: Preflight, environ: Mapping[str, str]) -> bool:
+def runs_in_preview(mode: Preflight) -> bool:
     """Whether sets that are declared now get a hook: in previews, unless switched off or under Pulumi's mocks.
 
     A real run has no hooks at all: its provider reads for itself, and a failing hook would keep other sets from being
     cancelled.
     """
     is_preview = pulumi.runtime.is_dry_run() and not isinstance(get_monitor(), MockMonitor)
-    return mode != "off" and is_preview and not is_reviewed(environ)
+    return mode != "off" and is_preview and not is_reviewed()
 
 
 class PreviewHook:
     """The hook of one set; with mode "on" the preview fails where EnOS cannot be read."""
 
-    def __init__(
-        self,
-        set_name: str,
-        org_id: str,
-        *,
-        mode: Preflight,
-        get: Callable[[str], str | None],
-        environ: Mapping[str, str],
-    ) -> None:
+    def __init__(self, set_name: str, org_id: str, mode: Preflight, get: Callable[[str], str | None]) -> None:
         self._name = set_name
-        self._break_glass = break_glass(environ)
         self._preview = _preview_under_way()
         # Pulumi's configuration can be read here, and not in a hook's thread.
-        self._clients = self._preview.begin(org_id, get, environ, is_required=mode == "on")
+        self._clients = self._preview.begin(org_id, get, is_required=mode == "on")
         self._messages: Sequence[Message] = ()
         self._why_not = ""
 
@@ -132,7 +124,7 @@ class PreviewHook:
     def _read(self, task_set: TaskSet, record: Record) -> Sequence[Message]:
         plan = build_plan(task_set, record, today=days.today())
         if plan.work:
-            plan = self._clients.read_plan(task_set, record, self._break_glass)
+            plan = self._clients.read_plan(task_set, record)
         return preview_messages(plan)
 
 
@@ -142,17 +134,17 @@ class _ClientCache:
     Two clients would ask for their tokens in the same millisecond, which EnOS takes for a replay [D].
     """
 
-    def __init__(self, org_id: str, get: Callable[[str], str | None], environ: Mapping[str, str]) -> None:
+    def __init__(self, org_id: str, get: Callable[[str], str | None]) -> None:
         self._lock = threading.Lock()
         self._open: tuple[EnosClient, Pool] | None = None
         self._failure: EnosError | None = None
         self._connection: Connection | SettingsError
         try:
-            self._connection = load_connection(get, environ, org_id=org_id)
+            self._connection = load_connection(get, os.environ, org_id=org_id)
         except SettingsError as error:
             self._connection = error
 
-    def read_plan(self, task_set: TaskSet, record: Record, reason: str) -> Plan:
+    def read_plan(self, task_set: TaskSet, record: Record) -> Plan:
         """Read the plan of a change. Where EnOS cannot be reached for one set it is not for the next."""
         if isinstance(self._connection, SettingsError):
             raise self._connection
@@ -167,7 +159,7 @@ class _ClientCache:
                 record,
                 today=days.today(),
                 markers=connection.cancelled_markers,
-                break_glass=reason,
+                break_glass=break_glass(os.environ),
                 workers=workers,
             )
         except Stopped:
@@ -203,15 +195,13 @@ class _Preview:
         self._refusals: dict[str, Sequence[str]] = {}
         self._unread: defaultdict[str, list[str]] = defaultdict(list)
 
-    def begin(
-        self, org_id: str, get: Callable[[str], str | None], environ: Mapping[str, str], *, is_required: bool
-    ) -> _ClientCache:
+    def begin(self, org_id: str, get: Callable[[str], str | None], *, is_required: bool) -> _ClientCache:
         """Note that a set was declared."""
         self._declared += 1
         self._open += 1
         self._is_required = self._is_required or is_required
         if org_id not in self._clients:
-            self._clients[org_id] = _ClientCache(org_id, get, environ)
+            self._clients[org_id] = _ClientCache(org_id, get)
         return self._clients[org_id]
 
     def end(self, name: str, refusals: Sequence[str], why_not: str) -> None:

@@ -116,8 +116,8 @@ class Batch:
         self._context = context
         self._stuck = 0
 
-    def run(self) -> Batch:
-        """Send it; the attributes hold the result."""
+    def run(self) -> None:
+        """Send the keys; the attributes hold the result."""
         self.begun = True
         try:
             self.at_once = self._send(self.keys)
@@ -127,7 +127,6 @@ class Batch:
             self.error = error
         except Exception as error:  # noqa: BLE001 - what was sent by then must not be lost, whatever this is
             self.error = Unexpected(f"an error of enos-ota's own: {type(error).__name__}: {error}")
-        return self
 
     def _send(self, keys: Sequence[str]) -> bool:
         """Whether the first call was accepted."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos import ApiError, EnosClient, EnosError, IncompleteList, JobNotFound
 from enos_ota.plan import Category, KeyOutcome
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from enos_ota.reconciler.deadline import Stop
     from enos_ota.reconciler.reading import ServiceLimits
     from enos_ota.reconciler.workers import Workers
-
-_T = TypeVar("_T")
 
 URGENT_BATCH: Final = 20
 """Keys in a call for published tasks: small, so that one which moves on meanwhile spoils little."""
@@ -175,7 +174,9 @@ class Cancellation:
         guard = self._guard
         if not guard.is_set or not count:
             return
-        total = None if guard.max_share is None else self._ask(lambda: self._patient.count_tasks(self._job_id))
+        total = None
+        if guard.max_share is not None:
+            total = ask(self._runtime.workers, partial(self._patient.count_tasks, self._job_id), self._deadline)
         if not (objection := guard_objection(guard, count, total)):
             return
         if not self._break_glass:
@@ -216,7 +217,7 @@ class Cancellation:
     def _bring_through(self, wave: Sequence[Sequence[str]]) -> list[Batch]:
         """Send the batches of a wave, and take over what became of each, in their order."""
         batches = [Batch(self._context, keys) for keys in wave]
-        done = self._runtime.workers.run([self._run_of(batch) for batch in batches], self._carry_on)
+        done = self._runtime.workers.run([partial(self._run_batch, batch) for batch in batches], self._carry_on)
         for batch, has_ended in zip(batches, done, strict=True):
             if has_ended:
                 self._result.add(batch.result)
@@ -227,13 +228,10 @@ class Cancellation:
         self._deadline.check()
         return batches
 
-    def _run_of(self, batch: Batch) -> Callable[[], Batch]:
-        def run() -> Batch:
-            batch.run()
-            self._progress.add(len(batch.keys))
-            return batch
-
-        return run
+    def _run_batch(self, batch: Batch) -> bool:
+        batch.run()
+        self._progress.add(len(batch.keys))
+        return True
 
     def _conclude(self, batches: Sequence[Batch]) -> None:
         self._job_is_gone = any(batch.job_is_gone for batch in batches)
@@ -267,9 +265,6 @@ class Cancellation:
         else:
             reading.complete()
         self._deadline.check()
-
-    def _ask(self, call: Callable[[], _T]) -> _T:
-        return ask(self._runtime.workers, call, self._deadline)
 
     def _read_back(self, keys: Collection[str]) -> None:
         """Read what was sent or not read yet, until nothing changes any more or the settle time is over."""
@@ -308,7 +303,7 @@ class Cancellation:
         if all(self._result.seen.get(key, True) for key in self._keys):
             return
         try:
-            self._ask(lambda: self._patient.get_job(self._job_id))
+            ask(self._runtime.workers, partial(self._patient.get_job, self._job_id), self._deadline)
         except JobNotFound as error:
             self._job_is_gone = True
             self._problem = f"the job was deleted meanwhile: {error}"

@@ -151,9 +151,6 @@ class TaskReader:
 
     def _carry_on(self) -> bool:
         self._tick()
-        return self._may_go_on()
-
-    def _may_go_on(self) -> bool:
         return self._deadline is None or not self._deadline.is_over
 
     def _ask_for(self, keys: Sequence[str]) -> dict[str, tuple[Task, ...]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos import SYSTEM_CLOCK, ApiError, Clock, EnosClient, JobNotFound
-from enos_ota.plan import Category, KeyOutcome, Record
+from enos_ota.plan import Category, Record
 from enos_ota.plan.classify import (
     NEW,
     facts_of,
@@ -97,7 +97,10 @@ class Reconciler:
                 options.learn(facts)
             if facts.status is RecordedJobStatus.STOPPED:
                 tasks = self._read(task_set.job_id, work, deadline)
-                outcomes = {key: hold(self._outcome(each, kept.outcomes.get(key, NEW))) for key, each in tasks.items()}
+                outcomes = {
+                    key: hold(outcome_of(each, self._runtime.markers, kept.outcomes.get(key, NEW)))
+                    for key, each in tasks.items()
+                }
                 return ApplyResult(merge(kept, outcomes, facts))
         except JobNotFound as error:
             return ApplyResult(settle_without_job(kept, work, str(error)))
@@ -140,14 +143,12 @@ class Reconciler:
             return settle_unfinished(
                 previous, previous.known_keys(), replace(previous.job, status=RecordedJobStatus.DELETED)
             )
-        outcomes = {key: self._outcome(each, previous.outcomes.get(key)) for key, each in tasks.items()}
+        markers = self._runtime.markers
+        outcomes = {key: outcome_of(each, markers, previous.outcomes.get(key)) for key, each in tasks.items()}
         # With an unknown status the recorded problem is about that status, which may be known by now.
         had_unknown = any(each.has_unknown_status for each in previous.outcomes.values())
         record = settle(outcomes, facts, "" if had_unknown else previous.problem)
         return record if record.of(Category.PENDING) else replace(record, problem="")
-
-    def _outcome(self, tasks: Sequence[Task], before: KeyOutcome | None) -> KeyOutcome | None:
-        return outcome_of(tasks, self._runtime.markers, before)
 
     def _get_job(self, job_id: str, deadline: Deadline) -> Job:
         deadline.check()

@@ -38,15 +38,10 @@ class SentRequests:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open: dict[SentRequestWatch, SentRequest] = {}
-        self._accepted: list[SentRequest] = []
         self._lost: list[SentRequest] = []
+        self.accepted: list[SentRequest] = []
         self.refused: list[SentRequest] = []
         """Requests that EnOS refused, so that they changed nothing."""
-
-    @property
-    def accepted(self) -> list[SentRequest]:
-        """Requests that EnOS accepted."""
-        return list(self._accepted)
 
     @property
     def unknown(self) -> list[SentRequest]:
@@ -55,7 +50,7 @@ class SentRequests:
 
     def __bool__(self) -> bool:
         # Without the lock: a signal handler asks, and the thread that it interrupts may hold the lock.
-        return bool(self._open or self._accepted or self._lost)
+        return bool(self._open or self.accepted or self._lost)
 
     def watch(
         self, operation: str, job_id: str, keys: Collection[str], log: WriteLog | None = None
@@ -79,7 +74,7 @@ class SentRequests:
             if (request := self._open.get(watch)) is None:
                 return False
             if isinstance(outcome, str):
-                self._accepted.append(request)
+                self.accepted.append(request)
             elif outcome.may_have_been_processed:
                 self._lost.append(request)
             elif isinstance(outcome, (ApiError, AuthenticationError, GatewayRefusal)):

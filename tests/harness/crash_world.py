@@ -18,7 +18,7 @@ import os
 import random
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any, Final
@@ -313,12 +313,9 @@ class World:
     @contextmanager
     def _process(self, *, may_write: bool) -> Iterator[Process]:
         process = Process(len(self._processes))
-        process.provider._session = ProviderSession(
-            self._configuration(process).get,
-            environ=self.environ,
-            stop=process.stop,
-            connect=lambda connection, stop: self._connect(process, connection, stop),
-        )
+        session = ProviderSession(self._configuration(process).get, environ=self.environ, stop=process.stop)
+        session.connect = partial(self._connect, process)  # type: ignore[method-assign]
+        process.provider._session = session
         self._processes.append(process)
         self._guards += [
             Guarded(process.app_key, bag["jobId"], frozenset(_keys(bag)), int(bag["maxDevices"]))
@@ -346,7 +343,7 @@ class World:
             "enos-ota:auditLog": str(self.audit_log),
         }
 
-    def _connect(self, process: Process, connection: Connection, stop: Stop) -> Reconciler:
+    def _connect(self, process: Process, connection: Connection) -> Reconciler:
         client = EnosClient(
             connection.gateway,
             connection.org_id,
@@ -362,7 +359,7 @@ class World:
             limits=self.limits,
             clock=self.clock,
             workers=SerialWorkers(),
-            stop=stop,
+            stop=process.stop,
         )
 
     def _log_size(self) -> int:
