@@ -13,7 +13,7 @@ import os
 import threading
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
 import pulumi
@@ -108,7 +108,7 @@ class PreviewHook:
 
     async def _run(self, args: ResourceHookArgs) -> None:
         news = args.new_inputs or {}
-        if not all(_is_known(news.get(name)) for name in _NEEDED):
+        if any(not isinstance(news.get(name), str) or news[name] == UNKNOWN for name in _NEEDED):
             self._messages = (unknown_inputs(self._name),)
             return
         # Not asyncio.to_thread: all of Pulumi's own threads may be waiting for hooks like this one.
@@ -236,7 +236,3 @@ _previews: WeakKeyDictionary[asyncio.AbstractEventLoop, _Preview] = WeakKeyDicti
 def _preview_under_way() -> _Preview:
     # A process can run several programs, each in an event loop of its own.
     return _previews.setdefault(asyncio.get_running_loop(), _Preview())
-
-
-def _is_known(value: Any) -> bool:
-    return isinstance(value, str) and value != UNKNOWN

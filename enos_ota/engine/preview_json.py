@@ -40,7 +40,7 @@ class ResourceChange:
 
 
 _UNKNOWN: Final = frozenset({"04da6b54-80e4-46f7-96ec-b56ff0331ba9", "[secret]"})
-"""What stands in a preview for a text that is known only during `pulumi up`, or is not shown."""
+"""What a preview has in place of a text that is known only during `pulumi up`, or is not shown."""
 
 _CHANGES: Final = {
     "create": Change.CREATE,

@@ -99,9 +99,9 @@ class Batch:
         at_once: The first call was accepted.
         begun: Something may have been sent.
         problem: Why some of them could not be brought through; the others are not concerned.
-        end: Nothing more may be sent for the whole set; the text says why.
-        job_is_gone: That is why.
-        error: Configuration, authentication or transport failed before a call of this batch was processed.
+        failure: Why nothing more may be sent for the whole set. Not a `Stopped`: configuration, authentication or
+            transport failed before a call of this batch was processed.
+        job_is_gone: The job was deleted.
     """
 
     def __init__(self, context: BatchContext, keys: Sequence[str]) -> None:
@@ -110,9 +110,8 @@ class Batch:
         self.at_once = False
         self.problem = ""
         self.begun = False
-        self.end = ""
+        self.failure: EnosError | Stopped | None = None
         self.job_is_gone = False
-        self.error: EnosError | None = None
         self._context = context
         self._stuck = 0
 
@@ -121,12 +120,10 @@ class Batch:
         self.begun = True
         try:
             self.at_once = self._send(self.keys)
-        except Stopped as end:
-            self.end = str(end)
-        except EnosError as error:
-            self.error = error
+        except (EnosError, Stopped) as error:
+            self.failure = error
         except Exception as error:  # noqa: BLE001 - what was sent by then must not be lost, whatever this is
-            self.error = Unexpected(f"an error of enos-ota's own: {type(error).__name__}: {error}")
+            self.failure = Unexpected(f"an error of enos-ota's own: {type(error).__name__}: {error}")
 
     def _send(self, keys: Sequence[str]) -> bool:
         """Whether the first call was accepted."""

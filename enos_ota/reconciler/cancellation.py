@@ -241,10 +241,10 @@ class Cancellation:
                 self._stuck += 1
             elif batch.result.accepted:
                 self._stuck = 0
-            if batch.error:
-                raise batch.error
-            if batch.end or self._stuck >= STUCK:
-                raise Stopped(batch.end or self._problem)
+            if batch.failure:
+                raise batch.failure
+            if self._stuck >= STUCK:
+                raise Stopped(self._problem)
 
     def _watch(self, keys: Sequence[str]) -> WriteWatch:
         return DeadlineWatch(self._deadline, self._options.watch(keys, self._override) if self._options.watch else None)

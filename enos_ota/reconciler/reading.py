@@ -98,28 +98,25 @@ class TaskReader:
         incomplete: list[EnosError | Stopped] = []
         found: dict[str, tuple[Task, ...]] = {}
 
-        def guarded(read: Callable[[], dict[str, tuple[Task, ...]]]) -> Callable[[], dict[str, tuple[Task, ...]]]:
-            def run() -> dict[str, tuple[Task, ...]]:
-                if failures:
-                    return {}  # the others would hardly fare better
-                try:
-                    rows = read()
-                except IncompleteList as error:
-                    incomplete.append(error)
-                    return {}
-                except (EnosError, Stopped) as error:
-                    failures.append(error)
-                    return {}
-                if note:
-                    note(len(rows))
-                return rows
+        def run(read: Callable[[], dict[str, tuple[Task, ...]]]) -> dict[str, tuple[Task, ...]]:
+            if failures:
+                return {}  # the others would hardly fare better
+            try:
+                rows = read()
+            except IncompleteList as error:
+                incomplete.append(error)
+                return {}
+            except (EnosError, Stopped) as error:
+                failures.append(error)
+                return {}
+            if note:
+                note(len(rows))
+            return rows
 
-            return run
-
-        calls = [guarded(partial(self._ask_for, part)) for part in chunks(quotable, self._service.page)]
+        searches = [partial(self._ask_for, part) for part in chunks(quotable, self._service.page)]
         if others:
-            calls.append(guarded(partial(self._look_for, others)))
-        for part in self._workers.run(calls, self._carry_on):
+            searches.append(partial(self._look_for, others))
+        for part in self._workers.run([partial(run, search) for search in searches], self._carry_on):
             found.update(part or {})
         return Reading(found, next(iter([*failures, *incomplete]), None))
 
