@@ -321,7 +321,7 @@ def _say(task_set: TaskSet, text: str) -> None:
 
 
 def _print(text: str) -> None:
-    # The engine shows what a provider prints: there is no other way to say what a removal means. A line and its end are
+    # The engine shows what a provider prints: there is no other way to explain a removal. A line and its end are
     # one write, as the lines of several sets would mix.
     print(f"{text}\n", end="", flush=True)  # noqa: T201 - see above
 

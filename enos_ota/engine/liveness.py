@@ -22,10 +22,10 @@ _TIMEOUT: Final = 2.0
 _EVERY: Final = 2.0
 """Seconds between two looks of `when_engine_is_gone`."""
 _MISSES: Final = 2
-"""Looks in a row that find nobody, until an engine counts as gone for good."""
+"""Checks in a row that find no engine, until it counts as gone for good."""
 
 
-class EngineGone(EnosError):  # noqa: N818 - says what happened, as its relatives do
+class EngineGone(EnosError):  # noqa: N818 - named after what happened
     """The engine of this process is gone, or its address is unknown: nothing may be written any more."""
 
 

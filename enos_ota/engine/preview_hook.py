@@ -166,7 +166,7 @@ class _ClientCache:
             self._failure = TransportError(f"EnOS gave no usable answer within {_PATIENCE:g} s.")
             raise self._failure from None
         except IncompleteList:
-            raise  # says nothing about another job
+            raise  # another job may have a complete list
         except (AuthenticationError, ConfigurationError, TransportError) as error:
             self._failure = error
             raise

@@ -1,4 +1,4 @@
-"""What `pulumi preview --json` says of the sets of a stack, typed. JSON ends here."""
+"""Typed values of what `pulumi preview --json` prints about the sets of a stack. JSON ends here."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ _REMOVALS: Final = frozenset({"delete-replaced", "discard-replaced"})
 _OWN_TYPES: Final = ("pulumi:pulumi:Stack", "pulumi:providers:")
 """Not worth a line: the stack itself, and the providers that Pulumi makes."""
 
-# Lines of Pulumi's own beside an error that say nothing, and what it puts before one.
+# Pulumi's lines beside an error that explain nothing, and its words before one.
 _NOISE: Final = re.compile(r"an unhandled error occurred: program exited with non-zero exit code|preview failed$")
 _PREFIX: Final = re.compile(r"^(?:error: |Preview failed: |Exception calling application: |RuntimeError: )+")
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|<\{%[^%]*%\}>")
 
 
-class UnreadablePreview(Exception):  # noqa: N818 - says what happened
+class UnreadablePreview(Exception):  # noqa: N818 - named after what happened
     """Pulumi printed no preview that can be read."""
 
 

@@ -34,10 +34,10 @@ _NOISE: Final = "Logging in using access token"
 _PACK_FILE: Final = "PulumiPolicy.yaml"
 
 _MOST: Final = 20
-"""Lines of what Pulumi said that are passed on."""
+"""Lines of Pulumi's that are passed on."""
 
 
-class PulumiFailed(Exception):  # noqa: N818 - says what happened
+class PulumiFailed(Exception):  # noqa: N818 - named after what happened
     """There is no `pulumi`, or it ended without a preview; the lines say why, a sentence each."""
 
     def __init__(self, lines: tuple[str, ...]) -> None:
@@ -137,13 +137,12 @@ def obstacle(pack: Path) -> str:
 def _virtualenv(pack: Path) -> str:
     """The virtual environment in a pack's own file, relative to its directory; empty if the file names none."""
     try:
-        said: Any = yaml.safe_load((pack / _PACK_FILE).read_text(encoding="utf-8"))
+        value: Any = yaml.safe_load((pack / _PACK_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
         return ""
-    for name in ("runtime", "options"):
-        said = said.get(name) if isinstance(said, dict) else None
-    virtualenv = said.get("virtualenv") if isinstance(said, dict) else None
-    return virtualenv if isinstance(virtualenv, str) else ""
+    for name in ("runtime", "options", "virtualenv"):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else ""
 
 
 def unreadable(root: Path, stack: str, file: Path, environ: Mapping[str, str], patience: float) -> tuple[str, ...]:

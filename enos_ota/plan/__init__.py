@@ -1,4 +1,4 @@
-"""What a change of a set would do: the declared set, its record, what EnOS says now. Pure data, no network."""
+"""What a change of a set would do: the declared set, its record, its state in EnOS now. Pure data, no network."""
 
 from enos_ota.plan.codes import Code
 from enos_ota.plan.guard import Guard, Objection

@@ -1,4 +1,4 @@
-"""What EnOS says now of a set: its job, the job's counts, and the tasks that were read."""
+"""The state of a set in EnOS now: its job, the job's counts, and the tasks that were read."""
 
 from __future__ import annotations
 

@@ -73,6 +73,7 @@ class SetVerdict:
 FAILING: Final = frozenset({Severity.ERROR, Severity.REFUSAL})
 
 _WAYS_OUT: Final = f"raise the guard in the stack file, split the change, or set {BREAK_GLASS}=<reason> for this run"
+_NOT_READ_CODE: Final = f" [{Code.NOT_READ.value}]"
 _FAILED: Final = {"failed": "failed or cancelled"}
 """How a status is named where only EnOS's own counts are known: a cancelled task is a failed one [I]."""
 
@@ -232,23 +233,13 @@ NOT_CHECKED: Final = "EnOS could not be asked what `pulumi up` would do"
 
 
 def not_read(task_set: TaskSet, why: str) -> str:
-    """The error of a refresh that could not read a set's tasks; its code is at the end, see `without_code`."""
-    text = f"{task_set.subject}: the tasks could not be read; the recorded state is unchanged: {why}"
-    return f"{text} {_bracketed(Code.NOT_READ)}"
+    """The error of a refresh that could not read a set's tasks; its code at the end is for `failed_reads`."""
+    return f"{task_set.subject}: the tasks could not be read; the recorded state is unchanged: {why}{_NOT_READ_CODE}"
 
 
-def has_code(text: str, code: Code) -> bool:
-    """Whether a text that came from another process has a code."""
-    return _bracketed(code) in text
-
-
-def without_code(text: str, code: Code) -> str:
-    """What precedes the code in a text that came from another process."""
-    return text.partition(f" {_bracketed(code)}")[0]
-
-
-def _bracketed(code: Code) -> str:
-    return f"[{code.value}]"
+def failed_reads(errors: Iterable[str]) -> tuple[str, ...]:
+    """The errors of `not_read` among the errors of another process, each without its code and what follows it."""
+    return tuple(text.partition(_NOT_READ_CODE)[0] for text in errors if _NOT_READ_CODE in text)
 
 
 # Objections

@@ -180,7 +180,7 @@ class Batch:
             self._context.service.allow_batch(half)  # each half alone was fine: it was the number
 
     def _send_parts(self, keys: Sequence[str], size: int) -> bool:
-        accepted = [self._send(part) for part in chunks(keys, size)]  # all are sent, whatever becomes of the first
+        accepted = [self._send(part) for part in chunks(keys, size)]  # all are sent, even if the first is refused
         return all(accepted)
 
     def _give_up_on(self, keys: Sequence[str], refusal: EnosError) -> None:
@@ -188,7 +188,7 @@ class Batch:
         cause = f"{tasks} as cancellable after {ROUNDS} attempts, the last: {refusal}"
         self._stuck += 1
         if self._stuck >= STUCK or not isinstance(refusal, (InvalidArgument, TasksNotCancellable)):
-            # It is not about these keys: the others would fare the same.
+            # These keys are not the reason, so EnOS would refuse the others too.
             raise Stopped(cause)
         self.problem = self.problem or cause
 

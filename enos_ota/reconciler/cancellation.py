@@ -201,7 +201,7 @@ class Cancellation:
         recent: deque[bool] = deque(maxlen=_REMEMBERED)
         rest = list(chunks(keys, size))
         at_once = self._runtime.workers.size
-        width = 1  # the first batch by itself: it shows how the others will fare
+        width = 1  # the first batch by itself: its result shows what to expect of the others
         while rest:
             wave, rest = rest[:width], rest[width:]
             if _needs_a_look(recent):
@@ -215,7 +215,7 @@ class Cancellation:
             width = at_once if width < at_once else min(2 * width, _WAVE * at_once if at_once > 1 else 1)
 
     def _bring_through(self, wave: Sequence[Sequence[str]]) -> list[Batch]:
-        """Send the batches of a wave, and take over what became of each, in their order."""
+        """Send the batches of a wave, and take over the result of each, in their order."""
         batches = [Batch(self._context, keys) for keys in wave]
         done = self._runtime.workers.run([partial(self._run_batch, batch) for batch in batches], self._carry_on)
         for batch, has_ended in zip(batches, done, strict=True):

@@ -68,7 +68,7 @@ def read_plan(
     max_keys: int | None = MAX_KEYS,
     workers: Workers | None = None,
 ) -> Plan:
-    """Read what EnOS says now and build the plan of a change: see `read_live_set` and `build_plan`.
+    """Read a set as EnOS has it now and build the plan of a change: see `read_live_set` and `build_plan`.
 
     A job that EnOS does not have is part of the plan, not an error.
     """

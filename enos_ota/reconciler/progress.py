@@ -25,7 +25,7 @@ class Progress:
 
     Args:
         say: Prints a line; None for no lines.
-        clock: Says when a line is due.
+        clock: Decides when a line is due.
         waits_for: What the change waits for at the moment, "" for nothing special.
     """
 

@@ -100,7 +100,7 @@ class TaskReader:
 
         def run(read: Callable[[], dict[str, tuple[Task, ...]]]) -> dict[str, tuple[Task, ...]]:
             if failures:
-                return {}  # the others would hardly fare better
+                return {}  # the others would probably fail too
             try:
                 rows = read()
             except IncompleteList as error:

@@ -23,9 +23,9 @@ from enos_ota.enos import (
     Throttled,
     TransportError,
 )
-from enos_ota.plan import Code, days
+from enos_ota.plan import days
 from enos_ota.plan.guard import break_glass
-from enos_ota.plan.messages import has_code, without_code
+from enos_ota.plan.messages import failed_reads
 from enos_ota.reconciler import DEFAULT_MARKERS, Pool, Stop, Stopped
 from enos_ota.reconciler.deadline import Deadline
 from enos_ota.reconciler.live_reader import read_plan
@@ -172,7 +172,7 @@ class _ReviewRun:
             refreshed=not previewed.why_not,
             jobs=jobs,
             plans=plans,
-            blind=previewed.why_not or _unread(previewed.preview),
+            blind=previewed.why_not or failed_reads(previewed.preview.errors),
         )
 
     def _unreached(self, client: EnosClient) -> EnosError | Stopped | None:
@@ -264,7 +264,7 @@ class _ReviewRun:
 
     def _read_sets(self, client: EnosClient, connection: Connection, previewed: _Previewed) -> _SetsRead:
         """As `_read_all`; where the preview waited for EnOS without success, the review does not wait once more."""
-        if not _unread(previewed.preview):
+        if not failed_reads(previewed.preview.errors):
             return self._read_all(client, connection, previewed)
         with create_client(connection, clock=self._clock, retry=RetryPolicy(attempts=1)) as impatient:
             return self._read_all(impatient, connection, previewed)
@@ -306,8 +306,3 @@ class _ReviewRun:
                     workers=workers,
                 )
         return jobs, plans
-
-
-def _unread(preview: Preview) -> tuple[str, ...]:
-    """Why the preview's refresh could not read EnOS; empty if it could."""
-    return tuple(without_code(text, Code.NOT_READ) for text in preview.errors if has_code(text, Code.NOT_READ))
