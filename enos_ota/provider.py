@@ -108,7 +108,7 @@ class CancelledTaskSetProvider(ResourceProvider):
         """Cancel what is declared; what is cancelled already is adopted without a request that writes.
 
         When Pulumi replaces a set of the same job (`pulumi state taint`, `--replace`), `create` gets nothing of the old
-        record. The refresh of the same run has read it in this process: so it remains known which devices had been
+        record. The refresh of the same run has read it in this process, so it remains known which devices had been
         notified.
         """
         task_set = task_set_of(props)
@@ -203,12 +203,7 @@ class ProviderSession:
         return self._read.get((task_set.identity, task_set.name), Record())
 
     def reconciler_for(self, task_set: TaskSet) -> Reconciler:
-        """The reconciler of the set's organization.
-
-        Raises:
-            SettingsError: The configuration is incomplete or wrong.
-            ConfigurationError: It is for another gateway or organization.
-        """
+        """The reconciler of the set's organization; raise an error unless it is configured for that and its gateway."""
         return self._connected(task_set).reconciler
 
     @property

@@ -27,20 +27,15 @@ _QUEUED: Final = 16
 _listeners: list[Callable[[], None]] = []
 
 
-def on_interrupt(listener: Callable[[], None]) -> bool:
-    """Call a function when the engine interrupts this process. Use it within a call of the engine.
-
-    Returns whether the SDK is one whose interrupts can be received.
-    """
+def on_interrupt(listener: Callable[[], None]) -> None:
+    """Call a function when the engine interrupts this process. Use it within a call of the engine."""
     server = getattr(sys.modules["__main__"], "DynamicResourceProviderServicer", None)
     cancel = getattr(server, "Cancel", None)
-    if not isinstance(cancel, FunctionType) or not _have_same_signature(cancel, _answer_cancel):
-        return False
-    _listeners.append(listener)
-    # gRPC bound the method when the server started, so the code of that same function has to change.
-    cancel.__code__ = _answer_cancel.__code__
-    _grow_pool()
-    return True
+    if isinstance(cancel, FunctionType) and _have_same_signature(cancel, _answer_cancel):
+        _listeners.append(listener)
+        # gRPC bound the method when the server started, so the code of that same function has to change.
+        cancel.__code__ = _answer_cancel.__code__
+        _grow_pool()
 
 
 def notify_listeners() -> None:

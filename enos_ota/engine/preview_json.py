@@ -151,11 +151,7 @@ class _Steps:
 
 
 def parse(text: str) -> Preview:
-    """Read what `pulumi preview --json` printed.
-
-    Raises:
-        UnreadablePreview: That is no preview.
-    """
+    """Read what `pulumi preview --json` printed; raise `UnreadablePreview` if that is no preview."""
     try:
         digest = json.loads(text)
     except ValueError:

@@ -100,11 +100,7 @@ def _run(
 
 
 def preview(call: Call) -> Ran:
-    """Run the preview.
-
-    Raises:
-        PulumiFailed: It could not be run, or printed no preview.
-    """
+    """Run the preview; raise `PulumiFailed` if it could not be run, or printed none."""
     if obstacles := [text for pack in call.packs.directories if (text := obstacle(pack))]:
         raise PulumiFailed(tuple(obstacles))
     # Without --show-replacement-steps Pulumi keeps the deletion that an interrupted replacement left over to itself.

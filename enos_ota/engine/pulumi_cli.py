@@ -42,12 +42,7 @@ def run(
     directory: Path | None = None,
     patience: float | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `pulumi` without a terminal, for at most `patience` seconds, and capture what it prints.
-
-    Raises:
-        OSError: It cannot be started.
-        subprocess.TimeoutExpired: It did not end in time.
-    """
+    """Run `pulumi` without a terminal, for at most `patience` seconds, and capture what it prints."""
     return subprocess.run(
         [pulumi, *arguments, "--non-interactive", "--color", "never"],
         cwd=directory,

@@ -27,11 +27,7 @@ def read_stack(directory: Path, named: str | None, environ: Mapping[str, str], *
 
 
 def read_secret(root: Path, stack: str, key: str, environ: Mapping[str, str]) -> str:
-    """Return the decrypted value of a full configuration key, such as `enos:appSecret`.
-
-    Raises:
-        UnreadableSecret: `pulumi` is missing, failed, or did not answer in time.
-    """
+    """Decrypt a full configuration key, such as `enos:appSecret`; raise `UnreadableSecret` if `pulumi` does not."""
     pulumi = shutil.which("pulumi", path=environ.get("PATH", os.defpath))
     if pulumi is None:
         raise UnreadableSecret("there is no pulumi on the PATH")

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 _CANCELLABLE = frozenset({TaskStatus.INIT, TaskStatus.PUBLISHED})
 _NOT_CANCELLABLE = frozenset({TaskStatus.UPGRADING, TaskStatus.SUCCEEDED, TaskStatus.FAILED})
-_LONGEST = 40
-"""Characters of a status that are recorded."""
 
 NEW: Final = KeyOutcome(Category.PENDING)
 """The outcome of a key that was neither read nor recorded yet."""
@@ -107,10 +105,9 @@ def is_cancellable(tasks: Sequence[Task]) -> bool:
 
 
 def is_cancelled(task: Task, markers: frozenset[str]) -> bool:
-    """The task reads as cancelled.
+    """Whether the task reads as cancelled: EnOS documents no status for it.
 
-    EnOS documents no status for it: `failed` with a marker text is what its sample code looks for [I]; a literal
-    `canceled` is accepted too, should a platform ever answer it.
+    Its sample code looks for `failed` with a marker text [I]; a literal `canceled` is accepted too.
     """
     if task.status is TaskStatus.CANCELED:
         return True
@@ -139,8 +136,7 @@ def _ambiguous(tasks: Sequence[Task], history: KeyHistory) -> KeyOutcome:
 
 
 def _status_text(task: Task) -> str:
-    text = one_line(task.raw_status)
-    return (f"{text[:_LONGEST]}…" if len(text) > _LONGEST else text) or NO_STATUS
+    return one_line(task.raw_status) or NO_STATUS
 
 
 def classify(tasks: Sequence[Task], markers: frozenset[str], history: KeyHistory) -> KeyOutcome | None:

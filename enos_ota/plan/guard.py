@@ -101,12 +101,9 @@ class Objection:
     """A reason not to send any request for a set.
 
     Attributes:
-        code: `GUARD_EXCEEDED`, `FIRMWARE_MISMATCH`, `FIRMWARE_UNKNOWN` or `NO_TASKS`.
         count: Devices whose cancel would be sent.
         total: Tasks of the job; None when EnOS does not say, or no limit depends on it.
         guard: The limits that are exceeded.
-        expected: The firmware version that the set expects.
-        found: The firmware version of the job.
     """
 
     code: Code

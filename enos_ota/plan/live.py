@@ -22,13 +22,13 @@ COUNTED: Final = (*WAITING, TaskStatus.UPGRADING, TaskStatus.SUCCEEDED, TaskStat
 
 @dataclass(frozen=True, slots=True)
 class LiveSet:
-    """A set as EnOS has it now.
+    """A set as EnOS has it now; None for a number that EnOS does not give.
 
     Attributes:
         job: Its job; None when EnOS has no such job.
-        total: Tasks of the job; None when EnOS does not say.
-        waiting: Tasks of the job that are `init` or `published`; None when EnOS does not say.
-        by_status: Tasks of the job by status, where they were counted; None when EnOS does not say.
+        total: Tasks of the job.
+        waiting: Tasks of the job that are `init` or `published`.
+        by_status: Tasks of the job by status, where they were counted.
         tasks: The tasks of each key that was read; empty for a key without a task.
         not_found: The answer of EnOS when it has no such job.
     """

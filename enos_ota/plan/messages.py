@@ -38,19 +38,13 @@ class Severity(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A sentence about a set for the operator.
-
-    Attributes:
-        code: Its kind.
-        severity: What it means for a run.
-        text: The sentence.
-        keys: Number of keys that a remark about cancelled keys is about; else 0.
-    """
+    """A sentence about a set for the operator."""
 
     code: Code
     severity: Severity
     text: str
     keys: int = 0
+    """Number of keys that a remark about cancelled keys is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,9 +285,8 @@ def describe_limits(guard: Guard, count: int, total: int | None) -> str:
 def describe_record(record: Record, task_set: TaskSet, *, is_expired: bool) -> SetVerdict:
     """What a set as it is recorded means for a run.
 
-    Fails: a problem, pending, escaped and ambiguous keys, missing ones unless they are only to be reported, keys that
-    were too late if they are to fail. A set that expired or whose job was deleted only warns: nothing can or may be
-    done about it any more.
+    It fails with a problem, with pending, escaped and ambiguous keys, with missing and too late ones if the set says
+    so. A set that expired or whose job was deleted only warns: nothing can or may be done about it any more.
     """
     if is_expired:
         text = (

@@ -143,14 +143,8 @@ def build_plan(
 ) -> Plan:
     """Build the plan of a change. Without `live` every key to work on is unread.
 
-    Args:
-        task_set: The declared set.
-        record: What is recorded of it.
-        live: The set as EnOS has it now.
-        today: The day (UTC).
-        markers: The texts of a cancelled task, as `normalise_markers` gives them.
-        break_glass: The reason for which the guard is overridden; empty when it is not.
-        unlisted: Number of tasks to work on whose keys are not known.
+    `unlisted` is the number of tasks to work on whose keys are not known; `break_glass` the reason for which the guard
+    is overridden, empty when it is not; `markers` are as `normalise_markers` gives them.
     """
     plan = replace(_select_keys(task_set, record, today), break_glass=break_glass, unlisted=unlisted)
     if live is None:

@@ -101,7 +101,6 @@ class Record:
     Attributes:
         keys: The keys that are settled: nothing is planned for them. A declared key outside them is work to do.
         outcomes: Everything that is not plainly "cancelled", by key; also the keys that are `PENDING`.
-        job: What is known of the job.
         problem: Why the last change could not be finished, for the operator; empty when it was.
     """
 

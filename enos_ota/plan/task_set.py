@@ -17,20 +17,17 @@ OnMissing = Literal["fail", "report"]
 
 @dataclass(frozen=True, slots=True)
 class TaskSet:
-    """A declared set.
+    """A declared set; empty texts for what it does not declare.
 
     Attributes:
         name: Unique in the stack.
-        job_id: The OTA job.
         device_keys: Sorted, no duplicates.
-        api_gateway: Address of EnOS's API gateway.
-        org_id: The organization of the job.
-        reason: Why, one line; empty for none.
+        reason: Why, one line.
         on_too_late: Whether keys that are too late fail a run.
         on_missing: Whether keys without a task fail a run.
         guard: Limits of one change.
-        expect_firmware_version: The job's target version; empty for any.
-        expires: Last day (UTC), ISO 8601; empty for none. Afterwards the set is neither read nor changed.
+        expect_firmware_version: The job's target version.
+        expires: Last day (UTC), ISO 8601. Afterwards the set is neither read nor changed.
     """
 
     name: str

@@ -40,12 +40,9 @@ _GRACE: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of one change in size and time.
+    """Limits of one change: keys in one cancelTask, seconds for the whole change, seconds to `settle`.
 
-    Attributes:
-        batch_size: Keys in one cancelTask.
-        deadline: Seconds for one set's change.
-        settle: Seconds after the last cancelTask in which a search may still show old states; EnOS documents about 2.
+    These follow the last cancelTask: a search may still show old states, for about 2 s by EnOS's documentation [D].
     """
 
     batch_size: int = 200
@@ -134,8 +131,7 @@ class Cancellation:
     def run(self) -> tuple[dict[str, KeyOutcome | None], str]:
         """Cancel and read back: the outcome of each key, and the problem of the change.
 
-        Raises:
-            EnosError: Configuration, authentication or transport failed before any request was sent; no `ApiError`.
+        An `EnosError` other than an `ApiError` is raised if it came before any request was sent.
         """
         complete = False
         try:

@@ -23,10 +23,8 @@ _FAST: Final = 10.0
 class Progress:
     """Prints now and then how far a change is.
 
-    Args:
-        say: Prints a line; None for no lines.
-        clock: Decides when a line is due.
-        waits_for: What the change waits for at the moment, "" for nothing special.
+    `say` prints a line, `clock` decides when one is due, `waits_for` returns what the change waits for ("" for
+    nothing).
     """
 
     def __init__(self, say: Callable[[str], None] | None, clock: Clock, waits_for: Callable[[], str]) -> None:

@@ -80,10 +80,8 @@ class Reconciler:
         """Cancel the tasks of a plan's keys. A plan with no key to work on costs no request.
 
         A job that cannot be worked on is an outcome (`problem`, keys pending), so that other sets go on; so is an early
-        end. The tasks are read again: the plan may be old, or without live data.
-
-        Raises:
-            EnosError: Configuration, authentication or transport failed before any request was sent; no `ApiError`.
+        end. The tasks are read again: the plan may be old, or without live data. Configuration, authentication or
+        transport that fails before any request was sent raises an `EnosError`; never an `ApiError`.
         """
         kept, work, task_set = plan.kept, plan.work, plan.task_set
         if not work:
@@ -125,11 +123,8 @@ class Reconciler:
         """Read every key of a record again; no request writes.
 
         A task that can be cancelled again leaves the settled keys, so that it shows as work to do. A stopped or deleted
-        job costs one request: while nothing can be cancelled nothing is planned.
-
-        Raises:
-            EnosError: Any doubt. It never means "gone" and never "changed".
-            Stopped: The run was interrupted.
+        job costs one request: while nothing can be cancelled nothing is planned. Any doubt raises an error
+        (`EnosError`, or `Stopped` after an interrupt): it never means "gone" and never "changed".
         """
         deadline = Deadline(self._runtime.clock, self._runtime.stop)
         try:

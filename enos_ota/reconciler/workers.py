@@ -31,9 +31,9 @@ class Workers(Protocol):
     def run(self, calls: Sequence[Callable[[], T]], carry_on: Callable[[], bool]) -> list[T | None]:
         """The results in the order of the calls; None for a call that never began, or did not end in time.
 
-        Once `carry_on`, which is asked every so often in the caller's thread, says no, no further call begins, and
-        those under way have a few seconds. What the first of the calls, in their order, raised is raised here; no
-        further call begins then.
+        Once `carry_on`, asked every so often in the caller's thread, returns False, no further call begins, and those
+        under way have a few seconds. So it is when a call raises; what the first of them, in their order, raised is
+        raised here.
         """
         ...
 

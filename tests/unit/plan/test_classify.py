@@ -61,7 +61,7 @@ def test_what_was_cancelled_and_cannot_be_again_has_escaped(status: str) -> None
         ("exploded", "exploded"),
         ("", "no status"),
         ("7", "7"),
-        ("a\tb" * 30, f"{'a ba ba ba ba ba ba ba ba ba ba ba ba ba b'[:40]}…"),
+        ("a\tb\n", "a b"),
     ],
 )
 @pytest.mark.parametrize("past", KeyHistory)
