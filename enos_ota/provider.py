@@ -145,7 +145,7 @@ class CancelledTaskSetProvider(ResourceProvider):
             _say(task_set_of(props), _stays(cancelled))
 
     def _apply(self, task_set: TaskSet, previous: Record) -> Record:
-        plan = build_plan(task_set, previous, today=days.today(), break_glass=self._session.break_glass)
+        plan = build_plan(task_set, previous, today=days.today(), break_glass=break_glass(self._session.environ))
         if not plan.work:
             return plan.kept  # needs neither network nor credentials
         requests = SentRequests()
@@ -160,7 +160,7 @@ class CancelledTaskSetProvider(ResourceProvider):
             _fail(f"{task_set.subject}: {sent}: {_text_of(error)}")
         finally:
             requests.give_up("the run ended before EnOS answered")
-        if self._session.was_interrupted and record.problem:
+        if self._session.stop.reason and record.problem:
             # The engine ends the program, which cannot report it any more.
             accepted = f", {record.accepted_count} of them accepted by EnOS" if record.accepted_count else ""
             pending = f"{len(record.of(Category.PENDING))} pending{accepted}"
@@ -183,16 +183,11 @@ class ProviderSession:
         stop: Stop | None = None,
     ) -> None:
         self._get = get
-        self._environ = environ
-        self._stop = stop or Stop()
+        self.environ = environ
+        self.stop = stop or Stop()
         self._lock = Lock()
         self._opened: dict[str, _Opened] = {}  # by organization; nearly always one
         self._read: dict[tuple[object, str], Record] = {}  # by job and set
-
-    @property
-    def was_interrupted(self) -> bool:
-        """Whether the run was interrupted."""
-        return bool(self._stop.reason)
 
     def remember(self, task_set: TaskSet, record: Record) -> None:
         """Keep what was just read of a set, for `last_read`."""
@@ -206,16 +201,11 @@ class ProviderSession:
         """The reconciler of the set's organization; raise an error unless it is configured for that and its gateway."""
         return self._connected(task_set).reconciler
 
-    @property
-    def break_glass(self) -> str:
-        """The reason for which guards are overridden; empty when they are not."""
-        return break_glass(self._environ)
-
     def options_for(self, task_set: TaskSet, requests: SentRequests) -> ApplyOptions:
         """The options of a set's change; `requests` keeps account of each request that cancels."""
         connection, _, log = self._connected(task_set)
         subject = Subject(
-            stack=short_name(self._environ.get("PULUMI_STACK", "")),
+            stack=short_name(self.environ.get("PULUMI_STACK", "")),
             gateway=connection.gateway,
             org_id=connection.org_id,
             set_name=task_set.name,
@@ -235,14 +225,14 @@ class ProviderSession:
         def before_write() -> None:
             liveness.ensure_engine(sys.argv)
 
-        client = create_client(connection, clock=StoppableClock(self._stop), before_write=before_write)
-        return create_reconciler(connection, client, self._stop)
+        client = create_client(connection, clock=StoppableClock(self.stop), before_write=before_write)
+        return create_reconciler(connection, client, self.stop)
 
     def _connected(self, task_set: TaskSet) -> _Opened:
         with self._lock:
             if task_set.org_id not in self._opened:
-                connection = load_connection(self._get, self._environ, org_id=task_set.org_id)
-                log = open_audit_log(connection, project_around(Path.cwd()), self._environ, _print)
+                connection = load_connection(self._get, self.environ, org_id=task_set.org_id)
+                log = open_audit_log(connection, project_around(Path.cwd()), self.environ, _print)
                 self._opened[task_set.org_id] = _Opened(connection, self.connect(connection), log)
             opened = self._opened[task_set.org_id]
         _same_place(opened.connection, task_set)
