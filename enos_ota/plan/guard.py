@@ -61,18 +61,15 @@ class Guard:
 
     def is_exceeded(self, count: int, total: int | None) -> bool:
         """Whether a change of so many devices, in a job of so many tasks (None: unknown), is not allowed."""
-        return count > 0 and (self.exceeds_devices(count) or self.exceeds_share(count, total))
+        return self.exceeded_by(count, total).is_set
 
-    def exceeds_devices(self, count: int) -> bool:
-        """Whether so many devices are more than `max_devices`."""
-        return self.max_devices is not None and count > self.max_devices
-
-    def exceeds_share(self, count: int, total: int | None) -> bool:
-        """Whether so many devices are more than `max_share`, or that cannot be checked."""
-        if self.max_share is None:
-            return False
+    def exceeded_by(self, count: int, total: int | None) -> Guard:
+        """The limits that such a change exceeds; a share of an unknown number of tasks is one."""
         share = self.share_of(total)
-        return share is None or count > share
+        return Guard(
+            self.max_devices if self.max_devices is not None and count > self.max_devices else None,
+            self.max_share if count and (share is None or count > share) else None,
+        )
 
     def allows_more_than(self, other: Guard) -> bool:
         """Whether a limit of the other is wider or missing here."""

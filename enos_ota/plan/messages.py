@@ -267,9 +267,10 @@ def describe_excess(objection: Objection) -> str:
 def describe_limits(guard: Guard, count: int, total: int | None) -> str:
     """The limits that so many devices exceed; empty when there are none."""
     parts = []
-    if count and guard.exceeds_devices(count):
+    exceeded = guard.exceeded_by(count, total)
+    if exceeded.max_devices is not None:
         parts.append(f"at most {guard.max_devices} may be (maxDevices)")
-    if count and guard.exceeds_share(count, total):
+    if exceeded.max_share is not None:
         share = f"{guard.max_share:g}"
         if total is None:
             parts.append(f"how many tasks the job has is not known, so maxShare {share} cannot be checked")
