@@ -12,6 +12,7 @@ import os
 import stat
 import threading
 import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from hashlib import sha256
@@ -22,7 +23,7 @@ from enos_ota.enos import SYSTEM_CLOCK, EnosError
 from enos_ota.settings import audit_log_objection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     from enos_ota.enos import Clock
@@ -156,27 +157,29 @@ class AuditLog:
         Raises:
             AuditError: That failed.
         """
+        with self._open():
+            pass
+
+    @contextmanager
+    def _open(self) -> Iterator[int]:
+        """The file, open to append to it; an `OSError` until it is closed becomes an `AuditError`."""
         try:
             with self._lock:
-                os.close(self._open())
+                is_new = not self.path.exists()
+                if is_new:
+                    self.path.parent.mkdir(parents=True, exist_ok=True)
+                # Without O_NONBLOCK, opening a named pipe or a device may never return.
+                file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o644)
+                try:
+                    if is_new:
+                        files.sync_directory(self.path.parent)
+                    if not stat.S_ISREG(os.fstat(file).st_mode):
+                        raise OSError("it is not a regular file")
+                    yield file
+                finally:
+                    os.close(file)
         except OSError as error:
             raise self._failure(error.strerror or str(error)) from None
-
-    def _open(self) -> int:
-        is_new = not self.path.exists()
-        if is_new:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Without O_NONBLOCK, opening a named pipe or a device may never return.
-        file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o644)
-        try:
-            if is_new:
-                files.sync_directory(self.path.parent)
-            if not stat.S_ISREG(os.fstat(file).st_mode):
-                raise OSError("it is not a regular file")  # noqa: TRY301 - closed below like after any other error
-        except OSError:
-            os.close(file)
-            raise
-        return file
 
     def _lock_file(self, file: int) -> None:
         until = self._clock.monotonic() + LOCK_PATIENCE
@@ -190,22 +193,15 @@ class AuditLog:
             self._clock.sleep(_LOCK_TICK)
 
     def _append(self, data: bytes) -> None:
-        try:
-            with self._lock:
-                file = self._open()
-                try:
-                    # Other sets and other processes open the log too. Without the lock, a line of theirs that is not
-                    # whole yet is taken for a broken one: the file gets an empty line, and no line is lost.
-                    self._lock_file(file)
-                    if (size := os.fstat(file).st_size) and os.pread(file, 1, size - 1) != b"\n":
-                        data = b"\n" + data  # half a line, from when the disk was full, must not spoil this one
-                    # One write a line: lines of several processes do not mix.
-                    written = os.write(file, data)
-                    os.fsync(file)
-                finally:
-                    os.close(file)
-        except OSError as error:
-            raise self._failure(error.strerror or str(error)) from None
+        with self._open() as file:
+            # Other sets and other processes open the log too. Without the lock, a line of theirs that is not whole yet
+            # is taken for a broken one: the file gets an empty line, and no line is lost.
+            self._lock_file(file)
+            if (size := os.fstat(file).st_size) and os.pread(file, 1, size - 1) != b"\n":
+                data = b"\n" + data  # half a line, from when the disk was full, must not spoil this one
+            # One write a line: lines of several processes do not mix.
+            written = os.write(file, data)
+            os.fsync(file)
         if written != len(data):
             raise self._failure("the disk is full")
 

@@ -100,9 +100,9 @@ class CancelledTaskSetProvider(ResourceProvider):
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         """Compare what is recorded with what is declared. A new name alone is no change: it comes with an alias."""
-        replaces = [name for name in IDENTITY if not _is_unknown(news.get(name)) and olds.get(name) != news.get(name)]
-        changed = any(olds.get(name) != news.get(name) for name in (*IDENTITY, "deviceKeys", *METADATA))
-        return DiffResult(changes=changed or _has_undeclared_outcome(olds, news), replaces=replaces)
+        changed = {name for name in (*IDENTITY, "deviceKeys", *METADATA) if olds.get(name) != news.get(name)}
+        replaces: list[str] = [name for name in IDENTITY if name in changed and not isinstance(news.get(name), Unknown)]
+        return DiffResult(changes=bool(changed) or _has_undeclared_outcome(olds, news), replaces=replaces)
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Cancel what is declared; what is cancelled already is adopted without a request that writes.
@@ -268,7 +268,7 @@ def _same_place(connection: Connection, task_set: TaskSet) -> None:
 
 
 def _problems(news: Mapping[str, Any]) -> list[str]:
-    known = {name: value for name, value in news.items() if not _is_unknown(value)}
+    known = {name: value for name, value in news.items() if not isinstance(value, Unknown)}
     problems = [f"{name} is missing" for name in ("setName", *IDENTITY) if name not in news or not news[name]]
     problems += [
         f"{name} is not a text" for name in (*_TEXTS, *IDENTITY) if known.get(name) and not isinstance(known[name], str)
@@ -279,7 +279,7 @@ def _problems(news: Mapping[str, Any]) -> list[str]:
         problems.append(f"expires must be a day such as 2027-03-31, not {day!r}")
     problems += limit_problems(known.get("maxDevices"), known.get("maxShare"), names=("maxDevices", "maxShare"))
     text = news.get("deviceKeys")
-    if _is_unknown(text):
+    if isinstance(text, Unknown):
         return problems
     if not isinstance(text, str):
         return [*problems, "deviceKeys is not one text with a key a line"]
@@ -291,10 +291,6 @@ def _has_undeclared_outcome(olds: Mapping[str, Any], news: Mapping[str, Any]) ->
     """Whether a key that is no longer declared has a recorded outcome, such as pending."""
     text = news.get("deviceKeys")
     return isinstance(text, str) and not record_of(olds).outcomes.keys() <= set(keys.from_text(text))
-
-
-def _is_unknown(value: object) -> bool:
-    return isinstance(value, Unknown)
 
 
 def _stays(count: int) -> str:

@@ -15,7 +15,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import FrameType
 
 _THREADS: Final = 256
@@ -46,7 +46,8 @@ def notify_listeners() -> None:
 
 def _grow_pool() -> None:
     """Let a Cancel start however many calls are running."""
-    for frame in _frames():
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the standard library's way to the caller's frame
+    while frame is not None:
         # A worker of the standard library's pool holds a weak reference to it.
         reference = frame.f_locals.get("executor_reference")
         pool = reference() if callable(reference) else None
@@ -56,6 +57,7 @@ def _grow_pool() -> None:
                 # The pool starts a thread on submit only, so calls that are queued already need these submits.
                 pool.submit(_do_nothing)
             return
+        frame = frame.f_back
 
 
 def _answer_cancel(_self: Any, _request: Any, _context: Any) -> Any:
@@ -77,10 +79,3 @@ def _have_same_signature(one: FunctionType, other: Callable[..., Any]) -> bool:
 
 
 def _do_nothing() -> None: ...
-
-
-def _frames() -> Iterator[FrameType]:
-    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the standard library's way to the caller's frame
-    while frame is not None:
-        yield frame
-        frame = frame.f_back
