@@ -35,7 +35,7 @@ LONGEST_WAIT: Final = 2.0
 LAG: Final = (0.2, 0.4, 0.8, 1.6)
 """Waits, in seconds, before a batch is sent again, each time that its answer was lost."""
 STUCK: Final = 3
-"""Batches in a row that cannot be brought through before a set is given up."""
+"""Batches in a row that are given up on before the set is."""
 
 
 class Unexpected(EnosError):  # noqa: N818 - named like the other errors
@@ -98,7 +98,7 @@ class Batch:
     Attributes:
         at_once: The first call was accepted.
         begun: Something may have been sent.
-        problem: Why some of them could not be brought through; the others are not concerned.
+        problem: Why some of its keys can still be cancelled; other batches are not concerned.
         failure: Why nothing more may be sent for the whole set. Not a `Stopped`: configuration, authentication or
             transport failed before a call of this batch was processed.
         job_is_gone: The job was deleted.

@@ -112,7 +112,7 @@ class Cancellation:
         self._result.notified.update(key for key, outcome in before.items() if was_notified(outcome))
         self._problem = ""
         self._job_is_gone = False
-        self._stuck = 0  # batches given up on since the last one that was brought through
+        self._stuck = 0  # batches given up on since EnOS accepted one
         self._override = ""
         self.objection: Objection | None = None
         self._progress = Progress(options.say, runtime.clock, self._waits_for)
@@ -200,17 +200,17 @@ class Cancellation:
         width = 1  # the first batch by itself: its result shows what to expect of the others
         while rest:
             wave, rest = rest[:width], rest[width:]
-            if _needs_a_look(recent):
+            if _must_read_first(recent):
                 # What a first look showed, before anything was sent, is good for the first batch only.
                 self._note(key for batch in wave for key in batch if recent or key not in self._result.seen)
                 eligible = [self._result.cancellable(batch) for batch in wave]
                 recent.extend(len(part) < len(batch) for part, batch in zip(eligible, wave, strict=True))
-                self._bring_through(list(chunks([key for part in eligible for key in part], size)))
+                self._send_wave(list(chunks([key for part in eligible for key in part], size)))
             else:
-                recent.extend(not batch.at_once for batch in self._bring_through(wave))
+                recent.extend(not batch.at_once for batch in self._send_wave(wave))
             width = at_once if width < at_once else min(2 * width, _WAVE * at_once if at_once > 1 else 1)
 
-    def _bring_through(self, wave: Sequence[Sequence[str]]) -> list[Batch]:
+    def _send_wave(self, wave: Sequence[Sequence[str]]) -> list[Batch]:
         """Send the batches of a wave, and take over the result of each, in their order."""
         batches = [Batch(self._context, keys) for keys in wave]
         done = self._runtime.workers.run([partial(self._run_batch, batch) for batch in batches], self._carry_on)
@@ -324,7 +324,7 @@ class Cancellation:
         )
 
 
-def _needs_a_look(recent: Collection[bool]) -> bool:
+def _must_read_first(recent: Collection[bool]) -> bool:
     """Whether to read a batch before it is sent.
 
     The first one, so that what is cancelled already is taken over without a write; and any while more than a third of
