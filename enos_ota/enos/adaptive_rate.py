@@ -37,9 +37,7 @@ class AdaptiveRate:
     def after_first_refusal(cls, successes: float, resumes: float) -> AdaptiveRate:
         """Return the rate after the first refusal, with a short recovery as it may be accidental.
 
-        Args:
-            successes: successful requests a second in the last seconds.
-            resumes: monotonic seconds from which requests may be sent again.
+        `successes` is the rate of successful requests; requests may be sent again from `resumes` on.
         """
         return cls(max(successes, FIRST), resumes, _FIRST_RECOVERY)
 
@@ -49,10 +47,7 @@ class AdaptiveRate:
         return self.ceiling * (1 + (1 - DECREASE) * (progress - 1) ** 3)
 
     def after_refusal(self, now: float, successes: float, resumes: float) -> AdaptiveRate:
-        """Return the rate after another refusal: the rate of successful requests, and at least half of this one.
-
-        Arguments as for `after_first_refusal`.
-        """
+        """Return the rate after another refusal: the rate of successful requests, and at least half of this one."""
         rate = self.rate(now)
         ceiling = max(SLOWEST, min(rate, max(successes, rate / 2)))
         return AdaptiveRate(ceiling, resumes, max(_RECOVERY, _RECOVERY_REQUESTS / ceiling))

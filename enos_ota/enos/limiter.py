@@ -64,14 +64,8 @@ class Limiter:
     def __init__(self, max_requests_per_second: float | None, clock: Clock, backoff: Callable[[int], float]) -> None:
         """Create a limiter without a pause.
 
-        Args:
-            max_requests_per_second: the upper bound; None for no bound.
-            clock: source of the time.
-            backoff: returns the seconds of the pause after a 429 without Retry-After, by the number of rounds (from 1)
-                since the last success.
-
-        Raises:
-            ValueError: a rate that is not positive.
+        `backoff` returns the seconds of the pause after a 429 without Retry-After, by the number of rounds (from 1)
+        since the last success.
         """
         if max_requests_per_second is not None and not max_requests_per_second > 0:
             raise ValueError("max_requests_per_second must be positive")
@@ -134,12 +128,7 @@ class Limiter:
             self._record_failure(turn)
 
     def throttled(self, turn: Turn, asked: float | None) -> None:
-        """Record that EnOS throttled a request.
-
-        Args:
-            turn: the turn of that request.
-            asked: seconds that EnOS asked to wait; None or 0 without Retry-After.
-        """
+        """Record that EnOS throttled a request; `asked` is the wait in Retry-After, None or 0 without it."""
         with self._lock:
             self._record_failure(turn)
             if asked:

@@ -1,4 +1,4 @@
-"""Complete lists from pages of a search; the only place that decides where a list ends.
+"""Complete lists and counts from pages of a search.
 
 A list ends with a page that is not full, never because of a total, which may be capped [U]. Rows and total must agree,
 so that no caller takes an incomplete list for a complete one.
@@ -6,6 +6,7 @@ so that no caller takes an incomplete list for a complete one.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from enos_ota.enos.errors import IncompleteList, InvalidArgument, SearchWindow
@@ -59,23 +60,18 @@ def all_rows(
 
 
 def first_page(search: Callable[[int, int], Page[T]], size: int) -> tuple[Page[T], int]:
-    """Read the first page of a search; halve the page size while EnOS refuses it [U].
-
-    Returns:
-        The page, and the page size that EnOS accepted.
+    """Return the first page of a search, and the page size, halved while EnOS refuses it [U].
 
     Raises:
         InvalidArgument: EnOS refuses every size; this is the first refusal.
     """
-    refusal: InvalidArgument | None = None
-    while True:
-        try:
-            return search(1, size), size
-        except InvalidArgument as error:
-            refusal = refusal or error
-            if size == 1:
-                raise refusal from None
-        size //= 2
+    try:
+        return search(1, size), size
+    except InvalidArgument:
+        if size > 1:
+            with contextlib.suppress(InvalidArgument):
+                return first_page(search, size // 2)
+        raise
 
 
 def is_full(page: Page[T], size: int) -> bool:
@@ -83,25 +79,22 @@ def is_full(page: Page[T], size: int) -> bool:
     return len(page.items) >= min(size, page.page_size)
 
 
-def may_be_capped(total: int) -> bool:
-    """Whether a total may mean "at least": it is a round number, as the caps of search services are [U]."""
-    return total >= _LEAST_CAP and (total % 100 == 0 or total % 1024 == 0)
+def count_rows(search: Callable[[int, int], Page[T]]) -> int | None:
+    """Return the number of rows of a search; None if it is unknown.
 
-
-def ends_after(total: int, search: Callable[[int, int], Page[T]]) -> bool:
-    """Whether a list has exactly `total` rows, checked by the page that should be its last.
-
-    Args:
-        total: the number of rows; not 0.
-        search: as in `all_rows`.
+    A round total may mean "at least", as the caps of search services are [U]. It is checked by the page that should be
+    the last one: if the list continues there, or EnOS refuses that page, the number is unknown.
     """
+    total = search(1, 1).total_size
+    if total is None or total < _LEAST_CAP or (total % 100 and total % 1024):
+        return total
     # A size with which the last page should be neither full nor empty.
     size = next(each for each in range(LARGEST_PAGE, 0, -1) if total % each)
     try:
         page = search(total // size + 1, size)
     except InvalidArgument:
-        return False
-    return len(page.items) == total % size
+        return None
+    return total if len(page.items) == total % size else None
 
 
 def _read_through(
@@ -133,12 +126,8 @@ def _read_through(
 
 def _incomplete(what: str, why: str, rows: int, total: int | None, *, permanent: bool = False) -> IncompleteList:
     advice = "" if permanent else " It was read twice, in case rows had moved. Try again later."
-    return IncompleteList(
-        f"The list of {what} is not complete: {why}.{advice}",
-        rows=rows,
-        total=total,
-        permanent=permanent,
-    )
+    text = f"The list of {what} is not complete: {why}.{advice}"
+    return IncompleteList(text, rows=rows, total=total, permanent=permanent)
 
 
 def _window(what: str, refusal: InvalidArgument, rows: int, total: int | None) -> SearchWindow:

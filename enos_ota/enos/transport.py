@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import logging
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
-from enos_ota.enos.answers import Answer, Envelope, classify, invalid_answer, is_token_rejection, parse_retry_after
+from urllib3.exceptions import InvalidHeader
+from urllib3.util import Retry
+
+from enos_ota.enos.answers import Answer, Envelope, classify, invalid_answer
 from enos_ota.enos.auth import Timestamps, encryption, sign
-from enos_ota.enos.connections import HttpSession
 from enos_ota.enos.errors import ApiError, EnosError, ServerError, Throttled, TransportError
 from enos_ota.enos.failures import LOWER_LAYERS, error_for
 from enos_ota.enos.limiter import MustWait
 from enos_ota.enos.models import whole_number
 from enos_ota.enos.operations import GET_TOKEN, REFRESH_TOKEN, ApiCall, Operation
-from enos_ota.enos.retry import RetryBudget, RetryPolicy, backoff, may_be_sent_again, requested_wait
+from enos_ota.enos.retry import RetryBudget, RetryPolicy, backoff, is_token_rejection, may_be_sent_again, requested_wait
 from enos_ota.enos.tokens import Token, TokenSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import requests
-    from requests.adapters import BaseAdapter
 
     from enos_ota.enos.auth import Credentials
     from enos_ota.enos.clock import Clock
+    from enos_ota.enos.connections import HttpSession
     from enos_ota.enos.limiter import Limiter, Pause, Turn
     from enos_ota.enos.watch import WriteWatch
 
@@ -65,25 +68,23 @@ class Transport:
         gateway: str,
         credentials: Credentials,
         *,
-        ca_bundle: str | None,
+        session: Callable[[], HttpSession],
         timeout: tuple[float, float],
         retry: RetryPolicy,
         limiter: Limiter,
         clock: Clock,
         random: Callable[[], float],
         before_write: Callable[[], None] | None,
-        adapter: Callable[[], BaseAdapter] | None,
     ) -> None:
         self._gateway = gateway
         self._credentials = credentials
-        self._ca_bundle = ca_bundle
+        self._new_session = session
         self._timeout = timeout
         self._retry = retry
         self._limiter = limiter
         self._clock = clock
         self._random = random
         self._before_write = before_write
-        self._adapter = adapter
         self._budget = RetryBudget(retry.budget)
         self._timestamps = Timestamps(clock)
         self._tokens = TokenSource(clock)
@@ -102,15 +103,7 @@ class Transport:
         return view
 
     def call(self, call: ApiCall, watch: WriteWatch | None = None) -> Envelope:
-        """Send a signed call, and retry it where that is safe and useful.
-
-        Args:
-            call: the call.
-            watch: called for each attempt of a writing call.
-
-        Raises:
-            EnosError: the call failed.
-        """
+        """Send a signed call, and retry it where that is safe and useful; `watch` is for a writing call."""
         renewed = False
 
         def send(attempt: int) -> Envelope | EnosError:
@@ -123,10 +116,6 @@ class Transport:
             return outcome
 
         return self._repeat(send, writes=call.operation.writes)
-
-    def pause(self) -> Pause:
-        """Return the current pause."""
-        return self._limiter.current_pause()
 
     def close(self) -> None:
         """Close the connections of all threads."""
@@ -173,9 +162,6 @@ class Transport:
         return f" No request succeeded for {self._limiter.standstill():.0f} s."
 
     def _current_token(self, rejected: Token | None = None) -> Token:
-        if token := self._tokens.cached_token(rejected):
-            return token
-
         def send(attempt: int) -> Token | EnosError:
             while True:
                 outcome = self._tokens.obtain(lambda old: self._ask_token(old, attempt), rejected)
@@ -183,7 +169,7 @@ class Transport:
                     return outcome
                 self._sleep(outcome.seconds)
 
-        return self._repeat(send, writes=False)
+        return self._tokens.cached_token(rejected) or self._repeat(send, writes=False)
 
     def _ask_token(self, old: Token | None, attempt: int) -> Token | EnosError | MustWait:
         """Make one attempt to get a token, or to refresh a token that is still valid."""
@@ -196,14 +182,12 @@ class Transport:
         more = {"accessToken": old.text} if old else {}
         body = json_body({"appKey": key, "encryption": proof, "timestamp": timestamp, **more})
         outcome = self._attempt(turn, call, attempt, _Message({}, body, (proof, *more.values())))
-        return outcome if isinstance(outcome, EnosError) else self._token(call, outcome)
-
-    @staticmethod
-    def _token(call: ApiCall, envelope: Envelope) -> Token:
-        data = envelope.data if isinstance(envelope.data, dict) else {}
+        if isinstance(outcome, EnosError):
+            return outcome
+        data = outcome.data if isinstance(outcome.data, dict) else {}
         text, lifetime = data.get("accessToken"), whole_number(data.get("expire"))
         if not (isinstance(text, str) and text and text.isascii() and text.isprintable()):
-            raise invalid_answer(call, "with success, but without a token", http_status=None)
+            raise invalid_answer(call, "with success, but without a token")
         return Token(text, _TOKEN_LIFETIME if lifetime is None else max(0, lifetime))
 
     def _signed(self, call: ApiCall, token: Token) -> _Message:
@@ -258,7 +242,7 @@ class Transport:
         else:
             outcome = answer
         self._update_limiter(turn, outcome)
-        self._log(call.operation, attempt, outcome, self._clock.monotonic() - started)
+        _log(call.operation, attempt, outcome, self._clock.monotonic() - started)
         return outcome
 
     def _update_limiter(self, turn: Turn, outcome: Envelope | EnosError) -> None:
@@ -287,56 +271,44 @@ class Transport:
         try:
             response = session.fetch(call.operation.method, url, headers=headers, body=body, timeout=timeout)
             with response:
-                return self._read(call, response)
+                return _read(call, response)
         except LOWER_LAYERS as failure:
             return error_for(failure, call, gateway=self._gateway, timeout=timeout, answering=response is not None)
-
-    def _read(self, call: ApiCall, response: requests.Response) -> Answer | EnosError:
-        coding = response.headers.get("Content-Encoding", "").strip().lower()
-        if coding not in _CODINGS:
-            # Nested encodings could unpack to any size.
-            return invalid_answer(
-                call, "in a content encoding that enos-ota did not request", http_status=response.status_code
-            )
-        body = bytearray()
-        while chunk := response.raw.read1(_CHUNK, decode_content=True):
-            body += chunk
-            if len(body) > MAX_ANSWER:
-                problem = f"with more than {MAX_ANSWER // 2**20} MiB, which were not read"
-                return invalid_answer(call, problem, http_status=response.status_code)
-        return Answer(
-            http_status=response.status_code,
-            content_type=response.headers.get("Content-Type", ""),
-            retry_after=parse_retry_after(
-                response.headers.get("Retry-After"), date=response.headers.get("Date"), now=self._clock.time()
-            ),
-            body=bytes(body),
-        )
 
     def _session(self) -> HttpSession:
         if self._closed.is_set():
             raise RuntimeError("the client is closed")
         session: HttpSession | None = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = HttpSession(self._gateway, self._ca_bundle, self._adapter, self._clock)
+            session = self._local.session = self._new_session()
             with self._sessions_lock:
                 self._sessions.add(session)
         return session
 
-    @staticmethod
-    def _log(operation: Operation, attempt: int, outcome: Envelope | EnosError, seconds: float) -> None:
-        if _LOGGER.isEnabledFor(logging.DEBUG):
-            result: Any = outcome
-            code = 0 if isinstance(outcome, Envelope) else getattr(result, "code", None)
-            _LOGGER.debug(
-                "%s: attempt %d: %s code=%s requestId=%s %.0f ms",
-                operation.name,
-                attempt,
-                "ok" if isinstance(outcome, Envelope) else type(outcome).__name__,
-                code,
-                getattr(result, "request_id", ""),
-                seconds * 1000,
-            )
+
+def _read(call: ApiCall, response: requests.Response) -> Answer | EnosError:
+    status = response.status_code
+    if response.headers.get("Content-Encoding", "").strip().lower() not in _CODINGS:
+        # Nested encodings could unpack to any size.
+        return invalid_answer(call, "in a content encoding that enos-ota did not request", http_status=status)
+    body = bytearray()
+    while chunk := response.raw.read1(_CHUNK, decode_content=True):
+        body += chunk
+        if len(body) > MAX_ANSWER:
+            problem = f"with more than {MAX_ANSWER // 2**20} MiB, which were not read"
+            return invalid_answer(call, problem, http_status=status)
+    retry_after = None
+    with contextlib.suppress(InvalidHeader, ValueError, OverflowError):
+        retry_after = Retry().parse_retry_after(response.headers.get("Retry-After", ""))
+    return Answer(status, response.headers.get("Content-Type", ""), retry_after, bytes(body))
+
+
+def _log(operation: Operation, attempt: int, outcome: Envelope | EnosError, seconds: float) -> None:
+    result = "ok" if isinstance(outcome, Envelope) else type(outcome).__name__
+    code = 0 if isinstance(outcome, Envelope) else getattr(outcome, "code", None)
+    request_id = getattr(outcome, "request_id", "")
+    text = "%s: attempt %d: %s code=%s requestId=%s %.0f ms"
+    _LOGGER.debug(text, operation.name, attempt, result, code, request_id, seconds * 1000)
 
 
 def _with_attempts(error: EnosError, attempts: int, why: str = "") -> EnosError:

@@ -26,7 +26,7 @@ from enos_ota.enos import (
     TasksNotRetryable,
     Throttled,
 )
-from enos_ota.enos.answers import Answer, Envelope, classify, is_token_rejection, parse_retry_after
+from enos_ota.enos.answers import Answer, Envelope, classify
 from enos_ota.enos.operations import CANCEL_TASKS, GET_JOB, ApiCall
 
 READ = ApiCall(GET_JOB, about="job j-1")
@@ -181,24 +181,6 @@ def test_a_refused_read_has_done_nothing(got: Answer) -> None:
     assert error(got, READ).may_have_been_processed is False
 
 
-@pytest.mark.parametrize(
-    ("got", "expected"),
-    [
-        (refused(1203), True),
-        (refused(4011), True),
-        (refused(4012), True),
-        (Answer(401), True),
-        (refused(1003, 401), True),
-        (refused(1003), False),
-        (refused(1002), False),
-        (refused(99403), False),
-        (Answer(500), False),
-    ],
-)
-def test_a_new_token_is_worth_trying_for_a_stale_one_only(got: Answer, expected: bool) -> None:  # noqa: FBT001 - a table
-    assert is_token_rejection(error(got)) is expected
-
-
 def test_the_text_of_a_refusal_says_what_was_asked_and_what_enos_said_and_what_to_do() -> None:
     assert str(error(refused(24404), READ)) == (
         "EnOS refused get (job j-1): 24404 why (requestId r-1)."
@@ -319,30 +301,3 @@ def test_a_secret_that_the_service_echoes_is_not_shown() -> None:
     got = error(answer({"code": 7, "msg": "token T-1 of S-1", "requestId": "T-1"}), secrets=("S-1", "T-1", ""))
 
     assert (got.msg, got.request_id) == ("token [secure] of [secure]", "[secure]")
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ("7", 7.0),
-        (" 7 ", 7.0),
-        ("0", 0.0),
-        (None, None),
-        ("", None),
-        ("-1", None),
-        ("1.5", None),
-        ("soon", None),
-        ("9" * 30, None),
-        ("Tue, 14 Nov 2023 22:13:27 GMT", 7.0),
-        ("Tue, 14 Nov 2023 22:13:10 GMT", 0.0),
-        ("Tue, 14 Nov 99999 22:13:10 GMT", None),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(value: str | None, expected: float | None) -> None:
-    assert parse_retry_after(value, date=None, now=1_700_000_000.0) == expected
-
-
-def test_a_retry_after_date_is_counted_from_the_servers_own_clock() -> None:
-    wait = parse_retry_after("Tue, 14 Nov 2023 22:13:27 GMT", date="Tue, 14 Nov 2023 22:13:20 GMT", now=1_700_009_999.0)
-
-    assert wait == 7.0

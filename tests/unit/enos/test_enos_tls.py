@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
@@ -156,19 +155,18 @@ def unhashed(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (os.mkfifo, "is not a regular file"),
         (lambda path: path.symlink_to(path), "cannot be read (Too many levels of symbolic links)"),
         (
             unhashed,
             "is a directory in which OpenSSL finds no certificate: run `openssl rehash` on it, or name a file",
         ),
     ],
-    ids=["named pipe", "loop of links", "directory without hashes"],
+    ids=["loop of links", "directory without hashes"],
 )
 def test_a_bundle_that_is_no_file_is_refused_at_once(
     connect: Connect, tmp_path: Path, make: Callable[[Path], None], said: str
 ) -> None:
-    """Nothing waits for somebody to write into a pipe, and a directory that OpenSSL would not see names its cure."""
+    """A directory in which OpenSSL finds nothing names its cure."""
     bundle = tmp_path / "ca.pem"
     make(bundle)
     with pytest.raises(ConfigurationError) as caught:
