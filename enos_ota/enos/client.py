@@ -30,7 +30,7 @@ from enos_ota.enos.operations import (
 )
 from enos_ota.enos.paging import LARGEST_PAGE, all_rows, count_rows
 from enos_ota.enos.retry import RetryPolicy, backoff
-from enos_ota.enos.transport import Transport, json_body
+from enos_ota.enos.transport import Transport, WriteWatch, json_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from enos_ota.enos.auth import Credentials
-    from enos_ota.enos.watch import WriteWatch
 
 
 @dataclass(frozen=True, slots=True)

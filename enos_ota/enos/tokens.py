@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import threading
 from dataclasses import dataclass, field
@@ -45,11 +44,6 @@ class TokenSource:
     """
 
     def __init__(self, clock: Clock) -> None:
-        """Create a source without a token; the first `obtain` requests one.
-
-        Args:
-            clock: source of the time.
-        """
         self._clock = clock
         self._lock = threading.Lock()
         self._token: Token | None = None
@@ -63,16 +57,10 @@ class TokenSource:
             return known if known is not rejected and self._clock.monotonic() < self._due else None
 
     def obtain(self, ask: Ask, rejected: Token | None = None) -> Token | EnosError | MustWait:
-        """Return a token that should be valid, and request it if necessary.
+        """Return a token that should be valid, an error, or the wait before another attempt.
 
-        Several threads with the same rejected token get one new token.
-
-        Args:
-            ask: makes one attempt, without waiting, to get a token, or to refresh the given one.
-            rejected: the token that the gateway rejected.
-
-        Returns:
-            The token, the error, or the wait before another attempt.
+        `ask` makes one attempt, without waiting, to get a token, or to refresh the given one. Several threads with the
+        same rejected token get one new token.
         """
         with self._lock:
             known, now = self._token, self._clock.monotonic()
@@ -86,13 +74,13 @@ class TokenSource:
     def _get_new(self, ask: Ask) -> Token | EnosError | MustWait:
         if self._refused is not None:
             # The credentials of a client do not change: another request could only lock the application.
-            return copy.copy(self._refused)
+            return self._refused
         self._token = None
         outcome = ask(None)
         if isinstance(outcome, Token):
             self._keep(outcome)
         elif isinstance(outcome, AuthenticationError) and outcome.code in _WRONG_CREDENTIALS:
-            self._refused = copy.copy(outcome)
+            self._refused = outcome
         return outcome
 
     def _renew(self, known: Token, ask: Ask) -> Token | MustWait:

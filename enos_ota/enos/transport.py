@@ -8,7 +8,7 @@ import json
 import logging
 import threading
 import weakref
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 from urllib3.exceptions import InvalidHeader
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from enos_ota.enos.clock import Clock
     from enos_ota.enos.connections import HttpSession
     from enos_ota.enos.limiter import Limiter, Pause, Turn
-    from enos_ota.enos.watch import WriteWatch
 
 _T = TypeVar("_T")
 _LOGGER: Final = logging.getLogger("enos_ota.enos")
@@ -47,6 +46,27 @@ _TOKEN_LIFETIME: Final = 7200  # EnOS's default [D], for an answer without a lif
 def json_body(value: object) -> bytes:
     """Return the JSON bytes that are signed and sent."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+class WriteWatch(Protocol):
+    """Callbacks right before and right after each attempt of one writing call, in the thread of the call.
+
+    Order in each attempt: all waits, `before`, the client's `before_write`, the request, `after`. A repeated attempt,
+    for instance after a rejected token, calls both again. An exception of either ends the call; nothing more is sent.
+    """
+
+    def before(self) -> None:
+        """Run before the attempt. If this raises, no request is sent and `after` is not called."""
+        ...
+
+    def after(self, outcome: str | EnosError, /) -> None:
+        """Receive the result of the attempt: EnOS's requestId, or the error.
+
+        The error's `may_have_been_processed` says whether EnOS may have processed the request. `outcome` is also an
+        EnosError that `before_write` raised; no request was sent then. After any other exception, for instance an
+        interrupt, this method is not called: the result is unknown.
+        """
+        ...
 
 
 class _Message(NamedTuple):
@@ -312,8 +332,9 @@ def _log(operation: Operation, attempt: int, outcome: Envelope | EnosError, seco
 
 
 def _with_attempts(error: EnosError, attempts: int, why: str = "") -> EnosError:
-    """Add to the error why the client stopped, and the number of attempts."""
+    """Return the error with the reason why the client stopped, and the number of attempts."""
     count = f" Tried {attempts} times." if attempts > 1 else ""
+    error = copy.copy(error)
     error.args = (f"{error}{why}{count}",)
     return error
 
