@@ -399,7 +399,8 @@ class EnosClient:
     def _call(
         self, operation: Operation, about: str, query: Mapping[str, str], body: Mapping[str, object] | None = None
     ) -> ApiCall:
-        return ApiCall(operation, about, {"orgId": self.org_id, **query}, b"" if body is None else json_body(body))
+        parameters = {"action": operation.action, "orgId": self.org_id, **query}
+        return ApiCall(operation, about, parameters, b"" if body is None else json_body(body))
 
 
 def _spellings(status: TaskStatus) -> tuple[str, ...]:

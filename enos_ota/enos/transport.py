@@ -212,7 +212,7 @@ class Transport:
 
     def _signed(self, call: ApiCall, token: Token) -> _Message:
         timestamp = self._timestamps.take()
-        signature = sign(token.text, _query(call), call.body, timestamp, self._credentials.app_secret)
+        signature = sign(token.text, call.query, call.body, timestamp, self._credentials.app_secret)
         headers = {"apim-accesstoken": token.text, "apim-timestamp": str(timestamp), "apim-signature": signature}
         return _Message(headers, call.body, (token.text, signature))
 
@@ -281,8 +281,8 @@ class Transport:
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "enos-ota"} | headers
         if body:
             headers["Content-Type"] = "application/json;charset=UTF-8"
-        query = _query(call)
-        url = f"{self._gateway}{call.operation.path}" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
+        query = f"?{urlencode(call.query, quote_via=quote)}" if call.query else ""
+        url = f"{self._gateway}{call.operation.path}{query}"
         session = self._session()
         connect, read = self._timeout
         read = min(read, self._left() + (self._grace if call.operation.writes else 0))
@@ -337,8 +337,3 @@ def _with_attempts(error: EnosError, attempts: int, why: str = "") -> EnosError:
     error = copy.copy(error)
     error.args = (f"{error}{why}{count}",)
     return error
-
-
-def _query(call: ApiCall) -> dict[str, str]:
-    action = {"action": call.operation.action} if call.operation.action else {}
-    return {**action, **call.query}

@@ -6,8 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from enos_ota.enos.adaptive_rate import DECREASE, FIRST
-from enos_ota.enos.limiter import Limiter, MustWait, Pause, Turn
+from enos_ota.enos.limiter import DECREASE, FIRST, Limiter, MustWait, Pause, Turn
 from tests.harness.clock import FakeClock
 
 
