@@ -45,10 +45,12 @@ class EnosError(Exception):
         operation: EnOS's name of the operation (`get`, `searchTask`, `cancelTask`, `token/get`, …), or "".
         may_have_been_processed: True when a writing request was sent and it is unknown whether EnOS processed it, or
             processed a part: read the tasks before sending it again. The client sets False for requests that only read.
+        retry_after: seconds that the server asks to wait, from its Retry-After header, or None.
     """
 
     operation: str = ""
     may_have_been_processed: bool = False
+    retry_after: float | None = None
     advice: ClassVar[str] = ""
     """What the operator can do about it."""
 
@@ -140,7 +142,6 @@ class _Refusal(EnosError):
     msg: str = ""
     request_id: str = ""
     http_status: int | None = None
-    retry_after: float | None = None
 
 
 class AuthenticationError(_Refusal):
@@ -170,7 +171,6 @@ class ApiError(_Refusal):
         msg: EnOS's text, shortened and without secrets, or "".
         request_id: EnOS's requestId, for EnOS support, or "".
         http_status: HTTP status; EnOS documents none for errors [U].
-        retry_after: seconds the server asks to wait, from its Retry-After header, or None.
     """
 
     may_have_been_processed = True  # unknown for an unknown code

@@ -8,7 +8,6 @@ from http import HTTPStatus
 from typing import Final
 
 from enos_ota.enos.errors import (
-    ApiError,
     AuthenticationError,
     ConnectError,
     EnosError,
@@ -106,8 +105,3 @@ def backoff(policy: RetryPolicy, attempt: int, random: float) -> float:
     """Return the seconds to wait after failed attempt number `attempt` (from 1): exponential, capped, full jitter."""
     doublings = min(attempt - 1, 62)  # larger powers could overflow, and exceed any cap
     return min(policy.cap, policy.base * 2.0**doublings) * random
-
-
-def requested_wait(error: EnosError) -> float | None:
-    """Return the seconds that EnOS asked this client to wait (Retry-After), or None."""
-    return error.retry_after if isinstance(error, ApiError) else None

@@ -15,14 +15,13 @@ from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
 from enos_ota.enos.answers import Answer, Envelope, classify, invalid_answer
-from enos_ota.enos.auth import Timestamps, encryption, sign
+from enos_ota.enos.auth import Timestamps, Token, TokenSource, encryption, sign
 from enos_ota.enos.errors import ApiError, EnosError, ServerError, Throttled, TransportError
 from enos_ota.enos.failures import LOWER_LAYERS, error_for
 from enos_ota.enos.limiter import MustWait
 from enos_ota.enos.models import whole_number
 from enos_ota.enos.operations import GET_TOKEN, REFRESH_TOKEN, ApiCall, Operation
-from enos_ota.enos.retry import RetryBudget, RetryPolicy, backoff, is_token_rejection, may_be_sent_again, requested_wait
-from enos_ota.enos.tokens import Token, TokenSource
+from enos_ota.enos.retry import RetryBudget, RetryPolicy, backoff, is_token_rejection, may_be_sent_again
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +38,6 @@ _LOGGER: Final = logging.getLogger("enos_ota.enos")
 MAX_ANSWER: Final = 64 * 1024 * 1024
 """Largest answer that is read, in bytes after decompression."""
 _CHUNK: Final = 64 * 1024
-_CODINGS: Final = frozenset({"", "identity", "gzip"})
 _TOKEN_LIFETIME: Final = 7200  # EnOS's default [D], for an answer without a lifetime
 
 
@@ -154,7 +152,7 @@ class Transport:
             failures += not throttled
             if not may_be_sent_again(outcome, writes=writes):
                 raise _with_attempts(outcome, attempt)
-            asked = requested_wait(outcome)
+            asked = outcome.retry_after
             pause = self._limiter.current_pause()
             # The limiter sets the wait after a 429; "Retry-After: 0" gives none.
             wait = pause.seconds if throttled or asked else backoff(self._retry, failures, self._random())
@@ -266,7 +264,7 @@ class Transport:
         return outcome
 
     def _update_limiter(self, turn: Turn, outcome: Envelope | EnosError) -> None:
-        asked = requested_wait(outcome) if isinstance(outcome, EnosError) else None
+        asked = outcome.retry_after if isinstance(outcome, EnosError) else None
         if isinstance(outcome, Throttled):
             self._limiter.throttled(turn, asked)
             return
@@ -308,9 +306,6 @@ class Transport:
 
 def _read(call: ApiCall, response: requests.Response) -> Answer | EnosError:
     status = response.status_code
-    if response.headers.get("Content-Encoding", "").strip().lower() not in _CODINGS:
-        # Nested encodings could unpack to any size.
-        return invalid_answer(call, "in a content encoding that enos-ota did not request", http_status=status)
     body = bytearray()
     while chunk := response.raw.read1(_CHUNK, decode_content=True):
         body += chunk

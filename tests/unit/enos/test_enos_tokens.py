@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_ota.enos import AnswerLost, AuthenticationError, EnosError
+from enos_ota.enos.auth import Token, TokenSource
 from enos_ota.enos.limiter import MustWait
-from enos_ota.enos.tokens import Token, TokenSource
 
 if TYPE_CHECKING:
     from tests.harness.clock import FakeClock
