@@ -136,19 +136,21 @@ class EnosClient:
         if ca_bundle is not None:
             check_ca_bundle(ca_bundle)
         self._owner = True
-        # The pause of a whole client is at least half of what it may be.
         self._limiter = Limiter(
-            max_requests_per_second, clock, lambda rounds: backoff(retry, rounds, (1 + random()) / 2)
+            max_requests_per_second,
+            clock,
+            # The pause of a whole client is at least half of what it may be.
+            lambda rounds: backoff(retry, rounds, (1 + random()) / 2),
         )
         self._transport = Transport(
             self.gateway,
             credentials,
-            session=lambda: HttpSession(self.gateway, ca_bundle, adapter, clock),
             timeout=(timeout.connect, timeout.read),
             retry=retry,
             limiter=self._limiter,
             clock=clock,
             random=random,
+            new_session=lambda: HttpSession(self.gateway, ca_bundle, adapter, clock),
             before_write=before_write,
         )
 

@@ -103,6 +103,12 @@ def _read_through(
     seen: set[Hashable] = set()
     page, size = first_page(search, size)
     page_no, total = 1, page.total_size
+
+    def incomplete(why: str, *, permanent: bool = False) -> IncompleteList:
+        advice = "" if permanent else " It was read twice, in case rows had moved. Try again later."
+        text = f"The list of {what} is not complete: {why}.{advice}"
+        return IncompleteList(text, rows=len(seen), total=total, permanent=permanent)
+
     while True:
         before = len(seen)
         yield from page.items
@@ -110,10 +116,9 @@ def _read_through(
         if not is_full(page, size):
             break
         if len(seen) == before:
-            raise _incomplete(what, f"page {page_no} repeats rows of the pages before it", len(seen), total)
+            raise incomplete(f"page {page_no} repeats rows of the pages before it")
         if page_no * size >= MOST_ROWS:
-            why = f"it has more than {MOST_ROWS} rows, which enos-ota does not read"
-            raise _incomplete(what, why, len(seen), total, permanent=True)
+            raise incomplete(f"it has more than {MOST_ROWS} rows, which enos-ota does not read", permanent=True)
         page_no += 1
         try:
             page = search(page_no, size)
@@ -121,13 +126,7 @@ def _read_through(
             raise _window(what, refusal, len(seen), total) from None
         total = total if page.total_size is None else page.total_size
     if total is not None and len(seen) < total:
-        raise _incomplete(what, f"EnOS reports {total}, but its pages have {len(seen)}", len(seen), total)
-
-
-def _incomplete(what: str, why: str, rows: int, total: int | None, *, permanent: bool = False) -> IncompleteList:
-    advice = "" if permanent else " It was read twice, in case rows had moved. Try again later."
-    text = f"The list of {what} is not complete: {why}.{advice}"
-    return IncompleteList(text, rows=rows, total=total, permanent=permanent)
+        raise incomplete(f"EnOS reports {total}, but its pages have {len(seen)}")
 
 
 def _window(what: str, refusal: InvalidArgument, rows: int, total: int | None) -> SearchWindow:

@@ -8,6 +8,7 @@ import json
 import logging
 import threading
 import weakref
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -75,38 +76,29 @@ class _Message(NamedTuple):
     secrets: tuple[str, ...]
 
 
+@dataclass(eq=False, repr=False)
 class Transport:
     """Sender of a client's calls: all threads share token, rate limit, retry budget and timestamps; each has a session.
 
     Every wait uses one function and holds no lock, so that an exception may end it.
     """
 
-    def __init__(
-        self,
-        gateway: str,
-        credentials: Credentials,
-        *,
-        session: Callable[[], HttpSession],
-        timeout: tuple[float, float],
-        retry: RetryPolicy,
-        limiter: Limiter,
-        clock: Clock,
-        random: Callable[[], float],
-        before_write: Callable[[], None] | None,
-    ) -> None:
-        self._gateway = gateway
-        self._credentials = credentials
-        self._new_session = session
-        self._timeout = timeout
-        self._retry = retry
-        self._limiter = limiter
-        self._clock = clock
-        self._random = random
-        self._before_write = before_write
-        self._budget = RetryBudget(retry.budget)
-        self._timestamps = Timestamps(clock)
-        self._tokens = TokenSource(clock)
-        self._sleep: Callable[[float], None] = clock.sleep
+    gateway: str
+    credentials: Credentials
+    timeout: tuple[float, float]
+    """Seconds to connect, and seconds for a whole attempt."""
+    retry: RetryPolicy
+    limiter: Limiter
+    clock: Clock
+    random: Callable[[], float]
+    new_session: Callable[[], HttpSession]
+    before_write: Callable[[], None] | None
+
+    def __post_init__(self) -> None:
+        self._budget = RetryBudget(self.retry.budget)
+        self._timestamps = Timestamps(self.clock)
+        self._tokens = TokenSource(self.clock)
+        self._sleep: Callable[[float], None] = self.clock.sleep
         self._left: Callable[[], float] = lambda: float("inf")
         self._grace = 0.0
         self._local = threading.local()
@@ -153,14 +145,14 @@ class Transport:
             if not may_be_sent_again(outcome, writes=writes):
                 raise _with_attempts(outcome, attempt)
             asked = outcome.retry_after
-            pause = self._limiter.current_pause()
+            pause = self.limiter.current_pause()
             # The limiter sets the wait after a 429; "Retry-After: 0" gives none.
-            wait = pause.seconds if throttled or asked else backoff(self._retry, failures, self._random())
+            wait = pause.seconds if throttled or asked else backoff(self.retry, failures, self.random())
             if self._standstill_exceeded_after(wait):
                 raise _with_attempts(outcome, attempt, self._why_stopped(pause))
             if not throttled:
                 # Attempts and budget limit retries after failures, not after a 429.
-                if failures >= self._retry.attempts or not self._budget.take():
+                if failures >= self.retry.attempts or not self._budget.take():
                     raise _with_attempts(outcome, attempt)
                 taken += 1
                 if not asked:
@@ -171,13 +163,13 @@ class Transport:
 
     def _standstill_exceeded_after(self, wait: float) -> bool:
         """Whether an attempt after this wait would begin after the end of `RetryPolicy.standstill`."""
-        return self._limiter.standstill() + wait > self._retry.standstill
+        return self.limiter.standstill() + wait > self.retry.standstill
 
     def _why_stopped(self, pause: Pause) -> str:
         if pause.asked and pause.seconds:
-            limit = f"{self._retry.standstill:.0f} s without a successful request"
+            limit = f"{self.retry.standstill:.0f} s without a successful request"
             return f" {pause}; enos-ota gives up after {limit}."
-        return f" No request succeeded for {self._limiter.standstill():.0f} s."
+        return f" No request succeeded for {self.limiter.standstill():.0f} s."
 
     def _current_token(self, rejected: Token | None = None) -> Token:
         def send(attempt: int) -> Token | EnosError:
@@ -195,8 +187,8 @@ class Transport:
         turn = self._turn(call)
         if isinstance(turn, MustWait):
             return turn
-        key, timestamp = self._credentials.app_key, self._timestamps.take()
-        proof = encryption(key, self._credentials.app_secret, timestamp)
+        key, timestamp = self.credentials.app_key, self._timestamps.take()
+        proof = encryption(key, self.credentials.app_secret, timestamp)
         more = {"accessToken": old.text} if old else {}
         body = json_body({"appKey": key, "encryption": proof, "timestamp": timestamp, **more})
         outcome = self._attempt(turn, call, attempt, _Message({}, body, (proof, *more.values())))
@@ -210,7 +202,7 @@ class Transport:
 
     def _signed(self, call: ApiCall, token: Token) -> _Message:
         timestamp = self._timestamps.take()
-        signature = sign(token.text, call.query, call.body, timestamp, self._credentials.app_secret)
+        signature = sign(token.text, call.query, call.body, timestamp, self.credentials.app_secret)
         headers = {"apim-accesstoken": token.text, "apim-timestamp": str(timestamp), "apim-signature": signature}
         return _Message(headers, call.body, (token.text, signature))
 
@@ -220,9 +212,9 @@ class Transport:
         Raises:
             ApiError: the pause ends after the standstill limit.
         """
-        pause = self._limiter.current_pause()
+        pause = self.limiter.current_pause()
         if not (pause.seconds and self._standstill_exceeded_after(pause.seconds)):
-            return self._limiter.take()
+            return self.limiter.take()
         kind, more = (Throttled, ", or set enos:maxRequestsPerSecond") if pause.throttled else (ServerError, "")
         raise kind(
             f"{call.what} was not sent.{self._why_stopped(pause)} Try again later{more}.",
@@ -240,8 +232,8 @@ class Transport:
         if watch:
             watch.before()
         try:
-            if self._before_write:
-                self._before_write()
+            if self.before_write:
+                self.before_write()
             outcome = self._attempt(turn, call, attempt, self._signed(call, token))
         except EnosError as error:
             if watch:
@@ -253,36 +245,36 @@ class Transport:
 
     def _attempt(self, turn: Turn, call: ApiCall, attempt: int, message: _Message) -> Envelope | EnosError:
         """Send once and return the result; an error as a value, so that it has no lower exception as its context."""
-        started = self._clock.monotonic()
+        started = self.clock.monotonic()
         answer = self._exchange(call, message.headers, message.body)
         if isinstance(answer, Answer):
-            outcome = classify(answer, call, (self._credentials.app_secret, *message.secrets))
+            outcome = classify(answer, call, (self.credentials.app_secret, *message.secrets))
         else:
             outcome = answer
         self._update_limiter(turn, outcome)
-        _log(call.operation, attempt, outcome, self._clock.monotonic() - started)
+        _log(call.operation, attempt, outcome, self.clock.monotonic() - started)
         return outcome
 
     def _update_limiter(self, turn: Turn, outcome: Envelope | EnosError) -> None:
         asked = outcome.retry_after if isinstance(outcome, EnosError) else None
         if isinstance(outcome, Throttled):
-            self._limiter.throttled(turn, asked)
+            self.limiter.throttled(turn, asked)
             return
         if asked:
-            self._limiter.pause(asked)
+            self.limiter.pause(asked)
         if isinstance(outcome, (ServerError, TransportError)):
-            self._limiter.failed(turn)
+            self.limiter.failed(turn)
         elif isinstance(outcome, (Envelope, ApiError)):
-            self._limiter.passed()
+            self.limiter.passed()
 
     def _exchange(self, call: ApiCall, headers: dict[str, str], body: bytes) -> Answer | EnosError:
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "enos-ota"} | headers
         if body:
             headers["Content-Type"] = "application/json;charset=UTF-8"
         query = f"?{urlencode(call.query, quote_via=quote)}" if call.query else ""
-        url = f"{self._gateway}{call.operation.path}{query}"
+        url = f"{self.gateway}{call.operation.path}{query}"
         session = self._session()
-        connect, read = self._timeout
+        connect, read = self.timeout
         read = min(read, self._left() + (self._grace if call.operation.writes else 0))
         timeout = (min(connect, read), read)
         response: requests.Response | None = None
@@ -291,14 +283,14 @@ class Transport:
             with response:
                 return _read(call, response)
         except LOWER_LAYERS as failure:
-            return error_for(failure, call, gateway=self._gateway, timeout=timeout, answering=response is not None)
+            return error_for(failure, call, gateway=self.gateway, timeout=timeout, answering=response is not None)
 
     def _session(self) -> HttpSession:
         if self._closed.is_set():
             raise RuntimeError("the client is closed")
         session: HttpSession | None = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = self._new_session()
+            session = self._local.session = self.new_session()
             with self._sessions_lock:
                 self._sessions.add(session)
         return session

@@ -155,10 +155,10 @@ def _looks_at_the_engine_once() -> AbstractContextManager[object]:
 @contextmanager
 def _looks_at_the_engine_before_it_waits() -> Iterator[None]:
     def cancel_tasks(self: EnosClient, job_id: str, device_keys: Sequence[str], **others: Any) -> str:
-        look = self._transport._before_write
+        look = self._transport.before_write
         assert look is not None
         look()
-        with patch.object(self._transport, "_before_write", None):
+        with patch.object(self._transport, "before_write", None):
             return _cancel_tasks(self, job_id, device_keys, **others)
 
     with patch.object(EnosClient, "cancel_tasks", cancel_tasks):
