@@ -177,14 +177,12 @@ class HttpSession(requests.Session):
     ) -> None:
         """Read proxies and, without `ca_bundle`, REQUESTS_CA_BUNDLE from the environment."""
         super().__init__()
+        found = self.merge_environment_settings(gateway, {}, None, ca_bundle, None)
         # A proxy cannot reach this machine's loopback address, and over plain http it would see the token.
-        if is_loopback(urlsplit(gateway).hostname or ""):
-            self.settings: dict[str, Any] = {"verify": ca_bundle or True}
-        else:
-            found = self.merge_environment_settings(gateway, {}, None, ca_bundle, None)
-            self.settings = {"proxies": dict(found["proxies"]), "verify": found["verify"]}
-        if isinstance(self.settings["verify"], str):
-            check_ca_bundle(self.settings["verify"])
+        proxies = {} if is_loopback(urlsplit(gateway).hostname or "") else dict(found["proxies"])
+        self.settings: dict[str, Any] = {"proxies": proxies, "verify": found["verify"]}
+        if isinstance(found["verify"], str):
+            check_ca_bundle(found["verify"])
         self.trust_env = False
         self._deadline = AttemptDeadline(clock)
         sender = adapter() if adapter else _Adapter(self._deadline)

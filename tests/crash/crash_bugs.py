@@ -169,7 +169,7 @@ def _looks_at_the_engine_before_it_waits() -> Iterator[None]:
 def _splices_quotes() -> Iterator[None]:
     with (
         patch.object(reading, "is_quotable", lambda _: True),
-        patch.object(expressions, "quoted", lambda _, value: f"'{value}'"),
+        patch.object(expressions, "_quoted", lambda _, value: f"'{value}'"),
     ):
         yield
 
