@@ -69,10 +69,10 @@ class WriteWatch(Protocol):
 
 
 class _Message(NamedTuple):
-    """Headers and body of one attempt, and the secrets in them, which no text may show."""
+    """Call of one attempt, its own headers, and the secrets in both, which no text may show."""
 
+    call: ApiCall
     headers: dict[str, str]
-    body: bytes
     secrets: tuple[str, ...]
 
 
@@ -183,15 +183,15 @@ class Transport:
 
     def _ask_token(self, old: Token | None, attempt: int) -> Token | EnosError | MustWait:
         """Make one attempt to get a token, or to refresh a token that is still valid."""
-        call = ApiCall(REFRESH_TOKEN if old else GET_TOKEN)
-        turn = self._turn(call)
+        operation = REFRESH_TOKEN if old else GET_TOKEN
+        turn = self._turn(ApiCall(operation))
         if isinstance(turn, MustWait):
             return turn
         key, timestamp = self.credentials.app_key, self._timestamps.take()
         proof = encryption(key, self.credentials.app_secret, timestamp)
         more = {"accessToken": old.text} if old else {}
-        body = json_body({"appKey": key, "encryption": proof, "timestamp": timestamp, **more})
-        outcome = self._attempt(turn, call, attempt, _Message({}, body, (proof, *more.values())))
+        call = ApiCall(operation, body=json_body({"appKey": key, "encryption": proof, "timestamp": timestamp, **more}))
+        outcome = self._attempt(turn, attempt, _Message(call, {}, (proof, *more.values())))
         if isinstance(outcome, EnosError):
             return outcome
         data = outcome.data if isinstance(outcome.data, dict) else {}
@@ -204,7 +204,7 @@ class Transport:
         timestamp = self._timestamps.take()
         signature = sign(token.text, call.query, call.body, timestamp, self.credentials.app_secret)
         headers = {"apim-accesstoken": token.text, "apim-timestamp": str(timestamp), "apim-signature": signature}
-        return _Message(headers, call.body, (token.text, signature))
+        return _Message(call, headers, (token.text, signature))
 
     def _turn(self, call: ApiCall) -> Turn | MustWait:
         """Return the permission to send now, or the wait.
@@ -228,13 +228,13 @@ class Transport:
         while isinstance(turn := self._turn(call), MustWait):
             self._sleep(turn.seconds)
         if not call.operation.writes:
-            return self._attempt(turn, call, attempt, self._signed(call, token))
+            return self._attempt(turn, attempt, self._signed(call, token))
         if watch:
             watch.before()
         try:
             if self.before_write:
                 self.before_write()
-            outcome = self._attempt(turn, call, attempt, self._signed(call, token))
+            outcome = self._attempt(turn, attempt, self._signed(call, token))
         except EnosError as error:
             if watch:
                 watch.after(error)
@@ -243,16 +243,14 @@ class Transport:
             watch.after(outcome if isinstance(outcome, EnosError) else outcome.request_id)
         return outcome
 
-    def _attempt(self, turn: Turn, call: ApiCall, attempt: int, message: _Message) -> Envelope | EnosError:
+    def _attempt(self, turn: Turn, attempt: int, message: _Message) -> Envelope | EnosError:
         """Send once and return the result; an error as a value, so that it has no lower exception as its context."""
         started = self.clock.monotonic()
-        answer = self._exchange(call, message.headers, message.body)
-        if isinstance(answer, Answer):
-            outcome = classify(answer, call, (self.credentials.app_secret, *message.secrets))
-        else:
-            outcome = answer
+        outcome: Answer | Envelope | EnosError = self._exchange(message.call, message.headers)
+        if isinstance(outcome, Answer):
+            outcome = classify(outcome, message.call, (self.credentials.app_secret, *message.secrets))
         self._update_limiter(turn, outcome)
-        _log(call.operation, attempt, outcome, self.clock.monotonic() - started)
+        _log(message.call.operation, attempt, outcome, self.clock.monotonic() - started)
         return outcome
 
     def _update_limiter(self, turn: Turn, outcome: Envelope | EnosError) -> None:
@@ -267,9 +265,9 @@ class Transport:
         elif isinstance(outcome, (Envelope, ApiError)):
             self.limiter.passed()
 
-    def _exchange(self, call: ApiCall, headers: dict[str, str], body: bytes) -> Answer | EnosError:
+    def _exchange(self, call: ApiCall, headers: dict[str, str]) -> Answer | EnosError:
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "enos-ota"} | headers
-        if body:
+        if call.body:
             headers["Content-Type"] = "application/json;charset=UTF-8"
         query = f"?{urlencode(call.query, quote_via=quote)}" if call.query else ""
         url = f"{self.gateway}{call.operation.path}{query}"
@@ -279,7 +277,7 @@ class Transport:
         timeout = (min(connect, read), read)
         response: requests.Response | None = None
         try:
-            response = session.fetch(call.operation.method, url, headers=headers, body=body, timeout=timeout)
+            response = session.fetch(call.operation.method, url, headers=headers, body=call.body, timeout=timeout)
             with response:
                 return _read(call, response)
         except LOWER_LAYERS as failure:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import socket
-import ssl
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-import trustme
 
 from enos_ota.enos import ConfigurationError, ConnectError, RetryPolicy, Timeout
+from tests.harness.authority import Authority
 from tests.harness.scripted_server import ScriptedServer, ok
 
 if TYPE_CHECKING:
@@ -21,20 +20,6 @@ if TYPE_CHECKING:
     from tests.unit.enos.conftest import Connect
 
 JOB = ok({"jobId": "j"})
-
-
-class Authority:
-    """A CA, its certificates and its bundle file."""
-
-    def __init__(self, folder: Path) -> None:
-        self._ca = trustme.CA()
-        self.bundle = str(folder / "ca.pem")
-        self._ca.cert_pem.write_to_path(self.bundle)
-
-    def server(self, host: str = "127.0.0.1") -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._ca.issue_cert(host).configure_cert(context)
-        return context
 
 
 @pytest.fixture(scope="module")
