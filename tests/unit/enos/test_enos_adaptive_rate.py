@@ -1,4 +1,4 @@
-"""The rate that refusals teach."""
+"""The rate that adapts to refusals."""
 
 from __future__ import annotations
 

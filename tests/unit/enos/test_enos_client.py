@@ -72,7 +72,7 @@ def test_a_service_that_applies_smaller_pages_is_read_to_its_end(connect: Connec
         assert len(list(connect(server).search_tasks("j"))) == 3
 
 
-def test_tasks_without_an_id_are_told_apart_by_product_and_device(connect: Connect) -> None:
+def test_tasks_without_an_id_are_identified_by_product_and_device(connect: Connect) -> None:
     same = [task(1, taskId=None, productKey=product) for product in ("p", "q", "p")]
     with ScriptedServer([rows(*same, total=2)]) as server:
         assert [one.product_key for one in connect(server).search_tasks("j")] == ["p", "q"]

@@ -1,4 +1,4 @@
-"""No connection, and answers that are none."""
+"""Missing connections, and answers that EnOS does not give."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_small_answer_that_unpacks_to_a_large_one_is_too_large(
 
 
 @pytest.mark.parametrize("coding", ["identity", "Identity", ""])
-def test_an_answer_that_says_it_is_not_compressed_is_understood(connect: Connect, coding: str) -> None:
+def test_an_answer_with_coding_identity_is_understood(connect: Connect, coding: str) -> None:
     plain = b'{"code": 0, "data": {"jobId": "j"}}'
     with ScriptedServer([http(200, plain, content_encoding=coding)]) as server:
         assert connect(server).get_job("j").job_id == "j"

@@ -30,7 +30,7 @@ from enos_ota.enos import (
 )
 from enos_ota.enos.retry import RetryBudget, backoff, is_token_rejection, may_be_sent_again
 
-SURELY_NOT_PROCESSED = [ConnectError("x"), Throttled("x"), AuthenticationError("x", code=1001)]
+CERTAINLY_NOT_PROCESSED = [ConnectError("x"), Throttled("x"), AuthenticationError("x", code=1001)]
 PASSING = [AnswerLost("x"), InvalidAnswer("x"), ServerError("x"), TransportError("x")]
 FINAL = [
     ConnectError("x", permanent=True),
@@ -54,9 +54,9 @@ def named(error: EnosError) -> str:
     return type(error).__name__
 
 
-@pytest.mark.parametrize("error", SURELY_NOT_PROCESSED, ids=named)
+@pytest.mark.parametrize("error", CERTAINLY_NOT_PROCESSED, ids=named)
 @pytest.mark.parametrize("writes", [True, False])
-def test_what_surely_was_not_processed_is_sent_again(error: EnosError, writes: bool) -> None:  # noqa: FBT001 - a table
+def test_a_request_that_was_certainly_not_processed_is_sent_again(error: EnosError, writes: bool) -> None:  # noqa: FBT001 - a table
     assert may_be_sent_again(error, writes=writes)
 
 

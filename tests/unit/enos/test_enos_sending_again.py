@@ -1,4 +1,4 @@
-"""How many requests leave, and when: repeats, rejected tokens, waits."""
+"""How many requests are sent, and when: retries, rejected tokens, waits."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_write_taken_for_a_replay_is_repeated_with_another_timestamp(connect: 
     assert first < second
 
 
-def test_a_read_ends_after_five_attempts_and_says_so(connect: Connect, clock: FakeClock) -> None:
+def test_a_read_ends_after_five_attempts_and_reports_them(connect: Connect, clock: FakeClock) -> None:
     with ScriptedServer([http(503)] * 5) as server, pytest.raises(ServerError, match=r" Tried 5 times\.$"):
         connect(server).get_job("j")
 
@@ -371,7 +371,7 @@ def test_a_clock_that_raises_ends_a_wait_and_nothing_more_is_sent(connect: Conne
     assert server.names == ["token/get", "get"]
 
 
-def test_a_retry_after_of_zero_is_no_invitation_to_hurry(connect: Connect, clock: FakeClock) -> None:
+def test_a_retry_after_of_zero_still_waits(connect: Connect, clock: FakeClock) -> None:
     with ScriptedServer([http(429, retry_after="0"), JOB]) as server:
         connect(server).get_job("j")
 

@@ -78,7 +78,7 @@ def test_a_certificate_for_another_host_is_not_trusted(connect: Connect, ours: A
     assert caught.value.permanent
 
 
-def test_a_handshake_that_gets_no_answer_was_surely_not_processed(connect: Connect, ours: Authority) -> None:
+def test_a_handshake_without_an_answer_was_certainly_not_processed(connect: Connect, ours: Authority) -> None:
     # requests would report a read time-out, as if the request had been sent.
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
@@ -105,7 +105,7 @@ def test_plain_http_behind_an_https_address_is_a_failed_handshake(connect: Conne
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "problem"),
     [
         (None, "cannot be read (No such file or directory)"),
         (b"", "holds no certificates in PEM form"),
@@ -114,7 +114,7 @@ def test_plain_http_behind_an_https_address_is_a_failed_handshake(connect: Conne
     ],
 )
 def test_a_bundle_that_cannot_be_used_is_refused_before_anything_is_sent(
-    connect: Connect, tmp_path: Path, content: bytes | None, said: str
+    connect: Connect, tmp_path: Path, content: bytes | None, problem: str
 ) -> None:
     bundle = tmp_path / "ca.pem"
     if content is not None:
@@ -123,7 +123,7 @@ def test_a_bundle_that_cannot_be_used_is_refused_before_anything_is_sent(
     with pytest.raises(ConfigurationError) as caught:
         connect("https://apim.example.com", ca_bundle=str(bundle))
 
-    assert str(caught.value) == f"The CA bundle {str(bundle)!a} {said}; correct enos:caBundle or ENOS_CA_BUNDLE."
+    assert str(caught.value) == f"The CA bundle {str(bundle)!a} {problem}; correct enos:caBundle or ENOS_CA_BUNDLE."
 
 
 def unhashed(path: Path) -> None:
@@ -132,7 +132,7 @@ def unhashed(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "problem"),
     [
         (lambda path: path.symlink_to(path), "cannot be read (Too many levels of symbolic links)"),
         (
@@ -143,14 +143,14 @@ def unhashed(path: Path) -> None:
     ids=["loop of links", "directory without hashes"],
 )
 def test_a_bundle_that_is_no_file_is_refused_at_once(
-    connect: Connect, tmp_path: Path, make: Callable[[Path], None], said: str
+    connect: Connect, tmp_path: Path, make: Callable[[Path], None], problem: str
 ) -> None:
     """A directory in which OpenSSL finds nothing names its cure."""
     bundle = tmp_path / "ca.pem"
     make(bundle)
     with pytest.raises(ConfigurationError) as caught:
         connect("https://apim.example.com", ca_bundle=str(bundle))
-    assert str(caught.value) == f"The CA bundle {str(bundle)!a} {said}; correct enos:caBundle or ENOS_CA_BUNDLE."
+    assert str(caught.value) == f"The CA bundle {str(bundle)!a} {problem}; correct enos:caBundle or ENOS_CA_BUNDLE."
 
 
 def test_a_bundle_of_the_environment_that_cannot_be_used_is_refused(
