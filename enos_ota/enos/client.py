@@ -61,9 +61,8 @@ class Timeout:
     read: float
 
     def __post_init__(self) -> None:
-        for name in ("connect", "read"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+        for name, value in (("connect", self.connect), ("read", self.read)):
+            if not 0 < value < float("inf"):
                 raise ValueError(f"{name} must be a positive number of seconds")
 
 

@@ -206,11 +206,7 @@ class HttpSession(requests.Session):
 
 
 def check_ca_bundle(path: str) -> None:
-    """Check that a file or a directory of CA certificates can be used.
-
-    Raises:
-        ConfigurationError: it cannot be used; the text gives the reason.
-    """
+    """Raise a ConfigurationError if a file or a directory of CA certificates cannot be used."""
     problem = ""
     try:
         if not Path(path).is_dir():

@@ -56,14 +56,8 @@ def error_for(
 ) -> EnosError:
     """Return the error for an exception that was raised while a request was sent or its answer was read.
 
-    Where it is unknown whether the request was processed, the error says that it may have been.
-
-    Args:
-        failure: the exception.
-        call: the call.
-        gateway: address of the gateway, for the text.
-        timeout: seconds to connect, and for the whole attempt, for the text.
-        answering: whether the answer had begun; then the request was certainly sent.
+    `timeout` is the seconds to connect, and for the whole attempt. `answering`: the answer had begun, so the request
+    was certainly sent. Where it is unknown whether it was processed, the error reports that it may have been.
     """
     causes = list(_chain_of(failure))
     if not answering:

@@ -168,12 +168,9 @@ def _default_text(value: object) -> str:
     """Return the text of a StringI18n (its default, else the first translation) or of a plain string."""
     if not isinstance(value, Mapping):
         return _text(value)
-    if default := _text(value.get("defaultValue")):
-        return default
     translations = value.get("i18nValue")
-    if isinstance(translations, Mapping):
-        return next((text for text in map(_text, translations.values()) if text), "")
-    return ""
+    others = translations.values() if isinstance(translations, Mapping) else ()
+    return next((text for text in map(_text, [value.get("defaultValue"), *others]) if text), "")
 
 
 def _truth(value: object) -> bool:

@@ -32,18 +32,12 @@ def all_rows(
 ) -> Iterator[T]:
     """Yield each row of a search once; pages are read as they are needed.
 
-    Rows may move between pages while they change, so an incomplete list is read a second time from its start.
-
-    Args:
-        search: reads a page, by its number from 1 and its size.
-        identity: returns the identity of a row.
-        what: name of the rows, for the error.
-        size: most rows of a page; see `first_page`.
+    Rows may move between pages while they change, so an incomplete list is read a second time from its start. `search`
+    reads a page, by its number from 1 and its size; `what` names the rows, for the error.
 
     Raises:
         IncompleteList: pages repeat, there are fewer rows than the total, or more than `MOST_ROWS`.
         SearchWindow: the service refuses further pages.
-        InvalidArgument: the service refuses the search.
     """
     given: set[Hashable] = set()
     for is_last_try in (False, True):
@@ -60,11 +54,7 @@ def all_rows(
 
 
 def first_page(search: Callable[[int, int], Page[T]], size: int) -> tuple[Page[T], int]:
-    """Return the first page of a search, and the page size, halved while EnOS refuses it [U].
-
-    Raises:
-        InvalidArgument: EnOS refuses every size; this is the first refusal.
-    """
+    """Return the first page of a search, and the page size, which is halved while EnOS refuses it [U]."""
     try:
         return search(1, size), size
     except InvalidArgument:

@@ -207,11 +207,7 @@ class Transport:
         return _Message(call, headers, (token.text, signature))
 
     def _turn(self, call: ApiCall) -> Turn | MustWait:
-        """Return the permission to send now, or the wait.
-
-        Raises:
-            ApiError: the pause ends after the standstill limit.
-        """
+        """Return the permission to send now, or the wait; raise an error if the pause is too long to wait for."""
         pause = self.limiter.current_pause()
         if not (pause.seconds and self._standstill_exceeded_after(pause.seconds)):
             return self.limiter.take()
