@@ -77,7 +77,7 @@ class EnosClient:
 
     Every method may raise any `EnosError`; each docstring names the important ones. Reading calls are retried after
     temporary errors; writing calls (`cancel_tasks`, `retry_tasks`, `start_job`, `stop_job`) only when the request was
-    certainly not processed, otherwise the error has `may_have_been_processed`.
+    certainly not processed, otherwise the error has `may_have_been_processed`. `watch` is called for each attempt.
 
     A call makes several attempts (`RetryPolicy.attempts`, each limited by `Timeout`) with a wait before each retry
     (`RetryPolicy.cap`, or Retry-After), and stops when no request of this client has succeeded for
@@ -135,18 +135,13 @@ class EnosClient:
         if ca_bundle is not None:
             check_ca_bundle(ca_bundle)
         self._owner = True
-        self._limiter = Limiter(
-            max_requests_per_second,
-            clock,
-            # The pause of a whole client is at least half of what it may be.
-            lambda rounds: backoff(retry, rounds, (1 + random()) / 2),
-        )
         self._transport = Transport(
             self.gateway,
             credentials,
             timeout=(timeout.connect, timeout.read),
             retry=retry,
-            limiter=self._limiter,
+            # The pause of a whole client is at least half of what it may be.
+            limiter=Limiter(max_requests_per_second, clock, lambda rounds: backoff(retry, rounds, (1 + random()) / 2)),
             clock=clock,
             random=random,
             new_session=lambda: HttpSession(self.gateway, ca_bundle, adapter, clock),
@@ -245,7 +240,7 @@ class EnosClient:
     def cancel_tasks(self, job_id: str, device_keys: Sequence[str], *, watch: WriteWatch | None = None) -> str:
         """Cancel the tasks of these devices, which must be init or published; return EnOS's requestId.
 
-        Whether a refusal leaves all tasks unchanged is unknown [U]. `watch` is called for each attempt.
+        Whether a refusal leaves all tasks unchanged is unknown [U].
 
         Raises:
             JobNotFound: the organization has no such job.
@@ -259,8 +254,6 @@ class EnosClient:
     def retry_tasks(self, job_id: str, device_keys: Sequence[str], *, watch: WriteWatch | None = None) -> str:
         """Push the firmware to these devices again, whose tasks must be failed; return EnOS's requestId.
 
-        `watch` is called for each attempt.
-
         Raises:
             JobNotFound: the organization has no such job.
             JobNotRunning: the job is stopped.
@@ -272,8 +265,6 @@ class EnosClient:
     def start_job(self, job_id: str, *, watch: WriteWatch | None = None) -> str:
         """Start a stopped job, so that EnOS pushes its waiting tasks; return EnOS's requestId.
 
-        `watch` is called for each attempt.
-
         Raises:
             JobNotFound: the organization has no such job.
             JobHasStarted: the job is already started.
@@ -284,7 +275,6 @@ class EnosClient:
         """Stop a started job; return EnOS's requestId.
 
         The effect on its tasks is unknown [U]: waiting tasks are probably held, running upgrades probably continue.
-        `watch` is called for each attempt.
 
         Raises:
             JobNotFound: the organization has no such job.
@@ -294,7 +284,7 @@ class EnosClient:
 
     def pause(self) -> Pause:
         """Return the current pause, during which this client sends no request; 0 seconds when there is none."""
-        return self._limiter.current_pause()
+        return self._transport.limiter.current_pause()
 
     def waiting_by(
         self,
