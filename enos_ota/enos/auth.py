@@ -114,40 +114,29 @@ class TokenSource:
         """
         with self._lock:
             known, now = self._token, self._clock.monotonic()
-            if known is None or known is rejected or now >= self._end:
-                return self._get_new(ask)
-            if now >= self._due:
-                # token/get returns the same token until it expires [D].
-                return self._renew(known, ask)
-            return known
+            if known is not None and known is not rejected and now < self._end:
+                return known if now < self._due else self._renew(known, ask)
+            if self._refused is not None:
+                # The credentials of a client do not change: another request could only lock the application.
+                return self._refused
+            self._token = None
+            return self._remember(ask(None))
 
-    def _get_new(self, ask: Ask) -> Token | EnosError | MustWait:
-        if self._refused is not None:
-            # The credentials of a client do not change: another request could only lock the application.
-            return self._refused
-        self._token = None
-        outcome = ask(None)
+    def _renew(self, known: Token, ask: Ask) -> Token | EnosError | MustWait:
+        try:
+            outcome = ask(known)  # a refresh, as token/get returns the same token until it expires [D]
+        except EnosError as error:
+            outcome = error
+        if not isinstance(outcome, EnosError):
+            return self._remember(outcome)
+        self._due = min(self._clock.monotonic() + PAUSE, self._end)
+        _LOGGER.debug("token/refresh failed, the old token is still used: %s", outcome)
+        return known
+
+    def _remember(self, outcome: Token | EnosError | MustWait) -> Token | EnosError | MustWait:
         if isinstance(outcome, Token):
-            self._keep(outcome)
+            self._token, self._end = outcome, self._clock.monotonic() + outcome.lifetime
+            self._due = self._end - min(EARLY, outcome.lifetime / 4)
         elif isinstance(outcome, AuthenticationError) and outcome.code in _WRONG_CREDENTIALS:
             self._refused = outcome
         return outcome
-
-    def _renew(self, known: Token, ask: Ask) -> Token | MustWait:
-        try:
-            outcome = ask(known)
-        except EnosError as error:
-            outcome = error
-        if isinstance(outcome, EnosError):
-            self._due = min(self._clock.monotonic() + PAUSE, self._end)
-            _LOGGER.debug("token/refresh failed, the old token is still used: %s", outcome)
-            return known
-        if isinstance(outcome, Token):
-            self._keep(outcome)
-        return outcome
-
-    def _keep(self, token: Token) -> None:
-        now = self._clock.monotonic()
-        self._token = token
-        self._end = now + token.lifetime
-        self._due = self._end - min(EARLY, token.lifetime / 4)
