@@ -23,8 +23,6 @@ from enos_ota.enos.errors import (
     InvalidAnswer,
     RequestTooLarge,
     ServerError,
-    TasksNotCancellable,
-    TasksNotRetryable,
     Throttled,
 )
 from enos_ota.enos.models import whole_number
@@ -47,7 +45,6 @@ _GATEWAY_ADVICE: Final = {
     503: "EnOS has trouble, or the application is not allowed to call this API: try again later, and check it in EnOS.",
 }
 """Advice for errors of the gateway itself, by HTTP status [D]."""
-_PARTLY: Final = (TasksNotCancellable, TasksNotRetryable)  # their advice contains the note
 _LONGEST_TEXT: Final = 300
 
 
@@ -89,25 +86,10 @@ def classify(answer: Answer, call: ApiCall, secrets: Collection[str]) -> Envelop
     return _foreign(answer, call, f"with HTTP {status}, though its envelope says success", "", secrets)
 
 
-def invalid_answer(
-    call: ApiCall, problem: str, *, http_status: int | None = None, permanent: bool = False
-) -> InvalidAnswer:
+def invalid_answer(call: ApiCall, problem: str, **attributes: Any) -> InvalidAnswer:
     """Return the error for an answer that EnOS does not give; `problem` continues "… was answered"."""
     stop = "" if problem.endswith("?") else "."
-    return InvalidAnswer(
-        f"{call.what} was answered {problem}{stop}{unconfirmed_note(call, InvalidAnswer)}",
-        http_status=http_status,
-        operation=call.operation.name,
-        may_have_been_processed=call.operation.writes,
-        permanent=permanent,
-    )
-
-
-def unconfirmed_note(call: ApiCall, kind: type[EnosError]) -> str:
-    """Return a note for the operator when a writing request may have been processed, else ""."""
-    if call.operation.writes and kind.may_have_been_processed and kind not in _PARTLY:
-        return f" It may have been processed: look at {call.operation.changes} before sending it again."
-    return ""
+    return call.error(InvalidAnswer, f"{call.what} was answered {problem}{stop}", **attributes)
 
 
 def clean(text: str, secrets: Collection[str]) -> str:
@@ -163,15 +145,14 @@ def _refused(
     reference = f" (requestId {request_id})" if request_id else ""
     who = "EnOS's gateway" if by_gateway else "EnOS"
     verb = "did not do" if kind is ServerError else "refused"
-    return kind(
-        f"{who} {verb} {call.what}: {reason}{reference}.{f' {advice}' if advice else ''}{unconfirmed_note(call, kind)}",
+    return call.error(
+        kind,
+        f"{who} {verb} {call.what}: {reason}{reference}.{f' {advice}' if advice else ''}",
         code=code or None,
         msg=msg,
         request_id=request_id,
         http_status=answer.http_status,
         retry_after=answer.retry_after,
-        operation=call.operation.name,
-        may_have_been_processed=call.operation.writes and kind.may_have_been_processed,
     )
 
 
@@ -179,12 +160,8 @@ def _foreign(answer: Answer, call: ApiCall, problem: str, question: str, secrets
     # The body is not shown: a proxy may have put anything there, for instance the headers of the request.
     content_type = clean(answer.content_type.partition(";")[0], secrets)[:60] or "no content type"
     detail = f"HTTP {answer.http_status}, {content_type}, {len(answer.body)} bytes"
-    return invalid_answer(
-        call,
-        f"{problem} ({detail}){question}",
-        http_status=answer.http_status,
-        permanent=_is_redirect(answer.http_status),
-    )
+    text, status = f"{problem} ({detail}){question}", answer.http_status
+    return invalid_answer(call, text, http_status=status, permanent=_is_redirect(status))
 
 
 def _json_object(body: bytes) -> Mapping[str, Any]:

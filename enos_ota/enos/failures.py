@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import requests.exceptions
 import urllib3.exceptions
 
-from enos_ota.enos.answers import unconfirmed_note
 from enos_ota.enos.errors import AnswerLost, ConfigurationError, ConnectError, EnosError
 
 if TYPE_CHECKING:
@@ -64,23 +63,19 @@ def error_for(
         if _first(causes, *_NO_CONNECTION):
             return _connect_error(causes, call, gateway, timeout[0])
         if _first(causes, *_BAD_SETTING):
-            return ConfigurationError(
+            return call.error(
+                ConfigurationError,
                 f"{call.what} could not be sent: the address {gateway} or the proxy that the environment sets for it"
                 " (HTTPS_PROXY) is invalid. No request was sent.",
-                operation=call.operation.name,
             )
     if _first(causes, TimeoutError, urllib3.exceptions.ReadTimeoutError, requests.exceptions.ReadTimeout):
         verb = "finish its answer to" if answering else "answer"
-        problem = f"{gateway} did not {verb} {call.what} within {_seconds(timeout[1])} s"
+        text = f"{gateway} did not {verb} {call.what} within {_seconds(timeout[1])} s."
     elif _first(causes, ssl.SSLError, urllib3.exceptions.SSLError, requests.exceptions.SSLError):
-        problem = f"The TLS connection to {gateway} broke before {call.what} was answered"
+        text = f"The TLS connection to {gateway} broke before {call.what} was answered."
     else:
-        problem = f"The connection to {gateway} broke before {call.what} was answered completely"
-    return AnswerLost(
-        f"{problem}.{unconfirmed_note(call, AnswerLost)}",
-        operation=call.operation.name,
-        may_have_been_processed=call.operation.writes,
-    )
+        text = f"The connection to {gateway} broke before {call.what} was answered completely."
+    return call.error(AnswerLost, text)
 
 
 def _seconds(timeout: float) -> str:
@@ -91,11 +86,8 @@ def _seconds(timeout: float) -> str:
 def _connect_error(causes: list[BaseException], call: ApiCall, gateway: str, timeout: float) -> ConnectError:
     certificate = _first(causes, ssl.SSLCertVerificationError)
     reason, advice = _certificate(certificate) if certificate else _no_connection(causes, timeout)
-    return ConnectError(
-        f"Cannot connect to {gateway} for {call.what}: {reason}. {advice}No request was sent.",
-        operation=call.operation.name,
-        permanent=certificate is not None,
-    )
+    text = f"Cannot connect to {gateway} for {call.what}: {reason}. {advice}No request was sent."
+    return call.error(ConnectError, text, permanent=certificate is not None)
 
 
 def _no_connection(causes: list[BaseException], timeout: float) -> tuple[str, str]:
