@@ -59,9 +59,14 @@ def error_for(
     was certainly sent. Where it is unknown whether it was processed, the error reports that it may have been.
     """
     causes = list(_chain_of(failure))
+    # The time left until a deadline has any number of decimals.
+    connecting, whole = (f"{round(seconds, 2):g} s" for seconds in timeout)
     if not answering:
         if _first(causes, *_NO_CONNECTION):
-            return _connect_error(causes, call, gateway, timeout[0])
+            certificate = _first(causes, ssl.SSLCertVerificationError)
+            reason, advice = _certificate(certificate) if certificate else _no_connection(causes, connecting)
+            text = f"Cannot connect to {gateway} for {call.what}: {reason}. {advice}No request was sent."
+            return call.error(ConnectError, text, permanent=certificate is not None)
         if _first(causes, *_BAD_SETTING):
             return call.error(
                 ConfigurationError,
@@ -69,8 +74,7 @@ def error_for(
                 " (HTTPS_PROXY) is invalid. No request was sent.",
             )
     if _first(causes, TimeoutError, urllib3.exceptions.ReadTimeoutError, requests.exceptions.ReadTimeout):
-        verb = "finish its answer to" if answering else "answer"
-        text = f"{gateway} did not {verb} {call.what} within {_seconds(timeout[1])} s."
+        text = f"{gateway} did not {'finish its answer to' if answering else 'answer'} {call.what} within {whole}."
     elif _first(causes, ssl.SSLError, urllib3.exceptions.SSLError, requests.exceptions.SSLError):
         text = f"The TLS connection to {gateway} broke before {call.what} was answered."
     else:
@@ -78,19 +82,7 @@ def error_for(
     return call.error(AnswerLost, text)
 
 
-def _seconds(timeout: float) -> str:
-    # The time left until a deadline has any number of decimals.
-    return f"{round(timeout, 2):g}"
-
-
-def _connect_error(causes: list[BaseException], call: ApiCall, gateway: str, timeout: float) -> ConnectError:
-    certificate = _first(causes, ssl.SSLCertVerificationError)
-    reason, advice = _certificate(certificate) if certificate else _no_connection(causes, timeout)
-    text = f"Cannot connect to {gateway} for {call.what}: {reason}. {advice}No request was sent."
-    return call.error(ConnectError, text, permanent=certificate is not None)
-
-
-def _no_connection(causes: list[BaseException], timeout: float) -> tuple[str, str]:
+def _no_connection(causes: list[BaseException], connecting: str) -> tuple[str, str]:
     """Return reason and advice."""
     if tls := _first(causes, ssl.SSLError):
         reason = (getattr(tls, "reason", None) or "handshake failed").replace("_", " ").lower()
@@ -98,7 +90,7 @@ def _no_connection(causes: list[BaseException], timeout: float) -> tuple[str, st
     if _first(causes, socket.gaierror, urllib3.exceptions.NameResolutionError):
         return "the host name cannot be resolved", ""
     if _first(causes, TimeoutError, requests.exceptions.ConnectTimeout):
-        return f"no connection within {_seconds(timeout)} s", ""
+        return f"no connection within {connecting}", ""
     below = [cause for cause in causes if not isinstance(cause, requests.exceptions.RequestException)]
     if system := _first(below, OSError):
         if system.errno is not None:
