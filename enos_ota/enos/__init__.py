@@ -33,7 +33,7 @@ from enos_ota.enos.gateway import check_gateway
 from enos_ota.enos.limiter import Pause
 from enos_ota.enos.models import Job, JobStatus, Page, Task, TaskStatus
 from enos_ota.enos.retry import RetryPolicy
-from enos_ota.enos.watch import WriteWatch
+from enos_ota.enos.transport import WriteWatch
 
 __all__ = [
     "SYSTEM_CLOCK",

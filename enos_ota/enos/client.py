@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from enos_ota.enos.answers import invalid_answer
 from enos_ota.enos.clock import SYSTEM_CLOCK, Clock
-from enos_ota.enos.connections import check_ca_bundle
+from enos_ota.enos.connections import HttpSession, check_ca_bundle
 from enos_ota.enos.errors import ConfigurationError
-from enos_ota.enos.expressions import all_of, equals, is_in, is_quotable
+from enos_ota.enos.expressions import equals, is_in
 from enos_ota.enos.gateway import check_gateway
 from enos_ota.enos.limiter import Limiter, Pause
 from enos_ota.enos.models import Job, JobStatus, Page, Task, TaskStatus, whole_number
@@ -28,9 +28,9 @@ from enos_ota.enos.operations import (
     ApiCall,
     Operation,
 )
-from enos_ota.enos.paging import LARGEST_PAGE, all_rows, ends_after, may_be_capped
-from enos_ota.enos.retry import RetryPolicy, throttle_pause
-from enos_ota.enos.transport import Transport, json_body
+from enos_ota.enos.paging import LARGEST_PAGE, all_rows, count_rows
+from enos_ota.enos.retry import RetryPolicy, backoff
+from enos_ota.enos.transport import Transport, WriteWatch, json_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from enos_ota.enos.auth import Credentials
-    from enos_ota.enos.watch import WriteWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +61,8 @@ class Timeout:
     read: float
 
     def __post_init__(self) -> None:
-        for name in ("connect", "read"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+        for name, value in (("connect", self.connect), ("read", self.read)):
+            if not 0 < value < float("inf"):
                 raise ValueError(f"{name} must be a positive number of seconds")
 
 
@@ -79,7 +77,7 @@ class EnosClient:
 
     Every method may raise any `EnosError`; each docstring names the important ones. Reading calls are retried after
     temporary errors; writing calls (`cancel_tasks`, `retry_tasks`, `start_job`, `stop_job`) only when the request was
-    certainly not processed, otherwise the error has `may_have_been_processed`.
+    certainly not processed, otherwise the error has `may_have_been_processed`. `watch` is called for each attempt.
 
     A call makes several attempts (`RetryPolicy.attempts`, each limited by `Timeout`) with a wait before each retry
     (`RetryPolicy.cap`, or Retry-After), and stops when no request of this client has succeeded for
@@ -140,14 +138,14 @@ class EnosClient:
         self._transport = Transport(
             self.gateway,
             credentials,
-            ca_bundle=ca_bundle,
             timeout=(timeout.connect, timeout.read),
             retry=retry,
-            limiter=Limiter(max_requests_per_second, clock, lambda rounds: throttle_pause(retry, rounds, random())),
+            # The pause of a whole client is at least half of what it may be.
+            limiter=Limiter(max_requests_per_second, clock, lambda rounds: backoff(retry, rounds, (1 + random()) / 2)),
             clock=clock,
             random=random,
+            new_session=lambda: HttpSession(self.gateway, ca_bundle, adapter, clock),
             before_write=before_write,
-            adapter=adapter,
         )
 
     def get_job(self, job_id: str) -> Job:
@@ -159,18 +157,16 @@ class EnosClient:
         call = self._call(GET_JOB, f"job {job_id}", {"jobId": job_id})
         data = self._transport.call(call).data
         if not isinstance(data, Mapping):
-            raise invalid_answer(call, "with success, but without a job", http_status=None)
+            raise invalid_answer(call, "with success, but without a job")
         job = Job.from_json({"jobId": job_id} | {name: value for name, value in data.items() if value is not None})
         if job.job_id != job_id:
-            raise invalid_answer(call, "with another job", http_status=None)
+            raise invalid_answer(call, "with another job")
         return job
 
     def search_jobs(
         self, *, firmware_version: str | None = None, status: JobStatus | None = None, page_size: int = LARGEST_PAGE
     ) -> Iterator[Job]:
         """Return jobs, newest first, each once; pages are read as they are needed.
-
-        EnOS cannot search for a version that contains quotes or backslashes: such jobs are selected here.
 
         Args:
             firmware_version: only jobs that push this version; None for any.
@@ -179,23 +175,14 @@ class EnosClient:
 
         Raises:
             IncompleteList: the pages are not the complete list; the jobs read so far have been returned.
+            UnquotableValue: EnOS cannot search for this version; select it from all jobs instead.
             ValueError: a status is UNKNOWN, which EnOS cannot search for.
         """
-        conditions = []
-        if firmware_version is not None:
-            if not is_quotable(firmware_version):
-                every = self.search_jobs(status=status, page_size=page_size)
-                return (job for job in every if job.firmware_version == firmware_version)
-            conditions.append(equals("firmwareVersion", firmware_version))
+        conditions = [] if firmware_version is None else [equals("firmwareVersion", firmware_version)]
         if status is not None:
             conditions.append(equals("status", _searchable(status)))
-        expression = all_of(*conditions)
-
-        def page(page_no: int, size: int) -> Page[Job]:
-            call = self._search(SEARCH_JOBS, "", expression, page_no, size)
-            return self._page(call, Job.from_json, page_no, size)
-
-        return all_rows(page, lambda job: job.job_id, what="jobs", size=page_size)
+        search = self._search(SEARCH_JOBS, "", conditions, Job.from_json)
+        return all_rows(search, attrgetter("job_id"), what="jobs", size=page_size)
 
     def search_tasks(
         self,
@@ -221,12 +208,8 @@ class EnosClient:
             UnquotableValue: EnOS cannot search for a key; read all tasks of the job instead.
             ValueError: a status is UNKNOWN, which EnOS cannot search for.
         """
-        expression = _task_expression(job_id, device_keys, statuses)
-
-        def page(page_no: int, size: int) -> Page[Task]:
-            return self._task_page(job_id, expression, page_no, size)
-
-        return all_rows(page, attrgetter("identity"), what=f"tasks of job {job_id}", size=page_size)
+        search = self._task_search(job_id, device_keys, statuses)
+        return all_rows(search, attrgetter("identity"), what=f"tasks of job {job_id}", size=page_size)
 
     def search_tasks_page(
         self,
@@ -237,13 +220,8 @@ class EnosClient:
         page_no: int,
         page_size: int,
     ) -> Page[Task]:
-        """Return one page of `search_tasks`; the first is 1, a page after the last is empty.
-
-        Raises:
-            UnquotableValue: EnOS cannot search for a key; read all tasks of the job instead.
-            ValueError: a status is UNKNOWN, which EnOS cannot search for.
-        """
-        return self._task_page(job_id, _task_expression(job_id, device_keys, statuses), page_no, page_size)
+        """Return one page of `search_tasks`, with its errors; the first is 1, a page after the last is empty."""
+        return self._task_search(job_id, device_keys, statuses)(page_no, page_size)
 
     def count_tasks(
         self,
@@ -254,25 +232,15 @@ class EnosClient:
     ) -> int | None:
         """Return the number of tasks that `search_tasks` would find; None if it is unknown.
 
-        One request. A total that may be capped (see `may_be_capped`) takes a second one, which reads the page that
-        should be the last; if the list continues there, or EnOS refuses that page, the number is unknown.
-
-        Raises:
-            UnquotableValue: EnOS cannot search for a key.
-            ValueError: a status is UNKNOWN, which EnOS cannot search for.
+        One request. A round total of 1000 or more, which may be capped [U], takes a second one, which reads the page
+        that should be the last. Errors as in `search_tasks`.
         """
-        expression = _task_expression(job_id, device_keys, statuses)
-
-        def search(page_no: int, size: int) -> Page[Task]:
-            return self._task_page(job_id, expression, page_no, size)
-
-        total = search(1, 1).total_size
-        return None if total and may_be_capped(total) and not ends_after(total, search) else total
+        return count_rows(self._task_search(job_id, device_keys, statuses))
 
     def cancel_tasks(self, job_id: str, device_keys: Sequence[str], *, watch: WriteWatch | None = None) -> str:
         """Cancel the tasks of these devices, which must be init or published; return EnOS's requestId.
 
-        Whether a refusal leaves all tasks unchanged is unknown [U]. `watch` is called for each attempt.
+        Whether a refusal leaves all tasks unchanged is unknown [U].
 
         Raises:
             JobNotFound: the organization has no such job.
@@ -286,8 +254,6 @@ class EnosClient:
     def retry_tasks(self, job_id: str, device_keys: Sequence[str], *, watch: WriteWatch | None = None) -> str:
         """Push the firmware to these devices again, whose tasks must be failed; return EnOS's requestId.
 
-        `watch` is called for each attempt.
-
         Raises:
             JobNotFound: the organization has no such job.
             JobNotRunning: the job is stopped.
@@ -299,8 +265,6 @@ class EnosClient:
     def start_job(self, job_id: str, *, watch: WriteWatch | None = None) -> str:
         """Start a stopped job, so that EnOS pushes its waiting tasks; return EnOS's requestId.
 
-        `watch` is called for each attempt.
-
         Raises:
             JobNotFound: the organization has no such job.
             JobHasStarted: the job is already started.
@@ -311,7 +275,6 @@ class EnosClient:
         """Stop a started job; return EnOS's requestId.
 
         The effect on its tasks is unknown [U]: waiting tasks are probably held, running upgrades probably continue.
-        `watch` is called for each attempt.
 
         Raises:
             JobNotFound: the organization has no such job.
@@ -321,7 +284,7 @@ class EnosClient:
 
     def pause(self) -> Pause:
         """Return the current pause, during which this client sends no request; 0 seconds when there is none."""
-        return self._transport.pause()
+        return self._transport.limiter.current_pause()
 
     def waiting_by(
         self,
@@ -375,59 +338,60 @@ class EnosClient:
         call = self._call(operation, f"job {job_id}", {"jobId": job_id})
         return self._transport.call(call, watch).request_id
 
-    def _task_page(self, job_id: str, expression: str | None, page_no: int, page_size: int) -> Page[Task]:
-        if expression is None:
-            return Page((), page_no, page_size, 0)
-        call = self._search(SEARCH_TASKS, f"job {job_id}", expression, page_no, page_size)
-        page = self._page(call, Task.from_json, page_no, page_size)
-        if any(task.job_id not in {"", job_id} for task in page.items):
-            # If a service ignored the expression, enos-ota would decide and cancel by the tasks of another job.
-            raise invalid_answer(call, "with tasks of another job", http_status=None)
-        return page
+    def _task_search(
+        self, job_id: str, device_keys: Collection[str] | None, statuses: Collection[TaskStatus] | None
+    ) -> Callable[[int, int], Page[Task]]:
+        """Return the function that reads a page of these tasks, by its number and size."""
+        if (device_keys is not None and not device_keys) or (statuses is not None and not statuses):
+            return lambda page_no, size: Page((), page_no, size, 0)
+        conditions = [equals("jobId", job_id)]
+        if device_keys is not None:
+            _refuse_single_text(device_keys)
+            conditions.append(is_in("deviceKey", device_keys))
+        if statuses is not None:
+            conditions.append(is_in("status", [text for status in statuses for text in _spellings(status)]))
 
-    def _page(self, call: ApiCall, read: Callable[[Mapping[str, Any]], _T], page_no: int, page_size: int) -> Page[_T]:
-        envelope = self._transport.call(call)
-        rows = [] if envelope.data is None else envelope.data
-        if not (isinstance(rows, list) and all(isinstance(row, Mapping) for row in rows)):
-            raise invalid_answer(call, "with success, but without a list of rows", http_status=None)
-        applied = whole_number(envelope.pagination.get("pageSize"))
-        return Page(
-            items=tuple(map(read, rows)),
-            page_no=page_no,
-            page_size=applied if applied and applied > 0 else page_size,
-            total_size=whole_number(envelope.pagination.get("totalSize")),
-        )
+        about = f"job {job_id}"
 
-    def _search(self, operation: Operation, about: str, expression: str, page_no: int, page_size: int) -> ApiCall:
-        if page_no < 1 or page_size < 1:
-            raise ValueError("page_no and page_size start at 1")
-        body: dict[str, object] = {"pagination": {"pageNo": page_no, "pageSize": page_size}}
-        return self._call(operation, about, {}, ({"expression": expression} if expression else {}) | body)
+        def read(row: Mapping[str, Any]) -> Task:
+            task = Task.from_json(row)
+            if task.job_id not in {"", job_id}:
+                # If a service ignored the expression, enos-ota would decide and cancel by the tasks of another job.
+                raise invalid_answer(ApiCall(SEARCH_TASKS, about), "with tasks of another job")
+            return task
+
+        return self._search(SEARCH_TASKS, about, conditions, read)
+
+    def _search(
+        self, operation: Operation, about: str, conditions: list[str], read: Callable[[Mapping[str, Any]], _T]
+    ) -> Callable[[int, int], Page[_T]]:
+        """Return the function that reads a page of a search, by its number and size."""
+        expression = {"expression": " and ".join(conditions)} if conditions else {}
+
+        def search(page_no: int, page_size: int) -> Page[_T]:
+            if page_no < 1 or page_size < 1:
+                raise ValueError("page_no and page_size start at 1")
+            body = {**expression, "pagination": {"pageNo": page_no, "pageSize": page_size}}
+            call = self._call(operation, about, {}, body)
+            envelope = self._transport.call(call)
+            rows = [] if envelope.data is None else envelope.data
+            if not (isinstance(rows, list) and all(isinstance(row, Mapping) for row in rows)):
+                raise invalid_answer(call, "with success, but without a list of rows")
+            applied = whole_number(envelope.pagination.get("pageSize"))
+            return Page(
+                items=tuple(map(read, rows)),
+                page_no=page_no,
+                page_size=applied if applied and applied > 0 else page_size,
+                total_size=whole_number(envelope.pagination.get("totalSize")),
+            )
+
+        return search
 
     def _call(
         self, operation: Operation, about: str, query: Mapping[str, str], body: Mapping[str, object] | None = None
     ) -> ApiCall:
-        return ApiCall(
-            operation,
-            about=about,
-            query={"orgId": self.org_id, **query},
-            body=b"" if body is None else json_body(body),
-        )
-
-
-def _task_expression(
-    job_id: str, device_keys: Collection[str] | None, statuses: Collection[TaskStatus] | None
-) -> str | None:
-    """Return the search expression for these tasks; None when no task can match."""
-    if (device_keys is not None and not device_keys) or (statuses is not None and not statuses):
-        return None
-    conditions = [equals("jobId", job_id)]
-    if device_keys is not None:
-        _refuse_single_text(device_keys)
-        conditions.append(is_in("deviceKey", device_keys))
-    if statuses is not None:
-        conditions.append(is_in("status", [text for status in statuses for text in _spellings(status)]))
-    return all_of(*conditions)
+        parameters = {"action": operation.action, "orgId": self.org_id, **query}
+        return ApiCall(operation, about, parameters, b"" if body is None else json_body(body))
 
 
 def _spellings(status: TaskStatus) -> tuple[str, ...]:

@@ -1,11 +1,8 @@
 """HTTP connections of one thread, with a deadline for each attempt and a mark for failures before a request was sent.
 
-requests and urllib3 do not distinguish failures before and after sending: a TLS handshake timeout is reported as a read
-timeout, and a TLS error may come from the handshake or from an answer. cancelTask may be sent again only after a
-failure before sending, so a failure to connect is marked where it happens.
-
-Their timeouts apply to each read, so an answer that arrives byte by byte never ends. Here each read may only take the
-time that is left of the attempt.
+requests and urllib3 report a TLS handshake timeout as a read timeout, but cancelTask may be sent again only after a
+failure before sending, so a failure to connect is marked where it happens. Their timeouts apply to each read, so an
+answer that arrives byte by byte never ends. Here each read may only take the time that is left of the attempt.
 """
 
 from __future__ import annotations
@@ -16,14 +13,13 @@ import http.client
 import io
 import re
 import ssl
-import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import NewConnectionError
 
@@ -38,21 +34,12 @@ if TYPE_CHECKING:
     from requests.adapters import BaseAdapter
 
     from enos_ota.enos.clock import Clock
-_HASHED: Final = re.compile(r"[0-9a-f]{8}\.[0-9]+")
-"""File name of a certificate in a directory; OpenSSL ignores other files there."""
 
-_Manager = TypeVar("_Manager", bound=PoolManager)
-
-MAX_HEAD: Final = 256 * 1024
-"""Most bytes that are read before the body of an answer: interim answers, status line and headers."""
+_HASHED: Final = re.compile(r"[0-9a-f]{8}\.[0-9]+")  # OpenSSL ignores other files in a directory
 
 
 class ConnectFailed(NewConnectionError):  # noqa: N818 - a mark, never seen outside
     """There was no usable connection, so no part of the request was sent; `__cause__` is the reason."""
-
-
-class HeadTooLarge(http.client.HTTPException):
-    """More than `MAX_HEAD` came before the body of an answer."""
 
 
 class AttemptDeadline:
@@ -77,11 +64,7 @@ class AttemptDeadline:
             self._ends = ends
 
     def apply(self, connection: socket.socket) -> None:
-        """Limit the next operation of a socket to the time that is left.
-
-        Raises:
-            TimeoutError: no time is left.
-        """
+        """Limit the next operation of a socket to the time that is left; raise TimeoutError if none is left."""
         left = self._ends - self._clock.monotonic()
         if left <= 0:
             raise TimeoutError("the attempt took too long")
@@ -95,19 +78,13 @@ class _Incoming(io.RawIOBase):
         self._connection = connection
         self._deadline = deadline
         self._raw = connection.makefile("rb", buffering=0)
-        self.most: float = MAX_HEAD
-        """Bytes that may still be read."""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
         self._deadline.apply(self._connection)
-        count = self._raw.readinto(buffer)
-        self.most -= count or 0
-        if self.most < 0:
-            raise HeadTooLarge
-        return count
+        return self._raw.readinto(buffer)
 
     def close(self) -> None:
         self._raw.close()
@@ -120,8 +97,7 @@ class TimedResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, deadline: AttemptDeadline, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
-        self._incoming = _Incoming(sock, deadline)
-        self.fp = io.BufferedReader(self._incoming)
+        self.fp = io.BufferedReader(_Incoming(sock, deadline))
 
     def begin(self) -> None:
         """Read interim answers, status line and headers."""
@@ -129,7 +105,6 @@ class TimedResponse(http.client.HTTPResponse):
         while 100 <= self.status < 200:  # noqa: PLR2004 - http.client passes over 100, and takes 103 for the answer
             self.headers = None  # type: ignore[assignment]  # otherwise nothing more is read
             super().begin()
-        self._incoming.most = float("inf")  # the body has its own limit
 
 
 class _Connection(HTTPConnection):
@@ -175,23 +150,17 @@ class _Adapter(HTTPAdapter):
     """Adapter without retries: a retry needs a new signature, which this layer cannot make."""
 
     def __init__(self, deadline: AttemptDeadline) -> None:
+        super().__init__()
         self._pools: dict[str, Any] = {
             "http": functools.partial(_Pool, deadline=deadline),
             "https": functools.partial(_SecurePool, deadline=deadline),
         }
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager = self._own(self.poolmanager)
+        self.poolmanager.pool_classes_by_scheme = self._pools
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        return self._own(super().proxy_manager_for(proxy, **kwargs))
-
-    def _own(self, manager: _Manager) -> _Manager:
-        """Make a pool manager use connections with a deadline."""
+        manager = super().proxy_manager_for(proxy, **kwargs)
         # A SOCKS manager has its own connections: no deadline, and failures count as "may have been processed".
-        if type(manager) in {PoolManager, ProxyManager}:
+        if type(manager) is ProxyManager:
             manager.pool_classes_by_scheme = self._pools
         return manager
 
@@ -206,28 +175,14 @@ class HttpSession(requests.Session):
         adapter: Callable[[], BaseAdapter] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        """Read proxies and, without `ca_bundle`, REQUESTS_CA_BUNDLE from the environment.
-
-        A loopback gateway never uses a proxy: a proxy cannot reach this machine's loopback address, and over plain http
-        it would see the token.
-
-        Args:
-            gateway: address of the API gateway.
-            ca_bundle: file or directory of the CA certificates to trust.
-            adapter: returns the adapter to use instead of network connections; see `EnosClient`.
-            clock: source of the time for the deadline.
-
-        Raises:
-            ConfigurationError: the CA bundle is invalid.
-        """
+        """Read proxies and, without `ca_bundle`, REQUESTS_CA_BUNDLE from the environment."""
         super().__init__()
-        if is_loopback(urlsplit(gateway).hostname or ""):
-            self.settings: dict[str, Any] = {"verify": ca_bundle or True}
-        else:
-            found = self.merge_environment_settings(gateway, {}, None, ca_bundle, None)
-            self.settings = {"proxies": dict(found["proxies"]), "verify": found["verify"]}
-        if isinstance(self.settings["verify"], str):
-            check_ca_bundle(self.settings["verify"])
+        found = self.merge_environment_settings(gateway, {}, None, ca_bundle, None)
+        # A proxy cannot reach this machine's loopback address, and over plain http it would see the token.
+        proxies = {} if is_loopback(urlsplit(gateway).hostname or "") else dict(found["proxies"])
+        self.settings: dict[str, Any] = {"proxies": proxies, "verify": found["verify"]}
+        if isinstance(found["verify"], str):
+            check_ca_bundle(found["verify"])
         self.trust_env = False
         self._deadline = AttemptDeadline(clock)
         sender = adapter() if adapter else _Adapter(self._deadline)
@@ -240,14 +195,9 @@ class HttpSession(requests.Session):
     def fetch(
         self, method: str, url: str, *, headers: dict[str, str], body: bytes, timeout: tuple[float, float]
     ) -> requests.Response:
-        """Send one request and return the answer with its body unread. The caller closes it.
+        """Send one request and return the answer with its body unread; the caller closes it.
 
-        Args:
-            method: HTTP method.
-            url: address.
-            headers: all headers except those of the body's length.
-            body: the body; empty for none.
-            timeout: seconds to connect, and seconds for the whole attempt, the body of the answer included.
+        `timeout` is the seconds to connect, and the seconds for the whole attempt, the body of the answer included.
         """
         self._deadline.start(timeout[1])
         # Prepared without the session, so that neither .netrc nor cookies are added.
@@ -256,28 +206,16 @@ class HttpSession(requests.Session):
 
 
 def check_ca_bundle(path: str) -> None:
-    """Check that a file or a directory of CA certificates can be used.
-
-    Raises:
-        ConfigurationError: it cannot be used; the text gives the reason.
-    """
+    """Raise a ConfigurationError if a file or a directory of CA certificates cannot be used."""
+    problem = ""
     try:
-        problem = _bundle_problem(Path(path))
+        if not Path(path).is_dir():
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+        elif not any(_HASHED.fullmatch(each.name) for each in Path(path).iterdir()):
+            problem = "is a directory in which OpenSSL finds no certificate: run `openssl rehash` on it, or name a file"
     except ssl.SSLError:
         problem = "holds no certificates in PEM form"
     except (OSError, ValueError) as error:
         problem = f"cannot be read ({getattr(error, 'strerror', None) or 'not a path'})"
     if problem:
         raise ConfigurationError(f"The CA bundle {path!a} {problem}; correct enos:caBundle or ENOS_CA_BUNDLE.")
-
-
-def _bundle_problem(path: Path) -> str:
-    mode = path.stat().st_mode
-    if stat.S_ISDIR(mode):
-        if any(_HASHED.fullmatch(each.name) for each in path.iterdir()):
-            return ""
-        return "is a directory in which OpenSSL finds no certificate: run `openssl rehash` on it, or name a file"
-    if not stat.S_ISREG(mode):
-        return "is not a regular file"  # opening a named pipe would wait forever
-    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
-    return ""

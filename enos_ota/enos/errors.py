@@ -32,29 +32,34 @@ secret: not in its text, its arguments or the exceptions behind it.
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 ORGANIZATION_ADVICE: Final = "Check enos:orgId (ENOS_ORG_ID)."
 """What to do when EnOS rejects the organization."""
 
 
 class EnosError(Exception):
-    """Base class of the errors of this client.
+    """Base class of the errors of this client. The constructor takes the attributes of the class by name.
 
     Attributes:
         operation: EnOS's name of the operation (`get`, `searchTask`, `cancelTask`, `token/get`, …), or "".
         may_have_been_processed: True when a writing request was sent and it is unknown whether EnOS processed it, or
-            processed a part: read the tasks before sending it again. Always False for requests that only read.
+            processed a part: read the tasks before sending it again. The client sets False for requests that only read.
+        retry_after: seconds that the server asks to wait, from its Retry-After header, or None.
     """
 
-    MAY_HAVE_BEEN_PROCESSED: ClassVar[bool] = False
+    operation: str = ""
+    may_have_been_processed: bool = False
+    retry_after: float | None = None
+    advice: ClassVar[str] = ""
+    """What the operator can do about it."""
 
-    def __init__(self, message: str, *, operation: str = "", may_have_been_processed: bool | None = None) -> None:
+    def __init__(self, message: str, **attributes: Any) -> None:
         super().__init__(message)
-        self.operation = operation
-        self.may_have_been_processed = (
-            self.MAY_HAVE_BEEN_PROCESSED if may_have_been_processed is None else may_have_been_processed
-        )
+        for name, value in attributes.items():
+            if not hasattr(type(self), name):
+                raise TypeError(f"{type(self).__name__} has no attribute {name}")
+            setattr(self, name, value)
 
     @property
     def rejects_organization(self) -> bool:
@@ -90,16 +95,7 @@ class TransportError(EnosError):
         permanent: True when a retry would certainly fail the same way (a certificate, a redirect).
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        operation: str = "",
-        may_have_been_processed: bool | None = None,
-        permanent: bool = False,
-    ) -> None:
-        super().__init__(message, operation=operation, may_have_been_processed=may_have_been_processed)
-        self.permanent = permanent
+    permanent: bool = False
 
 
 class ConnectError(TransportError):
@@ -109,7 +105,7 @@ class ConnectError(TransportError):
 class AnswerLost(TransportError):
     """The request was sent, wholly or in part, and the answer is missing or incomplete."""
 
-    MAY_HAVE_BEEN_PROCESSED = True
+    may_have_been_processed = True
 
 
 class InvalidAnswer(TransportError):
@@ -119,21 +115,8 @@ class InvalidAnswer(TransportError):
         http_status: HTTP status of the answer, None if unknown.
     """
 
-    MAY_HAVE_BEEN_PROCESSED = True
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        http_status: int | None = None,
-        operation: str = "",
-        may_have_been_processed: bool | None = None,
-        permanent: bool = False,
-    ) -> None:
-        super().__init__(
-            message, operation=operation, may_have_been_processed=may_have_been_processed, permanent=permanent
-        )
-        self.http_status = http_status
+    may_have_been_processed = True
+    http_status: int | None = None
 
 
 class IncompleteList(TransportError):
@@ -144,18 +127,8 @@ class IncompleteList(TransportError):
         total: number of rows that EnOS reports, or None; EnOS may cap it, so there may be more [U].
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        rows: int = 0,
-        total: int | None = None,
-        operation: str = "",
-        permanent: bool = False,
-    ) -> None:
-        super().__init__(message, operation=operation, permanent=permanent)
-        self.rows = rows
-        self.total = total
+    rows: int = 0
+    total: int | None = None
 
 
 class SearchWindow(IncompleteList):
@@ -165,28 +138,16 @@ class SearchWindow(IncompleteList):
 class _Refusal(EnosError):
     """An answer that refuses the request. Attributes as in `ApiError`."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        code: int | None = None,
-        msg: str = "",
-        request_id: str = "",
-        http_status: int | None = None,
-        retry_after: float | None = None,
-        operation: str = "",
-        may_have_been_processed: bool | None = None,
-    ) -> None:
-        super().__init__(message, operation=operation, may_have_been_processed=may_have_been_processed)
-        self.code = code
-        self.msg = msg
-        self.request_id = request_id
-        self.http_status = http_status
-        self.retry_after = retry_after
+    code: int | None = None
+    msg: str = ""
+    request_id: str = ""
+    http_status: int | None = None
 
 
 class AuthenticationError(_Refusal):
     """The token service or the gateway refused the credentials, the token or the signature; nothing changed."""
+
+    advice = "Check the application's key and secret, and this machine's clock."
 
 
 class GatewayRefusal(_Refusal):
@@ -199,6 +160,8 @@ class GatewayRefusal(_Refusal):
 class RequestTooLarge(GatewayRefusal):
     """HTTP 413: the request is larger than the gateway or a proxy accepts. A smaller one may be accepted."""
 
+    advice = "It was not processed. Have the limit of the gateway, or of a proxy before it, raised."
+
 
 class ApiError(_Refusal):
     """EnOS answered with a code other than 0.
@@ -208,43 +171,49 @@ class ApiError(_Refusal):
         msg: EnOS's text, shortened and without secrets, or "".
         request_id: EnOS's requestId, for EnOS support, or "".
         http_status: HTTP status; EnOS documents none for errors [U].
-        retry_after: seconds the server asks to wait, from its Retry-After header, or None.
     """
 
-    # With an unknown code it is unknown whether EnOS processed the request.
-    MAY_HAVE_BEEN_PROCESSED = True
+    may_have_been_processed = True  # unknown for an unknown code
 
 
 class JobNotFound(ApiError):
     """24404: no such job in this organization."""
 
-    MAY_HAVE_BEEN_PROCESSED = False
+    may_have_been_processed = False
+    advice = "Check job id and organization; the job may have been deleted."
 
 
 class JobHasStarted(ApiError):
     """24615: the job is already started."""
 
-    MAY_HAVE_BEEN_PROCESSED = False
+    may_have_been_processed = False
+    advice = "It was already started; nothing changed."
 
 
 class JobHasStopped(ApiError):
     """24616: the job is already stopped."""
 
-    MAY_HAVE_BEEN_PROCESSED = False
+    may_have_been_processed = False
+    advice = "It was already stopped; nothing changed."
 
 
 class JobNotRunning(ApiError):
     """24617: the job is stopped; its tasks can be neither cancelled nor retried."""
 
-    MAY_HAVE_BEEN_PROCESSED = False
+    may_have_been_processed = False
+    advice = "The job is stopped: its waiting tasks are on hold and can be neither cancelled nor retried."
 
 
 class TasksNotCancellable(ApiError):
     """24620: at least one task is neither init nor published. Whether the others were cancelled is unknown [U]."""
 
+    advice = "Some may have been cancelled: read their states and send those that are init or published."
+
 
 class TasksNotRetryable(ApiError):
     """24621: at least one task is not failed. Whether the others were retried is unknown [U]."""
+
+    advice = "Some may have been retried: read their states and send those that are failed."
 
 
 class InvalidArgument(ApiError):
@@ -254,17 +223,21 @@ class InvalidArgument(ApiError):
 class PermissionDenied(ApiError):
     """99403: the application lacks the permission for this call or this organization."""
 
-    MAY_HAVE_BEEN_PROCESSED = False
+    may_have_been_processed = False
+    advice = "Give the application the permissions to read and control OTA in this organization."
 
 
 class Throttled(ApiError):
     """429: too many requests; this one was not processed."""
 
-    MAY_HAVE_BEEN_PROCESSED = False
+    may_have_been_processed = False
+    advice = "It was not processed. Try again later, or set enos:maxRequestsPerSecond."
 
 
 class ServerError(ApiError):
     """24500, 99500 or HTTP 5xx: EnOS, or a proxy before it, failed."""
+
+    advice = "EnOS or a proxy before it has trouble: try again later."
 
 
 BY_CODE: Final[dict[int, type[ApiError]]] = {

@@ -7,39 +7,26 @@ a value is escaped is unknown [U], so such a value is refused here and the calle
 from __future__ import annotations
 
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos.errors import UnquotableValue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_QUOTES: Final = frozenset("'\"\\")
+# Cc: control characters; Cs: lone surrogates, which UTF-8 cannot encode; Zl, Zp: Unicode line breaks.
+_UNSAFE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
 
 def equals(field: str, value: str) -> str:
-    """Return `field = 'value'`.
-
-    Raises:
-        UnquotableValue: the value cannot be quoted.
-    """
-    return f"{field} = {quoted(field, value)}"
+    """Return `field = 'value'`."""
+    return f"{field} = {_quoted(field, value)}"
 
 
 def is_in(field: str, values: Iterable[str]) -> str:
-    """Return `field in ('a', 'b')` without duplicates.
-
-    Raises:
-        UnquotableValue: a value cannot be quoted.
-        ValueError: there is no value.
-    """
-    listed = ", ".join(quoted(field, value) for value in dict.fromkeys(values))
-    if not listed:
-        raise ValueError(f"no value for {field}")
-    return f"{field} in ({listed})"
-
-
-def all_of(*conditions: str) -> str:
-    """Join conditions with `and`."""
-    return " and ".join(conditions)
+    """Return `field in ('a', 'b')`, each value once."""
+    return f"{field} in ({', '.join(_quoted(field, value) for value in dict.fromkeys(values))})"
 
 
 def is_quotable(value: str) -> bool:
@@ -50,12 +37,7 @@ def is_quotable(value: str) -> bool:
     )
 
 
-def quoted(field: str, value: str) -> str:
-    """Return the value in single quotes.
-
-    Raises:
-        UnquotableValue: the value cannot be quoted.
-    """
+def _quoted(field: str, value: str) -> str:
     if not is_quotable(value):
         excerpt = value if len(value) <= 40 else value[:39] + "…"  # noqa: PLR2004 - a width for people
         raise UnquotableValue(
@@ -63,9 +45,3 @@ def quoted(field: str, value: str) -> str:
             " characters are written in an expression. No request was sent."
         )
     return f"'{value}'"
-
-
-_QUOTES = frozenset("'\"\\")
-
-# Cc: control characters; Cs: lone surrogates, which UTF-8 cannot encode; Zl, Zp: Unicode line breaks.
-_UNSAFE = frozenset({"Cc", "Cs", "Zl", "Zp"})

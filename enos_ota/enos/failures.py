@@ -1,7 +1,6 @@
 """Conversion of exceptions of requests, urllib3, http.client and the socket layer to `EnosError`.
 
-A pure function. Where it is unknown whether the request was processed, the error says that it may have been. Texts of
-the lower layers are left out: they contain URLs, proxy passwords or headers.
+Texts of the lower layers are left out: they contain URLs, proxy passwords or headers.
 """
 
 from __future__ import annotations
@@ -15,8 +14,6 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import requests.exceptions
 import urllib3.exceptions
 
-from enos_ota.enos.answers import invalid_answer, unconfirmed_note
-from enos_ota.enos.connections import MAX_HEAD, HeadTooLarge
 from enos_ota.enos.errors import AnswerLost, ConfigurationError, ConnectError, EnosError
 
 if TYPE_CHECKING:
@@ -58,71 +55,44 @@ def error_for(
 ) -> EnosError:
     """Return the error for an exception that was raised while a request was sent or its answer was read.
 
-    Args:
-        failure: the exception.
-        call: the call.
-        gateway: address of the gateway, for the text.
-        timeout: seconds to connect, and for the whole attempt, for the text.
-        answering: whether the answer had begun; then the request was certainly sent.
+    `timeout` is the seconds to connect, and for the whole attempt. `answering`: the answer had begun, so the request
+    was certainly sent. Where it is unknown whether it was processed, the error reports that it may have been.
     """
     causes = list(_chain_of(failure))
+    # The time left until a deadline has any number of decimals.
+    connecting, whole = (f"{round(seconds, 2):g} s" for seconds in timeout)
     if not answering:
         if _first(causes, *_NO_CONNECTION):
-            return _connect_error(causes, call, gateway, timeout[0])
+            certificate = _first(causes, ssl.SSLCertVerificationError)
+            reason, advice = _certificate(certificate) if certificate else _no_connection(causes, connecting)
+            text = f"Cannot connect to {gateway} for {call.what}: {reason}. {advice}No request was sent."
+            return call.error(ConnectError, text, permanent=certificate is not None)
         if _first(causes, *_BAD_SETTING):
-            return ConfigurationError(
+            return call.error(
+                ConfigurationError,
                 f"{call.what} could not be sent: the address {gateway} or the proxy that the environment sets for it"
                 " (HTTPS_PROXY) is invalid. No request was sent.",
-                operation=call.operation.name,
             )
-    if _first(causes, HeadTooLarge):
-        return invalid_answer(
-            call, f"with more than {MAX_HEAD // 1024} KiB of headers, which were not read", http_status=None
-        )
     if _first(causes, TimeoutError, urllib3.exceptions.ReadTimeoutError, requests.exceptions.ReadTimeout):
-        verb = "finish its answer to" if answering else "answer"
-        problem = f"{gateway} did not {verb} {call.what} within {_seconds(timeout[1])} s"
+        text = f"{gateway} did not {'finish its answer to' if answering else 'answer'} {call.what} within {whole}."
     elif _first(causes, ssl.SSLError, urllib3.exceptions.SSLError, requests.exceptions.SSLError):
-        problem = f"The TLS connection to {gateway} broke before {call.what} was answered"
+        text = f"The TLS connection to {gateway} broke before {call.what} was answered."
     else:
-        problem = f"The connection to {gateway} broke before {call.what} was answered completely"
-    return _lost(call, problem)
+        text = f"The connection to {gateway} broke before {call.what} was answered completely."
+    return call.error(AnswerLost, text)
 
 
-def _seconds(timeout: float) -> str:
-    # The time left until a deadline has any number of decimals.
-    return f"{round(timeout, 2):g}"
-
-
-def _lost(call: ApiCall, problem: str) -> AnswerLost:
-    """Return the error for an answer that is missing or incomplete."""
-    return AnswerLost(
-        f"{problem}.{unconfirmed_note(call, AnswerLost)}",
-        operation=call.operation.name,
-        may_have_been_processed=call.operation.writes,
-    )
-
-
-def _connect_error(causes: list[BaseException], call: ApiCall, gateway: str, timeout: float) -> ConnectError:
-    certificate = _first(causes, ssl.SSLCertVerificationError)
-    reason, advice = _certificate(certificate) if certificate else _no_connection(causes, timeout)
-    return ConnectError(
-        f"Cannot connect to {gateway} for {call.what}: {reason}. {advice}No request was sent.",
-        operation=call.operation.name,
-        permanent=certificate is not None,
-    )
-
-
-def _no_connection(causes: list[BaseException], timeout: float) -> tuple[str, str]:
-    """Reason and advice."""
+def _no_connection(causes: list[BaseException], connecting: str) -> tuple[str, str]:
+    """Return reason and advice."""
     if tls := _first(causes, ssl.SSLError):
         reason = (getattr(tls, "reason", None) or "handshake failed").replace("_", " ").lower()
         return f"TLS failed ({reason})", "Does the gateway speak https on this port? "
     if _first(causes, socket.gaierror, urllib3.exceptions.NameResolutionError):
         return "the host name cannot be resolved", ""
     if _first(causes, TimeoutError, requests.exceptions.ConnectTimeout):
-        return f"no connection within {_seconds(timeout)} s", ""
-    if system := _first(causes, OSError, but=requests.exceptions.RequestException):
+        return f"no connection within {connecting}", ""
+    below = [cause for cause in causes if not isinstance(cause, requests.exceptions.RequestException)]
+    if system := _first(below, OSError):
         if system.errno is not None:
             return os.strerror(system.errno).lower(), ""
         # http.client's text for a proxy that refuses CONNECT contains the proxy's own text, so it is not shown.
@@ -131,7 +101,7 @@ def _no_connection(causes: list[BaseException], timeout: float) -> tuple[str, st
 
 
 def _certificate(error: ssl.SSLCertVerificationError) -> tuple[str, str]:
-    """Reason and advice."""
+    """Return reason and advice."""
     if error.verify_code in _EXPIRED:
         return "its certificate is expired or not valid yet", "Check it, and this machine's clock. "
     if error.verify_code in _OTHER_HOST:
@@ -142,11 +112,8 @@ def _certificate(error: ssl.SSLCertVerificationError) -> tuple[str, str]:
     )
 
 
-def _first(causes: list[BaseException], *kinds: type[_X], but: type[BaseException] | None = None) -> _X | None:
-    for cause in causes:
-        if isinstance(cause, kinds) and not (but and isinstance(cause, but)):
-            return cause
-    return None
+def _first(causes: list[BaseException], *kinds: type[_X]) -> _X | None:
+    return next((cause for cause in causes if isinstance(cause, kinds)), None)
 
 
 def _chain_of(failure: BaseException) -> Iterator[BaseException]:

@@ -22,25 +22,18 @@ def check_gateway(url: str) -> str:
     Raises:
         ConfigurationError: the address is invalid; the text gives the reason.
     """
-    parts, host, port = _split(url)
-    if parts.scheme not in _DEFAULT_PORTS:
-        raise ConfigurationError(
-            f"The gateway {_safe_address(url)} must start with https://, as in https://apim.example.com."
-        )
-    if parts.username is not None or parts.password is not None:
-        raise ConfigurationError("The gateway's address must not contain a user name or password; give only the host.")
-    if parts.path not in {"", "/"} or parts.query or parts.fragment or url.rstrip().endswith(("?", "#")):
-        raise ConfigurationError(
-            f"The gateway {_safe_address(url)} must be only scheme and host, as in https://apim.example.com:"
-            " no path, no question mark."
-        )
-    if parts.scheme == "http" and not is_loopback(host):
-        raise ConfigurationError(
-            f"The gateway {_safe_address(url)} must use https: plain http would expose the token."
-            " Plain http is accepted only for a loopback address."
-        )
-    shown_host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown_host}" + (f":{port}" if port not in {None, _DEFAULT_PORTS[parts.scheme]} else "")
+    address = url.strip()
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        parts, host, port = SplitResult("", "", "", "", ""), "", None
+    if problem := _problem(address, parts, host):
+        shown = re.sub(r"//[^/?#]*@", "//[secure]@", address)
+        shown = re.sub(r"([?#]).+", r"\1…", shown, flags=re.DOTALL)
+        raise ConfigurationError(f"The gateway {shown!r} {problem}")
+    bracketed = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{bracketed}" + ("" if port in {None, _DEFAULT_PORTS[parts.scheme]} else f":{port}")
 
 
 def is_loopback(host: str) -> bool:
@@ -53,34 +46,31 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _split(url: str) -> tuple[SplitResult, str, int | None]:
-    try:
-        parts = urlsplit(url.strip())
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        host, port = "", None
-    if not host:
-        raise ConfigurationError(
-            f"The gateway {_safe_address(url)} is not an address; give one such as https://apim.example.com."
-        )
-    if not _is_host(host) or re.search(r"[\s\x00-\x1f\\]", url.strip()):
-        raise ConfigurationError(
-            f"The gateway {_safe_address(url)} has no valid host name; give one such as https://apim.example.com."
-        )
-    return parts, host, port
+def _problem(address: str, parts: SplitResult, host: str) -> str:
+    """Return the first reason why this is no gateway, or ""."""
+    example = "https://apim.example.com"
+    problems = {
+        f"is not an address; give one such as {example}.": not host,
+        f"has no valid host name; give one such as {example}.": (
+            not _is_host(host) or re.search(r"[\s\x00-\x1f\\]", address)
+        ),
+        f"must start with https://, as in {example}.": parts.scheme not in _DEFAULT_PORTS,
+        "must not contain a user name or password; give only the host.": "@" in parts.netloc,
+        f"must be only scheme and host, as in {example}: no path, no question mark.": (
+            parts.path not in {"", "/"} or "?" in address or "#" in address
+        ),
+        "must use https: plain http would expose the token. Plain http is accepted only for a loopback address.": (
+            parts.scheme == "http" and not is_loopback(host)
+        ),
+    }
+    return next((problem for problem, applies in problems.items() if applies), "")
 
 
 def _is_host(host: str) -> bool:
-    if ":" in host:
-        try:
-            return ipaddress.ip_address(host).version == 6 and "%" not in host  # noqa: PLR2004 - IPv6
-        except ValueError:
-            return False
-    return _HOST_NAME.fullmatch(host) is not None
-
-
-def _safe_address(url: str) -> str:
-    """Return the address for a message, without a possible password."""
-    text = re.sub(r"//[^/?#]*@", "//[secure]@", url.strip())
-    text = re.sub(r"([?#]).+", r"\1…", text, flags=re.DOTALL)
-    return repr(text if len(text) <= 80 else text[:79] + "…")  # noqa: PLR2004 - a width for people
+    if ":" not in host:
+        return _HOST_NAME.fullmatch(host) is not None
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return "%" not in host

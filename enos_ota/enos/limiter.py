@@ -7,13 +7,20 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from enos_ota.enos.adaptive_rate import AdaptiveRate
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from enos_ota.enos.clock import Clock
 
+SLOWEST: Final = 0.05
+"""Lower bound of the rate, in requests a second."""
+FIRST: Final = 5.0
+"""Lower bound of the rate after the first refusal, which may be accidental, in requests a second."""
+DECREASE: Final = 0.85
+"""Factor by which a refusal reduces the rate."""
+_RECOVERY: Final = 10.0  # seconds
+_RECOVERY_REQUESTS: Final = 50.0
+_FIRST_RECOVERY: Final = 2.0  # seconds
 _RATE_WINDOW: Final = 3.0  # seconds over which the rate of successful requests is measured
 _QUIET: Final = 60.0  # seconds without a failure or pause after which the next failure starts a new standstill
 
@@ -54,6 +61,35 @@ class Pause:
         return f"{cause}, {self.seconds:.0f} s left"
 
 
+@dataclass(frozen=True, slots=True)
+class AdaptiveRate:
+    """Highest request rate, in requests a second.
+
+    After a refusal (429) the rate falls at once and then recovers along a cubic curve, like TCP CUBIC (RFC 9438):
+    quickly at first, slowly near the refused rate, then faster and faster. So little time is lost below the limit, few
+    requests are refused above it, and a raised limit is soon used: recovery takes 10 s, or 50 requests if that is
+    longer; ten times the rate takes about five times as long.
+    """
+
+    ceiling: float
+    """The refused rate."""
+    since: float
+    """Monotonic seconds from which requests may be sent again."""
+    recovery: float
+    """Seconds from then until the rate reaches the refused one again."""
+
+    def rate(self, now: float) -> float:
+        """Return the highest rate at this time, in requests a second."""
+        progress = max(0.0, now - self.since) / self.recovery
+        return self.ceiling * (1 + (1 - DECREASE) * (progress - 1) ** 3)
+
+    def after_refusal(self, now: float, successes: float, resumes: float) -> AdaptiveRate:
+        """Return the rate after another refusal: the rate of successful requests, and at least half of this one."""
+        rate = self.rate(now)
+        ceiling = max(SLOWEST, min(rate, max(successes, rate / 2)))
+        return AdaptiveRate(ceiling, resumes, max(_RECOVERY, _RECOVERY_REQUESTS / ceiling))
+
+
 class Limiter:
     """Spaces requests: not above the configured rate, not above the rate that EnOS accepts, and none during a pause.
 
@@ -64,14 +100,8 @@ class Limiter:
     def __init__(self, max_requests_per_second: float | None, clock: Clock, backoff: Callable[[int], float]) -> None:
         """Create a limiter without a pause.
 
-        Args:
-            max_requests_per_second: the upper bound; None for no bound.
-            clock: source of the time.
-            backoff: returns the seconds of the pause after a 429 without Retry-After, by the number of rounds (from 1)
-                since the last success.
-
-        Raises:
-            ValueError: a rate that is not positive.
+        `backoff` returns the seconds of the pause after a 429 without Retry-After, by the number of rounds (from 1)
+        since the last success.
         """
         if max_requests_per_second is not None and not max_requests_per_second > 0:
             raise ValueError("max_requests_per_second must be positive")
@@ -134,12 +164,7 @@ class Limiter:
             self._record_failure(turn)
 
     def throttled(self, turn: Turn, asked: float | None) -> None:
-        """Record that EnOS throttled a request.
-
-        Args:
-            turn: the turn of that request.
-            asked: seconds that EnOS asked to wait; None or 0 without Retry-After.
-        """
+        """Record that EnOS throttled a request; `asked` is the wait in Retry-After, None or 0 without it."""
         with self._lock:
             self._record_failure(turn)
             if asked:
@@ -164,12 +189,13 @@ class Limiter:
 
     def _slow_down(self, now: float) -> None:
         if self._rate is None:
-            self._rate = AdaptiveRate.after_first_refusal(self._success_rate(now), self._paused_until)
+            # A first refusal may be accidental, so the recovery is short.
+            self._rate = AdaptiveRate(max(self._success_rate(now), FIRST), self._paused_until, _FIRST_RECOVERY)
         elif self._passed:
             self._rate = self._rate.after_refusal(now, self._success_rate(now), self._paused_until)
         else:
             # No request succeeded since the last reduction: the rate is not the cause.
-            self._rate = self._rate.after_pause(self._paused_until)
+            self._rate = replace(self._rate, since=self._paused_until)
         self._passed = False
 
     def _success_rate(self, now: float) -> float:

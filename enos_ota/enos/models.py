@@ -66,7 +66,7 @@ class Job:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Job:
         """Return the job in an EnOS JobInfo."""
-        raw_status = _text(data.get("status"))
+        raw_status, retries = _text(data.get("status")), data.get("retryPolicy")
         return cls(
             job_id=_text(data.get("jobId")),
             org_id=_text(data.get("orgId")),
@@ -79,7 +79,7 @@ class Job:
             status=_member(JobStatus, raw_status, JobStatus.UNKNOWN),
             raw_status=raw_status,
             upgrade_policy=_text(data.get("upgradePolicy")),
-            automatic_retry=_truth(_field(data.get("retryPolicy"), "enableRetry")),
+            automatic_retry=isinstance(retries, Mapping) and _truth(retries.get("enableRetry")),
             maximum_concurrency=whole_number(data.get("maximumConcurrency")),
             create_time=whole_number(data.get("createTime")),
         )
@@ -164,20 +164,13 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
-def _field(value: object, name: str) -> object:
-    return value.get(name) if isinstance(value, Mapping) else None
-
-
 def _default_text(value: object) -> str:
     """Return the text of a StringI18n (its default, else the first translation) or of a plain string."""
     if not isinstance(value, Mapping):
         return _text(value)
-    if default := _text(value.get("defaultValue")):
-        return default
     translations = value.get("i18nValue")
-    if isinstance(translations, Mapping):
-        return next((text for text in map(_text, translations.values()) if text), "")
-    return ""
+    others = translations.values() if isinstance(translations, Mapping) else ()
+    return next((text for text in map(_text, [value.get("defaultValue"), *others]) if text), "")
 
 
 def _truth(value: object) -> bool:

@@ -1,14 +1,17 @@
-"""EnOS operations that this client uses [D, enos-ota-api.md section 1]."""
+"""EnOS operations that this client uses [D, enos-ota-api.md section 1], and calls of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from enos_ota.enos.errors import EnosError, TasksNotCancellable, TasksNotRetryable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_E = TypeVar("_E", bound=EnosError)
 _OTA_JOBS: Final = "/connect-service/v2.1/ota-jobs"
 _TOKEN: Final = "/apim-token-service/v2.0/token"  # noqa: S105 - a path
 
@@ -59,3 +62,10 @@ class ApiCall:
     def what(self) -> str:
         """Operation and object, for texts."""
         return f"{self.operation.name} ({self.about})" if self.about else self.operation.name
+
+    def error(self, kind: type[_E], text: str, **attributes: Any) -> _E:
+        """Return an error of this call, with a note for the operator if a writing request may have been processed."""
+        unconfirmed = self.operation.writes and kind.may_have_been_processed
+        if unconfirmed and kind not in {TasksNotCancellable, TasksNotRetryable}:  # their advice contains the note
+            text += f" It may have been processed: look at {self.operation.changes} before sending it again."
+        return kind(text, operation=self.operation.name, may_have_been_processed=unconfirmed, **attributes)

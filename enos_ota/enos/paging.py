@@ -1,4 +1,4 @@
-"""Complete lists from pages of a search; the only place that decides where a list ends.
+"""Complete lists and counts from pages of a search.
 
 A list ends with a page that is not full, never because of a total, which may be capped [U]. Rows and total must agree,
 so that no caller takes an incomplete list for a complete one.
@@ -6,6 +6,7 @@ so that no caller takes an incomplete list for a complete one.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from enos_ota.enos.errors import IncompleteList, InvalidArgument, SearchWindow
@@ -31,18 +32,12 @@ def all_rows(
 ) -> Iterator[T]:
     """Yield each row of a search once; pages are read as they are needed.
 
-    Rows may move between pages while they change, so an incomplete list is read a second time from its start.
-
-    Args:
-        search: reads a page, by its number from 1 and its size.
-        identity: returns the identity of a row.
-        what: name of the rows, for the error.
-        size: most rows of a page; see `first_page`.
+    Rows may move between pages while they change, so an incomplete list is read a second time from its start. `search`
+    reads a page, by its number from 1 and its size; `what` names the rows, for the error.
 
     Raises:
         IncompleteList: pages repeat, there are fewer rows than the total, or more than `MOST_ROWS`.
         SearchWindow: the service refuses further pages.
-        InvalidArgument: the service refuses the search.
     """
     given: set[Hashable] = set()
     for is_last_try in (False, True):
@@ -59,23 +54,14 @@ def all_rows(
 
 
 def first_page(search: Callable[[int, int], Page[T]], size: int) -> tuple[Page[T], int]:
-    """Read the first page of a search; halve the page size while EnOS refuses it [U].
-
-    Returns:
-        The page, and the page size that EnOS accepted.
-
-    Raises:
-        InvalidArgument: EnOS refuses every size; this is the first refusal.
-    """
-    refusal: InvalidArgument | None = None
-    while True:
-        try:
-            return search(1, size), size
-        except InvalidArgument as error:
-            refusal = refusal or error
-            if size == 1:
-                raise refusal from None
-        size //= 2
+    """Return the first page of a search, and the page size, which is halved while EnOS refuses it [U]."""
+    try:
+        return search(1, size), size
+    except InvalidArgument:
+        if size > 1:
+            with contextlib.suppress(InvalidArgument):
+                return first_page(search, size // 2)
+        raise
 
 
 def is_full(page: Page[T], size: int) -> bool:
@@ -83,25 +69,22 @@ def is_full(page: Page[T], size: int) -> bool:
     return len(page.items) >= min(size, page.page_size)
 
 
-def may_be_capped(total: int) -> bool:
-    """Whether a total may mean "at least": it is a round number, as the caps of search services are [U]."""
-    return total >= _LEAST_CAP and (total % 100 == 0 or total % 1024 == 0)
+def count_rows(search: Callable[[int, int], Page[T]]) -> int | None:
+    """Return the number of rows of a search; None if it is unknown.
 
-
-def ends_after(total: int, search: Callable[[int, int], Page[T]]) -> bool:
-    """Whether a list has exactly `total` rows, checked by the page that should be its last.
-
-    Args:
-        total: the number of rows; not 0.
-        search: as in `all_rows`.
+    A round total may mean "at least", as the caps of search services are [U]. It is checked by the page that should be
+    the last one: if the list continues there, or EnOS refuses that page, the number is unknown.
     """
+    total = search(1, 1).total_size
+    if total is None or total < _LEAST_CAP or (total % 100 and total % 1024):
+        return total
     # A size with which the last page should be neither full nor empty.
     size = next(each for each in range(LARGEST_PAGE, 0, -1) if total % each)
     try:
         page = search(total // size + 1, size)
     except InvalidArgument:
-        return False
-    return len(page.items) == total % size
+        return None
+    return total if len(page.items) == total % size else None
 
 
 def _read_through(
@@ -110,6 +93,12 @@ def _read_through(
     seen: set[Hashable] = set()
     page, size = first_page(search, size)
     page_no, total = 1, page.total_size
+
+    def incomplete(why: str, *, permanent: bool = False) -> IncompleteList:
+        advice = "" if permanent else " It was read twice, in case rows had moved. Try again later."
+        text = f"The list of {what} is not complete: {why}.{advice}"
+        return IncompleteList(text, rows=len(seen), total=total, permanent=permanent)
+
     while True:
         before = len(seen)
         yield from page.items
@@ -117,10 +106,9 @@ def _read_through(
         if not is_full(page, size):
             break
         if len(seen) == before:
-            raise _incomplete(what, f"page {page_no} repeats rows of the pages before it", len(seen), total)
+            raise incomplete(f"page {page_no} repeats rows of the pages before it")
         if page_no * size >= MOST_ROWS:
-            why = f"it has more than {MOST_ROWS} rows, which enos-ota does not read"
-            raise _incomplete(what, why, len(seen), total, permanent=True)
+            raise incomplete(f"it has more than {MOST_ROWS} rows, which enos-ota does not read", permanent=True)
         page_no += 1
         try:
             page = search(page_no, size)
@@ -128,17 +116,7 @@ def _read_through(
             raise _window(what, refusal, len(seen), total) from None
         total = total if page.total_size is None else page.total_size
     if total is not None and len(seen) < total:
-        raise _incomplete(what, f"EnOS reports {total}, but its pages have {len(seen)}", len(seen), total)
-
-
-def _incomplete(what: str, why: str, rows: int, total: int | None, *, permanent: bool = False) -> IncompleteList:
-    advice = "" if permanent else " It was read twice, in case rows had moved. Try again later."
-    return IncompleteList(
-        f"The list of {what} is not complete: {why}.{advice}",
-        rows=rows,
-        total=total,
-        permanent=permanent,
-    )
+        raise incomplete(f"EnOS reports {total}, but its pages have {len(seen)}")
 
 
 def _window(what: str, refusal: InvalidArgument, rows: int, total: int | None) -> SearchWindow:

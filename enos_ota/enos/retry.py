@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
 
 from enos_ota.enos.errors import (
-    ApiError,
     AuthenticationError,
     ConnectError,
     EnosError,
@@ -15,7 +16,8 @@ from enos_ota.enos.errors import (
     TransportError,
 )
 
-_REPLAYED = 1001
+_REPLAYED: Final = 1001
+_STALE_TOKEN: Final = frozenset({1203, 4011, 4012})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,29 +94,14 @@ def may_be_sent_again(error: EnosError, *, writes: bool) -> bool:
     return certainly_not_processed or (not writes and isinstance(error, (TransportError, ServerError)))
 
 
-def backoff(policy: RetryPolicy, attempt: int, random: float) -> float:
-    """Return the seconds to wait after failed attempt number `attempt` (from 1): exponential, capped, full jitter.
+def is_token_rejection(error: EnosError) -> bool:
+    """Whether a new token may help: the old one is expired or unknown to the gateway. The request was not processed."""
+    return isinstance(error, AuthenticationError) and (
+        error.code in _STALE_TOKEN or error.http_status == HTTPStatus.UNAUTHORIZED
+    )
 
-    Args:
-        policy: bounds.
-        attempt: number of the failed attempt.
-        random: a number in [0, 1).
-    """
+
+def backoff(policy: RetryPolicy, attempt: int, random: float) -> float:
+    """Return the seconds to wait after failed attempt number `attempt` (from 1): exponential, capped, full jitter."""
     doublings = min(attempt - 1, 62)  # larger powers could overflow, and exceed any cap
     return min(policy.cap, policy.base * 2.0**doublings) * random
-
-
-def throttle_pause(policy: RetryPolicy, rounds: int, random: float) -> float:
-    """Return the seconds of the pause after a 429 without Retry-After: as `backoff`, but at least half of it.
-
-    Args:
-        policy: bounds.
-        rounds: number of consecutive times (from 1) that requests were throttled without a success in between.
-        random: a number in [0, 1).
-    """
-    return backoff(policy, rounds, (1 + random) / 2)
-
-
-def requested_wait(error: EnosError) -> float | None:
-    """Return the seconds that EnOS asked this client to wait (Retry-After), or None."""
-    return error.retry_after if isinstance(error, ApiError) else None

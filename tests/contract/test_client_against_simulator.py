@@ -1,4 +1,4 @@
-"""Client and simulator share no code: what one says the other must understand."""
+"""Client and simulator share no code, and understand each other."""
 
 from __future__ import annotations
 
@@ -229,6 +229,6 @@ def test_tasks_are_counted(simulator: RunningSimulator) -> None:
 def test_a_total_that_may_be_a_cap_is_a_count_only_if_the_list_ends_there(
     cap: int, window: int, count: int | None
 ) -> None:
-    """So that no text says how many tasks wait where EnOS says "at least so many"."""
+    """A capped total is never shown as the number of waiting tasks."""
     with running_simulator(many(2_000), total_cap=cap, max_window=window) as simulator, connect(simulator) as client:
         assert client.count_tasks(JOB) == count

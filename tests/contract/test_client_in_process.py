@@ -165,10 +165,10 @@ def test_a_fault_is_the_same_error_with_and_without_sockets(
             client.cancel_tasks(JOB, ["dk-01"])
 
     assert type(without.value) is error
-    assert told(without.value, GATEWAY) == told(behind_http.value, simulator.url)
+    assert text_of(without.value, GATEWAY) == text_of(behind_http.value, simulator.url)
 
 
-def told(error: EnosError, gateway: str) -> str:
+def text_of(error: EnosError, gateway: str) -> str:
     return re.sub(r" \(requestId [^)]*\)", "", str(error).replace(gateway, "https://…"))
 
 
@@ -181,7 +181,7 @@ def test_an_answer_that_is_late_takes_its_time() -> None:
     assert world.clock.sleeps == [7]
 
 
-def test_a_throttled_answer_says_how_long_to_wait() -> None:
+def test_a_throttled_answer_has_the_time_to_wait() -> None:
     world = World()
     world.simulator.add_fault("throttle get nth=1 retryAfter=3")
 

@@ -56,7 +56,7 @@ class Bug:
 
 
 _cancel_tasks: Final = EnosClient.cancel_tasks
-_task_page: Final = EnosClient._task_page
+_task_search: Final = EnosClient._task_search
 _apply: Final = Reconciler.apply
 _of_keys: Final = reading.TaskReader.of_keys
 _read: Final = CancelledTaskSetProvider.read
@@ -154,10 +154,10 @@ def _looks_at_the_engine_once() -> AbstractContextManager[object]:
 @contextmanager
 def _looks_at_the_engine_before_it_waits() -> Iterator[None]:
     def cancel_tasks(self: EnosClient, job_id: str, device_keys: Sequence[str], **others: Any) -> str:
-        look = self._transport._before_write
+        look = self._transport.before_write
         assert look is not None
         look()
-        with patch.object(self._transport, "_before_write", None):
+        with patch.object(self._transport, "before_write", None):
             return _cancel_tasks(self, job_id, device_keys, **others)
 
     with patch.object(EnosClient, "cancel_tasks", cancel_tasks):
@@ -168,7 +168,7 @@ def _looks_at_the_engine_before_it_waits() -> Iterator[None]:
 def _splices_quotes() -> Iterator[None]:
     with (
         patch.object(reading, "is_quotable", lambda _: True),
-        patch.object(expressions, "quoted", lambda _, value: f"'{value}'"),
+        patch.object(expressions, "_quoted", lambda _, value: f"'{value}'"),
     ):
         yield
 
@@ -233,21 +233,27 @@ def _retries_what_is_removed() -> AbstractContextManager[object]:
 
 
 def _reads_the_first_page_only() -> AbstractContextManager[object]:
-    def task_page(self: EnosClient, job_id: str, expression: str | None, page_no: int, page_size: int) -> Page[Task]:
-        first = _task_page(self, job_id, expression, 1, page_size)
-        return replace(first, total_size=len(first.items), items=first.items if page_no == 1 else ())
+    def task_search(self: EnosClient, *chosen: Any) -> Callable[[int, int], Page[Task]]:
+        def search(page_no: int, page_size: int) -> Page[Task]:
+            first = _task_search(self, *chosen)(1, page_size)
+            return replace(first, total_size=len(first.items), items=first.items if page_no == 1 else ())
 
-    return patch.object(EnosClient, "_task_page", task_page)
+        return search
+
+    return patch.object(EnosClient, "_task_search", task_search)
 
 
 def _counts_a_row_twice() -> AbstractContextManager[object]:
-    def task_page(self: EnosClient, job_id: str, expression: str | None, page_no: int, page_size: int) -> Page[Task]:
-        page = _task_page(self, job_id, expression, page_no, page_size)
-        return replace(
-            page, items=tuple(replace(task, task_id=f"{task.task_id}/{row}") for row, task in enumerate(page.items))
-        )
+    def task_search(self: EnosClient, *chosen: Any) -> Callable[[int, int], Page[Task]]:
+        def search(page_no: int, page_size: int) -> Page[Task]:
+            page = _task_search(self, *chosen)(page_no, page_size)
+            return replace(
+                page, items=tuple(replace(task, task_id=f"{task.task_id}/{row}") for row, task in enumerate(page.items))
+            )
 
-    return patch.object(EnosClient, "_task_page", task_page)
+        return search
+
+    return patch.object(EnosClient, "_task_search", task_search)
 
 
 def _asks_once_for_what_is_missing() -> AbstractContextManager[object]:

@@ -1,4 +1,4 @@
-"""A server that answers exactly what a test tells it to, byte for byte, over real sockets.
+"""A server that answers the bytes of a test's script, over real sockets.
 
     with ScriptedServer([ok({"jobId": "j"}), DROP]) as server:
         ...  # talk to server.url
@@ -57,7 +57,7 @@ Step = bytes | Callable[[Request], bytes | Iterable[bytes] | None]
 connection without an answer."""
 
 
-def DROP(_: Request) -> None:  # noqa: N802 - stands in scripts like a constant
+def DROP(_: Request) -> None:  # noqa: N802 - used in scripts like a constant
     """Read the request, then close the connection."""
 
 
@@ -75,7 +75,7 @@ def drip(clock: FakeClock | None, before: bytes, each: bytes) -> Step:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a port on which no server listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

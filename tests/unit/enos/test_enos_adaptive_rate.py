@@ -1,10 +1,8 @@
-"""The rate that refusals teach."""
+"""The rate that adapts to refusals."""
 
 from __future__ import annotations
 
-import pytest
-
-from enos_ota.enos.adaptive_rate import DECREASE, FIRST, SLOWEST, AdaptiveRate
+from enos_ota.enos.limiter import DECREASE, SLOWEST, AdaptiveRate
 
 RATE = AdaptiveRate(ceiling=20, since=100, recovery=10)
 
@@ -56,12 +54,3 @@ def test_the_recovery_is_long_enough_for_some_requests_however_slow() -> None:
     rate = AdaptiveRate(1, 0, 50).after_refusal(0, 0.5, 0)
 
     assert rate.recovery * rate.ceiling == 50
-
-
-@pytest.mark.parametrize(("successes", "ceiling"), [(0, FIRST), (50, 50)])
-def test_a_first_refusal_teaches_what_got_through_or_little(successes: float, ceiling: float) -> None:
-    assert AdaptiveRate.after_first_refusal(successes, 0).ceiling == ceiling
-
-
-def test_a_pause_changes_when_the_recovery_begins_and_nothing_else() -> None:
-    assert RATE.after_pause(500) == AdaptiveRate(20, 500, 10)

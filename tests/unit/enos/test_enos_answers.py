@@ -1,4 +1,4 @@
-"""What HTTP answers mean."""
+"""Envelopes and errors from HTTP answers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from enos_ota.enos import (
     TasksNotRetryable,
     Throttled,
 )
-from enos_ota.enos.answers import Answer, Envelope, classify, is_token_rejection, parse_retry_after
+from enos_ota.enos.answers import Answer, Envelope, classify
 from enos_ota.enos.operations import CANCEL_TASKS, GET_JOB, ApiCall
 
 READ = ApiCall(GET_JOB, about="job j-1")
@@ -92,7 +92,7 @@ def test_each_code_has_its_error_whatever_the_http_status(code: int, kind: type[
 @pytest.mark.parametrize("code", [1001, 1002, 1003, 1004, 1202, 1203, 1204, 4011, 4012])
 @pytest.mark.parametrize("field", ["code", "status", "apim_status"])
 @pytest.mark.parametrize("status", [200, 401])
-def test_a_rejection_is_an_authentication_error_wherever_its_code_stands(code: int, field: str, status: int) -> None:
+def test_a_rejection_is_an_authentication_error_in_any_code_field(code: int, field: str, status: int) -> None:
     got = error(answer({field: code, "msg": "no"}, status))
 
     assert (type(got), got.code) == (AuthenticationError, code)
@@ -172,7 +172,7 @@ def test_only_a_redirect_is_an_answer_that_stays_the_same() -> None:
         (Answer(401), False),
     ],
 )
-def test_what_a_refused_write_may_have_done_is_told(got: Answer, expected: bool) -> None:  # noqa: FBT001 - a table
+def test_an_error_reports_whether_a_refused_write_may_have_been_processed(got: Answer, expected: bool) -> None:  # noqa: FBT001 - a table
     assert error(got, WRITE).may_have_been_processed is expected
 
 
@@ -181,32 +181,14 @@ def test_a_refused_read_has_done_nothing(got: Answer) -> None:
     assert error(got, READ).may_have_been_processed is False
 
 
-@pytest.mark.parametrize(
-    ("got", "expected"),
-    [
-        (refused(1203), True),
-        (refused(4011), True),
-        (refused(4012), True),
-        (Answer(401), True),
-        (refused(1003, 401), True),
-        (refused(1003), False),
-        (refused(1002), False),
-        (refused(99403), False),
-        (Answer(500), False),
-    ],
-)
-def test_a_new_token_is_worth_trying_for_a_stale_one_only(got: Answer, expected: bool) -> None:  # noqa: FBT001 - a table
-    assert is_token_rejection(error(got)) is expected
-
-
-def test_the_text_of_a_refusal_says_what_was_asked_and_what_enos_said_and_what_to_do() -> None:
+def test_the_text_of_a_refusal_has_the_call_the_reason_and_the_advice() -> None:
     assert str(error(refused(24404), READ)) == (
         "EnOS refused get (job j-1): 24404 why (requestId r-1)."
         " Check job id and organization; the job may have been deleted."
     )
 
 
-def test_the_text_of_a_doubtful_write_says_to_look_first() -> None:
+def test_the_text_of_an_unconfirmed_write_advises_to_look_first() -> None:
     assert str(error(Answer(502), WRITE)) == (
         "EnOS did not do cancelTask (3 devices of job j-1): HTTP 502."
         " EnOS or a proxy before it has trouble: try again later."
@@ -262,7 +244,7 @@ def test_an_error_of_the_gateway_itself_is_named_and_only_a_failure_may_have_pro
         ),
     ],
 )
-def test_each_error_of_the_gateway_says_what_to_do(status: int, advice: str) -> None:
+def test_each_error_of_the_gateway_has_advice(status: int, advice: str) -> None:
     assert str(error(by_gateway(status), READ)).endswith(f"HTTP {status} 'why'. {advice}")
 
 
@@ -274,13 +256,13 @@ def test_a_message_with_a_status_that_the_gateway_does_not_document_is_a_foreign
     assert "secret words" not in str(got)
 
 
-def test_what_the_gateway_says_is_shown_without_secrets_and_control_characters_and_shortened() -> None:
+def test_the_gateways_text_is_shown_without_secrets_and_control_characters_and_shortened() -> None:
     got = error(by_gateway(403, "T-1 is\x1b not\nallowed" + "c" * 500), secrets=("T-1",))
 
     assert got.msg == "[secure] is not allowed" + "c" * 276 + "…"
 
 
-def test_http_413_counts_whatever_the_envelope_says() -> None:
+def test_http_413_is_too_large_with_any_envelope() -> None:
     assert type(error(refused(99400, 413))) is RequestTooLarge
 
 
@@ -293,7 +275,7 @@ def test_the_text_of_a_foreign_answer_shows_its_kind_and_size_but_none_of_it() -
     )
 
 
-def test_what_enos_says_is_shown_on_one_line_without_control_characters_and_shortened() -> None:
+def test_the_text_of_enos_is_shown_on_one_line_without_control_characters_and_shortened() -> None:
     got = error(answer({"code": 7, "msg": "a\nb\x1b[31m\u2028" + "c" * 500}))
 
     assert got.msg == "a b [31m " + "c" * 290 + "…"
@@ -319,30 +301,3 @@ def test_a_secret_that_the_service_echoes_is_not_shown() -> None:
     got = error(answer({"code": 7, "msg": "token T-1 of S-1", "requestId": "T-1"}), secrets=("S-1", "T-1", ""))
 
     assert (got.msg, got.request_id) == ("token [secure] of [secure]", "[secure]")
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ("7", 7.0),
-        (" 7 ", 7.0),
-        ("0", 0.0),
-        (None, None),
-        ("", None),
-        ("-1", None),
-        ("1.5", None),
-        ("soon", None),
-        ("9" * 30, None),
-        ("Tue, 14 Nov 2023 22:13:27 GMT", 7.0),
-        ("Tue, 14 Nov 2023 22:13:10 GMT", 0.0),
-        ("Tue, 14 Nov 99999 22:13:10 GMT", None),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(value: str | None, expected: float | None) -> None:
-    assert parse_retry_after(value, date=None, now=1_700_000_000.0) == expected
-
-
-def test_a_retry_after_date_is_counted_from_the_servers_own_clock() -> None:
-    wait = parse_retry_after("Tue, 14 Nov 2023 22:13:27 GMT", date="Tue, 14 Nov 2023 22:13:20 GMT", now=1_700_009_999.0)
-
-    assert wait == 7.0

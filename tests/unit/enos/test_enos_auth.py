@@ -47,7 +47,7 @@ def test_a_timestamp_is_the_clock_in_milliseconds() -> None:
     assert Timestamps(FakeClock(1_700_000_000.25)).take() == 1_700_000_000_250
 
 
-def test_timestamps_grow_while_the_clock_stands_still_or_goes_back() -> None:
+def test_timestamps_grow_when_the_clock_does_not_or_goes_back() -> None:
     clock = FakeClock()
     timestamps = Timestamps(clock)
     first, second = timestamps.take(), timestamps.take()

@@ -1,4 +1,4 @@
-"""Every exception of the layers below becomes one of ours; which of them surely came before sending is spelled out."""
+"""Every exception of the lower layers becomes an EnosError; those before sending are listed."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def error(failure: BaseException, *, answering: bool = False) -> EnosError:
 
 
 @pytest.mark.parametrize("kind", BELOW, ids=lambda kind: f"{kind.__module__}.{kind.__qualname__}")
-def test_each_exception_below_has_an_error_and_is_sent_unless_surely_not(kind: type[BaseException]) -> None:
+def test_each_lower_exception_has_an_error_and_counts_as_sent_unless_certainly_not(kind: type[BaseException]) -> None:
     expected = ConnectError if kind in BEFORE_SENDING else ConfigurationError if kind in BAD_SETTING else AnswerLost
 
     got = error(raised(kind))
@@ -82,17 +82,17 @@ def test_each_exception_below_has_an_error_and_is_sent_unless_surely_not(kind: t
 
 
 @pytest.mark.parametrize("kind", BELOW, ids=lambda kind: f"{kind.__module__}.{kind.__qualname__}")
-def test_each_exception_below_is_caught(kind: type[BaseException]) -> None:
+def test_each_lower_exception_is_caught(kind: type[BaseException]) -> None:
     assert issubclass(kind, LOWER_LAYERS)
 
 
 @pytest.mark.parametrize("kind", BELOW, ids=lambda kind: f"{kind.__module__}.{kind.__qualname__}")
-def test_once_an_answer_has_begun_the_request_was_sent_whatever_happens(kind: type[BaseException]) -> None:
+def test_once_an_answer_has_begun_the_request_was_sent(kind: type[BaseException]) -> None:
     assert type(error(raised(kind), answering=True)) is AnswerLost
 
 
 @pytest.mark.parametrize("kind", BELOW, ids=lambda kind: f"{kind.__module__}.{kind.__qualname__}")
-def test_no_text_of_the_layers_below_is_passed_on(kind: type[BaseException]) -> None:
+def test_no_text_of_the_lower_layers_is_passed_on(kind: type[BaseException]) -> None:
     assert "canary" not in repr(error(raised(kind)))
 
 
@@ -138,7 +138,7 @@ def certificate_error(code: int, message: str) -> ssl.SSLCertVerificationError:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
-def test_why_there_is_no_connection_is_told(cause: BaseException, reason: str) -> None:
+def test_a_connect_error_gives_the_reason(cause: BaseException, reason: str) -> None:
     expected = f"Cannot connect to https://h for cancelTask (1 device of job j): {reason}No request was sent."
 
     got = error(failed_to_connect(cause))
@@ -147,14 +147,14 @@ def test_why_there_is_no_connection_is_told(cause: BaseException, reason: str) -
 
 
 @pytest.mark.parametrize(("cause", "permanent"), [(certificate_error(20, "x"), True), (TimeoutError(), False)])
-def test_only_a_certificate_is_wrong_for_good(cause: BaseException, permanent: bool) -> None:  # noqa: FBT001 - a table
+def test_only_a_wrong_certificate_is_permanent(cause: BaseException, permanent: bool) -> None:  # noqa: FBT001 - a table
     got = error(failed_to_connect(cause))
 
     assert isinstance(got, ConnectError)
     assert got.permanent is permanent
 
 
-def test_a_failure_the_caller_was_busy_with_does_not_count() -> None:
+def test_an_exception_that_the_caller_was_handling_is_ignored() -> None:
     lost = requests.exceptions.ConnectionError("reset")
     lost.__context__ = urllib3.exceptions.NewConnectionError(None, "x")  # type: ignore[arg-type]  # of no interest
 
@@ -169,7 +169,7 @@ def test_a_failure_the_caller_was_busy_with_does_not_count() -> None:
         (OSError("x"), "The connection to https://h broke before get (job j) was answered completely."),
     ],
 )
-def test_how_an_answer_was_lost_is_told(failure: Exception, text: str) -> None:
+def test_a_lost_answer_gives_the_reason(failure: Exception, text: str) -> None:
     assert str(error_for(failure, ApiCall(GET_JOB, about="job j"), gateway="https://h", timeout=(5, 30))) == text
 
 

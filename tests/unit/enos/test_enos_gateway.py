@@ -27,7 +27,7 @@ def test_an_address_has_one_normal_form(given: str, normal: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "problem"),
     [
         ("", "is not an address"),
         ("apim.example.com", "is not an address"),
@@ -54,8 +54,8 @@ def test_an_address_has_one_normal_form(given: str, normal: str) -> None:
         ("http://127.0.0.1.example.com", "must use https"),
     ],
 )
-def test_what_is_no_gateway_is_refused(given: str, said: str) -> None:
-    with pytest.raises(ConfigurationError, match=said):
+def test_what_is_no_gateway_is_refused(given: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
         check_gateway(given)
 
 

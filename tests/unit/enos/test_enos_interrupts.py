@@ -21,7 +21,7 @@ HALF = JOB[:-10]
 
 
 class Interrupted(FakeClock):
-    """Interrupts whoever asks it the time, once it is told to."""
+    """Raises KeyboardInterrupt at the next look at the time, once it is armed."""
 
     armed = False
 
@@ -50,7 +50,7 @@ def test_an_answer_cut_short_by_an_interrupt_is_not_taken_for_the_next_one(conne
 
 @pytest.fixture
 def _heeds_interrupts() -> Iterator[None]:
-    """Whoever started the tests may have had SIGINT ignored."""
+    """Handle SIGINT, which may be ignored by the process that started the tests."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -1,4 +1,4 @@
-"""The pace of all threads together."""
+"""The request rate of all threads together."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from enos_ota.enos.adaptive_rate import DECREASE, FIRST
-from enos_ota.enos.limiter import Limiter, MustWait, Pause, Turn
+from enos_ota.enos.limiter import DECREASE, FIRST, Limiter, MustWait, Pause, Turn
 from tests.harness.clock import FakeClock
 
 
@@ -20,7 +19,7 @@ def wait(limiter: Limiter, clock: FakeClock) -> None:
         clock.sleep(turn.seconds)
 
 
-def test_without_a_rate_nobody_waits(clock: FakeClock) -> None:
+def test_without_a_rate_no_request_waits(clock: FakeClock) -> None:
     limiter = limiter_of(None, clock)
 
     for _ in range(10):
@@ -58,7 +57,7 @@ def test_threads_share_the_pace(clock: FakeClock) -> None:
     assert clock.monotonic() >= 4.0 - 1e-9
 
 
-def test_nobody_sends_during_a_pause(clock: FakeClock) -> None:
+def test_no_request_is_sent_during_a_pause(clock: FakeClock) -> None:
     limiter = limiter_of(None, clock)
     limiter.pause(30)
 
@@ -108,7 +107,7 @@ def delay(limiter: Limiter) -> float:
     return turn.seconds if isinstance(turn, MustWait) else 0
 
 
-def test_a_refusal_that_names_no_time_makes_everybody_pause(clock: FakeClock) -> None:
+def test_a_refusal_without_a_time_pauses_all_threads(clock: FakeClock) -> None:
     limiter = limiter_of(None, clock)
 
     limiter.throttled(turn_of(limiter), None)
@@ -116,7 +115,7 @@ def test_a_refusal_that_names_no_time_makes_everybody_pause(clock: FakeClock) ->
     assert (limiter.current_pause().seconds, limiter.take()) == (2, MustWait(2))
 
 
-def test_a_refusal_that_names_a_time_makes_everybody_pause_for_it(clock: FakeClock) -> None:
+def test_a_refusal_with_a_time_pauses_all_threads_that_long(clock: FakeClock) -> None:
     limiter = limiter_of(None, clock)
 
     limiter.throttled(turn_of(limiter), 7)
@@ -203,14 +202,14 @@ def test_a_rate_that_is_set_bounds_the_one_that_is_learned(clock: FakeClock) -> 
 
 def test_a_standstill_lasts_from_the_first_failure_until_something_gets_through(clock: FakeClock) -> None:
     limiter = limiter_of(None, clock)
-    told = [limiter.standstill()]
+    measured = [limiter.standstill()]
     for _ in range(2):
         limiter.throttled(turn_of(limiter), 5)
         clock.advance(5)
-        told.append(limiter.standstill())
+        measured.append(limiter.standstill())
     limiter.passed()
 
-    assert [*told, limiter.standstill()] == [0, 5, 10, 0]
+    assert [*measured, limiter.standstill()] == [0, 5, 10, 0]
 
 
 def test_a_standstill_of_long_ago_is_not_continued(clock: FakeClock) -> None:
@@ -253,9 +252,7 @@ def test_a_standstill_does_not_reach_back_beyond_the_last_success(clock: FakeClo
         (Pause(7, asked=True), "EnOS asked for a pause, 7 s left"),
     ],
 )
-def test_only_a_429_is_told_as_throttling_and_only_what_enos_asked_for_as_asked_for(
-    clock: FakeClock, pause: Pause, text: str
-) -> None:
+def test_the_text_of_a_pause_gives_its_cause(clock: FakeClock, pause: Pause, text: str) -> None:
     limiter = limiter_of(None, clock)
     if pause.throttled:
         limiter.throttled(turn_of(limiter), pause.seconds if pause.asked else None)

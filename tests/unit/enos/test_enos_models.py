@@ -34,7 +34,7 @@ JOB: dict[str, Any] = {
 }
 
 
-def test_a_job_has_what_enos_says() -> None:
+def test_a_job_has_the_fields_of_enos() -> None:
     assert Job.from_json(JOB) == Job(
         job_id="j-1",
         org_id="o1",
@@ -53,7 +53,7 @@ def test_a_job_has_what_enos_says() -> None:
     )
 
 
-def test_a_task_has_what_enos_says() -> None:
+def test_a_task_has_the_fields_of_enos() -> None:
     data = {
         "taskId": "t-1", "orgId": "o1", "assetId": "a-1", "productKey": "p-1", "deviceKey": "dk-01", "jobId": "j-1",
         "fromVersion": "1.0", "toVersion": "1.2", "progress": -2, "desc": "Cancelled by user", "status": "failed",
@@ -114,7 +114,7 @@ def test_a_task_status_is_known_or_unknown_and_kept_as_written(raw: str, status:
     assert (task.status, task.raw_status) == (status, raw)
 
 
-def test_a_job_status_nobody_knows_is_kept_as_written() -> None:
+def test_an_unknown_job_status_is_kept_as_written() -> None:
     job = Job.from_json({"status": "finished"})
 
     assert (job.status, job.raw_status) == (JobStatus.UNKNOWN, "finished")

@@ -1,4 +1,4 @@
-"""No connection, and answers that are none."""
+"""Missing connections, and answers that EnOS does not give."""
 
 from __future__ import annotations
 
@@ -99,40 +99,23 @@ def test_a_redirect_is_not_read_to_its_end_either(connect: Connect, monkeypatch:
         connect(server, retry=RetryPolicy(attempts=1)).get_job("j")
 
 
+@pytest.mark.parametrize("codings", [["gzip"], ["gzip", "gzip"]], ids=" in ".join)
 def test_a_small_answer_that_unpacks_to_a_large_one_is_too_large(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, codings: list[str]
 ) -> None:
     monkeypatch.setattr(transport_module, "MAX_ANSWER", 2**20)
-    bomb = gzip.compress(b" " * 2**24)
+    bomb = b" " * 2**24
+    for _ in codings:
+        bomb = gzip.compress(bomb)
     with (
-        ScriptedServer([http(200, bomb, content_encoding="gzip")]) as server,
+        ScriptedServer([http(200, bomb, content_encoding=", ".join(codings))]) as server,
         pytest.raises(InvalidAnswer, match="with more than 1 MiB"),
     ):
         connect(server, retry=RetryPolicy(attempts=1)).get_job("j")
 
 
-@pytest.mark.parametrize("coding", ["gzip, gzip", "GZIP,gzip", "deflate", "br", "zstd", "x-gzip", "gzip, identity"])
-def test_a_coding_that_was_not_asked_for_is_not_unpacked(connect: Connect, coding: str) -> None:
-    packed = gzip.compress(gzip.compress(b'{"code": 0, "data": {"jobId": "j"}}'))
-    with (
-        ScriptedServer([http(200, packed, content_encoding=coding)]) as server,
-        pytest.raises(
-            InvalidAnswer, match="was answered in a content encoding that enos-ota did not request"
-        ) as caught,
-    ):
-        connect(server, retry=RetryPolicy(attempts=1)).get_job("j")
-
-    assert caught.value.http_status == 200
-
-
-def test_two_headers_with_a_coding_each_are_two_codings(connect: Connect) -> None:
-    twice = JOB.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\nContent-Encoding: gzip\r\n\r\n", 1)
-    with ScriptedServer([twice]) as server, pytest.raises(InvalidAnswer, match="that enos-ota did not request"):
-        connect(server, retry=RetryPolicy(attempts=1)).get_job("j")
-
-
 @pytest.mark.parametrize("coding", ["identity", "Identity", ""])
-def test_an_answer_that_says_it_is_not_compressed_is_understood(connect: Connect, coding: str) -> None:
+def test_an_answer_with_coding_identity_is_understood(connect: Connect, coding: str) -> None:
     plain = b'{"code": 0, "data": {"jobId": "j"}}'
     with ScriptedServer([http(200, plain, content_encoding=coding)]) as server:
         assert connect(server).get_job("j").job_id == "j"

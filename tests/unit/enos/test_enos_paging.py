@@ -1,4 +1,4 @@
-"""From pages to whole lists."""
+"""Complete lists from pages."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_page_size_that_is_refused_is_halved(largest: int, tried: list[int]) -
     assert (served.rows(), served.sizes) == ("a", tried)
 
 
-def test_a_search_that_is_refused_with_any_page_size_is_told_as_it_was_refused_first() -> None:
+def test_a_search_that_is_refused_with_any_page_size_raises_the_first_refusal() -> None:
     with pytest.raises(InvalidArgument, match="pageSize 200"):
         Pages(size=200, largest=-1).rows()
 
@@ -174,9 +174,7 @@ def test_a_list_without_end_is_given_up_at_a_fixed_number_of_rows(monkeypatch: p
 
 
 @pytest.mark.parametrize(("total", "at_least"), [(9, 9), (4, 4), (None, 4)])
-def test_a_page_that_is_refused_after_others_were_answered_is_told_as_a_search_window(
-    total: int | None, at_least: int
-) -> None:
+def test_a_page_that_is_refused_after_others_were_answered_is_a_search_window(total: int | None, at_least: int) -> None:
     served = Pages("ab", "cd", "ef", total=total, window=2)
 
     rows, error = read_until_it_fails(served)

@@ -28,9 +28,9 @@ from enos_ota.enos import (
     TransportError,
     UnquotableValue,
 )
-from enos_ota.enos.retry import RetryBudget, backoff, may_be_sent_again, throttle_pause
+from enos_ota.enos.retry import RetryBudget, backoff, is_token_rejection, may_be_sent_again
 
-SURELY_NOT_PROCESSED = [ConnectError("x"), Throttled("x"), AuthenticationError("x", code=1001)]
+CERTAINLY_NOT_PROCESSED = [ConnectError("x"), Throttled("x"), AuthenticationError("x", code=1001)]
 PASSING = [AnswerLost("x"), InvalidAnswer("x"), ServerError("x"), TransportError("x")]
 FINAL = [
     ConnectError("x", permanent=True),
@@ -54,9 +54,9 @@ def named(error: EnosError) -> str:
     return type(error).__name__
 
 
-@pytest.mark.parametrize("error", SURELY_NOT_PROCESSED, ids=named)
+@pytest.mark.parametrize("error", CERTAINLY_NOT_PROCESSED, ids=named)
 @pytest.mark.parametrize("writes", [True, False])
-def test_what_surely_was_not_processed_is_sent_again(error: EnosError, writes: bool) -> None:  # noqa: FBT001 - a table
+def test_a_request_that_was_certainly_not_processed_is_sent_again(error: EnosError, writes: bool) -> None:  # noqa: FBT001 - a table
     assert may_be_sent_again(error, writes=writes)
 
 
@@ -74,6 +74,24 @@ def test_a_write_is_not_sent_again_when_it_may_have_been_processed(error: EnosEr
 @pytest.mark.parametrize("writes", [True, False])
 def test_what_would_end_the_same_is_not_sent_again(error: EnosError, writes: bool) -> None:  # noqa: FBT001 - a table
     assert not may_be_sent_again(error, writes=writes)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (AuthenticationError("x", code=1203), True),
+        (AuthenticationError("x", code=4011), True),
+        (AuthenticationError("x", code=4012), True),
+        (AuthenticationError("x", http_status=401), True),
+        (AuthenticationError("x", code=1003, http_status=401), True),
+        (AuthenticationError("x", code=1003), False),
+        (AuthenticationError("x", code=1002), False),
+        (PermissionDenied("x"), False),
+        (ServerError("x"), False),
+    ],
+)
+def test_a_new_token_is_requested_for_a_stale_one_only(error: EnosError, expected: bool) -> None:  # noqa: FBT001 - a table
+    assert is_token_rejection(error) is expected
 
 
 def test_waits_double_up_to_the_cap() -> None:
@@ -122,10 +140,6 @@ def test_a_budget_never_grows_beyond_its_size() -> None:
     budget.give_back(5)
 
     assert [budget.take() for _ in range(2)] == [True, False]
-
-
-def test_a_pause_of_the_whole_client_is_at_least_half_of_what_it_may_be() -> None:
-    assert [throttle_pause(RetryPolicy(), 3, random) for random in (0.0, 0.5)] == [1.0, 1.5]
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_no_error_shows_a_secret(
         client = connect(server, credentials=Credentials("key", SECRET), retry=RetryPolicy(attempts=2, standstill=0.25))
         error = failure(lambda: client.get_job("j") if operation == "get_job" else client.cancel_tasks("j", ["a"]))
         signatures = [request.headers["apim-signature"] for request in server.calls]
-        server._script.clear()  # how often each is asked for is told elsewhere
+        server._script.clear()  # other tests count the requests
 
     shown = texts_of(error) + caplog.text
     assert [secret for secret in (SECRET, TOKEN, *signatures) if secret in shown] == []

@@ -1,4 +1,4 @@
-"""What leaves for EnOS, as it arrives there."""
+"""Requests as the server receives them."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_threads_share_one_token_and_no_timestamp(connect: Connect) -> None:
     assert len(set(stamps)) == 64
 
 
-def test_each_attempt_is_signed_afresh(connect: Connect) -> None:
+def test_each_attempt_has_its_own_signature(connect: Connect) -> None:
     with ScriptedServer([http(503), http(503), JOB]) as server:
         connect(server).get_job("j")
 

@@ -1,7 +1,9 @@
-"""How many requests leave, and when: repeats, rejected tokens, waits."""
+"""How many requests are sent, and when: retries, rejected tokens, waits."""
 
 from __future__ import annotations
 
+import time
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -106,7 +108,7 @@ def test_a_write_taken_for_a_replay_is_repeated_with_another_timestamp(connect: 
     assert first < second
 
 
-def test_a_read_ends_after_five_attempts_and_says_so(connect: Connect, clock: FakeClock) -> None:
+def test_a_read_ends_after_five_attempts_and_reports_them(connect: Connect, clock: FakeClock) -> None:
     with ScriptedServer([http(503)] * 5) as server, pytest.raises(ServerError, match=r" Tried 5 times\.$"):
         connect(server).get_job("j")
 
@@ -248,6 +250,32 @@ def test_retry_after_is_waited_for(connect: Connect, clock: FakeClock) -> None:
     assert clock.sleeps == [7]
 
 
+@pytest.mark.parametrize(("random", "pause"), [(0.0, 0.25), (1.0, 0.5)])
+def test_a_pause_of_the_whole_client_is_at_least_half_of_what_it_may_be(
+    connect: Connect, clock: FakeClock, random: float, pause: float
+) -> None:
+    with ScriptedServer([http(429), JOB]) as server:
+        connect(server, random=lambda: random).get_job("j")
+
+    assert clock.sleeps == [pause]
+
+
+def test_retry_after_may_be_a_date(connect: Connect, clock: FakeClock) -> None:
+    until = formatdate(time.time() + 100, usegmt=True)
+    with ScriptedServer([http(429, retry_after=until), JOB]) as server:
+        connect(server).get_job("j")
+
+    assert clock.sleeps == [pytest.approx(100, abs=30)]
+
+
+@pytest.mark.parametrize("value", ["", "-1", "1.5", "soon", "9" * 5000, "Tue, 14 Nov 99999 22:13:10 GMT"])
+def test_a_retry_after_that_cannot_be_read_is_ignored(connect: Connect, clock: FakeClock, value: str) -> None:
+    with ScriptedServer([http(429, retry_after=value), JOB]) as server:
+        connect(server).get_job("j")
+
+    assert clock.sleeps == [0.5]
+
+
 def test_retry_after_holds_back_every_call_of_the_client(connect: Connect, clock: FakeClock) -> None:
     with ScriptedServer([http(503, retry_after="60"), JOB]) as server:
         client = connect(server, retry=RetryPolicy(attempts=1))
@@ -343,7 +371,7 @@ def test_a_clock_that_raises_ends_a_wait_and_nothing_more_is_sent(connect: Conne
     assert server.names == ["token/get", "get"]
 
 
-def test_a_retry_after_of_zero_is_no_invitation_to_hurry(connect: Connect, clock: FakeClock) -> None:
+def test_a_retry_after_of_zero_still_waits(connect: Connect, clock: FakeClock) -> None:
     with ScriptedServer([http(429, retry_after="0"), JOB]) as server:
         connect(server).get_job("j")
 

@@ -7,6 +7,8 @@ import inspect
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
 from enos_ota import enos
 
 SOURCES = sorted(Path(enos.__file__).parent.glob("*.py"))
@@ -43,6 +45,12 @@ def test_every_error_is_in_the_tree_of_the_errors_module() -> None:
     assert [
         name for name in public if not name.startswith("_") and f" {name} " not in f" {tree} ".replace("\n", " ")
     ] == []
+
+
+def test_an_error_takes_its_own_attributes_only() -> None:
+    assert enos.JobNotFound("gone", code=24404, operation="get").code == 24404
+    with pytest.raises(TypeError, match=r"^ConnectError has no attribute code$"):
+        enos.ConnectError("refused", code=24404)
 
 
 def test_the_client_imports_neither_pulumi_nor_the_simulator() -> None:

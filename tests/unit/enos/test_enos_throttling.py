@@ -147,7 +147,7 @@ def test_a_service_that_throttles_everything_is_given_up_by_all_threads_after_tw
     assert len(world.answers) <= 30
 
 
-def test_the_errors_of_a_standstill_say_how_long_it_lasted_and_what_was_not_sent() -> None:
+def test_the_errors_of_a_standstill_have_its_length_and_the_unsent_call() -> None:
     world = World()
     world.simulator.change_switches({"gateway_form": "envelope"})
     world.simulator.add_fault("throttle any")
@@ -177,7 +177,7 @@ def test_after_a_standstill_calls_fail_unsent_while_the_pause_lasts() -> None:
     assert world.answers == []
 
 
-def test_after_a_standstill_one_request_finds_out_whether_it_is_over() -> None:
+def test_after_a_standstill_one_request_checks_whether_it_is_over() -> None:
     world = World()
     world.simulator.add_fault("throttle any")
     world.run(1)
@@ -200,7 +200,7 @@ def test_after_a_standstill_that_lasts_one_request_a_pause_is_lost() -> None:
     assert len(world.answers) == 3
 
 
-def test_a_standstill_of_long_ago_does_not_shorten_the_patience_of_today() -> None:
+def test_an_old_standstill_does_not_shorten_the_next() -> None:
     world = World()
     world.simulator.add_fault("throttle any")
     world.run(1)
@@ -213,7 +213,7 @@ def test_a_standstill_of_long_ago_does_not_shorten_the_patience_of_today() -> No
     assert world.seconds - began >= 100
 
 
-def test_a_standstill_that_ends_in_time_is_got_through() -> None:
+def test_calls_succeed_when_a_standstill_ends_in_time() -> None:
     world = World()
     world.simulator.add_fault("throttle any times=10")
 

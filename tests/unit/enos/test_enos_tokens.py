@@ -1,4 +1,4 @@
-"""When the token service is asked."""
+"""When a token is requested."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_ota.enos import AnswerLost, AuthenticationError, EnosError
+from enos_ota.enos.auth import Token, TokenSource
 from enos_ota.enos.limiter import MustWait
-from enos_ota.enos.tokens import Token, TokenSource
 
 if TYPE_CHECKING:
     from tests.harness.clock import FakeClock
@@ -94,7 +94,7 @@ def test_a_short_lived_token_is_refreshed_in_its_last_quarter(clock: FakeClock) 
     assert service.asked == ["get", "refresh"]
 
 
-def test_a_token_past_its_end_is_got_anew(clock: FakeClock) -> None:
+def test_an_expired_token_is_replaced(clock: FakeClock) -> None:
     service = Service()
     tokens = source(service, clock)
     tokens.current()
@@ -154,7 +154,7 @@ def test_a_passing_failure_is_not_remembered(clock: FakeClock) -> None:
     assert tokens.current().text == "token-2"
 
 
-def test_who_must_wait_before_asking_keeps_nobody_else_from_asking(clock: FakeClock) -> None:
+def test_a_thread_that_waits_before_its_request_blocks_no_other(clock: FakeClock) -> None:
     service = Service()
     tokens = source(service, clock)
     service.failure = MustWait(60)

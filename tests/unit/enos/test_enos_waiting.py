@@ -1,4 +1,4 @@
-"""Waits that go through the caller's hands, and may be ended by them."""
+"""Waits by a function of the caller, which may end them."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_a_wait_for_a_token_that_is_ended_sends_no_write(connect: Connect, clock
     assert server.names == ["token/get"]
 
 
-def test_a_wait_for_a_token_that_is_ended_keeps_nobody_else_from_one(connect: Connect, clock: FakeClock) -> None:
+def test_an_ended_wait_for_a_token_blocks_no_other_call(connect: Connect, clock: FakeClock) -> None:
     with ScriptedServer([JOB], tokens=[http(503), token("t")]) as server:
         client = connect(server)
         with pytest.raises(EnoughError):
@@ -149,7 +149,7 @@ def test_a_view_shares_pauses_and_the_retry_budget(connect: Connect, clock: Fake
     assert (patience.asked, client.pause().seconds) == ([7], 0)
 
 
-def test_a_pause_is_told(connect: Connect) -> None:
+def test_the_client_reports_its_pause(connect: Connect) -> None:
     with ScriptedServer([http(503, retry_after="60")]) as server:
         client = connect(server, retry=RetryPolicy(attempts=1))
         with pytest.raises(Exception, match="503"):

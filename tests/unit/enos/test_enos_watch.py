@@ -1,4 +1,4 @@
-"""Whoever keeps account of writes hears of each attempt, right before and right after it."""
+"""A watch is called right before and right after each attempt of a write."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def account() -> Account:
     return Account()
 
 
-def test_an_attempt_is_announced_then_checked_then_sent_then_told(connect: Connect, account: Account) -> None:
+def test_an_attempt_is_announced_then_checked_then_sent_then_reported(connect: Connect, account: Account) -> None:
     def answer(_: Request) -> bytes:
         account.lines.append("sent")
         return ok(request_id="r-1")
@@ -71,7 +71,7 @@ def test_starting_and_stopping_a_job_is_watched_as_well(
 
 
 @pytest.mark.parametrize(("step", "error"), [(DROP, AnswerLost), (refusal(24620), TasksNotCancellable)])
-def test_an_error_is_told(connect: Connect, account: Account, step: Step, error: type[EnosError]) -> None:
+def test_an_error_is_reported(connect: Connect, account: Account, step: Step, error: type[EnosError]) -> None:
     with ScriptedServer([step]) as server, pytest.raises(error):
         connect(server).cancel_tasks("j", ["a"], watch=account)
 
@@ -105,7 +105,7 @@ def test_a_rejected_token_makes_two_attempts(connect: Connect, account: Account)
 
 
 @pytest.mark.parametrize("objection", [DeadError(), Throttled("x"), KeyboardInterrupt()])
-def test_what_the_announcement_raises_keeps_the_attempt_from_being_made(
+def test_an_exception_of_before_prevents_the_attempt(
     connect: Connect, account: Account, objection: BaseException
 ) -> None:
     account.objection = objection
@@ -118,7 +118,7 @@ def test_what_the_announcement_raises_keeps_the_attempt_from_being_made(
 @pytest.mark.parametrize(
     ("objection", "lines"), [(EnosError("x"), ["before", "after EnosError"]), (DeadError(), ["before"])]
 )
-def test_an_attempt_that_was_announced_but_not_sent_is_told_if_an_error_of_the_client_says_why(
+def test_an_announced_attempt_that_an_error_of_the_client_prevents_is_reported(
     connect: Connect, account: Account, objection: Exception, lines: list[str]
 ) -> None:
     def object_() -> None:
@@ -130,7 +130,7 @@ def test_an_attempt_that_was_announced_but_not_sent_is_told_if_an_error_of_the_c
     assert (account.lines, server.names) == (lines, ["token/get"])
 
 
-def test_after_an_interrupt_nothing_is_told(connect: Connect, account: Account) -> None:
+def test_after_an_interrupt_nothing_is_reported(connect: Connect, account: Account) -> None:
     class Interrupted(FakeClock):
         def monotonic(self) -> float:
             if server.calls:
