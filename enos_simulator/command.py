@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from enos_simulator.switches import Switches, kebab
+from enos_simulator.errors import SetupError
+from enos_simulator.faults import Fault
+from enos_simulator.movement import Movement
+from enos_simulator.parsing import InputModel
+from enos_simulator.switches import Switches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,19 +55,31 @@ class Shutdown:
         self.server.should_exit = True
 
 
+class _OneLine(click.ParamType[InputModel]):
+    """A fault or a movement, given as one text."""
+
+    name = "text"
+
+    def __init__(self, model: type[InputModel]) -> None:
+        self._model = model
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> InputModel:
+        try:
+            return self._model.parse(value)
+        except SetupError as error:
+            self.fail("; ".join(error.problems), param, ctx)
+
+
 def _switch_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add one option per switch, unset by default so that the fleet file can set it."""
-    for known in reversed(dataclasses.fields(Switches)):
-        choices = known.metadata.get("choices")
-        default = f"{known.default:g}" if isinstance(known.default, float) else known.default
-        add = click.option(
-            f"--{kebab(known.name)}",
-            known.name,
-            type=click.Choice([str(choice) for choice in choices]) if choices else str,
-            metavar=None if choices else known.metadata.get("unit", "text").upper(),
-            help=f"{known.metadata['help']} (default {default})",
-        )
-        command = add(command)
+    for name, switch in reversed(Switches.model_fields.items()):
+        choices = [str(choice) for choice in get_args(switch.annotation)]
+        command = click.option(
+            f"--{name.replace('_', '-')}",
+            name,
+            type=click.Choice(choices) if choices else switch.annotation,
+            help=f"{switch.description} (default {switch.default})",
+        )(command)
     return command
 
 
@@ -94,10 +109,16 @@ def _switch_options(command: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option("--seed", type=int, help="makes all random decisions repeatable")
 @click.option(
-    "--fault", "faults", multiple=True, help='a fault, such as "close-after cancelTask nth=3"; may be repeated'
+    "--fault",
+    "faults",
+    type=_OneLine(Fault),
+    multiple=True,
+    help='a fault, such as "close-after cancelTask nth=3"; may be repeated',
 )
 @click.option(
-    "--movement", help='devices work on their tasks by themselves: on, off, or such as "on begin=1-5 failures=0.1"'
+    "--movement",
+    type=_OneLine(Movement),
+    help='devices work on their tasks by themselves: on, off, or such as "on begin=1-5 failures=0.1"',
 )
 @_switch_options
 def simulate(
@@ -108,9 +129,9 @@ def simulate(
     output: str,
     db: Path | None,
     seed: int | None,
-    faults: tuple[str, ...],
-    movement: str | None,
-    **switches: str | None,
+    faults: tuple[Fault, ...],
+    movement: Movement | None,
+    **switches: Any,
 ) -> None:
     """Run a simulated EnOS Connection Service: real HTTP, real signatures, your own fleet of devices.
 
@@ -133,11 +154,9 @@ def simulate(
         port=port,
         as_json=output == "json",
         db=db,
-        options=start.Options(
-            fleet_file=fleet_file,
-            seed=seed,
-            faults=faults,
-            movement=movement,
-            switches={f"--{kebab(name)}": value for name, value in switches.items() if value is not None},
-        ),
+        fleet_file=fleet_file,
+        seed=seed,
+        faults=faults,
+        movement=movement,
+        switches={name: value for name, value in switches.items() if value is not None},
     )

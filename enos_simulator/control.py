@@ -133,7 +133,7 @@ def _counters(simulator: Simulator, _: Request) -> dict[str, Any]:
 
 
 def _faults(simulator: Simulator, _: Request) -> dict[str, Any]:
-    return {"faults": [one.as_json() for one in simulator.faults()]}
+    return {"faults": [one.as_json() for one in simulator.faults.active]}
 
 
 def _add_fault(simulator: Simulator, request: Request) -> dict[str, Any]:
@@ -141,25 +141,25 @@ def _add_fault(simulator: Simulator, request: Request) -> dict[str, Any]:
 
 
 def _clear_faults(simulator: Simulator, _: Request) -> dict[str, Any]:
-    return {"cleared": simulator.clear_faults()}
+    return {"cleared": simulator.faults.clear()}
 
 
 def _switches(simulator: Simulator, _: Request) -> dict[str, Any]:
-    return simulator.switches.as_json()
+    return simulator.switches.model_dump(by_alias=True)
 
 
 def _set_switches(simulator: Simulator, request: Request) -> dict[str, Any]:
     simulator.change_switches(_body(request))
-    return simulator.switches.as_json()
+    return simulator.switches.model_dump(by_alias=True)
 
 
 def _movement(simulator: Simulator, _: Request) -> dict[str, Any]:
-    return simulator.movement.as_json()
+    return simulator.movement.model_dump(mode="json")
 
 
 def _set_movement(simulator: Simulator, request: Request) -> dict[str, Any]:
     simulator.movement = Movement.parse(_body(request))
-    return simulator.movement.as_json()
+    return simulator.movement.model_dump(mode="json")
 
 
 def _reset(simulator: Simulator, _: Request) -> dict[str, Any]:

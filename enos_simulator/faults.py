@@ -15,18 +15,18 @@ a client must survive these.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from enos_simulator.errors import GATEWAY_ERRORS, SetupError
-from enos_simulator.parsing import Seconds, from_words, setup_error
+from enos_simulator.errors import GATEWAY_ERRORS
+from enos_simulator.parsing import AsNumber, InputModel, Seconds, from_words
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Mapping
 
 Operation = Literal[
     "token/get", "token/refresh", "get", "search", "searchTask", "cancelTask", "retryTask", "start", "stop", "any"
@@ -45,7 +45,7 @@ _DEFAULT_STATUS: Final = {"throttle": 429, "gateway": 403, "error": 500, "html":
 _ALWAYS_PROCESSED: Final = frozenset({"latency", "close-after", "truncate", "cut"})
 
 
-class Fault(BaseModel):
+class Fault(InputModel):
     """One fault.
 
     Attributes:
@@ -62,8 +62,6 @@ class Fault(BaseModel):
         processed: Whether the request was processed before an `error` or `html` was answered.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel)
-
     what: What
     operations: Annotated[tuple[Operation, ...], Field(min_length=1)] = ("any",)
     probability: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -73,17 +71,13 @@ class Fault(BaseModel):
     retry_after: Annotated[int, Field(ge=0)] | None = None
     status: Annotated[int, Field(ge=200, le=599)] | None = None
     envelope: bool = True
-    code: Literal[99500, 24500] = 99500
+    code: Annotated[Literal[99500, 24500], AsNumber] = 99500
     processed: bool = False
 
     @model_validator(mode="before")
     @classmethod
     def _expand(cls, value: object) -> object:
-        settings = from_words(value, "what", "operations") if isinstance(value, str) else value
-        if isinstance(settings, dict):
-            # The command line has texts only.
-            settings = {key: int(one) if key == "code" and str(one).isdigit() else one for key, one in settings.items()}
-        return settings
+        return from_words(value, "what", "operations") if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _check_settings(self) -> Fault:
@@ -160,7 +154,7 @@ class Faults:
         """Set a fault with its counts, from the form of `ActiveFault.as_json`."""
         settings = dict(data)
         seen, fired = (int(settings.pop(name)) for name in ("seen", "fired"))
-        self.active.append(ActiveFault(parse_fault(settings), seen, fired))
+        self.active.append(ActiveFault(Fault.parse(settings), seen, fired))
 
     def clear(self) -> int:
         """Remove all faults; return how many there were."""
@@ -191,17 +185,3 @@ class Faults:
         chance = fault.probability is None or self._rng.random() < fault.probability
         limit = 1 if fault.nth is not None and fault.times is None else fault.times
         return chance and (limit is None or one.fired < limit) and one.seen >= (fault.nth or 1)
-
-
-def parse_fault(data: object) -> Fault:
-    """Parse a fault, given as a mapping or a text.
-
-    Raises:
-        SetupError: With every problem.
-    """
-    if not isinstance(data, Mapping | str):
-        raise SetupError(["fault: must be a mapping or a text"])
-    try:
-        return Fault.model_validate(data)
-    except ValidationError as error:
-        raise setup_error(error, "fault") from None

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from enos_simulator.environment import Environment
+    from enos_simulator.fleet import App
     from enos_simulator.jobs import OtaJobs
     from enos_simulator.journal import Change
-    from enos_simulator.tokens import App, Tokens
+    from enos_simulator.tokens import Tokens
 
 OTA_JOBS: Final = "/connect-service/v2.1/ota-jobs"
 TOKEN_GET: Final = "/apim-token-service/v2.0/token/get"  # noqa: S105 - a path
@@ -200,7 +201,7 @@ class Gateway:
             raise invalid("orgId", "orgId is missing")
         if org_id not in self._orgs:
             raise invalid("orgId", "  orgId does not exist")  # the blanks are in the documented text
-        if org_id not in app.orgs or permission not in app.permissions:
+        if (app.orgs is not None and org_id not in app.orgs) or permission not in app.permissions:
             raise BusinessError(Code.DENIED, f"Denied resource:  orgId {org_id}")
 
     def _envelope(self, code: Code, msg: str, done: CallResult | None = None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from enos_simulator.switches import camel
+from pydantic.alias_generators import to_camel
 
 WRITES: Final = frozenset({"cancelTask", "retryTask", "start", "stop"})
 """The operations that get an entry."""
@@ -72,7 +72,7 @@ class Entry:
 
     def as_json(self) -> dict[str, Any]:
         """Return the form of the control API."""
-        values = {camel(one.name): getattr(self, one.name) for one in fields(self)}
+        values = {to_camel(one.name): getattr(self, one.name) for one in fields(self)}
         return values | {
             "keys": None if self.keys is None else list(self.keys),
             "changes": [change.as_json() for change in self.changes],

@@ -8,17 +8,14 @@ In a fleet file and over the control API a mapping, or on and off; on the comman
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from enos_simulator.parsing import Seconds, from_words, setup_error
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from enos_simulator.parsing import InputModel, Seconds, from_words
 
 
-class Movement(BaseModel):
+class Movement(InputModel):
     """How devices work on their tasks. Each step takes a random time within its range.
 
     Attributes:
@@ -28,8 +25,6 @@ class Movement(BaseModel):
         finish: Seconds from `upgrading` to `succeeded` or `failed`.
         failures: The share of upgrades that fail.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     moving: bool = True
     push: Seconds = (0.0, 1.0)
@@ -43,22 +38,6 @@ class Movement(BaseModel):
         if isinstance(value, bool):
             return {"moving": value}
         return from_words(value, "moving") if isinstance(value, str) else value
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the form of the control API."""
-        return self.model_dump(mode="json")
-
-    @classmethod
-    def parse(cls, data: object) -> Self:
-        """Parse a mapping, a text, on or off.
-
-        Raises:
-            SetupError: With every problem.
-        """
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            raise setup_error(error, "movement") from None
 
 
 NO_MOVEMENT = Movement(moving=False)

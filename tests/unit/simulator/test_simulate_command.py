@@ -147,28 +147,28 @@ def test_json_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (["--fleet", "none.yaml"], "Error: the fleet is invalid:\nnone.yaml: No such file or directory\n"),
+        (["--fleet", "none.yaml"], "none.yaml: No such file or directory"),
         (
             ["--fault", "throttle nth=0"],
-            "Error: --fault: nth: Input should be greater than or equal to 1\n",
+            "Invalid value for '--fault': nth: Input should be greater than or equal to 1",
         ),
         (
             ["--movement", "fast"],
-            "Error: --movement: moving: Input should be a valid boolean, unable to interpret input\n",
+            "Invalid value for '--movement': moving: Input should be a valid boolean, unable to interpret input",
         ),
-        (["--index-delay", "soon"], "Error: --index-delay takes a non-negative number, not 'soon'\n"),
+        (["--index-delay", "soon"], "Invalid value for '--index-delay': 'soon' is not a valid float."),
+        (["--index-delay", "-1"], "index_delay: Input should be greater than or equal to 0"),
     ],
 )
 def test_wrong_usage_is_reported_and_exits_2(arguments: list[str], error: str) -> None:
     done = run(*arguments)
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", error)
+    assert (done.returncode, done.stdout, done.stderr.splitlines()[-1]) == (2, "", f"Error: {error}")
 
 
-def test_of_many_problems_of_a_fleet_the_first_20_are_listed_with_their_number(tmp_path: Path) -> None:
+def test_of_many_problems_of_a_fleet_the_first_20_are_listed(tmp_path: Path) -> None:
     fleet = tmp_path / "fleet.yaml"
     fleet.write_text(f"orgs: [{', '.join(['1'] * 25)}]\n")
-    first, *problems = run("--fleet", str(fleet)).stderr.splitlines()
-    assert first == "Error: the fleet is invalid (25 problems):"
+    problems = run("--fleet", str(fleet)).stderr.splitlines()
     assert (len(problems), problems[-1]) == (21, "…")
 
 

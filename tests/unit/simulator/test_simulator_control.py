@@ -208,7 +208,7 @@ def test_a_reset_takes_back_faults_and_movement(simulator: RunningSimulator) -> 
             "progress: must be a whole number",
         ),
         ("POST", "movement", {"begin": "soon"}, 400, "begin[0]: Input should be a valid number"),
-        ("POST", "switches", {"cancelMode": "x"}, 400, "cancelMode takes atomic or partial, not 'x'"),
+        ("POST", "switches", {"cancelMode": "x"}, 400, "cancelMode: Input should be 'atomic' or 'partial'"),
     ],
 )
 def test_a_refused_call_is_answered_in_json_and_changes_nothing(
