@@ -54,29 +54,19 @@ class _Event(NamedTuple):
 
 @dataclass(slots=True)
 class _Publishing:
-    """The tasks that a job publishes next.
-
-    Attributes:
-        queue: A heap of the places of tasks that may be `init`; None until it is needed.
-        filling: Whether an event that fills free slots is scheduled.
-        stopped: Events that were due while the job was stopped, repeated after its start.
-        retries: Number of retries by the retryPolicy, by place.
-    """
+    """What a job publishes next, and the retries by its retryPolicy, by place."""
 
     queue: list[int] | None = None
+    """A heap of the places of tasks that may be `init`; None until it is needed."""
     filling: bool = False
+    """Whether an event that fills free slots is scheduled."""
     stopped: list[_Event] = field(default_factory=list)
+    """Events that were due while the job was stopped, repeated after its start."""
     retries: dict[int, int] = field(default_factory=lambda: defaultdict(int))
 
 
 class Devices:
-    """Changes tasks as devices would.
-
-    Args:
-        store: The tasks; this registers as a listener.
-        environment: The switches and the clock.
-        rng: For times, and for which upgrades fail.
-    """
+    """Changes tasks as devices would."""
 
     def __init__(self, store: Store, environment: Environment, rng: random.Random) -> None:
         self._store = store
@@ -241,10 +231,7 @@ class Devices:
 
 
 def _retry_policy(job: Job) -> tuple[float, int] | None:
-    """Return the seconds between retries and their number; None without retries.
-
-    Official samples send numbers as texts too [S].
-    """
+    """Return the seconds between retries and their number; None without. Samples send numbers as texts too [S]."""
     policy = job.info["retryPolicy"]
     if not isinstance(policy, Mapping) or str(policy.get("enableRetry")).lower() != "true":
         return None

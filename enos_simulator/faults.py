@@ -46,21 +46,7 @@ _ALWAYS_PROCESSED: Final = frozenset({"latency", "close-after", "truncate", "cut
 
 
 class Fault(InputModel):
-    """One fault.
-
-    Attributes:
-        what: What goes wrong; docs/simulator.md has a table.
-        operations: The operations it concerns; `any` is every request of the EnOS API.
-        probability: Of each such request; unset: each, unless `nth` is set.
-        nth: From the n-th such request on, counted from when the fault was set.
-        times: How often at most; unset: once with `nth`, else without limit.
-        seconds: How long a `latency` lasts. The request is processed at once; its answer is late.
-        retry_after: Seconds in the header Retry-After of a `throttle`; unset: no such header.
-        status: HTTP status of `gateway` (403), `error` (500) and `html` (502).
-        envelope: Whether an `error` answers with EnOS's envelope, or with a bare text.
-        code: Code in the envelope of an `error`.
-        processed: Whether the request was processed before an `error` or `html` was answered.
-    """
+    """One fault; docs/simulator.md explains its settings."""
 
     what: What
     operations: Annotated[tuple[Operation, ...], Field(min_length=1)] = ("any",)
@@ -127,14 +113,11 @@ class ActiveFault:
 
 @dataclass(frozen=True, slots=True)
 class InjectedFault:
-    """The faults of one request. `delay`: seconds that its answer is late; `fault`: what else goes wrong, if anything.
+    """The faults of one request: seconds that its answer is late, what else goes wrong, and the names of both."""
 
-    `late`: whether a latency fired, even one of 0 s.
-    """
-
-    delay: float = 0.0
-    fault: Fault | None = None
-    late: bool = False
+    delay: float
+    fault: Fault | None
+    names: list[str]
 
 
 class Faults:
@@ -164,7 +147,7 @@ class Faults:
 
     def draw(self, operation: str) -> InjectedFault:
         """Decide the faults of one request: every latency that fires, and the first other fault that does."""
-        delay, late, chosen = 0.0, False, None
+        delay, latency, chosen = 0.0, [], None
         for one in self.active:
             if not one.fault.concerns(operation):
                 continue
@@ -173,11 +156,11 @@ class Faults:
                 continue
             one.fired += 1
             if one.fault.what == "latency":
-                late = True
+                latency = ["latency"]
                 delay += self._rng.uniform(*one.fault.seconds)
             else:
                 chosen = one.fault
-        return InjectedFault(delay, chosen, late)
+        return InjectedFault(delay, chosen, latency + ([chosen.what] if chosen else []))
 
     def _fires(self, one: ActiveFault) -> bool:
         fault = one.fault

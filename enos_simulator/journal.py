@@ -1,7 +1,6 @@
 """Journal: counts of requests by operation, and an entry for each request that asks for a change.
 
-Tests take their verdicts from here, so every such request has an entry: accepted, refused, rejected by the gateway, or
-stopped by a fault on its way.
+Such a request has an entry whether it was accepted, refused, rejected by the gateway, or stopped by a fault.
 """
 
 from __future__ import annotations
@@ -37,24 +36,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One request that asked for a change.
-
-    Attributes:
-        sequence: 1 for the first since the start or the last reset.
-        time: When it arrived, Unix ms.
-        operation: `cancelTask`, `retryTask`, `start` or `stop`.
-        by: appKey of the caller; `control` for the control API; empty if the gateway rejected or never received it.
-        org_id, job_id: As sent; empty if missing.
-        keys: Device keys as sent, in their order; None if the request had no readable ones.
-        code: Code of the answer; 0 is accepted. One of the token service's if the gateway rejected the request. None
-            if it was not processed and the answer, if any, had no code.
-        msg: The text of the answer.
-        request_id: That of the answer; empty if the gateway rejected the request.
-        changes: Every task that this request changed.
-        processed: Whether EnOS processed (or refused) it. False if a fault or a switch (`throttle`, `max_body`)
-            stopped it on its way: then it changed nothing.
-        fault: Name of the fault that affected the request or its answer; empty if none did.
-    """
+    """One request that asked for a change; docs/simulator.md explains the fields. `sequence` counts from 1."""
 
     sequence: int
     time: int

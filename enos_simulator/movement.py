@@ -16,14 +16,10 @@ from enos_simulator.parsing import InputModel, Seconds, from_words
 
 
 class Movement(InputModel):
-    """How devices work on their tasks. Each step takes a random time within its range.
+    """How devices work on their tasks. Each step takes a random time within its range, in seconds.
 
-    Attributes:
-        moving: Whether tasks progress by themselves.
-        push: Seconds from a free slot of the job's maximumConcurrency until an `init` task is published.
-        begin: Seconds from `published` to `upgrading`.
-        finish: Seconds from `upgrading` to `succeeded` or `failed`.
-        failures: The share of upgrades that fail.
+    `push`: from a free slot of the job until an `init` task is published; `begin`: until it is `upgrading`; `finish`:
+    until it ends; `failures`: the share of upgrades that fail.
     """
 
     moving: bool = True

@@ -47,14 +47,8 @@ class UnknownJobError(LookupError):
 class Simulator:
     """An EnOS Connection Service.
 
-    Args:
-        fleet: Content at the start and after `reset`.
-        switches: Switches at the start and after `reset`; default: those of the fleet.
-        clock: Unix time in ms.
-        rng: Source of ids, tokens and all random decisions; a seeded one makes a run repeatable.
-        faults: Faults at the start and after `reset`, beside those of the fleet.
-        movement: Movement at the start and after `reset`; default: that of the fleet.
-        storage: File for the state. If it has a state already, this replaces everything above.
+    It begins, also after `reset`, with the fleet, whose switches and movement can be replaced and faults extended.
+    `clock`: Unix time in ms; a seeded `rng` makes a run repeatable; a state in `storage` replaces everything else.
     """
 
     def __init__(
@@ -191,9 +185,7 @@ class Simulator:
         self._store.delete(self.job(job_id))
 
     def set_job(self, job_id: str, status: str) -> None:
-        """Set a job's status, `started` or `stopped`. Raises UnknownJobError, ValueError."""
-        if status not in {"started", "stopped"}:
-            raise ValueError(f"status: a job is started or stopped, not {status!r}")
+        """Set a job's status, `started` or `stopped`. Raises UnknownJobError."""
         self._store.set_job(self.job(job_id), status=status)
 
     def set_tasks(

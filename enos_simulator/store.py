@@ -253,16 +253,11 @@ class Store:
         """Return all current jobs, in the order they were added."""
         return [job_tasks for job_tasks in self._jobs.values() if not job_tasks.deleted]
 
-    def indexed_jobs(self, org_id: str) -> list[JobTasks]:
-        """Update the index and return the jobs of an organization in it."""
+    def indexed_jobs(self, org_id: str, job_ids: Iterable[str] | None = None) -> list[JobTasks]:
+        """Update the index and return the jobs of an organization in it; None: whatever their id."""
         self.settle()
-        return [job_tasks for job_tasks in self._jobs.values() if job_tasks.job.org_id == org_id]
-
-    def indexed_job(self, job_id: str, org_id: str) -> JobTasks | None:
-        """Return one of `indexed_jobs`, without reading the others."""
-        self.settle()
-        job_tasks = self._jobs.get(job_id)
-        return job_tasks if job_tasks is not None and job_tasks.job.org_id == org_id else None
+        ids = self._jobs if job_ids is None else self._jobs.keys() & set(job_ids)
+        return [self._jobs[job_id] for job_id in ids if self._jobs[job_id].job.org_id == org_id]
 
     def write(self, job_tasks: JobTasks, changed: Sequence[Task], at: int | None = None) -> None:
         """Replace tasks now or `at` an earlier time (Unix ms); index them after the delay."""
