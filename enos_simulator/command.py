@@ -22,16 +22,10 @@ if TYPE_CHECKING:
     from enos_simulator.server import Server
 
 
-class MissingPackageError(click.ClickException):
-    """A package of the optional extra is not installed."""
+class InvalidSetupError(click.ClickException):
+    """A package is missing, or the fleet, the file of the state or a switch is invalid."""
 
     exit_code = 2
-
-    def __init__(self, package: str) -> None:
-        super().__init__(
-            f"{package} is not installed, which this command needs. It comes with the extra 'simulator': "
-            'in a checkout of enos-ota, pip install ".[simulator]"'
-        )
 
 
 class Shutdown:
@@ -147,7 +141,10 @@ def simulate(
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("enos_simulator"):  # a broken installation, not a missing extra
             raise
-        raise MissingPackageError((error.name or str(error)).partition(".")[0]) from None
+        raise InvalidSetupError(
+            f"{(error.name or str(error)).partition('.')[0]} is not installed, which this command needs. It comes with "
+            "the extra 'simulator': in a checkout of enos-ota, pip install \".[simulator]\""
+        ) from None
     start.serve(
         shutdown,
         host=host,

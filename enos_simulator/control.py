@@ -12,13 +12,13 @@ from __future__ import annotations
 import ipaddress
 import json
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from enos_simulator.errors import BusinessError, SetupError
+from enos_simulator.errors import BusinessError
 from enos_simulator.gateway import Reply
 from enos_simulator.movement import Movement
 from enos_simulator.parsing import InputModel
@@ -33,41 +33,34 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "/_simulator/"
 
-LARGEST_BODY: Final = 16 * 1024 * 1024
-"""Largest body, in bytes."""
-
-_WRONG, _FORBIDDEN, _MISSING, _CONFLICT, _TOO_LARGE, _NO_JSON, _INTERNAL = 400, 403, 404, 409, 413, 415, 500
+_WRONG, _FORBIDDEN, _MISSING, _CONFLICT, _NO_JSON, _INTERNAL = 400, 403, 404, 409, 415, 500
 
 
 class _ControlError(Exception):
     """The control API refuses a request."""
 
-    def __init__(self, text: str, http: int = _WRONG) -> None:
+    def __init__(self, text: str, http: int) -> None:
         super().__init__(text)
         self.http = http
 
 
 def answer(simulator: Simulator, request: Request, address: str) -> Reply:
     """Answer one request to the control API, which arrived at this address; raises nothing."""
-    body: dict[str, Any]
     try:
         _check_sender(request, address)
         body = _call(simulator, request)
         simulator.save()
         return Reply(200, body)
     except _ControlError as error:
-        http, body = error.http, {"error": str(error)}
+        return Reply(error.http, {"error": str(error)})
     except UnknownJobError as error:
-        http, body = _MISSING, {"error": error.args[0]}
+        return Reply(_MISSING, {"error": str(error)})
     except BusinessError as error:
-        http, body = _CONFLICT, {"error": error.msg, "code": int(error.code)}
-    except SetupError as error:
-        http, body = _WRONG, {"error": "; ".join(error.problems), "problems": error.problems}
+        return Reply(_CONFLICT, {"error": error.msg, "code": int(error.code)})
     except ValueError as error:
-        http, body = _WRONG, {"error": str(error)}
+        return Reply(_WRONG, {"error": str(error)})
     except Exception as error:  # noqa: BLE001 - a caller always gets JSON
-        http, body = _INTERNAL, {"error": f"internal error of the simulator: {type(error).__name__}: {error}"}
-    return Reply(http, body)
+        return Reply(_INTERNAL, {"error": f"internal error of the simulator: {type(error).__name__}: {error}"})
 
 
 def _check_sender(request: Request, address: str) -> None:
@@ -94,15 +87,21 @@ def _is_address(host: str, address: str) -> bool:
         return False
 
 
-class _JobChange(InputModel):
+class JobChange(InputModel):
+    """A new status of a job."""
+
     status: Literal["started", "stopped"]
 
 
-class _Retry(InputModel):
+class TaskRetry(InputModel):
+    """Device keys to retry."""
+
     device_keys: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
-class _TaskChange(_Retry):
+class TaskChange(TaskRetry):
+    """Device keys, and the new values of their tasks."""
+
     status: str
     desc: str | None = None
     progress: int | None = None
@@ -116,16 +115,8 @@ class _Call:
     request: Request
     job_id: str
 
-    def body(self) -> dict[str, Any]:
-        if len(self.request.body) > LARGEST_BODY:
-            raise _ControlError(f"the body is larger than {LARGEST_BODY} bytes", _TOO_LARGE)
-        try:
-            body = json.loads(self.request.body.decode())
-        except (ValueError, RecursionError):
-            raise _ControlError("the body is not JSON") from None
-        if not isinstance(body, dict):
-            raise _ControlError("the body must be a JSON object")
-        return body
+    def body(self) -> Any:
+        return json.loads(self.request.body)
 
     def parameters(self, name: str) -> list[str]:
         return [value for known, value in self.request.query if known == name]
@@ -146,11 +137,7 @@ def _call(simulator: Simulator, request: Request) -> dict[str, Any]:
 
 
 def _health(call: _Call) -> dict[str, Any]:
-    try:
-        installed = version("enos-ota")
-    except PackageNotFoundError:
-        installed = "not installed"  # run from a checkout
-    return {"status": "ok", "version": installed, **call.simulator.info()}
+    return {"status": "ok", "version": version("enos-ota"), **call.simulator.info()}
 
 
 def _counters(call: _Call) -> dict[str, Any]:
@@ -182,7 +169,7 @@ def _reset(call: _Call) -> dict[str, Any]:
 
 
 def _set_job(call: _Call) -> dict[str, Any]:
-    call.simulator.set_job(call.job_id, _JobChange.parse(call.body()).status)
+    call.simulator.set_job(call.job_id, JobChange.parse(call.body()).status)
     return _one_job(call)
 
 
@@ -196,7 +183,7 @@ def _delete_job(call: _Call) -> dict[str, Any]:
 
 
 def _retry(call: _Call) -> dict[str, Any]:
-    keys = _Retry.parse(call.body()).device_keys
+    keys = TaskRetry.parse(call.body()).device_keys
     call.simulator.retry_as_colleague(call.job_id, keys)
     return {"retried": len(set(keys))}
 
@@ -210,7 +197,7 @@ def _tasks(call: _Call) -> dict[str, Any]:
 
 
 def _set_tasks(call: _Call) -> dict[str, Any]:
-    change = _TaskChange.parse(call.body())
+    change = TaskChange.parse(call.body())
     keys, status, desc, progress = change.device_keys, change.status, change.desc, change.progress
     return {"changed": call.simulator.set_tasks(call.job_id, keys, status, desc, progress)}
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import dataclasses
 import heapq
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -29,17 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from enos_simulator.environment import Environment
-    from enos_simulator.store import Job, JobTasks, Store, Task
+    from enos_simulator.store import JobTasks, Store, Task
 
 _ACTIVE: Final = frozenset({"published", "upgrading"})
 _FAILED: Final = frozenset({"failed", "canceled"})
 
 # Events that do not depend on the movement: switches ask for them.
 _INDEPENDENT: Final = frozenset({"late", "late end", "retry"})
-
-# Defaults of a retryPolicy. The unit of retryInterval is not documented [U]; here it is seconds.
-_RETRY_SECONDS: Final = 60
-_RETRY_COUNT: Final = 1
 
 
 class _Event(NamedTuple):
@@ -174,10 +169,11 @@ class Devices:
         if cancelled and before.status == "published" and switches.cancel_published == "late":
             self._schedule(at, switches.late_after, "late", job_tasks, after)
         retried = switches.auto_retry_cancelled == "on" if cancelled else self._movement.moving
-        policy = _retry_policy(job_tasks.job)
-        if retried and policy and self._publishing[job_tasks].retries[after.place] < policy[1]:
+        policy = job_tasks.job.info["retryPolicy"]
+        count = policy["retryCount"] if retried and policy and policy["enableRetry"] else 0
+        if count and self._publishing[job_tasks].retries[after.place] < count:
             # Not at once: a policy without an interval must not loop within one moment.
-            self._schedule(at, max(policy[0], 0.001), "retry", job_tasks, after)
+            self._schedule(at, max(policy["retryInterval"], 0.001), "retry", job_tasks, after)
 
     def job_changed(self, job_tasks: JobTasks) -> None:
         """Schedule the steps of a job that was added, started or stopped."""
@@ -228,22 +224,3 @@ class Devices:
     def _schedule(self, at: int, seconds: float, kind: str, job_tasks: JobTasks, task: Task | None) -> None:
         due = at + round(seconds * 1000)
         heapq.heappush(self._events, _Event(due, next(self._numbers), kind, job_tasks, task))
-
-
-def _retry_policy(job: Job) -> tuple[float, int] | None:
-    """Return the seconds between retries and their number; None without. Samples send numbers as texts too [S]."""
-    policy = job.info["retryPolicy"]
-    if not isinstance(policy, Mapping) or str(policy.get("enableRetry")).lower() != "true":
-        return None
-    return (
-        _number(policy.get("retryInterval"), _RETRY_SECONDS),
-        int(_number(policy.get("retryCount"), _RETRY_COUNT)),
-    )
-
-
-def _number(value: object, default: float) -> float:
-    try:
-        number = float(str(value))
-    except ValueError:
-        return default
-    return number if 0 <= number < float("inf") else default

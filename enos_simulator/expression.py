@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from lark import Lark, Transformer
 from lark.exceptions import LarkError
 
+from enos_simulator.errors import invalid
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -39,10 +41,6 @@ _GRAMMAR: Final = r"""
     _LIKE.2: /like\b/i
     %ignore /\s+/
 """
-
-
-class ExpressionError(ValueError):
-    """An expression is not readable, or uses a field or an operator that the call does not accept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +112,9 @@ def parse(text: str, operators: Mapping[str, frozenset[str]]) -> Condition:
     for leaf in _leaves(condition):
         allowed = operators.get(leaf.field)
         if allowed is None:
-            raise ExpressionError(f"unknown field {leaf.field}")
+            raise invalid("expression", f"unknown field {leaf.field}")
         if leaf.operator not in allowed:
-            raise ExpressionError(f"field {leaf.field} does not take {leaf.operator}")
+            raise invalid("expression", f"field {leaf.field} does not take {leaf.operator}")
     return condition
 
 
@@ -126,7 +124,8 @@ def _parsed(text: str) -> Condition:
         condition: Condition = _PARSER.parse(text)  # type: ignore[assignment] # the transformer has built it already
     except LarkError as error:
         at = getattr(error, "pos_in_stream", None)
-        raise ExpressionError("cannot be read" + (f" at character {at + 1}" if isinstance(at, int) else "")) from None
+        where = f" at character {at + 1}" if isinstance(at, int) else ""
+        raise invalid("expression", f"cannot be read{where}") from None
     return condition
 
 

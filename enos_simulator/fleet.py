@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, field_validator,
 from enos_simulator.errors import SetupError
 from enos_simulator.faults import Fault  # noqa: TC001 - pydantic needs it
 from enos_simulator.movement import NO_MOVEMENT, Movement
-from enos_simulator.parsing import InputModel
+from enos_simulator.parsing import InputModel, NotNegative
 from enos_simulator.switches import Switches
 
 if TYPE_CHECKING:
@@ -101,6 +101,14 @@ class DevicesSpec(InputModel):
         return self
 
 
+class RetryPolicy(InputModel):
+    """The retryPolicy of a job. The unit of the interval is not documented [U]; here it is seconds."""
+
+    enable_retry: bool = False
+    retry_interval: NotNegative = 60
+    retry_count: Annotated[Whole, Field(ge=0)] = 1
+
+
 class JobSpec(InputModel):
     """A job: the fields of JobInfo, all but `jobId` with a default, and its tasks."""
 
@@ -116,7 +124,7 @@ class JobSpec(InputModel):
     upgrade_policy: Literal["snapshot", "incremental"] = "snapshot"
     upgrade_scope: dict[str, Any] | None = None
     upgrade_timeout: Whole = 7200
-    retry_policy: dict[str, Any] | None = None
+    retry_policy: RetryPolicy | None = None
     schedule_policy: dict[str, Any] | None = None
     maximum_concurrency: Whole = 300
     status: Literal["started", "stopped"] | None = None

@@ -43,10 +43,7 @@ _NOT_FOUND: Final = 404
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP request. `query`: decoded pairs; `headers`: names in lower case.
-
-    `body`: of a body that is too large, at least one byte more than the limit.
-    """
+    """An HTTP request. `query`: decoded pairs; `headers`: names in lower case."""
 
     method: str
     path: str

@@ -256,10 +256,7 @@ def _condition(body: Mapping[str, Any], fields: Mapping[str, frozenset[str]]) ->
         return None
     if not isinstance(text, str):
         raise invalid("expression", "expression must be a text")
-    try:
-        return expression.parse(text, fields)
-    except expression.ExpressionError as error:
-        raise invalid("expression", str(error)) from None
+    return expression.parse(text, fields)
 
 
 def _whole(pagination: Mapping[str, Any], name: str) -> int:

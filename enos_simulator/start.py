@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from enos_simulator.command import InvalidSetupError, Shutdown
 from enos_simulator.errors import SetupError
 from enos_simulator.fleet import read_fleet
 from enos_simulator.server import listen, make_server, url_of
@@ -24,19 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from enos_simulator.command import Shutdown
     from enos_simulator.faults import Fault
     from enos_simulator.fleet import Fleet
     from enos_simulator.movement import Movement
 
 _LISTED: Final = 20
 """Problems of a fleet that are listed."""
-
-
-class InvalidSetupError(click.ClickException):
-    """The fleet, the file of the state or a switch is invalid."""
-
-    exit_code = 2
 
 
 class NoPortError(click.ClickException):

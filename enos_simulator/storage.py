@@ -97,10 +97,7 @@ class Storage:
     def fleet(self) -> Fleet | None:
         """The fleet that the file was created with; None if it is new."""
         text = self._values.get("fleet")
-        try:
-            return None if text is None else parse_fleet(json.loads(text))
-        except ValueError as error:
-            raise StorageError(self._path, f"the fleet in it is not readable: {error}") from None
+        return None if text is None else parse_fleet(json.loads(text))
 
     def read(self, name: str) -> Any:
         """Return a part of the state that `write` stored."""
