@@ -38,10 +38,7 @@ _SCOPE: Final = {"type": "total", **dict.fromkeys(("versionNumbers", "deviceKeys
 
 
 def make_job(spec: JobSpec, org_id: str, status: str, switches: Switches) -> JobTasks:
-    """Build a job and its tasks in the order of their ids. `org_id` and `status` are the defaults.
-
-    Raises SetupError if a device key occurs twice under the same product.
-    """
+    """Build a job and its tasks in the order of their ids. `org_id` and `status` are the defaults."""
     info = spec.model_dump(by_alias=True, exclude=_NO_INFO)
     info["name"] = info["name"] or {"defaultValue": f"Upgrade to {spec.firmware_version}", "i18nValue": {}}
     info["upgradeScope"] = _SCOPE | (spec.upgrade_scope or {})

@@ -34,15 +34,12 @@ class Shutdown:
     `server`: set it when there is one. The first signal lets it finish its answers, a second one does not wait.
     """
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self) -> None:
         self.server: Server | None = None
-        self._as_json = as_json
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._end)
 
-    def _end(self, number: int, _: FrameType | None) -> None:
-        if number == signal.SIGINT and not self._as_json and sys.stderr.isatty():
-            click.echo(err=True)  # the terminal shows ^C; begin a new line for the prompt
+    def _end(self, _number: int, _frame: FrameType | None) -> None:
         if self.server is None:
             sys.exit(0)
         self.server.force_exit = self.server.should_exit
@@ -135,7 +132,7 @@ def simulate(
     The options after --movement set how the simulator behaves where the documentation of EnOS is silent. Options win
     over the fleet file.
     """
-    shutdown = Shutdown(as_json=output == "json")
+    shutdown = Shutdown()
     try:
         from enos_simulator import start  # noqa: PLC0415 - an optional extra, and slow to import
     except ModuleNotFoundError as error:

@@ -1,10 +1,8 @@
-"""Control API under `/_simulator/`: read and set tasks, switches, faults; read the journal. JSON in and out.
+"""Control API under `/_simulator/`, for loopback, without authentication; docs/simulator.md lists the calls.
 
-It has no authentication and is meant for loopback. To keep web pages in a browser on the same machine from using it, it
-refuses three kinds of request: to a host name (a page can point its own name at this address), from a page of another
-origin, and with a body that is not declared as JSON (browsers send only such bodies without a preflight request).
-
-docs/simulator.md lists the calls. An error is JSON too: `{"error": "…"}` with an HTTP status from 400 on.
+To keep web pages in a browser on the same machine from using it, it refuses three kinds of request: to a host name (a
+page can point its own name at this address), from a page of another origin, and with a body that is not declared as
+JSON (browsers send only such bodies without a preflight request).
 """
 
 from __future__ import annotations

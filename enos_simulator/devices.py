@@ -1,8 +1,7 @@
 """Devices: the changes of tasks that no call makes, driven by the clock.
 
-There is no thread. Future events wait in a heap; every request to the simulator first carries out the events that are
-due, in order and with the time at which they were due. Only published and upgrading tasks have events, so that a
-million others cost nothing. With a seeded rng and a test's clock a run is repeatable.
+There is no thread: every request to the simulator first carries out the events that are due, in order and with the time
+at which they were due. Only published and upgrading tasks have events.
 
 Rules [D] unless marked: a started job publishes `init` tasks while a slot of its maximumConcurrency is free;
 `published` and `upgrading` tasks take a slot; a stopped job publishes nothing, its published tasks wait [U] and its
@@ -144,10 +143,6 @@ class Devices:
         ]
         self._store.write(job_tasks, changed, at)
 
-    def job_deleted(self, job_tasks: JobTasks) -> None:
-        """Drop the state of a deleted job."""
-        self._publishing.pop(job_tasks, None)
-
     def tasks_changed(self, job_tasks: JobTasks, changes: Sequence[tuple[Task, Task]], at: int) -> None:
         """Schedule the next steps of changed tasks."""
         for before, after in changes:
@@ -177,6 +172,9 @@ class Devices:
 
     def job_changed(self, job_tasks: JobTasks) -> None:
         """Schedule the steps of a job that was added, started or stopped."""
+        if job_tasks.deleted:
+            self._publishing.pop(job_tasks, None)
+            return
         publishing, now = self._publishing[job_tasks], self._environment.clock()
         if self._movement.moving and publishing.queue is None:
             self._begin(job_tasks)  # a new job

@@ -164,10 +164,7 @@ def only_requires(condition: Condition | None, fields: frozenset[str]) -> bool:
 def select(
     condition: Condition | None, rows: list[_Row], texts: Callable[[str], Callable[[_Row], tuple[str, ...]]]
 ) -> list[_Row]:
-    """Return the rows that match. `texts` returns a function that returns the texts of a row's field.
-
-    One step at a time over all rows: there may be a million.
-    """
+    """Return the rows that match. `texts` returns a function that returns the texts of a row's field."""
     if condition is None:
         return rows
     if isinstance(condition, And):

@@ -1,16 +1,6 @@
-"""Faults: what goes wrong between a caller and EnOS.
+"""Faults: what goes wrong between a caller and EnOS, as a mapping or one text such as `close-after cancelTask nth=3`.
 
-A fault is a mapping in a fleet file and over the control API, or one text, also on the command line: what goes wrong,
-the operations that it concerns (none: any), and settings.
-
-    close-after cancelTask nth=3          the third cancelTask is processed, and its answer never sent
-    latency seconds=0.1-2 probability=0.2
-    throttle search searchTask retryAfter=2 times=5
-    {what: error, operations: [get], status: 503, envelope: false}
-    gateway cancelTask status=403
-
-The errors of the gateway are documented [D], their form is inferred [I]. Which other faults EnOS shows is unknown [U];
-a client must survive these.
+The errors of the gateway are documented [D], their form is inferred [I]. Which other faults EnOS shows is unknown [U].
 """
 
 from __future__ import annotations
@@ -73,8 +63,6 @@ class Fault(InputModel):
             raise ValueError(f"{self.what} takes no {', '.join(foreign)}")
         if self.probability is not None and self.nth is not None:
             raise ValueError("takes probability or nth, not both")
-        if self.what == "error" and self.status is not None and self.status < 500:  # noqa: PLR2004 - HTTP's own
-            raise ValueError(f"an error has a status from 500, not {self.status}")
         if self.what == "gateway" and self.http not in GATEWAY_ERRORS:
             raise ValueError(f"gateway takes status {', '.join(map(str, GATEWAY_ERRORS))}, not {self.status}")
         return self

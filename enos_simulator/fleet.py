@@ -1,8 +1,4 @@
-"""Fleet: organizations, applications, jobs and their tasks, parsed from YAML and checked before anything runs.
-
-docs/simulator.md has an example with every part. Everything but a job's id has a default; an empty file is a fleet with
-one organization, one application and no job.
-"""
+"""Fleet: organizations, applications, jobs and their tasks, parsed from YAML; docs/simulator.md has an example."""
 
 from __future__ import annotations
 

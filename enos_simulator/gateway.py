@@ -156,8 +156,8 @@ class Gateway:
             "searchTask": lambda: jobs.search_task(org_id, _json_object(request)),
             "cancelTask": lambda: jobs.cancel_task(org_id, job_id, _json_object(request)),
             "retryTask": lambda: jobs.retry_task(org_id, job_id, _json_object(request)),
-            "start": lambda: jobs.start(org_id, job_id),
-            "stop": lambda: jobs.stop(org_id, job_id),
+            "start": lambda: jobs.set_status(org_id, job_id, "started"),
+            "stop": lambda: jobs.set_status(org_id, job_id, "stopped"),
         }
         return calls[action]()
 

@@ -102,20 +102,12 @@ class OtaJobs:
         total, rows = self._tasks(org_id, condition, (page_no - 1) * size, size)
         return CallResult([job_tasks.as_json(task) for job_tasks, task in rows], self._pagination(page_no, size, total))
 
-    def start(self, org_id: str, job_id: str) -> CallResult:
-        """Start a stopped job, else 24615. Its tasks do not change."""
+    def set_status(self, org_id: str, job_id: str, status: str) -> CallResult:
+        """Start a stopped job, else 24615, or stop a started one, else 24616. Its tasks do not change [U]."""
         job_tasks = self._job(org_id, job_id)
-        if job_tasks.job.status == "started":
-            raise BusinessError(Code.JOB_STARTED, "Job has started")
-        self._store.set_job(job_tasks, status="started")
-        return CallResult()
-
-    def stop(self, org_id: str, job_id: str) -> CallResult:
-        """Stop a started job, else 24616. Its tasks do not change [U]."""
-        job_tasks = self._job(org_id, job_id)
-        if job_tasks.job.status == "stopped":
-            raise BusinessError(Code.JOB_STOPPED, "Job has stopped")
-        self._store.set_job(job_tasks, status="stopped")
+        if job_tasks.job.status == status:
+            raise BusinessError(Code.JOB_STARTED if status == "started" else Code.JOB_STOPPED, f"Job has {status}")
+        self._store.set_job(job_tasks, status=status)
         return CallResult()
 
     def cancel_task(self, org_id: str, job_id: str, body: Mapping[str, Any]) -> CallResult:

@@ -1,7 +1,4 @@
-"""Journal: counts of requests by operation, and an entry for each request that asks for a change.
-
-Such a request has an entry whether it was accepted, refused, rejected by the gateway, or stopped by a fault.
-"""
+"""Journal: counts of requests by operation, and an entry for each request that asks for a change, refused or not."""
 
 from __future__ import annotations
 

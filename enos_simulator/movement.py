@@ -1,9 +1,6 @@
 """Movement: whether devices work on their tasks by themselves, and how fast. `devices` carries it out.
 
-In a fleet file and over the control API a mapping, or on and off; on the command line one text:
-
-    movement: {begin: [1, 5], failures: 0.1}
-    --movement "on begin=1-5 finish=20 failures=0.1"
+It is a mapping, on or off, or one text such as `on begin=1-5 finish=20 failures=0.1`.
 """
 
 from __future__ import annotations

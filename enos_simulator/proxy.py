@@ -1,7 +1,4 @@
-"""Proxy: flow control and faults between a caller and the gateway, as the API manager and the network cause them.
-
-Requests that it stops are counted and recorded too.
-"""
+"""Proxy: flow control and faults between a caller and the gateway, as the API manager and the network cause them."""
 
 from __future__ import annotations
 

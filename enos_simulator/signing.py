@@ -1,6 +1,6 @@
 """Signing: the two hashes that EnOS checks, `encryption` of the token service and the signature of a call [D].
 
-Written from the documentation, independently of the client. A test checks the documented sample.
+A test checks the documented sample.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Simulator: an EnOS Connection Service as an object, without HTTP.
-
-`app` serves it over HTTP; tests can use it directly. Not thread-safe; the server calls it from one thread.
-"""
+"""Simulator: an EnOS Connection Service as an object, without HTTP. Not thread-safe."""
 
 from __future__ import annotations
 
@@ -168,10 +165,7 @@ class Simulator:
         return job_tasks
 
     def add_job(self, data: object) -> JobTasks:
-        """Add a job, in the form that `jobs` of a fleet has. Raises SetupError with every problem.
-
-        The switch `job_initial` sets the default status.
-        """
+        """Add a job, in the form that `jobs` of a fleet has; the switch `job_initial` sets the default status."""
         spec = JobSpec.parse(data)
         if self._store.find(spec.job_id):
             raise SetupError([f"jobId: job {spec.job_id} exists"])
@@ -205,10 +199,7 @@ class Simulator:
         return len(self._ota.change(job_tasks, tasks, status=status, desc=desc, progress=progress))
 
     def retry_as_colleague(self, job_id: str, keys: Sequence[str]) -> None:
-        """Retry tasks as another user of EnOS; the journal says `by: control`.
-
-        Raises UnknownJobError, or BusinessError where retryTask would refuse it.
-        """
+        """Retry tasks as another user of EnOS; raises BusinessError where retryTask refuses it."""
         job_tasks = self.job(job_id)
         refusal: BusinessError | None = None
         changes: tuple[Change, ...] = ()

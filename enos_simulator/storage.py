@@ -1,8 +1,6 @@
-"""Storage: the simulator's state in an SQLite file, so that it survives a restart.
+"""Storage: jobs, tasks, switches, faults and movement in an SQLite file, so that they survive a restart.
 
-The changes of a request or a control call are written in one transaction before the answer. The file has the current
-jobs and tasks, the switches, the faults and the movement. It has no tokens, journal, counters and scheduled events;
-moving devices continue from their current state.
+The changes of a request or a control call are written in one transaction before the answer.
 """
 
 from __future__ import annotations
@@ -132,21 +130,18 @@ class Storage:
         self._db.execute("BEGIN EXCLUSIVE")
 
     def job_changed(self, job_tasks: JobTasks) -> None:
-        """Store a job; with its tasks if it is new."""
+        """Store a job, with its tasks if it is new; or delete it with its tasks."""
         data = json.dumps(asdict(job_tasks.job))
         number = self._numbers.get(job_tasks)
-        if number is None:
+        if job_tasks.deleted:
+            self._db.execute("DELETE FROM jobs WHERE number = ?", (number,))
+            self._db.execute("DELETE FROM tasks WHERE job = ?", (self._numbers.pop(job_tasks),))
+        elif number is None:
             number = self._db.execute("INSERT INTO jobs (data) VALUES (?)", (data,)).lastrowid or 0
             self._numbers[job_tasks] = number
             self._write_tasks(number, job_tasks.tasks())
         else:
             self._db.execute("UPDATE jobs SET data = ? WHERE number = ?", (data, number))
-
-    def job_deleted(self, job_tasks: JobTasks) -> None:
-        """Delete a job and its tasks."""
-        number = self._numbers.pop(job_tasks)
-        self._db.execute("DELETE FROM jobs WHERE number = ?", (number,))
-        self._db.execute("DELETE FROM tasks WHERE job = ?", (number,))
 
     def tasks_changed(self, job_tasks: JobTasks, changes: Sequence[tuple[Task, Task]], _: int) -> None:
         """Store tasks."""

@@ -1,9 +1,6 @@
-"""Jobs and tasks in memory, with an index that answers a search in a million tasks within milliseconds.
+"""Jobs and tasks in memory, with an index that finds a page by status or a device key among a million within ms.
 
-A job keeps its tasks in a list in the order of their ids, a column of status bytes beside it, and for every block of
-the list the number of tasks in each status. A page of "all `init` tasks of this job" skips whole blocks; a search by
-device key is a look-up.
-
+A job has a list of its tasks, a column of their status bytes, and the number of each status in every block of the list.
 The index may lag behind changes (`index_delay`): searches use `indexed_tasks`; `newer` has the changes since.
 """
 
@@ -211,10 +208,7 @@ class ChangeListener(Protocol):
     """Receives every change."""
 
     def job_changed(self, job_tasks: JobTasks) -> None:
-        """A job and its tasks were added, or the job changed."""
-
-    def job_deleted(self, job_tasks: JobTasks) -> None:
-        """A job and its tasks were deleted."""
+        """A job was added, changed or (`deleted`) deleted with its tasks."""
 
     def tasks_changed(self, job_tasks: JobTasks, changes: Sequence[tuple[Task, Task]], at: int) -> None:
         """Tasks changed (each before and after), or were added (both the same). `at`: Unix ms."""
@@ -279,8 +273,7 @@ class Store:
     def delete(self, job_tasks: JobTasks) -> None:
         """Delete a job and its tasks; remove them from the index after the delay."""
         job_tasks.deleted = True
-        for listener in self.listeners:
-            listener.job_deleted(job_tasks)
+        self._notify_job(job_tasks)
 
         def remove() -> None:
             if self._jobs.get(job_tasks.job.job_id) is job_tasks:

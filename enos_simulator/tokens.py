@@ -1,7 +1,4 @@
-"""Token service: access tokens, their refresh, the replay guard, and the check of a signed call.
-
-Codes and rules are documented [D] unless marked. `gateway` reads the bodies and builds the answers.
-"""
+"""Token service [D unless marked]: access tokens, their refresh, the replay guard, and the check of a signed call."""
 
 from __future__ import annotations
 

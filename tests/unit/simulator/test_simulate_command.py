@@ -93,27 +93,6 @@ def test_it_prints_exports_for_a_shell_and_ends_quietly(started: subprocess.Pope
     assert (started.returncode, output, errors) == (0, "", "")
 
 
-@pytest.mark.parametrize(
-    ("output", "end", "told"),
-    [("text", signal.SIGINT, b"\r\n"), ("json", signal.SIGINT, b""), ("text", signal.SIGTERM, b"")],
-)
-def test_only_ctrl_c_on_a_terminal_ends_the_line_behind_it(output: str, end: signal.Signals, told: bytes) -> None:
-    terminal, stderr = os.openpty()
-    with subprocess.Popen([*COMMAND, "--format", output], stdout=subprocess.PIPE, stderr=stderr) as process:
-        assert process.stdout
-        assert process.stdout.readline()
-        process.send_signal(end)
-        code = process.wait(timeout=20)
-    # With a mark written last there is an end to read up to, be there anything before it or not.
-    os.write(stderr, b"|")
-    shown = b""
-    while not shown.endswith(b"|"):
-        shown += os.read(terminal, 99)
-    os.close(stderr)
-    os.close(terminal)
-    assert (code, shown) == (0, told + b"|")
-
-
 def test_a_signal_before_it_listens_ends_it_quietly_too(tmp_path: Path) -> None:
     pipe = tmp_path / "fleet.yaml"
     os.mkfifo(pipe)

@@ -301,7 +301,6 @@ def test_a_reset_sets_the_faults_of_the_fleet_again(caller: Caller) -> None:
         ("latency seconds=soon", "seconds[0]: Input should be a valid number"),
         ("latency seconds=2-1", "seconds: the first number must not be greater than the second"),
         ("latency seconds=nan", "seconds[0]: Input should be a finite number"),
-        ("error status=404", "fault: an error has a status from 500, not 404"),
         ("gateway status=404", "fault: gateway takes status 400, 401, 403, 413, 429, 500, 503, not 404"),
         ("gateway processed=yes", "fault: gateway takes no processed"),
         ("throttle envelope=no", "fault: throttle takes no envelope"),
