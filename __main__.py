@@ -1,4 +1,4 @@
-"""Cancel what this stack's configuration declares, and fail at the end if it did not come about."""
+"""Cancel the declared task sets, and fail at the end if a set is not as declared."""
 
 from enos_ota import require_converged
 from enos_ota.program import declare_sets

@@ -80,11 +80,7 @@ def record(simulator: RunningSimulator, keys: Collection[str]) -> Recording:
 
 
 def check_same(simulator: RunningSimulator, sent: Sequence[Sent], what: str) -> None:
-    """Check that the simulator received the recorded number of requests of each operation since its last reset.
-
-    Raises:
-        MismatchError: It received others.
-    """
+    """Check that the simulator received the recorded number of requests of each operation since its last reset."""
     counted = {name: count for name, count in simulator.counters().items() if not name.startswith("token/")}
     recorded = Counter(one.operation for one in sent)
     if counted != recorded:
@@ -92,11 +88,7 @@ def check_same(simulator: RunningSimulator, sent: Sequence[Sent], what: str) -> 
 
 
 def replay(simulator: RunningSimulator, sent: Sequence[Sent], threads: int = CONCURRENCY) -> Effort:
-    """Measure sending these requests and receiving the answers.
-
-    Raises:
-        MismatchError: A request was refused.
-    """
+    """Measure sending these requests and receiving the answers."""
     answers: list[requests.Response] = []
     took = measured(lambda: answers.extend(_Loop(simulator, sent).run(threads)), simulator.pid)
     refused = [answer for answer in answers if not answer.ok or answer.json()["code"] != 0]

@@ -47,21 +47,13 @@ class Write:
 
 
 def nothing_sent(before: Sequence[Write], after: Sequence[Write]) -> None:
-    """Check that no request for a change was sent since `before`.
-
-    Raises:
-        CheckFailedError: One was sent.
-    """
+    """Check that no request for a change was sent since `before`."""
     if new := after[len(before) :]:
         raise CheckFailedError(f"expected no request, but EnOS received {_format_writes(new)}")
 
 
 def sent_once_each(before: Sequence[Write], after: Sequence[Write], keys: Collection[str]) -> None:
-    """Check that since `before` exactly these keys were sent in cancelTask, each once, and that EnOS accepted them.
-
-    Raises:
-        CheckFailedError: Other requests were sent, or EnOS refused one.
-    """
+    """Check that since `before` exactly these keys were sent in cancelTask, each once, and that EnOS accepted them."""
     new = after[len(before) :]
     sent = sorted(key for write in new for key in write.device_keys)
     accepted = all(write.operation == "cancelTask" and write.code == 0 for write in new)
@@ -72,11 +64,7 @@ def sent_once_each(before: Sequence[Write], after: Sequence[Write], keys: Collec
 
 
 def became_cancelled(before: Mapping[str, Task], after: Mapping[str, Task], keys: Collection[str]) -> None:
-    """Check that these tasks are cancelled now, and that no other task changed.
-
-    Raises:
-        CheckFailedError: A task is not cancelled, or another one changed.
-    """
+    """Check that these tasks are cancelled now, and that no other task changed."""
     not_cancelled = [key for key in keys if after[key].state != "cancelled"]
     if not_cancelled:
         raise CheckFailedError(f"{_keys(not_cancelled)} should be cancelled, but EnOS shows another state")
@@ -86,32 +74,20 @@ def became_cancelled(before: Mapping[str, Task], after: Mapping[str, Task], keys
 
 
 def is_waiting(tasks: Mapping[str, Task], key: str) -> None:
-    """Check that the device's task waits again.
-
-    Raises:
-        CheckFailedError: It does not.
-    """
+    """Check that the device's task waits again."""
     if tasks[key].state not in CANCELLABLE:
         raise CheckFailedError(f"{key} should be waiting again, but it is {tasks[key].state}")
 
 
 def previews_only(output: str, key: str) -> None:
-    """Check that this key is the only change in a preview's text.
-
-    Raises:
-        CheckFailedError: There are others, or none.
-    """
+    """Check that this key is the only change in a preview's text."""
     changes = [line.strip() for line in output.splitlines() if _is_key_change(line.strip())]
     if changes != [f"+ {key}"]:
         raise CheckFailedError(f"the preview should show only '+ {key}', but it shows {', '.join(changes) or 'no key'}")
 
 
 def output_contains(output: str, words: str) -> None:
-    """Check that pulumi's output contains these words.
-
-    Raises:
-        CheckFailedError: It does not.
-    """
+    """Check that pulumi's output contains these words."""
     if words not in " ".join(output.split()):
         raise CheckFailedError(f"the output of pulumi should contain '{words}'")
 

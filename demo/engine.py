@@ -27,14 +27,7 @@ class UnexpectedExitError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """The `pulumi` command in one directory with one environment.
-
-    Attributes:
-        command: the `pulumi` to run.
-        project: the directory with Pulumi.yaml.
-        environ: the whole environment.
-        interrupts: see `running`.
-    """
+    """The `pulumi` command in one directory with one environment."""
 
     command: Path
     project: Path
@@ -42,11 +35,7 @@ class Engine:
     interrupts: Interrupts
 
     def run(self, *arguments: str) -> str:
-        """Run `pulumi ARGUMENTS`; return its output, stdout and stderr mixed.
-
-        Raises:
-            UnexpectedExitError: Its exit code is not 0.
-        """
+        """Run `pulumi ARGUMENTS`; return its output, stdout and stderr mixed."""
         line = [str(self.command), "--color", "never", "--non-interactive", *arguments]
         with running(
             line, interrupts=self.interrupts, cwd=self.project, environ=self.environ, errors=subprocess.STDOUT
@@ -60,11 +49,7 @@ class Engine:
 
 
 def obtain() -> choice.Engine:
-    """Return the engine that `make env` uses.
-
-    Raises:
-        CannotRunError: There is none; the text says why.
-    """
+    """Return the engine that `make env` uses."""
     try:
         return choice.obtain(os.environ, Path(sys.executable), Progress())
     except ToolchainError as error:
@@ -74,10 +59,7 @@ def obtain() -> choice.Engine:
 def environment(home: Path, engine: Path, enos: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of `pulumi`, without the user's own Pulumi and EnOS settings.
 
-    Args:
-        home: an existing directory for the state and for Pulumi's files.
-        engine: directory of `pulumi`.
-        enos: the variables with gateway and credentials.
+    `home`: for the state and Pulumi's files; `engine`: directory of `pulumi`; `enos`: gateway and credentials.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PULUMI_", "ENOS_"))}
     state = home / "state"

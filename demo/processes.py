@@ -27,15 +27,7 @@ def running(
     environ: Mapping[str, str],
     errors: int = subprocess.PIPE,
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run a program with its output in pipes. At the end of the block end it and the processes that it started.
-
-    Args:
-        command: what to run.
-        interrupts: deferred while the program starts and ends.
-        cwd: where to run it.
-        environ: its environment.
-        errors: where its stderr goes, as for `subprocess`.
-    """
+    """Run a program with its output in pipes. At the end of the block end it and the processes that it started."""
     with contextlib.ExitStack() as stack:
         with interrupts.deferred():
             process = subprocess.Popen(

@@ -25,16 +25,7 @@ CALL_LIMIT: Final = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Simulator:
-    """A running simulator.
-
-    Attributes:
-        url: address of its gateway.
-        org_id: the organization.
-        app_key, app_secret: its credentials.
-        job_id: the started job.
-        job_name: its name.
-        firmware_version: the firmware of the job.
-    """
+    """A running simulator: the address of its gateway, its credentials, and its started job."""
 
     url: str
     org_id: str
@@ -75,17 +66,7 @@ class Simulator:
 
 @contextlib.contextmanager
 def simulator(command: Path, *, interrupts: Interrupts, cwd: Path, environ: Mapping[str, str]) -> Iterator[Simulator]:
-    """Run `enos-ota simulate` with its default fleet.
-
-    Args:
-        command: the `enos-ota` to run.
-        interrupts: see `running`.
-        cwd: where to run it.
-        environ: its environment.
-
-    Raises:
-        CannotRunError: It did not start; the text includes its output.
-    """
+    """Run `enos-ota simulate`, at this path, with its default fleet."""
     arguments = [str(command), "simulate", "--format", "json"]
     with running(arguments, interrupts=interrupts, cwd=cwd, environ=environ) as process:
         line = process.stdout.readline() if process.stdout else ""

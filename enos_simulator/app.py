@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 CONNECTION: Final = "connection"
 """Key of the transport in the state of a request's scope; faults close it."""
 
-_DRAINED: Final = 64 * 1024 * 1024
-"""Bytes that are read of a body that is too large: a caller that is still sending would miss the answer."""
-
 
 def create_app(simulator: Simulator, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> ASGIApp:
     """Build the ASGI application of a simulator. It processes one request at a time.
@@ -38,14 +35,18 @@ def create_app(simulator: Simulator, sleep: Callable[[float], Awaitable[object]]
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        to_control = scope["path"].startswith(control.PREFIX)
+        http = HttpRequest(scope, receive)
         try:
-            largest = control.LARGEST_BODY if to_control else simulator.switches.max_body
-            request = await _read(HttpRequest(scope, receive), largest)
+            body = await http.body()
         except ClientDisconnect:
             return
-        # `server`: the address at which the request arrived.
-        reply = control.answer(simulator, request, scope["server"][0]) if to_control else simulator.answer(request)
+        query = tuple(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        request = Request(http.method, scope["path"], query, dict(http.headers), body)
+        if request.path.startswith(control.PREFIX):
+            # `server`: the address at which the request arrived.
+            reply = control.answer(simulator, request, scope["server"][0])
+        else:
+            reply = simulator.answer(request)
         if reply.delay:
             try:
                 await sleep(reply.delay)
@@ -75,21 +76,3 @@ async def _close(reply: Reply, scope: Scope, receive: Receive, send: Send) -> No
         connection.abort()
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _read(http: HttpRequest, largest: int) -> Request:
-    """Read a request. Of a body larger than `largest` bytes, keep one byte more than that."""
-    body = bytearray()
-    size = 0
-    async for chunk in http.stream():
-        size += len(chunk)
-        body += chunk[: largest + 1 - len(body)]
-        if size > max(largest, _DRAINED):
-            break
-    return Request(
-        method=http.method,
-        path=http.scope["path"],
-        query=tuple(parse_qsl(http.scope["query_string"].decode("latin-1"), keep_blank_values=True)),
-        headers=dict(http.headers),
-        body=bytes(body),
-    )

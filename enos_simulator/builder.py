@@ -1,19 +1,19 @@
-"""Builder: jobs, tasks and applications from the description in a fleet."""
+"""Builder: jobs and tasks from their description in a fleet."""
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import chain, cycle, repeat
 from typing import TYPE_CHECKING, Final
 
 from enos_simulator.errors import SetupError
 from enos_simulator.jobs import cancelled
 from enos_simulator.store import STATUSES, Job, JobTasks, Task
-from enos_simulator.tokens import App
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from enos_simulator.fleet import DevicesSpec, Fleet, I18nText, JobSpec
+    from enos_simulator.fleet import JobSpec
     from enos_simulator.switches import Switches
 
 CREATE_TIME: Final = 1_700_000_000_000
@@ -30,65 +30,50 @@ _DEFAULTS: Final = {
 }
 
 
-def make_apps(fleet: Fleet) -> dict[str, App]:
-    """Build the applications, by appKey."""
-    return {
-        app.app_key: App(
-            app.app_key,
-            app.app_secret,
-            frozenset(fleet.orgs if app.orgs is None else app.orgs),
-            frozenset(app.permissions),
-        )
-        for app in fleet.apps
-    }
+# Fields of a JobSpec that are not in JobInfo, or are attributes of a Job.
+_NO_INFO: Final = {"job_id", "org_id", "status", "create_time", "tasks", "devices"}
+
+# An unused selector is null, as in the documented sample [D].
+_SCOPE: Final = {"type": "total", **dict.fromkeys(("versionNumbers", "deviceKeys", "attributes", "tags", "assetTrees"))}
 
 
 def make_job(spec: JobSpec, org_id: str, status: str, switches: Switches) -> JobTasks:
-    """Build a job and its tasks in the order of their ids. `org_id` and `status` are the defaults.
-
-    Raises:
-        SetupError: A device key occurs twice under the same product.
-    """
-    # An unused selector is null, as in the documented sample [D].
-    scope = {"type": "total", **dict.fromkeys(("versionNumbers", "deviceKeys", "attributes", "tags", "assetTrees"))}
-    name = _i18n(spec.name) or {"defaultValue": f"Upgrade to {spec.firmware_version}", "i18nValue": {}}
-    info = {
-        "productKey": spec.product_key,
-        "name": name,
-        "firmwareId": spec.firmware_id,
-        "firmwareVersion": spec.firmware_version,
-        "firmwareName": _i18n(spec.firmware_name),
-        "type": spec.type,
-        "enableUpgradeRequest": spec.enable_upgrade_request,
-        "upgradePolicy": spec.upgrade_policy,
-        "upgradeScope": scope | (spec.upgrade_scope or {}),
-        "upgradeTimeout": spec.upgrade_timeout,
-        "retryPolicy": spec.retry_policy,
-        "schedulePolicy": spec.schedule_policy,
-        "maximumConcurrency": spec.maximum_concurrency,
-        "startSchedule": spec.start_schedule,
-        "endSchedule": spec.end_schedule,
-    }
+    """Build a job and its tasks in the order of their ids. `org_id` and `status` are the defaults."""
+    info = spec.model_dump(by_alias=True, exclude=_NO_INFO)
+    info["name"] = info["name"] or {"defaultValue": f"Upgrade to {spec.firmware_version}", "i18nValue": {}}
+    info["upgradeScope"] = _SCOPE | (spec.upgrade_scope or {})
     created = CREATE_TIME if spec.create_time is None else spec.create_time
-    job = Job(spec.job_id, spec.org_id or org_id, spec.status or status, created, info)
-    parts = chain(_listed(spec, switches), *(_generated(spec, one, switches) for one in spec.devices))
     tasks = [
-        Task(place, key, product, version, state, desc, progress, created)
-        for place, (key, product, version, (state, desc, progress)) in enumerate(parts)
+        Task(place, key, product or spec.product_key, version, state, desc, progress, created)
+        for place, (key, product, version, (state, desc, progress)) in enumerate(_parts(spec, switches))
     ]
-    if len({(task.product_key, task.device_key) for task in tasks}) != len(tasks):
-        raise SetupError([f"job {spec.job_id}: a device key occurs more than once under the same product"])
-    if any(task.product_key != spec.product_key for task in tasks):
+    keys = Counter((task.product_key, task.device_key) for task in tasks)
+    if len(keys) != len(tasks):
+        repeated = [key for (_, key), count in keys.items() if count > 1][:3]
+        text = f"device key {', '.join(repeated)} occurs more than once under the same product"
+        raise SetupError([f"job {spec.job_id}: {text}"])
+    if any(product != spec.product_key for product, _ in keys):
         info["productKey"] = None  # newer firmware may belong to no product; the job names none then [D]
-    return JobTasks(job, tasks)
+    return JobTasks(Job(spec.job_id, spec.org_id or org_id, spec.status or status, created, info), tasks)
+
+
+def _parts(spec: JobSpec, switches: Switches) -> Iterator[tuple[str, str | None, str, tuple[str, str, int]]]:
+    """Yield device key, product key, version, and status, desc and progress of each task."""
+    for task in spec.tasks:
+        values = task_values(task.status, task.desc, task.progress, switches)
+        yield task.device_key, task.product_key, task.from_version, values
+    for group in spec.devices:
+        states = group.states or {"init": group.count}
+        repeated = (repeat(task_values(status, None, None, switches), count) for status, count in states.items())
+        numbers = range(group.first, group.first + group.count)
+        for number, version, values in zip(
+            numbers, cycle(group.from_version), chain.from_iterable(repeated), strict=False
+        ):
+            yield group.key.format(number), group.product_key, version, values
 
 
 def task_values(status: str, desc: str | None, progress: int | None, switches: Switches) -> tuple[str, str, int]:
-    """Return status, desc and progress of a task; desc and progress default to those of the status.
-
-    Raises:
-        ValueError: Unknown status.
-    """
+    """Return status, desc and progress of a task; desc and progress default to those of the status."""
     if status == "cancelled":
         status, default_desc, default_progress = cancelled(switches)
     elif status in STATUSES:
@@ -96,27 +81,3 @@ def task_values(status: str, desc: str | None, progress: int | None, switches: S
     else:
         raise ValueError(f"status: one of {', '.join(STATUSES)} or cancelled, not {status!r}")
     return status, default_desc if desc is None else desc, default_progress if progress is None else progress
-
-
-_Part = tuple[str, str, str, tuple[str, str, int]]
-
-
-def _listed(spec: JobSpec, switches: Switches) -> Iterator[_Part]:
-    for task in spec.tasks:
-        values = task_values(task.status, task.desc, task.progress, switches)
-        yield task.device_key, task.product_key or spec.product_key, task.from_version or "1.0", values
-
-
-def _generated(spec: JobSpec, devices: DevicesSpec, switches: Switches) -> Iterator[_Part]:
-    keys = (devices.key.format(number) for number in range(devices.first, devices.first + devices.count))
-    versions = cycle(devices.from_version or ["1.0"])
-    states = {str(status): count for status, count in devices.states.items()} or {"init": devices.count}
-    values: Iterable[tuple[str, str, int]] = chain.from_iterable(
-        repeat(task_values(status, None, None, switches), count) for status, count in states.items()
-    )
-    product = devices.product_key or spec.product_key
-    return ((key, product, version, value) for key, version, value in zip(keys, versions, values, strict=False))
-
-
-def _i18n(text: I18nText | None) -> dict[str, object] | None:
-    return None if text is None else {"defaultValue": text.default_value, "i18nValue": dict(text.i18n_value)}

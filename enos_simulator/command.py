@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from enos_simulator.switches import Switches, kebab
+from enos_simulator.errors import SetupError
+from enos_simulator.faults import Fault
+from enos_simulator.movement import Movement
+from enos_simulator.parsing import InputModel
+from enos_simulator.switches import Switches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,16 +22,10 @@ if TYPE_CHECKING:
     from enos_simulator.server import Server
 
 
-class MissingPackageError(click.ClickException):
-    """A package of the optional extra is not installed."""
+class InvalidSetupError(click.ClickException):
+    """A package is missing, or the fleet, the file of the state or a switch is invalid."""
 
     exit_code = 2
-
-    def __init__(self, package: str) -> None:
-        super().__init__(
-            f"{package} is not installed, which this command needs. It comes with the extra 'simulator': "
-            'in a checkout of enos-ota, pip install ".[simulator]"'
-        )
 
 
 class Shutdown:
@@ -37,34 +34,43 @@ class Shutdown:
     `server`: set it when there is one. The first signal lets it finish its answers, a second one does not wait.
     """
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self) -> None:
         self.server: Server | None = None
-        self._as_json = as_json
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._end)
 
-    def _end(self, number: int, _: FrameType | None) -> None:
-        if number == signal.SIGINT and not self._as_json and sys.stderr.isatty():
-            click.echo(err=True)  # the terminal shows ^C; begin a new line for the prompt
+    def _end(self, _number: int, _frame: FrameType | None) -> None:
         if self.server is None:
             sys.exit(0)
         self.server.force_exit = self.server.should_exit
         self.server.should_exit = True
 
 
+class _OneLine(click.ParamType[InputModel]):
+    """A fault or a movement, given as one text."""
+
+    name = "text"
+
+    def __init__(self, model: type[InputModel]) -> None:
+        self._model = model
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> InputModel:
+        try:
+            return self._model.parse(value)
+        except SetupError as error:
+            self.fail("; ".join(error.problems), param, ctx)
+
+
 def _switch_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add one option per switch, unset by default so that the fleet file can set it."""
-    for known in reversed(dataclasses.fields(Switches)):
-        choices = known.metadata.get("choices")
-        default = f"{known.default:g}" if isinstance(known.default, float) else known.default
-        add = click.option(
-            f"--{kebab(known.name)}",
-            known.name,
-            type=click.Choice([str(choice) for choice in choices]) if choices else str,
-            metavar=None if choices else known.metadata.get("unit", "text").upper(),
-            help=f"{known.metadata['help']} (default {default})",
-        )
-        command = add(command)
+    for name, switch in reversed(Switches.model_fields.items()):
+        choices = [str(choice) for choice in get_args(switch.annotation)]
+        command = click.option(
+            f"--{name.replace('_', '-')}",
+            name,
+            type=click.Choice(choices) if choices else switch.annotation,
+            help=f"{switch.description} (default {switch.default})",
+        )(command)
     return command
 
 
@@ -94,10 +100,16 @@ def _switch_options(command: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option("--seed", type=int, help="makes all random decisions repeatable")
 @click.option(
-    "--fault", "faults", multiple=True, help='a fault, such as "close-after cancelTask nth=3"; may be repeated'
+    "--fault",
+    "faults",
+    type=_OneLine(Fault),
+    multiple=True,
+    help='a fault, such as "close-after cancelTask nth=3"; may be repeated',
 )
 @click.option(
-    "--movement", help='devices work on their tasks by themselves: on, off, or such as "on begin=1-5 failures=0.1"'
+    "--movement",
+    type=_OneLine(Movement),
+    help='devices work on their tasks by themselves: on, off, or such as "on begin=1-5 failures=0.1"',
 )
 @_switch_options
 def simulate(
@@ -108,9 +120,9 @@ def simulate(
     output: str,
     db: Path | None,
     seed: int | None,
-    faults: tuple[str, ...],
-    movement: str | None,
-    **switches: str | None,
+    faults: tuple[Fault, ...],
+    movement: Movement | None,
+    **switches: Any,
 ) -> None:
     """Run a simulated EnOS Connection Service: real HTTP, real signatures, your own fleet of devices.
 
@@ -120,24 +132,25 @@ def simulate(
     The options after --movement set how the simulator behaves where the documentation of EnOS is silent. Options win
     over the fleet file.
     """
-    shutdown = Shutdown(as_json=output == "json")
+    shutdown = Shutdown()
     try:
         from enos_simulator import start  # noqa: PLC0415 - an optional extra, and slow to import
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("enos_simulator"):  # a broken installation, not a missing extra
             raise
-        raise MissingPackageError((error.name or str(error)).partition(".")[0]) from None
+        raise InvalidSetupError(
+            f"{(error.name or str(error)).partition('.')[0]} is not installed, which this command needs. It comes with "
+            "the extra 'simulator': in a checkout of enos-ota, pip install \".[simulator]\""
+        ) from None
     start.serve(
         shutdown,
         host=host,
         port=port,
         as_json=output == "json",
         db=db,
-        options=start.Options(
-            fleet_file=fleet_file,
-            seed=seed,
-            faults=faults,
-            movement=movement,
-            switches={f"--{kebab(name)}": value for name, value in switches.items() if value is not None},
-        ),
+        fleet_file=fleet_file,
+        seed=seed,
+        faults=faults,
+        movement=movement,
+        switches={name: value for name, value in switches.items() if value is not None},
     )

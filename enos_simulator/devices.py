@@ -1,8 +1,7 @@
 """Devices: the changes of tasks that no call makes, driven by the clock.
 
-There is no thread. Future events wait in a heap; every request to the simulator first carries out the events that are
-due, in order and with the time at which they were due. Only published and upgrading tasks have events, so that a
-million others cost nothing. With a seeded rng and a test's clock a run is repeatable.
+There is no thread: every request to the simulator first carries out the events that are due, in order and with the time
+at which they were due. Only published and upgrading tasks have events.
 
 Rules [D] unless marked: a started job publishes `init` tasks while a slot of its maximumConcurrency is free;
 `published` and `upgrading` tasks take a slot; a stopped job publishes nothing, its published tasks wait [U] and its
@@ -15,7 +14,6 @@ from __future__ import annotations
 import dataclasses
 import heapq
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -29,17 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from enos_simulator.environment import Environment
-    from enos_simulator.store import Job, JobTasks, Store, Task
+    from enos_simulator.store import JobTasks, Store, Task
 
 _ACTIVE: Final = frozenset({"published", "upgrading"})
 _FAILED: Final = frozenset({"failed", "canceled"})
 
 # Events that do not depend on the movement: switches ask for them.
 _INDEPENDENT: Final = frozenset({"late", "late end", "retry"})
-
-# Defaults of a retryPolicy. The unit of retryInterval is not documented [U]; here it is seconds.
-_RETRY_SECONDS: Final = 60
-_RETRY_COUNT: Final = 1
 
 
 class _Event(NamedTuple):
@@ -54,29 +48,19 @@ class _Event(NamedTuple):
 
 @dataclass(slots=True)
 class _Publishing:
-    """The tasks that a job publishes next.
-
-    Attributes:
-        queue: A heap of the places of tasks that may be `init`; None until it is needed.
-        filling: Whether an event that fills free slots is scheduled.
-        stopped: Events that were due while the job was stopped, repeated after its start.
-        retries: Number of retries by the retryPolicy, by place.
-    """
+    """What a job publishes next, and the retries by its retryPolicy, by place."""
 
     queue: list[int] | None = None
+    """A heap of the places of tasks that may be `init`; None until it is needed."""
     filling: bool = False
+    """Whether an event that fills free slots is scheduled."""
     stopped: list[_Event] = field(default_factory=list)
+    """Events that were due while the job was stopped, repeated after its start."""
     retries: dict[int, int] = field(default_factory=lambda: defaultdict(int))
 
 
 class Devices:
-    """Changes tasks as devices would.
-
-    Args:
-        store: The tasks; this registers as a listener.
-        environment: The switches and the clock.
-        rng: For times, and for which upgrades fail.
-    """
+    """Changes tasks as devices would."""
 
     def __init__(self, store: Store, environment: Environment, rng: random.Random) -> None:
         self._store = store
@@ -159,10 +143,6 @@ class Devices:
         ]
         self._store.write(job_tasks, changed, at)
 
-    def job_deleted(self, job_tasks: JobTasks) -> None:
-        """Drop the state of a deleted job."""
-        self._publishing.pop(job_tasks, None)
-
     def tasks_changed(self, job_tasks: JobTasks, changes: Sequence[tuple[Task, Task]], at: int) -> None:
         """Schedule the next steps of changed tasks."""
         for before, after in changes:
@@ -184,13 +164,17 @@ class Devices:
         if cancelled and before.status == "published" and switches.cancel_published == "late":
             self._schedule(at, switches.late_after, "late", job_tasks, after)
         retried = switches.auto_retry_cancelled == "on" if cancelled else self._movement.moving
-        policy = _retry_policy(job_tasks.job)
-        if retried and policy and self._publishing[job_tasks].retries[after.place] < policy[1]:
+        policy = job_tasks.job.info["retryPolicy"]
+        count = policy["retryCount"] if retried and policy and policy["enableRetry"] else 0
+        if count and self._publishing[job_tasks].retries[after.place] < count:
             # Not at once: a policy without an interval must not loop within one moment.
-            self._schedule(at, max(policy[0], 0.001), "retry", job_tasks, after)
+            self._schedule(at, max(policy["retryInterval"], 0.001), "retry", job_tasks, after)
 
     def job_changed(self, job_tasks: JobTasks) -> None:
         """Schedule the steps of a job that was added, started or stopped."""
+        if job_tasks.deleted:
+            self._publishing.pop(job_tasks, None)
+            return
         publishing, now = self._publishing[job_tasks], self._environment.clock()
         if self._movement.moving and publishing.queue is None:
             self._begin(job_tasks)  # a new job
@@ -238,25 +222,3 @@ class Devices:
     def _schedule(self, at: int, seconds: float, kind: str, job_tasks: JobTasks, task: Task | None) -> None:
         due = at + round(seconds * 1000)
         heapq.heappush(self._events, _Event(due, next(self._numbers), kind, job_tasks, task))
-
-
-def _retry_policy(job: Job) -> tuple[float, int] | None:
-    """Return the seconds between retries and their number; None without retries.
-
-    Official samples send numbers as texts too [S].
-    """
-    policy = job.info["retryPolicy"]
-    if not isinstance(policy, Mapping) or str(policy.get("enableRetry")).lower() != "true":
-        return None
-    return (
-        _number(policy.get("retryInterval"), _RETRY_SECONDS),
-        int(_number(policy.get("retryCount"), _RETRY_COUNT)),
-    )
-
-
-def _number(value: object, default: float) -> float:
-    try:
-        number = float(str(value))
-    except ValueError:
-        return default
-    return number if 0 <= number < float("inf") else default

@@ -17,14 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Environment:
-    """Shared by all parts of one simulator, from one reset to the next.
-
-    Attributes:
-        clock: Unix time in ms.
-        rng: For ids, tokens and the order of rows.
-        switches: The current ones.
-        journal: Counts and entries since the reset.
-    """
+    """Shared by all parts of one simulator, from one reset to the next. `clock`: Unix time in ms."""
 
     clock: Callable[[], int]
     rng: random.Random

@@ -1,8 +1,4 @@
-"""Errors: the codes of EnOS (OTA calls and token service), and the exceptions of the simulator.
-
-The numbers and texts are documented [D]. Where the documentation does not say which code answers a case, the choice is
-explained where it is made.
-"""
+"""Errors: the codes of EnOS (OTA calls and token service) [D], and the exceptions of the simulator."""
 
 from __future__ import annotations
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from lark import Lark, Transformer
-from lark.exceptions import LarkError, VisitError
+from lark.exceptions import LarkError
+
+from enos_simulator.errors import invalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-_DEEPEST: Final = 64
+_Row = TypeVar("_Row")
 
 _GRAMMAR: Final = r"""
     ?start: either
@@ -41,10 +43,6 @@ _GRAMMAR: Final = r"""
 """
 
 
-class ExpressionError(ValueError):
-    """An expression is not readable, or uses a field or an operator that the call does not accept."""
-
-
 @dataclass(frozen=True, slots=True)
 class OneOf:
     """The field equals one of the values; `=` is this with one value."""
@@ -52,8 +50,6 @@ class OneOf:
     field: str
     values: frozenset[str]
     operator: str
-
-    depth: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +60,12 @@ class Like:
     part: str
     operator: str = "like"
 
-    depth: int = 1
-
 
 @dataclass(frozen=True, slots=True)
 class And:
     """All parts hold."""
 
     parts: tuple[Condition, ...]
-    depth: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +73,13 @@ class Or:
     """At least one part holds."""
 
     parts: tuple[Condition, ...]
-    depth: int
 
 
 Condition = OneOf | Like | And | Or
 
 
 class _Build(Transformer[Any, Any]):
-    """Builds conditions while the parser reads, from the leaves up, so nesting cannot exhaust the stack."""
+    """Builds conditions while the parser reads."""
 
     def value(self, token: list[str]) -> str:
         return str(token[0])[1:-1]
@@ -105,39 +97,24 @@ class _Build(Transformer[Any, Any]):
         return items[0]
 
     def both(self, items: list[Condition]) -> Condition:
-        return And(tuple(items), _depth(items))
+        return And(tuple(items))
 
     def either(self, items: list[Condition]) -> Condition:
-        return Or(tuple(items), _depth(items))
-
-
-def _depth(parts: Iterable[Condition]) -> int:
-    depth = 1 + max(part.depth for part in parts)
-    if depth > _DEEPEST:
-        raise ExpressionError(f"nested deeper than {_DEEPEST} levels")
-    return depth
+        return Or(tuple(items))
 
 
 _PARSER: Final = Lark(_GRAMMAR, parser="lalr", transformer=_Build())
 
 
 def parse(text: str, operators: Mapping[str, frozenset[str]]) -> Condition:
-    """Parse an expression.
-
-    Args:
-        text: The expression; must not be empty.
-        operators: The fields that the call accepts, with the operators of each.
-
-    Raises:
-        ExpressionError: The text is not readable, or a field or operator is not one of `operators`.
-    """
+    """Parse an expression. `operators`: the fields that the call accepts, with the operators of each."""
     condition = _parsed(text)
     for leaf in _leaves(condition):
         allowed = operators.get(leaf.field)
         if allowed is None:
-            raise ExpressionError(f"unknown field {leaf.field}")
+            raise invalid("expression", f"unknown field {leaf.field}")
         if leaf.operator not in allowed:
-            raise ExpressionError(f"field {leaf.field} does not take {leaf.operator}")
+            raise invalid("expression", f"field {leaf.field} does not take {leaf.operator}")
     return condition
 
 
@@ -145,11 +122,10 @@ def parse(text: str, operators: Mapping[str, frozenset[str]]) -> Condition:
 def _parsed(text: str) -> Condition:
     try:
         condition: Condition = _PARSER.parse(text)  # type: ignore[assignment] # the transformer has built it already
-    except VisitError as error:
-        raise ExpressionError(str(error.orig_exc)) from None
     except LarkError as error:
         at = getattr(error, "pos_in_stream", None)
-        raise ExpressionError("cannot be read" + (f" at character {at + 1}" if isinstance(at, int) else "")) from None
+        where = f" at character {at + 1}" if isinstance(at, int) else ""
+        raise invalid("expression", f"cannot be read{where}") from None
     return condition
 
 
@@ -185,12 +161,20 @@ def only_requires(condition: Condition | None, fields: frozenset[str]) -> bool:
     return isinstance(condition, OneOf) and condition.field in fields
 
 
-def holds(condition: Condition, texts: Callable[[str], tuple[str, ...]]) -> bool:
-    """Return whether a row matches; `texts` returns the texts to compare for a field of the row."""
+def select(
+    condition: Condition | None, rows: list[_Row], texts: Callable[[str], Callable[[_Row], tuple[str, ...]]]
+) -> list[_Row]:
+    """Return the rows that match. `texts` returns a function that returns the texts of a row's field."""
+    if condition is None:
+        return rows
     if isinstance(condition, And):
-        return all(holds(part, texts) for part in condition.parts)
+        for part in condition.parts:
+            rows = select(part, rows, texts)
+        return rows
     if isinstance(condition, Or):
-        return any(holds(part, texts) for part in condition.parts)
+        found = {id(row) for part in condition.parts for row in select(part, rows, texts)}
+        return [row for row in rows if id(row) in found]
+    of = texts(condition.field)
     if isinstance(condition, OneOf):
-        return any(text in condition.values for text in texts(condition.field))
-    return any(condition.part in text for text in texts(condition.field))
+        return [row for row in rows if not condition.values.isdisjoint(of(row))]
+    return [row for row in rows if any(condition.part in text for text in of(row))]

@@ -1,32 +1,22 @@
-"""Faults: what goes wrong between a caller and EnOS.
+"""Faults: what goes wrong between a caller and EnOS, as a mapping or one text such as `close-after cancelTask nth=3`.
 
-A fault is a mapping in a fleet file and over the control API, or one text, also on the command line: what goes wrong,
-the operations that it concerns (none: any), and settings.
-
-    close-after cancelTask nth=3          the third cancelTask is processed, and its answer never sent
-    latency seconds=0.1-2 probability=0.2
-    throttle search searchTask retryAfter=2 times=5
-    {what: error, operations: [get], status: 503, envelope: false}
-    gateway cancelTask status=403
-
-The errors of the gateway are documented [D], their form is inferred [I]. Which other faults EnOS shows is unknown [U];
-a client must survive these.
+The errors of the gateway are documented [D], their form is inferred [I]. Which other faults EnOS shows is unknown [U].
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from enos_simulator.errors import GATEWAY_ERRORS, SetupError
-from enos_simulator.parsing import Seconds, from_words, setup_error
+from enos_simulator.errors import GATEWAY_ERRORS
+from enos_simulator.parsing import AsNumber, InputModel, Seconds, from_words
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Mapping
 
 Operation = Literal[
     "token/get", "token/refresh", "get", "search", "searchTask", "cancelTask", "retryTask", "start", "stop", "any"
@@ -45,24 +35,8 @@ _DEFAULT_STATUS: Final = {"throttle": 429, "gateway": 403, "error": 500, "html":
 _ALWAYS_PROCESSED: Final = frozenset({"latency", "close-after", "truncate", "cut"})
 
 
-class Fault(BaseModel):
-    """One fault.
-
-    Attributes:
-        what: What goes wrong; docs/simulator.md has a table.
-        operations: The operations it concerns; `any` is every request of the EnOS API.
-        probability: Of each such request; unset: each, unless `nth` is set.
-        nth: From the n-th such request on, counted from when the fault was set.
-        times: How often at most; unset: once with `nth`, else without limit.
-        seconds: How long a `latency` lasts. The request is processed at once; its answer is late.
-        retry_after: Seconds in the header Retry-After of a `throttle`; unset: no such header.
-        status: HTTP status of `gateway` (403), `error` (500) and `html` (502).
-        envelope: Whether an `error` answers with EnOS's envelope, or with a bare text.
-        code: Code in the envelope of an `error`.
-        processed: Whether the request was processed before an `error` or `html` was answered.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel)
+class Fault(InputModel):
+    """One fault; docs/simulator.md explains its settings."""
 
     what: What
     operations: Annotated[tuple[Operation, ...], Field(min_length=1)] = ("any",)
@@ -73,17 +47,13 @@ class Fault(BaseModel):
     retry_after: Annotated[int, Field(ge=0)] | None = None
     status: Annotated[int, Field(ge=200, le=599)] | None = None
     envelope: bool = True
-    code: Literal[99500, 24500] = 99500
+    code: Annotated[Literal[99500, 24500], AsNumber] = 99500
     processed: bool = False
 
     @model_validator(mode="before")
     @classmethod
     def _expand(cls, value: object) -> object:
-        settings = from_words(value, "what", "operations") if isinstance(value, str) else value
-        if isinstance(settings, dict):
-            # The command line has texts only.
-            settings = {key: int(one) if key == "code" and str(one).isdigit() else one for key, one in settings.items()}
-        return settings
+        return from_words(value, "what", "operations") if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _check_settings(self) -> Fault:
@@ -93,8 +63,6 @@ class Fault(BaseModel):
             raise ValueError(f"{self.what} takes no {', '.join(foreign)}")
         if self.probability is not None and self.nth is not None:
             raise ValueError("takes probability or nth, not both")
-        if self.what == "error" and self.status is not None and self.status < 500:  # noqa: PLR2004 - HTTP's own
-            raise ValueError(f"an error has a status from 500, not {self.status}")
         if self.what == "gateway" and self.http not in GATEWAY_ERRORS:
             raise ValueError(f"gateway takes status {', '.join(map(str, GATEWAY_ERRORS))}, not {self.status}")
         return self
@@ -133,14 +101,11 @@ class ActiveFault:
 
 @dataclass(frozen=True, slots=True)
 class InjectedFault:
-    """The faults of one request. `delay`: seconds that its answer is late; `fault`: what else goes wrong, if anything.
+    """The faults of one request: seconds that its answer is late, what else goes wrong, and the names of both."""
 
-    `late`: whether a latency fired, even one of 0 s.
-    """
-
-    delay: float = 0.0
-    fault: Fault | None = None
-    late: bool = False
+    delay: float
+    fault: Fault | None
+    names: list[str]
 
 
 class Faults:
@@ -160,7 +125,7 @@ class Faults:
         """Set a fault with its counts, from the form of `ActiveFault.as_json`."""
         settings = dict(data)
         seen, fired = (int(settings.pop(name)) for name in ("seen", "fired"))
-        self.active.append(ActiveFault(parse_fault(settings), seen, fired))
+        self.active.append(ActiveFault(Fault.parse(settings), seen, fired))
 
     def clear(self) -> int:
         """Remove all faults; return how many there were."""
@@ -170,7 +135,7 @@ class Faults:
 
     def draw(self, operation: str) -> InjectedFault:
         """Decide the faults of one request: every latency that fires, and the first other fault that does."""
-        delay, late, chosen = 0.0, False, None
+        delay, latency, chosen = 0.0, [], None
         for one in self.active:
             if not one.fault.concerns(operation):
                 continue
@@ -179,11 +144,11 @@ class Faults:
                 continue
             one.fired += 1
             if one.fault.what == "latency":
-                late = True
+                latency = ["latency"]
                 delay += self._rng.uniform(*one.fault.seconds)
             else:
                 chosen = one.fault
-        return InjectedFault(delay, chosen, late)
+        return InjectedFault(delay, chosen, latency + ([chosen.what] if chosen else []))
 
     def _fires(self, one: ActiveFault) -> bool:
         fault = one.fault
@@ -191,17 +156,3 @@ class Faults:
         chance = fault.probability is None or self._rng.random() < fault.probability
         limit = 1 if fault.nth is not None and fault.times is None else fault.times
         return chance and (limit is None or one.fired < limit) and one.seen >= (fault.nth or 1)
-
-
-def parse_fault(data: object) -> Fault:
-    """Parse a fault, given as a mapping or a text.
-
-    Raises:
-        SetupError: With every problem.
-    """
-    if not isinstance(data, Mapping | str):
-        raise SetupError(["fault: must be a mapping or a text"])
-    try:
-        return Fault.model_validate(data)
-    except ValidationError as error:
-        raise setup_error(error, "fault") from None

@@ -1,32 +1,18 @@
-"""Fleet: organizations, applications, jobs and their tasks, parsed from YAML and checked before anything runs.
-
-docs/simulator.md has an example with every part. Everything but a job's id has a default; an empty file is a fleet with
-one organization, one application and no job.
-"""
+"""Fleet: organizations, applications, jobs and their tasks, parsed from YAML; docs/simulator.md has an example."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
-from pydantic.alias_generators import to_camel
+from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
 from enos_simulator.errors import SetupError
-from enos_simulator.faults import parse_fault
-from enos_simulator.movement import Movement
-from enos_simulator.parsing import setup_error
+from enos_simulator.faults import Fault  # noqa: TC001 - pydantic needs it
+from enos_simulator.movement import NO_MOVEMENT, Movement
+from enos_simulator.parsing import InputModel, NotNegative
 from enos_simulator.switches import Switches
 
 if TYPE_CHECKING:
@@ -55,18 +41,11 @@ def _as_list(value: object) -> object:
     return value if isinstance(value, list) or value is None else [value]
 
 
-class _Spec(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel)
-
-
-_S = TypeVar("_S", bound=_Spec)
-
-
-class I18nText(_Spec):
+class I18nText(InputModel):
     """A text in several languages, StringI18n of EnOS. A plain text sets the default value."""
 
     default_value: Text
-    i18n_value: Annotated[dict[str, FreeText], Field(alias="i18nValue")] = {}
+    i18n_value: dict[str, FreeText] = Field(default={}, alias="i18nValue")
 
     @model_validator(mode="before")
     @classmethod
@@ -74,16 +53,16 @@ class I18nText(_Spec):
         return {"defaultValue": value} if isinstance(value, str) else value
 
 
-class AppSpec(_Spec):
-    """An application."""
+class App(InputModel):
+    """An application: its credentials, its organizations (None: all) and its permissions in them."""
 
     app_key: Text
     app_secret: Text
-    orgs: list[Text] | None = None
-    permissions: list[Literal["read", "control"]] = ["read", "control"]
+    orgs: tuple[Text, ...] | None = None
+    permissions: tuple[Literal["read", "control"], ...] = ("read", "control")
 
 
-class TaskSpec(_Spec):
+class TaskSpec(InputModel):
     """One task. If unset, desc and progress follow from the status."""
 
     device_key: Text
@@ -91,18 +70,18 @@ class TaskSpec(_Spec):
     status: Status = "init"
     desc: FreeText | None = None
     progress: Whole | None = None
-    from_version: Text | None = None
+    from_version: Text = "1.0"
 
 
-class DevicesSpec(_Spec):
+class DevicesSpec(InputModel):
     """Many similar tasks."""
 
     count: Annotated[int, Field(ge=1, le=MOST_TASKS)]
     key: Annotated[Text, StringConstraints(max_length=100)]
     first: Annotated[Whole, Field(ge=0)] = 1
     product_key: Text | None = None
-    states: dict[Status, Annotated[int, Field(ge=0)]] = {}
-    from_version: Annotated[list[Text], BeforeValidator(_as_list), Field(min_length=1)] | None = None
+    states: dict[Status, Annotated[int, Field(ge=0)]] = Field(default={})
+    from_version: Annotated[tuple[Text, ...], BeforeValidator(_as_list), Field(min_length=1)] = ("1.0",)
 
     @field_validator("key")
     @classmethod
@@ -118,7 +97,15 @@ class DevicesSpec(_Spec):
         return self
 
 
-class JobSpec(_Spec):
+class RetryPolicy(InputModel):
+    """The retryPolicy of a job. The unit of the interval is not documented [U]; here it is seconds."""
+
+    enable_retry: bool = False
+    retry_interval: NotNegative = 60
+    retry_count: Annotated[Whole, Field(ge=0)] = 1
+
+
+class JobSpec(InputModel):
     """A job: the fields of JobInfo, all but `jobId` with a default, and its tasks."""
 
     job_id: Text
@@ -133,65 +120,29 @@ class JobSpec(_Spec):
     upgrade_policy: Literal["snapshot", "incremental"] = "snapshot"
     upgrade_scope: dict[str, Any] | None = None
     upgrade_timeout: Whole = 7200
-    retry_policy: dict[str, Any] | None = None
+    retry_policy: RetryPolicy | None = None
     schedule_policy: dict[str, Any] | None = None
     maximum_concurrency: Whole = 300
     status: Literal["started", "stopped"] | None = None
     create_time: Whole | None = None
     start_schedule: Whole = 0
     end_schedule: Whole = 86399
-    tasks: list[TaskSpec] = []
-    devices: Annotated[list[DevicesSpec], BeforeValidator(_as_list)] = []
-
-    @model_validator(mode="after")
-    def _check_unique(self) -> JobSpec:
-        # `builder` compares generated keys too; here only the tasks listed one by one.
-        seen = Counter((task.product_key or self.product_key, task.device_key) for task in self.tasks)
-        repeated = [key for (_, key), count in seen.items() if count > 1]
-        if repeated:
-            raise ValueError(
-                f"tasks: device key {', '.join(repeated[:3])} occurs more than once under the same product"
-            )
-        return self
+    tasks: tuple[TaskSpec, ...] = ()
+    devices: Annotated[tuple[DevicesSpec, ...], BeforeValidator(_as_list)] = ()
 
 
-class Fleet(_Spec):
+class Fleet(InputModel):
     """The initial content of a simulator."""
 
     token_seconds: Annotated[Whole, Field(ge=1)] = 7200
-    switches: dict[str, Any] = {}
-    faults: Annotated[list[dict[str, Any] | str], BeforeValidator(_as_list)] = []
-    movement: bool | str | dict[str, Any] = False
-    orgs: Annotated[list[Text], Field(min_length=1)] = [DEFAULT_ORG]
-    apps: Annotated[list[AppSpec], Field(min_length=1)] = [
-        AppSpec.model_validate({"appKey": DEFAULT_APP_KEY, "appSecret": DEFAULT_APP_SECRET}),
-    ]
-    jobs: list[JobSpec] = []
-
-    @field_validator("switches")
-    @classmethod
-    def _check_switches(cls, values: dict[str, Any]) -> dict[str, Any]:
-        Switches().changed(values)
-        return values
-
-    @field_validator("faults")
-    @classmethod
-    def _check_faults(cls, values: list[Any]) -> list[Any]:
-        problems = []
-        for number, value in enumerate(values):
-            try:
-                parse_fault(value)
-            except SetupError as error:
-                problems += [f"[{number}] {problem}" for problem in error.problems]
-        if problems:
-            raise ValueError("; ".join(problems))
-        return values
-
-    @field_validator("movement")
-    @classmethod
-    def _check_movement(cls, value: Any) -> Any:
-        Movement.parse(value)
-        return value
+    switches: Switches = Switches()
+    faults: Annotated[tuple[Fault, ...], BeforeValidator(_as_list)] = ()
+    movement: Movement = NO_MOVEMENT
+    orgs: Annotated[tuple[Text, ...], Field(min_length=1)] = (DEFAULT_ORG,)
+    apps: Annotated[tuple[App, ...], Field(min_length=1)] = (
+        App(app_key=DEFAULT_APP_KEY, app_secret=DEFAULT_APP_SECRET),
+    )
+    jobs: tuple[JobSpec, ...] = ()
 
     @model_validator(mode="after")
     def _check_references(self) -> Fleet:
@@ -215,29 +166,12 @@ class Fleet(_Spec):
 
 
 def parse_fleet(data: object) -> Fleet:
-    """Parse the content of a YAML or JSON file; None is an empty file.
-
-    Raises:
-        SetupError: With every problem.
-    """
-    return _parse(Fleet, {} if data is None else data)
-
-
-def parse_job(data: object) -> JobSpec:
-    """Parse one job in the form that `jobs` of a fleet has.
-
-    Raises:
-        SetupError: With every problem.
-    """
-    return _parse(JobSpec, data)
+    """Parse the content of a YAML or JSON file; None is an empty file. Raises SetupError with every problem."""
+    return Fleet.parse({} if data is None else data)
 
 
 def read_fleet(path: Path) -> Fleet:
-    """Read a fleet from a YAML file.
-
-    Raises:
-        SetupError: The file is not readable, not YAML, or not a fleet; each line begins with the path.
-    """
+    """Read a fleet from a YAML file. Raises SetupError; each of its lines begins with the path."""
     try:
         with path.open("rb") as file:
             # The safe loader, in C where built.
@@ -248,10 +182,3 @@ def read_fleet(path: Path) -> Fleet:
         raise SetupError([f"{path}: invalid YAML: {' '.join(str(error).split())}"]) from None
     except OSError as error:
         raise SetupError([f"{path}: {error.strerror or error}"]) from None
-
-
-def _parse(model: type[_S], data: object) -> _S:
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        raise setup_error(error, "fleet") from None

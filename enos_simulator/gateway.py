@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from enos_simulator.errors import GATEWAY_ERRORS, BusinessError, Code, RejectedError, TokenCode, invalid
 from enos_simulator.jobs import CallResult, PartialCancelError, device_keys
-from enos_simulator.journal import WRITES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from enos_simulator.environment import Environment
+    from enos_simulator.fleet import App
     from enos_simulator.jobs import OtaJobs
     from enos_simulator.journal import Change
-    from enos_simulator.tokens import App, Tokens
+    from enos_simulator.tokens import Tokens
 
 OTA_JOBS: Final = "/connect-service/v2.1/ota-jobs"
 TOKEN_GET: Final = "/apim-token-service/v2.0/token/get"  # noqa: S105 - a path
@@ -36,7 +36,6 @@ _ACTIONS: Final = {
     "start": ("POST", "control"),
     "stop": ("POST", "control"),
 }
-_WITH_BODY: Final = frozenset({"search", "searchTask", "cancelTask", "retryTask"})
 _METHODS: Final = frozenset({"GET", "POST"})
 _UNAUTHORIZED: Final = 401
 _NOT_FOUND: Final = 404
@@ -44,10 +43,7 @@ _NOT_FOUND: Final = 404
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP request. `query`: decoded pairs; `headers`: names in lower case.
-
-    `body`: of a body that is too large, at least one byte more than the limit.
-    """
+    """An HTTP request. `query`: decoded pairs; `headers`: names in lower case."""
 
     method: str
     path: str
@@ -62,18 +58,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer, and how to send it.
+    """An HTTP answer, and how to send it: after `delay` seconds, while other requests do not wait.
 
-    Attributes:
-        http: The HTTP status.
-        body: The JSON body, even if it is not sent.
-        kind: `answer`: the body as JSON. `raw`: the bytes in `raw` instead of it. `truncated`: the connection ends
-            after the first half of `content()`, all of which was announced as Content-Length. `closed`: the connection
-            ends without a single byte.
-        delay: Seconds to wait before anything is sent or the connection is closed. Other requests do not wait.
-        headers: Beside Content-Type and Content-Length.
-        content_type: Of the content.
-        raw: See `kind`.
+    `kind` is `answer`: `body` as JSON; `raw`: the bytes in `raw`; `truncated`: the connection ends after the first half
+    of what Content-Length announced; `closed`: it ends without a byte.
     """
 
     http: int
@@ -85,7 +73,7 @@ class Reply:
     raw: bytes = b""
 
     def content(self) -> bytes:
-        """Return the body as Content-Length announces it."""
+        """Return the body as announced."""
         if self.kind == "raw":
             return self.raw
         text = json.dumps(self.body, ensure_ascii=False, separators=(",", ":"))
@@ -98,6 +86,15 @@ class Reply:
         return {"closed": b"", "truncated": content[: len(content) // 2]}.get(self.kind, content)
 
 
+class Answer(NamedTuple):
+    """A reply, and what the journal records of it: the envelope, the caller's appKey, the changes."""
+
+    reply: Reply
+    envelope: Mapping[str, Any]
+    by: str = ""
+    changes: tuple[Change, ...] = ()
+
+
 class Gateway:
     """Answers requests, for the organizations `orgs`."""
 
@@ -107,82 +104,60 @@ class Gateway:
         self._orgs = orgs
         self._environment = environment
 
-    def answer(self, request: Request, fault: str = "") -> Reply:
-        """Answer a request; raises nothing, an internal error of the simulator is 99500.
-
-        `fault`: the fault that will affect the answer, for the journal.
-        """
+    def answer(self, request: Request) -> Answer:
+        """Answer a request; raises nothing, an internal error of the simulator is 99500."""
         if request.path in {TOKEN_GET, TOKEN_REFRESH}:
-            return self._answer_token(request)
+            envelope = self._answer_token(request)
+            return Answer(Reply(200, envelope), envelope)
         if request.path == OTA_JOBS:
-            return self._answer_job(request, fault)
-        self._environment.journal.count("unknown", Code.NOT_FOUND)
-        return Reply(_NOT_FOUND, self._envelope(Code.NOT_FOUND, f"no such path: {request.path}"))
+            return self._answer_job(request)
+        envelope = self._envelope(Code.NOT_FOUND, f"no such path: {request.path}")
+        return Answer(Reply(_NOT_FOUND, envelope), envelope)
 
-    def _answer_token(self, request: Request) -> Reply:
-        operation = operation_of(request)
+    def _answer_token(self, request: Request) -> dict[str, Any]:
         try:
             body = _token_body(request)
-            token, seconds = self._tokens.get(body) if operation == "token/get" else self._tokens.refresh(body)
+            token, seconds = self._tokens.get(body) if request.path == TOKEN_GET else self._tokens.refresh(body)
         except RejectedError as refusal:
-            self._environment.journal.count(operation, refusal.code)
-            return Reply(200, _rejection(refusal))
+            return _rejection(refusal)
         except Exception:  # noqa: BLE001 - a caller always gets a documented answer
-            self._environment.journal.count(operation, TokenCode.INTERNAL)
-            return Reply(200, _rejection(RejectedError(TokenCode.INTERNAL, "internal error")))
-        self._environment.journal.count(operation, TokenCode.OK)
+            return _rejection(RejectedError(TokenCode.INTERNAL, "internal error"))
         data = {"accessToken": token, "expire": seconds}
-        return Reply(200, {"status": 0, "msg": "SUCCESS", "business": "apim-token-service", "data": data})
+        return {"status": 0, "msg": "SUCCESS", "business": "apim-token-service", "data": data}
 
-    def _answer_job(self, request: Request, fault: str) -> Reply:
-        action = request.parameter("action")
+    def _answer_job(self, request: Request) -> Answer:
+        switches = self._environment.switches
         http, by = 200, ""
         changes: tuple[Change, ...] = ()
         try:
             app = self._tokens.check(request.headers, request.query, request.body)
             by = app.app_key
-            done = self._call(app, action, request)
+            done = self._call(app, request)
             envelope, changes = self._envelope(Code.OK, "OK", done), done.changes
         except RejectedError as refusal:
-            http, envelope = self._environment.switches.gateway_http, _rejection(refusal)
+            http, envelope = switches.gateway_http, _rejection(refusal)
         except BusinessError as refusal:
-            http, envelope = self._environment.switches.business_http, self._envelope(refusal.code, refusal.msg)
+            http, envelope = switches.business_http, self._envelope(refusal.code, refusal.msg)
             if isinstance(refusal, PartialCancelError):
                 changes = refusal.changes
         except Exception:  # noqa: BLE001 - a caller always gets a documented answer
             http, envelope = 500, self._envelope(Code.INTERNAL, "Internal Server Error")
-        code: int = envelope["code"] if "code" in envelope else envelope["status"]
-        operation = operation_of(request)
-        self._environment.journal.count(operation, code)
-        if operation in WRITES:
-            self._environment.journal.record(
-                time=self._environment.clock(),
-                operation=operation,
-                by=by,
-                **addressed(request),
-                code=code,
-                msg=envelope["msg"],
-                request_id=envelope.get("requestId", ""),
-                changes=changes,
-                fault=fault,
-            )
-        if http == _UNAUTHORIZED and self._environment.switches.gateway_form == "message":
-            return Reply(http, gateway_message(http))
-        return Reply(http, envelope)
+        own = http == _UNAUTHORIZED and switches.gateway_form == "message"
+        return Answer(Reply(http, gateway_message(http) if own else envelope), envelope, by, changes)
 
-    def _call(self, app: App, action: str, request: Request) -> CallResult:
+    def _call(self, app: App, request: Request) -> CallResult:
+        action = request.parameter("action")
         self._check_access(app, action, request)
         org_id, job_id = request.parameter("orgId"), request.parameter("jobId")
-        body = _json_object(request) if action in _WITH_BODY else {}
         jobs = self._jobs
         calls: dict[str, Callable[[], CallResult]] = {
             "get": lambda: jobs.get(org_id, job_id),
-            "search": lambda: jobs.search(org_id, body),
-            "searchTask": lambda: jobs.search_task(org_id, body),
-            "cancelTask": lambda: jobs.cancel_task(org_id, job_id, body),
-            "retryTask": lambda: jobs.retry_task(org_id, job_id, body),
-            "start": lambda: jobs.start(org_id, job_id),
-            "stop": lambda: jobs.stop(org_id, job_id),
+            "search": lambda: jobs.search(org_id, _json_object(request)),
+            "searchTask": lambda: jobs.search_task(org_id, _json_object(request)),
+            "cancelTask": lambda: jobs.cancel_task(org_id, job_id, _json_object(request)),
+            "retryTask": lambda: jobs.retry_task(org_id, job_id, _json_object(request)),
+            "start": lambda: jobs.set_status(org_id, job_id, "started"),
+            "stop": lambda: jobs.set_status(org_id, job_id, "stopped"),
         }
         return calls[action]()
 
@@ -200,7 +175,7 @@ class Gateway:
             raise invalid("orgId", "orgId is missing")
         if org_id not in self._orgs:
             raise invalid("orgId", "  orgId does not exist")  # the blanks are in the documented text
-        if org_id not in app.orgs or permission not in app.permissions:
+        if (app.orgs is not None and org_id not in app.orgs) or permission not in app.permissions:
             raise BusinessError(Code.DENIED, f"Denied resource:  orgId {org_id}")
 
     def _envelope(self, code: Code, msg: str, done: CallResult | None = None) -> dict[str, Any]:
@@ -228,10 +203,9 @@ def gateway_message(http: int) -> dict[str, Any]:
     return {"message": GATEWAY_ERRORS[http]}
 
 
-def addressed(request: Request) -> dict[str, Any]:
-    """Return the journal's fields about the target of a request."""
-    keys = device_keys(_loads(request.body)) if request.body else None
-    return {"org_id": request.parameter("orgId"), "job_id": request.parameter("jobId"), "keys": keys}
+def sent_keys(request: Request) -> tuple[str, ...] | None:
+    """Return the device keys in the body of a request; None if there are no readable ones."""
+    return device_keys(_loads(request.body)) if request.body else None
 
 
 def _rejection(refusal: RejectedError) -> dict[str, Any]:

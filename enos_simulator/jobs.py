@@ -16,7 +16,7 @@ from enos_simulator.errors import BusinessError, Code, invalid
 from enos_simulator.journal import Change
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from enos_simulator.environment import Environment
     from enos_simulator.expression import Condition
@@ -89,8 +89,7 @@ class OtaJobs:
         condition = _condition(body, JOB_FIELDS)
         page_no, size = self._page(body)
         found = [job_tasks.indexed_job for job_tasks in self._store.indexed_jobs(org_id)]
-        if condition is not None:
-            found = [job for job in found if expression.holds(condition, partial(_texts_of, job))]
+        found = expression.select(condition, found, lambda name: partial(_texts_of, name))
         found.sort(key=lambda job: (-job.create_time, job.job_id))
         start = (page_no - 1) * size
         rows = [job.as_json() for job in found[start : start + size]]
@@ -103,29 +102,16 @@ class OtaJobs:
         total, rows = self._tasks(org_id, condition, (page_no - 1) * size, size)
         return CallResult([job_tasks.as_json(task) for job_tasks, task in rows], self._pagination(page_no, size, total))
 
-    def start(self, org_id: str, job_id: str) -> CallResult:
-        """Start a stopped job, else 24615. Its tasks do not change."""
+    def set_status(self, org_id: str, job_id: str, status: str) -> CallResult:
+        """Start a stopped job, else 24615, or stop a started one, else 24616. Its tasks do not change [U]."""
         job_tasks = self._job(org_id, job_id)
-        if job_tasks.job.status == "started":
-            raise BusinessError(Code.JOB_STARTED, "Job has started")
-        self._store.set_job(job_tasks, status="started")
-        return CallResult()
-
-    def stop(self, org_id: str, job_id: str) -> CallResult:
-        """Stop a started job, else 24616. Its tasks do not change [U]."""
-        job_tasks = self._job(org_id, job_id)
-        if job_tasks.job.status == "stopped":
-            raise BusinessError(Code.JOB_STOPPED, "Job has stopped")
-        self._store.set_job(job_tasks, status="stopped")
+        if job_tasks.job.status == status:
+            raise BusinessError(Code.JOB_STARTED if status == "started" else Code.JOB_STOPPED, f"Job has {status}")
+        self._store.set_job(job_tasks, status=status)
         return CallResult()
 
     def cancel_task(self, org_id: str, job_id: str, body: Mapping[str, Any]) -> CallResult:
-        """Cancel init and published tasks; docs/simulator.md says how other tasks are refused.
-
-        Raises:
-            PartialCancelError: Some key was not eligible, the others were cancelled (`cancel_mode` partial).
-            BusinessError: Nothing was changed.
-        """
+        """Cancel init and published tasks. Raises PartialCancelError if it did so, but refuses another key."""
         switches = self._environment.switches
         job_tasks, tasks = self._running(org_id, job_id, body)
         eligible = [task for task in tasks if task.status in {"init", "published"}]
@@ -224,11 +210,7 @@ class OtaJobs:
         return len(rows), rows[start : start + size]
 
     def _jobs_with(self, org_id: str, job_ids: frozenset[str] | None) -> list[JobTasks]:
-        if job_ids is None:
-            jobs = self._store.indexed_jobs(org_id)
-        else:
-            jobs = [job_tasks for job_id in job_ids if (job_tasks := self._store.indexed_job(job_id, org_id))]
-        return sorted(jobs, key=lambda job_tasks: job_tasks.id_prefix)
+        return sorted(self._store.indexed_jobs(org_id, job_ids), key=lambda job_tasks: job_tasks.id_prefix)
 
     def _in_order(self, rows: list[tuple[JobTasks, Task]], order: str) -> list[tuple[JobTasks, Task]]:
         if order == "random":
@@ -266,10 +248,7 @@ def _condition(body: Mapping[str, Any], fields: Mapping[str, frozenset[str]]) ->
         return None
     if not isinstance(text, str):
         raise invalid("expression", "expression must be a text")
-    try:
-        return expression.parse(text, fields)
-    except expression.ExpressionError as error:
-        raise invalid("expression", str(error)) from None
+    return expression.parse(text, fields)
 
 
 def _whole(pagination: Mapping[str, Any], name: str) -> int:
@@ -305,31 +284,21 @@ def _matching(
             ]
         else:
             candidates = job_tasks.page_indexed(must.get("status"), 0, len(job_tasks.indexed_tasks))
-        matching = candidates if condition is None else _selected(condition, job_tasks, candidates)
+        matching = expression.select(condition, candidates, partial(_task_texts, job_tasks))
         found += [(job_tasks, task) for task in matching]
     return found
 
 
-def _selected(condition: Condition, job_tasks: JobTasks, tasks: list[Task]) -> list[Task]:
-    """Return the tasks that match. One step at a time over all of them: there may be a million."""
-    if isinstance(condition, expression.And):
-        for part in condition.parts:
-            tasks = _selected(part, job_tasks, tasks)
-        return tasks
-    if isinstance(condition, expression.Or):
-        places = {task.place for part in condition.parts for task in _selected(part, job_tasks, tasks)}
-        return [task for task in tasks if task.place in places]
-    if isinstance(condition, expression.OneOf):
-        attribute = _TASK_ATTRIBUTES.get(condition.field)
-        if attribute is None:
-            text = job_tasks.job.job_id if condition.field == "jobId" else job_tasks.job.info["firmwareVersion"]
-            return tasks if text in condition.values else []
-        texts = map(attrgetter(attribute), tasks)
-        return [task for task, text in zip(tasks, texts, strict=True) if text in condition.values]
-    raise AssertionError(condition)  # `parse` lets no other through
+def _task_texts(job_tasks: JobTasks, name: str) -> Callable[[Task], tuple[str, ...]]:
+    """Return a function that returns the texts of a task to compare for a field."""
+    if name in _TASK_ATTRIBUTES:
+        value = attrgetter(_TASK_ATTRIBUTES[name])
+        return lambda task: (value(task),)
+    job_text = job_tasks.job.job_id if name == "jobId" else job_tasks.job.info["firmwareVersion"]
+    return lambda _: (job_text,)
 
 
-def _texts_of(job: Job, name: str) -> tuple[str, ...]:
+def _texts_of(name: str, job: Job) -> tuple[str, ...]:
     """Return the texts to compare for a field of a job.
 
     A name without a locale means all its texts [U]; a name with a locale means the text in it, or else the default

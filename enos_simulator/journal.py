@@ -1,8 +1,4 @@
-"""Journal: counts of requests by operation, and an entry for each request that asks for a change.
-
-Tests take their verdicts from here, so every such request has an entry: accepted, refused, rejected by the gateway, or
-stopped by a fault on its way.
-"""
+"""Journal: counts of requests by operation, and an entry for each request that asks for a change, refused or not."""
 
 from __future__ import annotations
 
@@ -10,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from enos_simulator.switches import camel
+from pydantic.alias_generators import to_camel
 
 WRITES: Final = frozenset({"cancelTask", "retryTask", "start", "stop"})
 """The operations that get an entry."""
@@ -37,24 +33,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One request that asked for a change.
-
-    Attributes:
-        sequence: 1 for the first since the start or the last reset.
-        time: When it arrived, Unix ms.
-        operation: `cancelTask`, `retryTask`, `start` or `stop`.
-        by: appKey of the caller; `control` for the control API; empty if the gateway rejected or never received it.
-        org_id, job_id: As sent; empty if missing.
-        keys: Device keys as sent, in their order; None if the request had no readable ones.
-        code: Code of the answer; 0 is accepted. One of the token service's if the gateway rejected the request. None
-            if it was not processed and the answer, if any, had no code.
-        msg: The text of the answer.
-        request_id: That of the answer; empty if the gateway rejected the request.
-        changes: Every task that this request changed.
-        processed: Whether EnOS processed (or refused) it. False if a fault or a switch (`throttle`, `max_body`)
-            stopped it on its way: then it changed nothing.
-        fault: Name of the fault that affected the request or its answer; empty if none did.
-    """
+    """One request that asked for a change; docs/simulator.md explains the fields. `sequence` counts from 1."""
 
     sequence: int
     time: int
@@ -72,7 +51,7 @@ class Entry:
 
     def as_json(self) -> dict[str, Any]:
         """Return the form of the control API."""
-        values = {camel(one.name): getattr(self, one.name) for one in fields(self)}
+        values = {to_camel(one.name): getattr(self, one.name) for one in fields(self)}
         return values | {
             "keys": None if self.keys is None else list(self.keys),
             "changes": [change.as_json() for change in self.changes],

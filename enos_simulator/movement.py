@@ -1,35 +1,23 @@
 """Movement: whether devices work on their tasks by themselves, and how fast. `devices` carries it out.
 
-In a fleet file and over the control API a mapping, or on and off; on the command line one text:
-
-    movement: {begin: [1, 5], failures: 0.1}
-    --movement "on begin=1-5 finish=20 failures=0.1"
+It is a mapping, on or off, or one text such as `on begin=1-5 finish=20 failures=0.1`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from enos_simulator.parsing import Seconds, from_words, setup_error
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from enos_simulator.parsing import InputModel, Seconds, from_words
 
 
-class Movement(BaseModel):
-    """How devices work on their tasks. Each step takes a random time within its range.
+class Movement(InputModel):
+    """How devices work on their tasks. Each step takes a random time within its range, in seconds.
 
-    Attributes:
-        moving: Whether tasks progress by themselves.
-        push: Seconds from a free slot of the job's maximumConcurrency until an `init` task is published.
-        begin: Seconds from `published` to `upgrading`.
-        finish: Seconds from `upgrading` to `succeeded` or `failed`.
-        failures: The share of upgrades that fail.
+    `push`: from a free slot of the job until an `init` task is published; `begin`: until it is `upgrading`; `finish`:
+    until it ends; `failures`: the share of upgrades that fail.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     moving: bool = True
     push: Seconds = (0.0, 1.0)
@@ -43,22 +31,6 @@ class Movement(BaseModel):
         if isinstance(value, bool):
             return {"moving": value}
         return from_words(value, "moving") if isinstance(value, str) else value
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the form of the control API."""
-        return self.model_dump(mode="json")
-
-    @classmethod
-    def parse(cls, data: object) -> Self:
-        """Parse a mapping, a text, on or off.
-
-        Raises:
-            SetupError: With every problem.
-        """
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            raise setup_error(error, "movement") from None
 
 
 NO_MOVEMENT = Movement(moving=False)

@@ -1,28 +1,45 @@
-"""What the inputs of a simulator (fleet, switches, faults, movement) share: their error, and the form on one line."""
+"""What the inputs of a simulator (fleet, switches, faults, movement) share: their model, and the form on one line."""
 
 from __future__ import annotations
 
 import reprlib
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
 
 from enos_simulator.errors import SetupError
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
+    from typing_extensions import Self
+
+
+class InputModel(BaseModel):
+    """An input: frozen, with camelCase names in files and JSON; unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    @classmethod
+    def parse(cls, data: object) -> Self:
+        """Validate data. Raises SetupError with every problem, one line each, with its place."""
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise SetupError([_line(one, cls) for one in error.errors(include_url=False)]) from None
+
+
+def _line(problem: Any, model: type[InputModel]) -> str:
+    place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in problem["loc"]).lstrip(".")
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "string_type":
+        message = f"must be a text: put it in quotes (YAML reads it as {reprlib.repr(problem['input'])})"
+    return f"{place or model.__name__.removesuffix('Spec').lower()}: {message}"
 
 
 def from_words(text: str, leading: str, rest: str | None = None) -> dict[str, Any]:
-    """Parse `word name=value …` into a mapping.
+    """Parse `word name=value …` into a mapping; raises ValueError.
 
-    Args:
-        text: The text.
-        leading: Name of the setting that the first word is.
-        rest: Name of the setting that lists further words without `=`; None: there must be none.
-
-    Raises:
-        ValueError: A setting is given twice, or a word is not a setting.
+    `leading` names the setting of the first word, `rest` that of further words without `=`; None: there must be none.
     """
     first, *words = text.split() or [""]
     settings: dict[str, Any] = {leading: first}
@@ -39,25 +56,11 @@ def from_words(text: str, leading: str, rest: str | None = None) -> dict[str, An
     return settings
 
 
-def setup_error(error: ValidationError, whole: str) -> SetupError:
-    """Convert pydantic's error: one line per problem, with its place; `whole` is the place of a general problem."""
-    problems = []
-    for one in error.errors(include_url=False, include_context=False):
-        place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in one["loc"]).lstrip(".")
-        message = one["msg"].removeprefix("Value error, ")
-        if one["type"] == "string_type":
-            message = f"must be a text: put it in quotes (YAML reads it as {reprlib.repr(one['input'])})"
-        problems.append(f"{place or whole}: {message}")
-    return SetupError(problems)
-
-
 def _as_pair(value: object) -> object:
     if isinstance(value, str):
         first, dash, last = value.partition("-")
         return (first, last if dash else first)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return (value, value)
-    return value
+    return (value, value) if isinstance(value, int | float) else value
 
 
 def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
@@ -66,7 +69,10 @@ def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
     return pair
 
 
-_Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
-Seconds = Annotated[tuple[_Number, _Number], BeforeValidator(_as_pair), AfterValidator(_ordered)]
+Seconds = Annotated[tuple[NotNegative, NotNegative], BeforeValidator(_as_pair), AfterValidator(_ordered)]
 """A range of seconds, from which each use draws a random number: `[0.1, 2]`, `0.1-2`, or always `2`."""
+
+AsNumber = BeforeValidator(lambda value: int(value) if isinstance(value, str) and value.isdecimal() else value)
+"""Before a choice of numbers: the command line has texts only."""

@@ -1,7 +1,4 @@
-"""Proxy: flow control and faults between a caller and the gateway, as the API manager and the network cause them.
-
-Requests that it stops are counted and recorded too.
-"""
+"""Proxy: flow control and faults between a caller and the gateway, as the API manager and the network cause them."""
 
 from __future__ import annotations
 
@@ -9,17 +6,18 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Final
 
 from enos_simulator.errors import GATEWAY_ERRORS, TokenCode
-from enos_simulator.gateway import OTA_JOBS, Reply, addressed, gateway_message, operation_of
+from enos_simulator.gateway import OTA_JOBS, Answer, Reply, gateway_message, operation_of, sent_keys
 from enos_simulator.journal import WRITES
 from enos_simulator.switches import parse_rate
 
 if TYPE_CHECKING:
     from enos_simulator.environment import Environment
-    from enos_simulator.faults import Fault, Faults, InjectedFault
+    from enos_simulator.faults import Fault, Faults
     from enos_simulator.gateway import Gateway, Request
 
 _TOO_LARGE: Final = 413
 _THROTTLED: Final = 429
+_ROUNDING: Final = 0.001
 _HTML: Final = b"<html><head><title>Bad Gateway</title></head><body><h1>Bad Gateway</h1><hr>proxy</body></html>\n"
 
 
@@ -30,51 +28,63 @@ class Proxy:
         self._gateway = gateway
         self._faults = faults
         self._environment = environment
-        self._rate_limit = _RateLimit(environment.clock())
+        self._next_free = 0.0
+        """Unix ms at which a request would be free again that keeps exactly to the rate limit."""
 
     def answer(self, request: Request) -> Reply:
         """Answer a request, or apply a fault to it; raises nothing."""
-        operation = operation_of(request)
+        switches, operation = self._environment.switches, operation_of(request)
         injected = self._faults.draw(operation)
         fault = injected.fault
-        names = _names(injected)
+        names = injected.names
         for name in names:
             self._environment.journal.faults[f"{operation} {name}"] += 1
-        processed = False
+        stopped: Reply | None = None
         if fault is not None and not fault.reaches_enos:
-            reply = self._substitute(operation, fault)
-        elif len(request.body) > self._environment.switches.max_body:
+            stopped = self._substitute(operation, fault)
+        elif len(request.body) > switches.max_body:
             names.append("max-body")
-            reply = self._gateway_error(operation, _TOO_LARGE)
+            stopped = self._gateway_error(operation, _TOO_LARGE)
         elif fault is None and request.path == OTA_JOBS and self._too_many():
             names.append("throttle")
-            reply = self._gateway_error(operation, _THROTTLED, self._environment.switches.throttle_retry_after or None)
-        else:
-            processed = True
-            reply = self._gateway.answer(request, " ".join(names))
-        if not processed:
-            self._record(request, operation, reply, " ".join(names))
+            stopped = self._gateway_error(operation, _THROTTLED, switches.throttle_retry_after or None)
+        answer = Answer(stopped, stopped.body) if stopped else self._gateway.answer(request)
+        self._record(request, operation, answer, " ".join(names), processed=stopped is None)
+        reply = answer.reply
         if fault is not None and fault.reaches_enos:
             reply = self._damage(operation, fault, reply)
         return dataclasses.replace(reply, delay=injected.delay) if injected.delay else reply
 
     def _too_many(self) -> bool:
-        rate = self._environment.switches.throttle
-        return rate != "off" and not self._rate_limit.allows(self._environment.clock(), *parse_rate(rate))
+        """Return whether the rate limit refuses a request now. A burst may have the requests of one period."""
+        if self._environment.switches.throttle == "off":
+            return False
+        count, seconds = parse_rate(self._environment.switches.throttle)
+        now, apart = self._environment.clock(), 1000 * seconds / count
+        next_free = max(self._next_free, now) + apart
+        if next_free - now > apart * max(1.0, count) + _ROUNDING:
+            return True
+        self._next_free = next_free
+        return False
 
-    def _record(self, request: Request, operation: str, reply: Reply, fault: str) -> None:
-        """Count and record a request that does not reach the gateway."""
-        self._environment.journal.count(operation, fault)
+    def _record(self, request: Request, operation: str, answer: Answer, fault: str, *, processed: bool) -> None:
+        """Count a request; record it if it asked for a change."""
+        envelope, journal = answer.envelope, self._environment.journal
+        code = envelope.get("code", envelope.get("status"))
+        journal.count(operation, code if processed else fault)
         if operation in WRITES:
-            self._environment.journal.record(
+            journal.record(
                 time=self._environment.clock(),
                 operation=operation,
-                by="",
-                **addressed(request),
-                code=reply.body.get("code"),
-                msg=reply.body.get("msg") or reply.body.get("message", ""),
-                request_id=reply.body.get("requestId", ""),
-                processed=False,
+                by=answer.by,
+                org_id=request.parameter("orgId"),
+                job_id=request.parameter("jobId"),
+                keys=sent_keys(request),
+                code=code,
+                msg=envelope.get("msg") or envelope.get("message", ""),
+                request_id=envelope.get("requestId", ""),
+                changes=answer.changes,
+                processed=processed,
                 fault=fault,
             )
 
@@ -115,23 +125,3 @@ class Proxy:
             status = code if code in GATEWAY_ERRORS else TokenCode.INTERNAL
             return {"status": status, "msg": msg, "business": "apim-token-service", "data": None}
         return {"code": code, "msg": msg, "requestId": self._environment.new_id(), "data": None}
-
-
-class _RateLimit:
-    """A token bucket for `count` requests, refilled within `seconds`. `now`: Unix ms."""
-
-    def __init__(self, now: int) -> None:
-        self._then = now
-        self._left: float | None = None
-
-    def allows(self, now: int, count: float, seconds: int) -> bool:
-        capacity = max(1.0, count)
-        since = max(0, now - self._then) / 1000
-        left = capacity if self._left is None else min(capacity, self._left + since * count / seconds)
-        allowed = left >= 1
-        self._then, self._left = now, left - allowed
-        return allowed
-
-
-def _names(injected: InjectedFault) -> list[str]:
-    return ["latency"] * injected.late + ([injected.fault.what] if injected.fault else [])

@@ -52,16 +52,9 @@ class _Protocol(H11Protocol):
 
 def listen(host: str, port: int) -> socket.socket:
     """Open a listening socket; port 0 takes a free port. Raises OSError."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    listening = socket.socket(family, kind, protocol)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(2048)
-        listening.setblocking(False)  # noqa: FBT003 - not our signature
-    except OSError:
-        listening.close()
-        raise
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listening = socket.create_server(address[:2], family=family, backlog=2048)
+    listening.setblocking(False)  # noqa: FBT003 - not our signature
     return listening
 
 

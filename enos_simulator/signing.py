@@ -1,6 +1,6 @@
 """Signing: the two hashes that EnOS checks, `encryption` of the token service and the signature of a call [D].
 
-Written from the documentation, independently of the client. A test checks the documented sample.
+A test checks the documented sample.
 """
 
 from __future__ import annotations
@@ -18,15 +18,7 @@ def encryption(app_key: str, timestamp: str, app_secret: str) -> str:
 
 
 def signature(token: str, query: Iterable[tuple[str, str]], body: bytes, timestamp: str, app_secret: str) -> str:
-    """Return the `apim-signature` of a call.
-
-    Args:
-        token: The access token.
-        query: Decoded names and values, in any order. Of a repeated name the first value counts.
-        body: The exact bytes of a JSON body; empty if there is none.
-        timestamp: Text of `apim-timestamp`, Unix ms.
-        app_secret: Secret of the application that the token belongs to.
-    """
+    """Return the `apim-signature` of a call. `query`: decoded; of a repeated name the first value counts."""
     first: dict[str, str] = {}
     for name, value in query:
         first.setdefault(name, value)

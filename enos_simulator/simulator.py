@@ -1,7 +1,4 @@
-"""Simulator: an EnOS Connection Service as an object, without HTTP.
-
-`app` serves it over HTTP; tests can use it directly. Not thread-safe; the server calls it from one thread.
-"""
+"""Simulator: an EnOS Connection Service as an object, without HTTP. Not thread-safe."""
 
 from __future__ import annotations
 
@@ -10,12 +7,12 @@ import random
 import time
 from typing import TYPE_CHECKING, Any
 
-from enos_simulator.builder import make_apps, make_job, task_values
+from enos_simulator.builder import make_job, task_values
 from enos_simulator.devices import Devices
 from enos_simulator.environment import Environment
 from enos_simulator.errors import BusinessError, SetupError
-from enos_simulator.faults import Faults, parse_fault
-from enos_simulator.fleet import parse_job
+from enos_simulator.faults import Fault, Faults
+from enos_simulator.fleet import JobSpec
 from enos_simulator.gateway import Gateway
 from enos_simulator.jobs import OtaJobs
 from enos_simulator.movement import Movement
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from enos_simulator.faults import ActiveFault
-    from enos_simulator.fleet import Fleet, JobSpec
+    from enos_simulator.fleet import Fleet
     from enos_simulator.gateway import Reply, Request
     from enos_simulator.journal import Change, Journal
     from enos_simulator.storage import Storage
@@ -47,18 +44,8 @@ class UnknownJobError(LookupError):
 class Simulator:
     """An EnOS Connection Service.
 
-    Args:
-        fleet: Content at the start and after `reset`.
-        switches: Switches at the start and after `reset`; default: those of the fleet.
-        clock: Unix time in ms.
-        rng: Source of ids, tokens and all random decisions; a seeded one makes a run repeatable.
-        faults: Faults at the start and after `reset`, beside those of the fleet; each in a form of `parse_fault`.
-        movement: Movement at the start and after `reset`; default: that of the fleet.
-        storage: File for the state. If it has a state already, this replaces everything above.
-
-    Raises:
-        SetupError: A fault is invalid.
-        StorageError: The stored state is not readable.
+    It begins, also after `reset`, with the fleet, whose switches and movement can be replaced and faults extended.
+    `clock`: Unix time in ms; a seeded `rng` makes a run repeatable; a state in `storage` replaces everything else.
     """
 
     def __init__(
@@ -68,7 +55,7 @@ class Simulator:
         clock: Callable[[], int] = wall_clock,
         rng: random.Random | None = None,
         *,
-        faults: Sequence[object] = (),
+        faults: Sequence[Fault] = (),
         movement: Movement | None = None,
         storage: Storage | None = None,
     ) -> None:
@@ -76,9 +63,9 @@ class Simulator:
         self._clock = clock
         self._rng = rng or random.Random()  # noqa: S311 - no secrets
         self._seed = self._rng.getrandbits(64)
-        self._initial_movement = movement or Movement.parse(fleet.movement)
-        self._initial_faults = [parse_fault(one) for one in (*fleet.faults, *faults)]
-        self._initial_switches = switches or Switches().changed(fleet.switches)
+        self._initial_movement = movement or fleet.movement
+        self._initial_faults = (*fleet.faults, *faults)
+        self._initial_switches = switches or fleet.switches
         self._storage = storage
         if storage is None or storage.fleet is None:
             self.reset()
@@ -105,35 +92,34 @@ class Simulator:
             self._add(spec, "started")
         self._devices.movement = self._initial_movement
         for fault in self._initial_faults:
-            self._faults.add(fault)
+            self.faults.add(fault)
         self.save()
 
     def _restore(self, storage: Storage) -> None:
-        state = storage.state()
-        self._assemble(Switches().changed(state.switches))
+        self._assemble(Switches.parse(storage.read("switches")))
         for job_tasks in storage.jobs():
             self._store.add(job_tasks)
         self._store.listeners.append(storage)
-        self._devices.movement = Movement.parse(state.movement)
-        for fault in state.faults:
-            self._faults.restore(fault)
+        self._devices.movement = Movement.parse(storage.read("movement"))
+        for fault in storage.read("faults"):
+            self.faults.restore(fault)
 
     def _assemble(self, switches: Switches) -> None:
         self._environment = environment = Environment(self._clock, self._rng, switches)
         self._store = Store(environment)
         self._devices = Devices(self._store, environment, self._random_source("devices"))
-        self._tokens = Tokens(make_apps(self.fleet), lifetime=self.fleet.token_seconds, environment=environment)
+        self._tokens = Tokens(self.fleet, environment)
         self._ota = OtaJobs(self._store, environment)
-        self._faults = Faults(self._random_source("faults"))
+        self.faults = Faults(self._random_source("faults"))
         gateway = Gateway(self._tokens, self._ota, frozenset(self.fleet.orgs), environment)
-        self._proxy = Proxy(gateway, self._faults, environment)
+        self._proxy = Proxy(gateway, self.faults, environment)
 
     def save(self) -> None:
         """Write all changes so far to the storage, if there is one. `answer` includes this."""
         if self._storage:
-            self._storage.write("switches", self.switches.as_json())
-            self._storage.write("faults", [one.as_json() for one in self.faults()])
-            self._storage.write("movement", self.movement.as_json())
+            self._storage.write("switches", self.switches.model_dump(by_alias=True))
+            self._storage.write("faults", [one.as_json() for one in self.faults.active])
+            self._storage.write("movement", self.movement.model_dump())
             self._storage.commit()
 
     def answer(self, request: Request) -> Reply:
@@ -145,15 +131,7 @@ class Simulator:
 
     def add_fault(self, data: object) -> ActiveFault:
         """Set a fault, given as a mapping or a text. Raises SetupError."""
-        return self._faults.add(parse_fault(data))
-
-    def faults(self) -> list[ActiveFault]:
-        """Return the faults that are set, with how often each fired."""
-        return self._faults.active
-
-    def clear_faults(self) -> int:
-        """Remove all faults; return how many there were."""
-        return self._faults.clear()
+        return self.faults.add(Fault.parse(data))
 
     def change_switches(self, values: Mapping[str, object]) -> None:
         """Set some switches. Raises SetupError."""
@@ -187,12 +165,8 @@ class Simulator:
         return job_tasks
 
     def add_job(self, data: object) -> JobTasks:
-        """Add a job, in the form that `jobs` of a fleet has; the switch `job_initial` sets the default status.
-
-        Raises:
-            SetupError: With every problem.
-        """
-        spec = parse_job(data)
+        """Add a job, in the form that `jobs` of a fleet has; the switch `job_initial` sets the default status."""
+        spec = JobSpec.parse(data)
         if self._store.find(spec.job_id):
             raise SetupError([f"jobId: job {spec.job_id} exists"])
         if spec.org_id is not None and spec.org_id not in self.fleet.orgs:
@@ -205,9 +179,7 @@ class Simulator:
         self._store.delete(self.job(job_id))
 
     def set_job(self, job_id: str, status: str) -> None:
-        """Set a job's status, `started` or `stopped`. Raises UnknownJobError, ValueError."""
-        if status not in {"started", "stopped"}:
-            raise ValueError(f"status: a job is started or stopped, not {status!r}")
+        """Set a job's status, `started` or `stopped`. Raises UnknownJobError."""
         self._store.set_job(self.job(job_id), status=status)
 
     def set_tasks(
@@ -215,28 +187,19 @@ class Simulator:
     ) -> int:
         """Set the tasks of some device keys, whatever their status; return their number.
 
-        `status` is one of EnOS's, or `cancelled`; desc and progress default to those of the status.
-
-        Raises:
-            UnknownJobError: No such job.
-            ValueError: Unknown status, or a key without a task; nothing changed.
+        `status` is one of EnOS's, or `cancelled`; desc and progress default to those of the status. Raises
+        UnknownJobError, or ValueError for an unknown status or a key without a task; then nothing changed.
         """
         job_tasks = self.job(job_id)
-        values = task_values(status, desc, progress, self.switches)
+        status, desc, progress = task_values(status, desc, progress, self.switches)
         missing = [key for key in keys if not job_tasks.places(key)]
         if missing:
             raise ValueError(f"deviceKeys: no task in job {job_id} for {', '.join(missing[:5])}")
         tasks = [job_tasks.task(place) for key in dict.fromkeys(keys) for place in job_tasks.places(key)]
-        new_status, new_desc, new_progress = values
-        return len(self._ota.change(job_tasks, tasks, status=new_status, desc=new_desc, progress=new_progress))
+        return len(self._ota.change(job_tasks, tasks, status=status, desc=desc, progress=progress))
 
     def retry_as_colleague(self, job_id: str, keys: Sequence[str]) -> None:
-        """Retry tasks as another user of EnOS, by the rules of retryTask; the journal says `by: control`.
-
-        Raises:
-            UnknownJobError: No such job.
-            BusinessError: retryTask would refuse it.
-        """
+        """Retry tasks as another user of EnOS; raises BusinessError where retryTask refuses it."""
         job_tasks = self.job(job_id)
         refusal: BusinessError | None = None
         changes: tuple[Change, ...] = ()

@@ -9,36 +9,28 @@ import json
 import os
 import random
 import shlex
-from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from enos_simulator.command import InvalidSetupError, Shutdown
 from enos_simulator.errors import SetupError
-from enos_simulator.faults import parse_fault
 from enos_simulator.fleet import read_fleet
-from enos_simulator.movement import Movement
 from enos_simulator.server import listen, make_server, url_of
 from enos_simulator.simulator import Simulator
-from enos_simulator.storage import Storage, StorageError
-from enos_simulator.switches import Switches
+from enos_simulator.storage import Storage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from enos_simulator.command import Shutdown
+    from enos_simulator.faults import Fault
     from enos_simulator.fleet import Fleet
+    from enos_simulator.movement import Movement
 
 _LISTED: Final = 20
 """Problems of a fleet that are listed."""
-
-
-class InvalidOptionError(click.ClickException):
-    """The fleet, the file of the state, a fault, the movement or a switch is invalid."""
-
-    exit_code = 2
 
 
 class NoPortError(click.ClickException):
@@ -47,42 +39,15 @@ class NoPortError(click.ClickException):
     exit_code = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """Content and behaviour of the simulator; they win over the fleet and over stored state.
-
-    Attributes:
-        fleet_file: A fleet; None is the demo's.
-        seed: For all random decisions; None differs each time.
-        faults: Faults at the start, beside the fleet's.
-        movement: How devices work on their tasks; None: as the fleet says.
-        switches: Values by option name, `--cancel-mode`.
-    """
-
-    fleet_file: Path | None
-    seed: int | None
-    faults: Sequence[str]
-    movement: str | None
-    switches: Mapping[str, str]
-
-
-def serve(shutdown: Shutdown, *, host: str, port: int, as_json: bool, db: Path | None, options: Options) -> None:
-    """Serve until a signal.
-
-    Args:
-        shutdown: Receives the server that it ends.
-        host: Address to listen on.
-        port: Port to listen on; 0 takes a free one.
-        as_json: Print the address as one line of JSON instead of as text.
-        db: File for the state; None: in memory.
-        options: Content and behaviour.
-
-    Raises:
-        InvalidOptionError: An option or a file is invalid.
-        NoPortError: Listening failed.
-    """
-    with _storage(db) as storage:
-        simulator = _make_simulator(storage, options)
+def serve(shutdown: Shutdown, *, host: str, port: int, as_json: bool, db: Path | None, **options: Any) -> None:
+    """Serve until a signal. `shutdown` receives the server that it ends; `options`: see `_make_simulator`."""
+    with contextlib.ExitStack() as stack:
+        try:
+            storage = stack.enter_context(contextlib.closing(Storage(db))) if db else None
+            simulator = _make_simulator(storage, **options)
+        except SetupError as error:
+            more = ["…"] * (len(error.problems) > _LISTED)
+            raise InvalidSetupError("\n".join(error.problems[:_LISTED] + more)) from None
         # Exempt the loaded fleet from garbage collection: scanning a million tasks takes noticeably long.
         gc.freeze()
         try:
@@ -98,78 +63,45 @@ def serve(shutdown: Shutdown, *, host: str, port: int, as_json: bool, db: Path |
         server.run(sockets=[listening])
 
 
-@contextlib.contextmanager
-def _storage(db: Path | None) -> Iterator[Storage | None]:
-    if db is None:
-        yield None
-        return
-    try:
-        storage = Storage(db)
-    except StorageError as error:
-        raise InvalidOptionError(f"--db {error}") from None
-    with contextlib.closing(storage):
-        yield storage
-
-
-@contextlib.contextmanager
-def _invalid(what: str) -> Iterator[None]:
-    """Report a SetupError in this block as an invalid option; `what` begins its text."""
-    try:
-        yield
-    except SetupError as error:
-        raise InvalidOptionError(what + "; ".join(error.problems)) from None
-
-
-def _make_simulator(storage: Storage | None, options: Options) -> Simulator:
-    with _invalid("--fault: "):
-        for fault in options.faults:
-            parse_fault(fault)
-    with _invalid("--movement: "):
-        movement = None if options.movement is None else Movement.parse(options.movement)
-    try:
-        stored = storage.fleet if storage else None
-        fleet = _fleet(options.fleet_file, stored)
-        with _invalid(""):
-            switches = Switches().changed(fleet.switches).changed(options.switches)
-        simulator = Simulator(
-            fleet,
-            switches,
-            rng=random.Random(options.seed),  # noqa: S311 - no secrets
-            faults=options.faults,
-            movement=movement,
-            storage=storage,
-        )
-    except SetupError as error:
-        count = f" ({len(error.problems)} problems)" if len(error.problems) > 1 else ""
-        listed = error.problems[:_LISTED] + ["…"] * (len(error.problems) > _LISTED)
-        raise InvalidOptionError(f"the fleet is invalid{count}:\n" + "\n".join(listed)) from None
-    except StorageError as error:
-        raise InvalidOptionError(f"--db {error}") from None
+def _make_simulator(
+    storage: Storage | None,
+    *,
+    fleet_file: Path | None,
+    seed: int | None,
+    faults: Sequence[Fault],
+    movement: Movement | None,
+    switches: Mapping[str, object],
+) -> Simulator:
+    """Build a simulator; the options win over the fleet and over stored state. Raises SetupError."""
+    stored = storage.fleet if storage else None
+    fleet = _fleet(fleet_file, stored)
+    simulator = Simulator(
+        fleet,
+        fleet.switches.changed(switches),
+        rng=random.Random(seed),  # noqa: S311 - no secrets
+        faults=faults,
+        movement=movement,
+        storage=storage,
+    )
     if stored is not None:
-        _override(simulator, options, movement)
+        simulator.change_switches(switches)
+        simulator.movement = movement or simulator.movement
+        if faults:
+            simulator.faults.clear()
+            for fault in faults:
+                simulator.faults.add(fault)
+        simulator.save()
     return simulator
 
 
 def _fleet(fleet_file: Path | None, stored: Fleet | None) -> Fleet:
     """Return the stored fleet, which a given file must equal, or that of the file, or the demo's."""
-    given = None if fleet_file is None else read_fleet(fleet_file)
-    if stored is None:
-        return given or _demo_fleet()
-    if given is not None and given != stored:
+    if fleet_file is None:
+        return stored or _demo_fleet()
+    given = read_fleet(fleet_file)
+    if stored is not None and given != stored:
         raise SetupError([f"{fleet_file}: not the fleet that the --db file was created with; omit one of them"])
-    return stored
-
-
-def _override(simulator: Simulator, options: Options, movement: Movement | None) -> None:
-    """Apply options to a simulator with stored state."""
-    simulator.change_switches(options.switches)
-    if movement is not None:
-        simulator.movement = movement
-    if options.faults:
-        simulator.clear_faults()
-        for fault in options.faults:
-            simulator.add_fault(fault)
-    simulator.save()
+    return given
 
 
 def _demo_fleet() -> Fleet:

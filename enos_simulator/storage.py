@@ -1,18 +1,17 @@
-"""Storage: the simulator's state in an SQLite file, so that it survives a restart.
+"""Storage: jobs, tasks, switches, faults and movement in an SQLite file, so that they survive a restart.
 
-The changes of a request or a control call are written in one transaction before the answer. The file has the current
-jobs and tasks, the switches, the faults and the movement. It has no tokens, journal, counters and scheduled events;
-moving devices continue from their current state.
+The changes of a request or a control call are written in one transaction before the answer.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import dataclass, fields
+from dataclasses import asdict, fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
+from enos_simulator.errors import SetupError
 from enos_simulator.fleet import Fleet, parse_fleet
 from enos_simulator.store import Job, JobTasks, Task
 
@@ -38,27 +37,17 @@ _VALUES: Final = attrgetter(*(one.name for one in fields(Task)))
 _PUT_TASK: Final = "REPLACE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
-class StorageError(Exception):
-    """The file is not usable; the text begins with its path."""
+class StorageError(SetupError):
+    """The file is not usable."""
 
-
-@dataclass(frozen=True, slots=True)
-class StoredState:
-    """The state beside the jobs: JSON values that `write` received."""
-
-    switches: dict[str, Any]
-    faults: list[dict[str, Any]]
-    movement: dict[str, Any]
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__([f"{path}: {why}"])
 
 
 class Storage:
-    """A file with a simulator's state, locked while it is open.
+    """A file with a simulator's state, locked while it is open; created if it is missing.
 
-    Args:
-        path: The file; created if it is missing.
-
-    Raises:
-        StorageError: The file is in use, not readable or writable, not of the simulator, or of another version.
+    Raises StorageError: it is in use, not readable or writable, not of the simulator, or of another version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -91,12 +80,10 @@ class Storage:
             self._db.execute(f"PRAGMA application_id = {_APPLICATION}")
             self._db.execute(f"PRAGMA user_version = {_FORMAT}")
         elif application != _APPLICATION:
-            raise StorageError(f"{self._path}: not a database of the simulator; use another file")
+            raise StorageError(self._path, "not a database of the simulator; use another file")
         elif form != _FORMAT:
-            raise StorageError(
-                f"{self._path}: written by another version of the simulator (format {form}, expected {_FORMAT}); "
-                "use another file"
-            )
+            why = f"written by another version of the simulator (format {form}, expected {_FORMAT}); use another file"
+            raise StorageError(self._path, why)
         self._values = dict(self._db.execute("SELECT name, value FROM state"))
 
     def close(self) -> None:
@@ -106,20 +93,13 @@ class Storage:
 
     @property
     def fleet(self) -> Fleet | None:
-        """The fleet that the file was created with; None if it is new.
-
-        Raises:
-            StorageError: It is not readable.
-        """
+        """The fleet that the file was created with; None if it is new."""
         text = self._values.get("fleet")
-        try:
-            return None if text is None else parse_fleet(json.loads(text))
-        except ValueError as error:
-            raise StorageError(f"{self._path}: the fleet in it is not readable: {error}") from None
+        return None if text is None else parse_fleet(json.loads(text))
 
-    def state(self) -> StoredState:
-        """Return the stored state beside the jobs."""
-        return StoredState(*(json.loads(self._values[name]) for name in ("switches", "faults", "movement")))
+    def read(self, name: str) -> Any:
+        """Return a part of the state that `write` stored."""
+        return json.loads(self._values[name])
 
     def jobs(self) -> Iterator[JobTasks]:
         """Return the stored jobs with their tasks, in the order they were added."""
@@ -150,21 +130,18 @@ class Storage:
         self._db.execute("BEGIN EXCLUSIVE")
 
     def job_changed(self, job_tasks: JobTasks) -> None:
-        """Store a job; with its tasks if it is new."""
-        data = json.dumps(_fields(job_tasks.job))
+        """Store a job, with its tasks if it is new; or delete it with its tasks."""
+        data = json.dumps(asdict(job_tasks.job))
         number = self._numbers.get(job_tasks)
-        if number is None:
+        if job_tasks.deleted:
+            self._db.execute("DELETE FROM jobs WHERE number = ?", (number,))
+            self._db.execute("DELETE FROM tasks WHERE job = ?", (self._numbers.pop(job_tasks),))
+        elif number is None:
             number = self._db.execute("INSERT INTO jobs (data) VALUES (?)", (data,)).lastrowid or 0
             self._numbers[job_tasks] = number
             self._write_tasks(number, job_tasks.tasks())
         else:
             self._db.execute("UPDATE jobs SET data = ? WHERE number = ?", (data, number))
-
-    def job_deleted(self, job_tasks: JobTasks) -> None:
-        """Delete a job and its tasks."""
-        number = self._numbers.pop(job_tasks)
-        self._db.execute("DELETE FROM jobs WHERE number = ?", (number,))
-        self._db.execute("DELETE FROM tasks WHERE job = ?", (number,))
 
     def tasks_changed(self, job_tasks: JobTasks, changes: Sequence[tuple[Task, Task]], _: int) -> None:
         """Store tasks."""
@@ -174,15 +151,4 @@ class Storage:
         self._db.executemany(_PUT_TASK, ((number, *_VALUES(task)) for task in tasks))
 
     def _error(self, error: sqlite3.Error) -> StorageError:
-        why = "another simulator uses it" if "locked" in str(error) else str(error)
-        return StorageError(f"{self._path}: {why}")
-
-
-def _fields(job: Job) -> dict[str, Any]:
-    return {
-        "job_id": job.job_id,
-        "org_id": job.org_id,
-        "status": job.status,
-        "create_time": job.create_time,
-        "info": dict(job.info),
-    }
+        return StorageError(self._path, "another simulator uses it" if "locked" in str(error) else str(error))

@@ -1,9 +1,6 @@
-"""Jobs and tasks in memory, with an index that answers a search in a million tasks within milliseconds.
+"""Jobs and tasks in memory, with an index that finds a page by status or a device key among a million within ms.
 
-A job keeps its tasks in a list in the order of their ids, a column of status bytes beside it, and for every block of
-the list the number of tasks in each status. A page of "all `init` tasks of this job" skips whole blocks; a search by
-device key is a look-up.
-
+A job has a list of its tasks, a column of their status bytes, and the number of each status in every block of the list.
 The index may lag behind changes (`index_delay`): searches use `indexed_tasks`; `newer` has the changes since.
 """
 
@@ -211,10 +208,7 @@ class ChangeListener(Protocol):
     """Receives every change."""
 
     def job_changed(self, job_tasks: JobTasks) -> None:
-        """A job and its tasks were added, or the job changed."""
-
-    def job_deleted(self, job_tasks: JobTasks) -> None:
-        """A job and its tasks were deleted."""
+        """A job was added, changed or (`deleted`) deleted with its tasks."""
 
     def tasks_changed(self, job_tasks: JobTasks, changes: Sequence[tuple[Task, Task]], at: int) -> None:
         """Tasks changed (each before and after), or were added (both the same). `at`: Unix ms."""
@@ -253,16 +247,11 @@ class Store:
         """Return all current jobs, in the order they were added."""
         return [job_tasks for job_tasks in self._jobs.values() if not job_tasks.deleted]
 
-    def indexed_jobs(self, org_id: str) -> list[JobTasks]:
-        """Update the index and return the jobs of an organization in it."""
+    def indexed_jobs(self, org_id: str, job_ids: Iterable[str] | None = None) -> list[JobTasks]:
+        """Update the index and return the jobs of an organization in it; None: whatever their id."""
         self.settle()
-        return [job_tasks for job_tasks in self._jobs.values() if job_tasks.job.org_id == org_id]
-
-    def indexed_job(self, job_id: str, org_id: str) -> JobTasks | None:
-        """Return one of `indexed_jobs`, without reading the others."""
-        self.settle()
-        job_tasks = self._jobs.get(job_id)
-        return job_tasks if job_tasks is not None and job_tasks.job.org_id == org_id else None
+        ids = self._jobs if job_ids is None else self._jobs.keys() & set(job_ids)
+        return [self._jobs[job_id] for job_id in ids if self._jobs[job_id].job.org_id == org_id]
 
     def write(self, job_tasks: JobTasks, changed: Sequence[Task], at: int | None = None) -> None:
         """Replace tasks now or `at` an earlier time (Unix ms); index them after the delay."""
@@ -284,8 +273,7 @@ class Store:
     def delete(self, job_tasks: JobTasks) -> None:
         """Delete a job and its tasks; remove them from the index after the delay."""
         job_tasks.deleted = True
-        for listener in self.listeners:
-            listener.job_deleted(job_tasks)
+        self._notify_job(job_tasks)
 
         def remove() -> None:
             if self._jobs.get(job_tasks.job.job_id) is job_tasks:

@@ -1,7 +1,4 @@
-"""Token service: access tokens, their refresh, the replay guard, and the check of a signed call.
-
-Codes and rules are documented [D] unless marked. `gateway` reads the bodies and builds the answers.
-"""
+"""Token service [D unless marked]: access tokens, their refresh, the replay guard, and the check of a signed call."""
 
 from __future__ import annotations
 
@@ -18,19 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from enos_simulator.environment import Environment
+    from enos_simulator.fleet import App, Fleet
 
 _LONGEST_TIMESTAMP: Final = 16
 _LEGACY_BYTES: Final = 256
-
-
-@dataclass(frozen=True, slots=True)
-class App:
-    """An application: its credentials, its organizations and its permissions in them."""
-
-    app_key: str
-    app_secret: str
-    orgs: frozenset[str]
-    permissions: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,34 +31,18 @@ class Token:
 
 
 class Tokens:
-    """The issued tokens, and the encryptions received.
+    """The issued tokens, and the encryptions received."""
 
-    Args:
-        apps: The applications, by appKey.
-        lifetime: Of a token, in seconds.
-        environment: The switches, the clock and the texts of tokens.
-    """
-
-    def __init__(
-        self,
-        apps: Mapping[str, App],
-        *,
-        lifetime: int,
-        environment: Environment,
-    ) -> None:
-        self._apps = apps
-        self._lifetime = lifetime
+    def __init__(self, fleet: Fleet, environment: Environment) -> None:
+        self._apps = {app.app_key: app for app in fleet.apps}
+        self._lifetime = fleet.token_seconds
         self._environment = environment
         self._tokens: dict[str, Token] = {}
         self._current: dict[str, Token] = {}
         self._received: set[tuple[str, str]] = set()
 
     def get(self, body: Mapping[str, object]) -> tuple[str, int]:
-        """Return the token of an application and its remaining seconds; the same one until it expires.
-
-        Raises:
-            RejectedError: With the documented code.
-        """
+        """Return the token of an application and its remaining seconds; the same one until it expires."""
         app = self._authenticate("get", body)
         current = self._current.get(app.app_key)
         if current is None or self._seconds_left(current) <= 0:
@@ -78,12 +50,7 @@ class Tokens:
         return current.text, self._seconds_left(current)
 
     def refresh(self, body: Mapping[str, object]) -> tuple[str, int]:
-        """Return a new token for a valid one, and its seconds.
-
-        Raises:
-            RejectedError: With the documented code; 1203 for a token that is unknown or expired, 1204 for one of
-                another application.
-        """
+        """Return a new token for a valid one, and its seconds; 1204 for a token of another application."""
         old_text = _text(body, "accessToken")
         app = self._authenticate("refresh", body)
         old = self._valid(old_text)
@@ -97,10 +64,8 @@ class Tokens:
     def check(self, headers: Mapping[str, str], query: Iterable[tuple[str, str]], body: bytes) -> App:
         """Return the application that makes this call, by the schemes that the switch `auth` accepts.
 
-        Raises:
-            RejectedError: 1202 a header is missing, 1203 the token is unknown, expired or of a scheme that is not
-                accepted, 1004 the timestamp is not a number or outside the clock skew, 1003 the signature is wrong.
-                Which code belongs to which case is our choice [U].
+        Which code rejects which case is our choice [U]: 1202 a header is missing, 1203 the token is unknown, expired or
+        of a scheme that is not accepted, 1004 the timestamp is wrong or outside the clock skew, 1003 the signature.
         """
         accepted = self._environment.switches.auth
         if accepted != "token" and _is_legacy(headers):

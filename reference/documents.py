@@ -56,11 +56,7 @@ def _json(schema: dict[str, Any]) -> str:
 
 
 def fill(text: str, parts: Mapping[str, str]) -> str:
-    """Replace the text between the marks by the generated parts.
-
-    Raises:
-        ValueError: The marks in the text do not match the parts.
-    """
+    """Replace the text between the marks by the generated parts."""
     places = [found["name"] for found in _PART.finditer(text)]
     if sorted(places) != sorted(parts):
         raise ValueError(f"the document has marks for {sorted(places)}, the generated parts are {sorted(parts)}")

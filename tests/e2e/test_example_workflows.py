@@ -157,7 +157,7 @@ def test_a_pull_request_gets_one_comment_that_follows_its_commits(
 ) -> None:
     first = repository.run("review")
     assert {name: each.code for name, each in first.items()} == dict.fromkeys(
-        ("Begin afresh", "Stack", "Review", "Keep the report", "Comment"), 0
+        ("Remove old reports", "Stack", "Review", "Keep the report", "Comment"), 0
     )
     assert first["Keep the report"].files == ("review.html", "review.json")
     assert repository.github.names() == ["createComment"]
@@ -212,7 +212,7 @@ def test_a_fork_gets_a_review_of_what_is_declared_and_nothing_secret(
     repository.github.denied = ("createComment", "updateComment")
     ended = repository.run("review", secrets=False)
     assert {name: each.code for name, each in ended.items()} == dict.fromkeys(
-        ("Begin afresh", "Stack", "Review", "Keep the report", "Comment"), 0
+        ("Remove old reports", "Stack", "Review", "Keep the report", "Comment"), 0
     ), ended["Review"].output
     summary = repository.github.summary()
     assert NO_STATE in summary
@@ -349,7 +349,7 @@ def test_nightly_drift_is_one_issue_from_the_first_night_to_the_last(
 
     simulator.retry(JOB, ["pump-00016"])
     ended = repository.run("drift")
-    assert (ended["Review"].code, ended["Tell"].code) == (1, 0)
+    assert (ended["Review"].code, ended["Update the issue"].code) == (1, 0)
     assert repository.github.names() == ["create"]
     (issue,) = repository.github.issues
     assert issue["title"] == "enos-ota: prod is no longer as declared"
@@ -357,9 +357,9 @@ def test_nightly_drift_is_one_issue_from_the_first_night_to_the_last(
 
     simulator.fault("throttle", retryAfter=1_000)  # more than anybody waits for: an outage that is told at once
     ended = repository.run("drift")
-    assert (ended["Review"].code, ended["Tell"].code) == (3, 0)
+    assert (ended["Review"].code, ended["Update the issue"].code) == (3, 0)
     assert repository.github.names() == ["createComment", "update"]
-    assert repository.github.notes[0]["body"].startswith("This night could not tell.")
+    assert repository.github.notes[0]["body"].startswith("Tonight's check failed.")
     simulator.clear_faults()
 
     assert repository.run("up")["Up"].code == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -56,7 +55,7 @@ ODD = ["a'b", 'a"b', "a'\"b", "x y", "ключ", "泵-1", "a\\b", "(a,b)", "-", 
 
 def test_every_switch_has_its_alternative_or_a_reason_why_not() -> None:
     defaults = Switches()
-    assert {*ALTERNATIVES, *LEFT_OUT} == {known.name for known in dataclasses.fields(Switches)}
+    assert {*ALTERNATIVES, *LEFT_OUT} == set(Switches.model_fields)
     assert not ALTERNATIVES.keys() & LEFT_OUT
     changed = defaults.changed(ALTERNATIVES)
     assert [name for name in ALTERNATIVES if getattr(changed, name) == getattr(defaults, name)] == []

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from itertools import combinations, product
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 from enos_simulator.switches import Switches
 
@@ -44,25 +43,23 @@ NOT_OURS: Final = {("auth", "legacy")}
 
 def alternatives(name: str) -> list[dict[str, object]]:
     """The switch at each of its other values."""
-    known = {one.name: one for one in dataclasses.fields(Switches)}[name]
     return [
         {**_WITH.get(name, {}), name: value}
-        for value in _VALUES.get(name) or _others(known)
+        for value in _VALUES.get(name) or _others(name)
         if (name, value) not in NOT_OURS
     ]
 
 
 def single() -> list[dict[str, object]]:
     """Each switch alone at each of its other values."""
-    return [switches for one in dataclasses.fields(Switches) for switches in alternatives(one.name)]
+    return [switches for name in Switches.model_fields for switches in alternatives(name)]
 
 
 def pairs() -> list[dict[str, object]]:
     """All pairs of the first ten, at each of their other values."""
-    there = {one.name for one in dataclasses.fields(Switches)}
     return [
         one | other
-        for first, second in combinations([name for name in FIRST_TEN if name in there], 2)
+        for first, second in combinations([name for name in FIRST_TEN if name in Switches.model_fields], 2)
         for one, other in product(alternatives(first), alternatives(second))
     ]
 
@@ -72,10 +69,11 @@ def named(switches: dict[str, object]) -> str:
     return ",".join(f"{name}={value}" for name, value in switches.items()).replace(" ", "-")
 
 
-def _others(known: dataclasses.Field[Any]) -> Iterator[object]:
-    if choices := known.metadata.get("choices"):
+def _others(name: str) -> Iterator[object]:
+    switch = Switches.model_fields[name]
+    if choices := get_args(switch.annotation):
         yield from choices[1:]
-    elif isinstance(known.default, int | float):
-        yield known.default + 1
+    elif isinstance(switch.default, int | float):
+        yield switch.default + 1
     else:
-        raise LookupError(f"no other value is known for the switch {known.name}: give one in _VALUES")
+        raise LookupError(f"no other value is known for the switch {name}: give one in _VALUES")

@@ -45,10 +45,10 @@ OTHER = a_set("update", {"pump-00018": "will be cancelled again", "pump-00016": 
 LOST = a_set("none", {"pump-00016": "escaped"}, errors=["set '@all': 1 key escaped"], name="@all")
 DECLARED_MEANWHILE = a_set("update", {"pump-00016": "will be cancelled again", "pump-00019": "cancelled already"})
 
-MAKES_IT = "it makes it as declared."
-MAKES_SOME = "it makes what it can as declared."
-FAILS = "An `up` would fail: below stands why, and what to change."
-DOES_NOTHING = "About devices that cannot be called back `up` does nothing: see to them"
+MAKES_IT = "it restores the declared state."
+MAKES_SOME = "it restores what it can of the declared state."
+FAILS = "An `up` would fail: the review below says why, and what to change."
+DOES_NOTHING = "`up` cannot cancel the upgrade of some devices"
 
 ADVISED = [
     pytest.param((RETRIED,), [MAKES_IT], id="retried"),

@@ -146,7 +146,7 @@ class ServedWorld:
         """Nothing fails, nothing moves, and what was about to happen has happened."""
         simulator, before = self.simulator, self.simulator.switches
         movement, simulator.movement = simulator.movement, NO_MOVEMENT
-        simulator.clear_faults()
+        simulator.faults.clear()
         simulator.change_switches({"cancel_published": "stops", "auto_retry_cancelled": "off", "throttle": "off"})
         while simulator._devices._events:
             self.forward(60)

@@ -287,7 +287,7 @@ class Life(RuleBasedStateMachine):
         except ProviderError:
             assert self.world.simulator.journal.faults
         finally:
-            self.world.simulator.clear_faults()
+            self.world.simulator.faults.clear()
 
     def _up_while(self, at: tuple[int, Any], act: Callable[[], object], *, in_thread: bool = False) -> None:
         number, when = at

@@ -1,7 +1,7 @@
-"""Refuses to go on in a job whose commit is no longer the last one of the default branch.
+"""Checks that the job's commit is still the last one of the default branch.
 
-An old `up` that is retried, rolled back to, or started late would cancel what has been un-declared and retried since.
-The repository is asked with the job's own token, which every job has. Exit code 1: it is another, or nobody knows.
+An old `up` that is retried, rolled back to, or started late would cancel tasks that were removed from their set and
+retried since. The job's own token reads the repository. Exit code 1: there is a later commit, or the check failed.
 """
 
 import os
@@ -10,7 +10,7 @@ import sys
 
 
 def main(environ: dict[str, str]) -> str | None:
-    """Compare; gives why the job must not go on."""
+    """Compare the commits; return why the job must not continue."""
     branch, commit, url = environ["CI_DEFAULT_BRANCH"], environ["CI_COMMIT_SHA"], environ["CI_REPOSITORY_URL"]
     command = ["git", "ls-remote", "--exit-code", url, f"refs/heads/{branch}"]
     try:
@@ -30,11 +30,11 @@ def main(environ: dict[str, str]) -> str | None:
         why = f"git cannot be started: {error.strerror}"
     if why:
         why = " ".join(why.replace(url, "the repository").split())  # its token is in the address
-        return f"Nothing was done: whether {commit[:8]} is the last commit of {branch} is not known ({why}). Try again."
+        return f"Nothing was done: cannot check whether {commit[:8]} is the last commit of {branch} ({why}). Try again."
     tip = done.stdout.split()[0]
     if tip != commit:
         return (
-            f"Nothing was done: {commit[:8]} is no longer the last commit of {branch}, that is {tip[:8]}. "
+            f"Nothing was done: {commit[:8]} is no longer the last commit of {branch}, which is {tip[:8]}. "
             "Start `up` in its pipeline; if it has none, make one: Build → Pipelines → New pipeline."
         )
     return None

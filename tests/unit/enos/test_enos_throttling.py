@@ -181,7 +181,7 @@ def test_after_a_standstill_one_request_checks_whether_it_is_over() -> None:
     world = World()
     world.simulator.add_fault("throttle any")
     world.run(1)
-    world.simulator.clear_faults()
+    world.simulator.faults.clear()
     world.clock.sleep(world.client.pause().seconds)
 
     assert world.run(1) == []

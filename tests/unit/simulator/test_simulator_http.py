@@ -93,13 +93,6 @@ def test_the_control_api_reads_a_body_that_is_larger_than_max_body(simulator: Ru
     simulator.switch(max_body=16 * 1024 * 1024)
 
 
-def test_the_control_api_refuses_a_body_over_16_mib(simulator: RunningSimulator) -> None:
-    headers = {"content-type": "application/json"}
-    body = b" " * (16 * 1024 * 1024 + 1)
-    answer = requests.post(f"{simulator.url}/_simulator/jobs", data=body, headers=headers, timeout=9)
-    assert (answer.status_code, answer.json()) == (413, {"error": "the body is larger than 16777216 bytes"})
-
-
 def test_a_body_in_chunks_without_a_length_is_read(simulator: RunningSimulator) -> None:
     chunks = iter([b'{"appKey":', b'"nobody","timestamp":1,"encryption":"x"}'])
     headers = {"content-type": "application/json"}

@@ -43,7 +43,7 @@ def everything(caller: Caller) -> list[Any]:
     """All that is to survive."""
     simulator = caller.simulator
     jobs = [(held.job, list(held.tasks()), held.counts()) for held in simulator.jobs()]
-    return [jobs, simulator.switches, [one.as_json() for one in simulator.faults()], simulator.movement]
+    return [jobs, simulator.switches, [one.as_json() for one in simulator.faults.active], simulator.movement]
 
 
 def test_the_start_survives(file: Path) -> None:
@@ -227,13 +227,13 @@ def test_a_fleet_that_differs_from_the_stored_one_is_refused(file: Path, tmp_pat
     fleet.write_text('jobs: [{jobId: "j"}]\n')
     assert refused("--db", str(file), "--fleet", str(fleet)) == (
         2,
-        f"Error: the fleet is invalid:\n{fleet}: not the fleet that the --db file was created with; omit one of them\n",
+        f"Error: {fleet}: not the fleet that the --db file was created with; omit one of them\n",
     )
 
 
 def test_a_file_that_is_not_usable_is_reported_by_the_command(file: Path) -> None:
     file.write_text("no database, " * 100)
-    assert refused("--db", str(file)) == (2, f"Error: --db {file}: file is not a database\n")
+    assert refused("--db", str(file)) == (2, f"Error: {file}: file is not a database\n")
 
 
 def refused(*arguments: str) -> tuple[int, str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
+from pydantic.alias_generators import to_camel
 
 from enos_simulator.errors import SetupError
-from enos_simulator.switches import Switches, camel, kebab, parse_rate
+from enos_simulator.switches import Switches, parse_rate
 
 # Section 9 of the API reference and the numbers that go with it; the first value is the default.
 DOCUMENTED: dict[str, list[str | int]] = {
@@ -43,7 +42,7 @@ VALUES = [(name, value) for name, values in DOCUMENTED.items() for value in valu
 
 
 def test_the_switches_are_the_documented_ones() -> None:
-    assert [kebab(known.name) for known in dataclasses.fields(Switches)] == list(DOCUMENTED)
+    assert [name.replace("_", "-") for name in Switches.model_fields] == list(DOCUMENTED)
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)
@@ -52,49 +51,33 @@ def test_the_first_value_is_the_default(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), VALUES)
-@pytest.mark.parametrize(
-    "spell", [str, lambda name: camel(name.replace("-", "_")), lambda name: name.replace("-", "_")]
-)
+@pytest.mark.parametrize("spell", [to_camel, str])
 @pytest.mark.parametrize("kind", [str, lambda value: value], ids=["text", "value"])
 def test_each_value_is_taken_under_each_spelling(name: str, value: object, spell: object, kind: object) -> None:
     assert callable(spell)
     assert callable(kind)
-    changed = Switches().changed({spell(name): kind(value)})
-    assert getattr(changed, name.replace("-", "_")) == value
+    name = name.replace("-", "_")
+    assert getattr(Switches().changed({spell(name): kind(value)}), name) == value
 
 
 @pytest.mark.parametrize(
     ("name", "value", "why"),
     [
-        ("cancelMode", "some", "cancelMode takes atomic or partial, not 'some'"),
-        ("businessHttp", 500, "businessHttp takes 200 or 400, not 500"),
-        ("gatewayHttp", True, "gatewayHttp takes 200 or 401, not True"),
-        ("indexDelay", "-1", "indexDelay takes a non-negative number, not '-1'"),
-        ("indexDelay", "nan", "indexDelay takes a non-negative number, not 'nan'"),
-        ("indexDelay", None, "indexDelay takes a non-negative number, not None"),
-        ("max-keys", "2.5", "max-keys takes a non-negative whole number, not '2.5'"),
-        ("max-keys", 2.5, "max-keys takes a non-negative whole number, not 2.5"),
-        ("max_keys", True, "max_keys takes a non-negative whole number, not True"),
-        ("cancelledMarker", " ", "cancelledMarker takes a non-empty text, not ' '"),
-        ("cancelledMarker", 5, "cancelledMarker takes a non-empty text, not 5"),
+        ("cancelMode", "some", "cancelMode: Input should be 'atomic' or 'partial'"),
+        ("businessHttp", 500, "businessHttp: Input should be 200 or 400"),
+        ("gatewayHttp", True, "gatewayHttp: Input should be 200 or 401"),
+        ("indexDelay", "-1", "indexDelay: Input should be greater than or equal to 0"),
+        ("indexDelay", "nan", "indexDelay: Input should be a finite number"),
+        ("indexDelay", None, "indexDelay: Input should be a valid number"),
+        ("maxKeys", "2.5", "maxKeys: Input should be a valid integer, unable to parse string as an integer"),
+        ("maxKeys", 2.5, "maxKeys: Input should be a valid integer, got a number with a fractional part"),
+        ("cancelledMarker", " ", r"cancelledMarker: String should match pattern '\S'"),
+        ("cancelledMarker", 5, "cancelledMarker: must be a text: put it in quotes (YAML reads it as 5)"),
         *(
-            ("throttle", value, f"throttle takes off, or a number greater than 0 with /s, /min or /h, not {told}")
-            for value, told in [
-                (0, "0"),
-                (-1, "-1"),
-                ("fast", "'fast'"),
-                (True, "'on'"),
-                (None, "None"),
-                ("5/day", "'5/day'"),
-                ("5/", "'5/'"),
-                ("0/min", "'0/min'"),
-                ("nan/s", "'nan/s'"),
-                ("inf/h", "'inf/h'"),
-                (10**400, f"{10**400}"),
-            ]
+            ("throttle", value, f"throttle: takes off, or a number greater than 0 with /s, /min or /h, not '{value}'")
+            for value in (0, -1, "fast", True, None, "5/day", "5/", "0/min", "nan/s", "inf/h", 10**400)
         ),
-        ("canselMode", "atomic", "canselMode: unknown switch; did you mean cancelMode?"),
-        ("cansel-mode", "atomic", "cansel-mode: unknown switch; did you mean cancelMode?"),
+        ("canselMode", "atomic", "canselMode: Extra inputs are not permitted"),
     ],
 )
 def test_a_wrong_switch_is_named_with_what_it_takes(name: str, value: object, why: str) -> None:
@@ -106,7 +89,7 @@ def test_a_wrong_switch_is_named_with_what_it_takes(name: str, value: object, wh
 def test_all_wrong_switches_are_named_at_once_and_nothing_is_changed() -> None:
     with pytest.raises(SetupError) as caught:
         Switches().changed({"cancelMode": 1, "retryTo": "published", "zzz": 1})
-    assert [problem.split()[0] for problem in caught.value.problems] == ["cancelMode", "zzz:"]
+    assert [problem.split()[0] for problem in caught.value.problems] == ["cancelMode:", "zzz:"]
 
 
 @pytest.mark.parametrize("value", [5, 5.0, "5"])
@@ -116,7 +99,7 @@ def test_a_plain_number_to_throttle_is_requests_a_second(value: object) -> None:
 
 @pytest.mark.parametrize("name", ["latency", "create-mode"])
 def test_a_switch_that_is_not_built_is_not_accepted(name: str) -> None:
-    with pytest.raises(SetupError, match="unknown switch"):
+    with pytest.raises(SetupError, match="Extra inputs"):
         Switches().changed({name: "on"})
 
 

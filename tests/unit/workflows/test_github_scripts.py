@@ -119,7 +119,7 @@ def test_a_review_that_was_not_made_is_said_in_place_of_the_one_before(github: G
 
 def test_without_the_state_the_comment_says_what_that_means(github: GitHub, project: Path) -> None:
     comment(github, project, "text", PULUMI_BACKEND_URL="file://.")
-    assert "everything that is declared looks new here" in github.comments[0]["body"]
+    assert "every declared set looks new here" in github.comments[0]["body"]
     comment(github, project, "text", PULUMI_BACKEND_URL="s3://state")
     assert "looks new" not in github.comments[0]["body"]
 
@@ -146,7 +146,10 @@ def test_where_commenting_is_denied_the_summary_has_the_review_and_nothing_fails
     assert ended.code == 0, ended.output
     assert github.comments == []
     assert github.summary() == f"{REVIEW}the review"
-    assert ["warning", "This run may not comment, as that of a fork: the review is in its summary."] in github.core
+    assert [
+        "warning",
+        "This run may not comment, like every run of a fork: the review is in its summary.",
+    ] in github.core
 
 
 def test_a_github_that_fails_otherwise_fails_the_step(github: GitHub, project: Path) -> None:
@@ -242,7 +245,7 @@ def test_the_issue_is_closed_with_a_word_when_all_is_well_again(github: GitHub, 
     night(github, project, "fine")
     assert github.names() == ["createComment", "update"]
     assert github.issues[0]["state"] == "closed"
-    assert github.notes[0]["body"].startswith("All is as declared again.")
+    assert github.notes[0]["body"].startswith("All sets are as declared again.")
     night(github, project, "changes")
     assert [issue["state"] for issue in github.issues] == ["closed", "open"], "what is new has an issue of its own"
 
@@ -262,7 +265,7 @@ def test_an_outage_is_told_as_such_and_never_as_drift(github: GitHub, project: P
     night(github, project, outcome)
     (issue,) = github.issues
     assert issue["title"] == "enos-ota: prod could not be checked"
-    assert "This is no drift: nobody knows." in issue["body"]
+    assert "This is not drift: the check failed." in issue["body"]
     assert "`up`" not in issue["body"]
 
 
@@ -279,7 +282,7 @@ def test_an_outage_keeps_what_is_known_of_drift_and_is_said_once(github: GitHub,
     assert issue["title"] == "enos-ota: prod is no longer as declared"
     assert issue["body"].endswith("two keys")
     (note,) = github.notes
-    assert note["body"].startswith("This night could not tell.")
+    assert note["body"].startswith("Tonight's check failed.")
 
 
 def test_an_outage_that_fits_into_no_full_issue_is_said_all_the_same(github: GitHub, project: Path) -> None:
@@ -294,7 +297,7 @@ def test_another_reason_why_nobody_knows_is_said(github: GitHub, project: Path) 
     night(github, project, "undetermined")
     night(github, project, "misconfigured")
     night(github, project, "misconfigured")
-    assert [note["body"].split("\n")[0] for note in github.notes] == ["Nobody knows still, for another reason."]
+    assert [note["body"].split("\n")[0] for note in github.notes] == ["The check failed again, for another reason."]
 
 
 def test_drift_after_an_outage_is_told_in_the_same_issue_and_said_aloud(github: GitHub, project: Path) -> None:
@@ -303,7 +306,7 @@ def test_drift_after_an_outage_is_told_in_the_same_issue_and_said_aloud(github: 
     (issue,) = github.issues
     assert issue["title"] == "enos-ota: prod is no longer as declared"
     assert issue["body"].startswith(DRIFT)
-    assert github.notes[0]["body"].startswith("Now it can be told: there is drift: 1 will be cancelled again.")
+    assert github.notes[0]["body"].startswith("The check succeeded: there is drift: 1 will be cancelled again.")
 
 
 def test_an_outage_between_two_nights_of_drift_makes_no_second_issue(github: GitHub, project: Path) -> None:

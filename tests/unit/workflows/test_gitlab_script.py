@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from enos_ota.review.model import SetReport
 
-SCRIPT = CHECKOUT / "examples" / "gitops-gitlab" / "ci" / "tell.py"
+SCRIPT = CHECKOUT / "examples" / "gitops-gitlab" / "ci" / "notify.py"
 REVIEW = "<!-- enos-ota review: prod -->\n"
 DRIFT = "<!-- enos-ota drift: prod: changes "
 JOB = "https://gitlab.example.com/fleet/ota/-/jobs/4711"
@@ -99,14 +99,14 @@ def test_a_review_that_was_not_made_is_said_in_place_of_the_one_before(gitlab: G
 
 def test_without_the_state_the_note_says_what_that_means(gitlab: GitLab, tmp_path: Path) -> None:
     note(gitlab, tmp_path, "text", PULUMI_BACKEND_URL="file://.")
-    assert "everything that is declared looks new here" in gitlab.notes[0]["body"]
+    assert "every declared set looks new here" in gitlab.notes[0]["body"]
 
 
 def test_without_a_token_nobody_is_told_and_nothing_fails(gitlab: GitLab, tmp_path: Path) -> None:
     """As in a fork."""
     done = tell(gitlab, tmp_path, "review", GITLAB_TOKEN="")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("GITLAB_TOKEN is not set, as in a fork: nobody is told")
+    assert done.stdout.startswith("GITLAB_TOKEN is not set, as in a fork: nothing is written")
     assert gitlab.calls == []
 
 
@@ -114,7 +114,7 @@ def test_a_token_that_may_not_is_told_in_one_line_that_does_not_show_it(gitlab: 
     done = tell(gitlab, tmp_path, "review", GITLAB_TOKEN=f"not-{TOKEN}")
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith("GitLab refused to be told (401 ")
+    assert line.startswith("GitLab refused the request (401 ")
     assert line.endswith("check GITLAB_TOKEN's role and scope")
     assert TOKEN not in line
 
@@ -123,7 +123,7 @@ def test_a_gitlab_that_cannot_be_reached_is_told_in_one_line(gitlab: GitLab, tmp
     done = tell(gitlab, tmp_path, "drift", CI_API_V4_URL="http://127.0.0.1:9/api/v4")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
-    assert done.stderr.startswith("GitLab could not be told: ")
+    assert done.stderr.startswith("GitLab could not be reached: ")
 
 
 def test_drift_opens_one_issue_and_brings_it_up_to_date(gitlab: GitLab, tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_the_issue_is_closed_with_a_word_when_all_is_well_again(gitlab: GitLab, 
     night(gitlab, tmp_path, "changes")
     night(gitlab, tmp_path, "fine")
     assert gitlab.issues[0]["state"] == "closed"
-    assert gitlab.said[0].startswith("All is as declared again.")
+    assert gitlab.said[0].startswith("All sets are as declared again.")
     night(gitlab, tmp_path, "changes")
     assert [issue["state"] for issue in gitlab.issues] == ["closed", "opened"]
 
@@ -198,7 +198,7 @@ def test_an_outage_is_told_as_such_and_never_as_drift(gitlab: GitLab, tmp_path: 
     night(gitlab, tmp_path, outcome)
     (issue,) = gitlab.issues
     assert issue["title"] == "enos-ota: prod could not be checked"
-    assert "This is no drift: nobody knows." in issue["description"]
+    assert "This is not drift: the check failed." in issue["description"]
 
 
 def test_an_outage_keeps_what_is_known_of_drift_and_is_said_once(gitlab: GitLab, tmp_path: Path) -> None:
@@ -209,13 +209,13 @@ def test_an_outage_keeps_what_is_known_of_drift_and_is_said_once(gitlab: GitLab,
     assert issue["title"] == "enos-ota: prod is no longer as declared"
     assert issue["description"].endswith("two keys")
     (said,) = gitlab.said
-    assert said.startswith("This night could not tell.")
+    assert said.startswith("Tonight's check failed.")
 
 
 def test_another_reason_why_nobody_knows_is_said(gitlab: GitLab, tmp_path: Path) -> None:
     for outcome in ("undetermined", "misconfigured", "misconfigured"):
         night(gitlab, tmp_path, outcome)
-    assert [said.split("\n")[0] for said in gitlab.said] == ["Nobody knows still, for another reason."]
+    assert [said.split("\n")[0] for said in gitlab.said] == ["The check failed again, for another reason."]
 
 
 def test_drift_after_an_outage_is_told_in_the_same_issue_and_said_aloud(gitlab: GitLab, tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_drift_after_an_outage_is_told_in_the_same_issue_and_said_aloud(gitlab: 
     night(gitlab, tmp_path, "changes")
     (issue,) = gitlab.issues
     assert issue["description"].startswith(DRIFT)
-    assert gitlab.said[0].startswith("Now it can be told: there is drift: 1 will be cancelled again.")
+    assert gitlab.said[0].startswith("The check succeeded: there is drift: 1 will be cancelled again.")
 
 
 def test_every_outcome_that_a_review_can_have_is_told(gitlab: GitLab, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_an_older_commit_is_refused_with_what_to_do_instead(commits: Commits) ->
     assert code == 1
     (line,) = said.splitlines()
     first, last = (each[:8] for each in commits.all)
-    assert line.startswith(f"Nothing was done: {first} is no longer the last commit of main, that is {last}.")
+    assert line.startswith(f"Nothing was done: {first} is no longer the last commit of main, which is {last}.")
     assert "Start `up` in its pipeline" in line
 
 
@@ -69,6 +69,6 @@ def test_where_nobody_knows_nothing_is_done_and_no_token_is_shown(
     code, said = tip(commits.environ() | change)
     assert code == 1
     (line,) = said.splitlines()
-    assert line.startswith("Nothing was done: whether ")
+    assert line.startswith("Nothing was done: cannot check whether ")
     assert why in line
     assert "glcbt-9" not in line

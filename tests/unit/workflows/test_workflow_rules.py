@@ -221,9 +221,9 @@ def test_gitlab_is_called_in_one_command_of_a_job() -> None:
         for name, job in gitlab_jobs().items()
     }
     assert called == {
-        "review": ["python3 ci/tell.py review"],
+        "review": ["python3 ci/notify.py review"],
         "up": [TIP],
-        "drift": ["python3 ci/tell.py drift"],
+        "drift": ["python3 ci/notify.py drift"],
     }
 
 

@@ -1,5 +1,5 @@
-// Puts the review onto the pull request: as one comment, which is edited from then on. The first line of a review, which
-// nobody sees, finds it again. Where the token may not comment (a fork, Dependabot) the summary of the run has to do.
+// Writes the review as one comment on the pull request, edited after each push. An HTML comment in its first line
+// identifies it. Where the token may not comment (a fork, Dependabot), the review is in the summary of the run alone.
 
 const fs = require('node:fs')
 
@@ -18,7 +18,7 @@ module.exports = async ({ github, context, core }) => {
   const notes = []
   if (!review) notes.push(`**There is no review of \`${PULUMI_STACK}\`:** a step of [this run](${run}) failed before it.`)
   if (PULUMI_BACKEND_URL === 'file://.') {
-    notes.push('**Without the state:** this run got no secrets, so everything that is declared looks new here.')
+    notes.push('**Without the state:** this run has no secrets, so every declared set looks new here.')
   }
   if (REPORT_URL) notes.push(`[Every device key, to search and filter](${REPORT_URL}) · [run](${run})`)
 
@@ -36,6 +36,6 @@ module.exports = async ({ github, context, core }) => {
     else await github.rest.issues.createComment({ ...issue, body })
   } catch (error) {
     if (error.status !== 403) throw error
-    core.warning('This run may not comment, as that of a fork: the review is in its summary.')
+    core.warning('This run may not comment, like every run of a fork: the review is in its summary.')
   }
 }

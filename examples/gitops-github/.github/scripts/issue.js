@@ -1,10 +1,10 @@
-// Tells of drift in one issue for each stack. Its first line, which nobody sees, finds it again, and says what it is of:
-// the outcome and, of drift, a digest; then what came since, if that could not tell.
+// Reports drift in one issue per stack. An HTML comment in its first line identifies it and has its state: the outcome
+// and, for drift, a digest; then the outcome of a later check that failed.
 //
-//   tonight         no issue is open       one is open
-//   drift           opens it               brings its text up to date; comments if it is another than the night before
-//   cannot be told  opens it, as that      keeps the text, which is of the last night that could tell; comments once
-//   as declared     nothing                comments and closes it
+//   tonight       no issue is open       one is open
+//   drift         opens one              updates its text; comments if the drift is not that of the night before
+//   unknown       opens one              keeps the text of the last successful check; comments once
+//   as declared   nothing                comments and closes it
 
 const crypto = require('node:crypto')
 const fs = require('node:fs')
@@ -20,13 +20,13 @@ const DRIFT = new Map([
 ])
 const UNKNOWN = new Map([
   ['misconfigured', 'cannot be checked: its configuration is wrong'],
-  ['undetermined', 'could not be checked'], // as is an outcome of a later version
+  ['undetermined', 'could not be checked'], // also an outcome of a later version
 ])
 
 const NO_REPORT = { outcome: 'undetermined', headline: 'There is no report: a step before the review failed.' }
-const AS_DECLARED = 'cancelled already' // the effect of a device that nobody has to be told about
+const AS_DECLARED = 'cancelled already' // the effect on a device that is as declared
 
-// Tells one drift from another: by devices and what became of them, not by a time or the status of an upgrade.
+// A digest of the drift: devices and effects, without times and the status of upgrades.
 const digestOf = ({ sets, others }) => {
   const rows = [
     ...sets.filter((set) => set.change !== 'none').map((set) => [set.name, set.jobId, set.change, ...set.metadata]),
@@ -39,7 +39,7 @@ const digestOf = ({ sets, others }) => {
   return crypto.createHash('sha256').update(text.join('\n')).digest('hex').slice(0, 16)
 }
 
-// How many devices are how. No text of others is in it: a comment is not escaped.
+// The number of devices by effect. It has no text of other people, as a comment is not escaped.
 const countsOf = ({ sets }) => {
   const counts = new Map()
   for (const [effect, number] of sets.flatMap((set) => Object.entries(set.counts))) {
@@ -48,7 +48,7 @@ const countsOf = ({ sets }) => {
   return [...counts].map(([effect, number]) => `${number} ${effect}`).join(', ')
 }
 
-// What helps: an `up` only where it has something to do.
+// What to do; `up` only where it has something to do.
 const adviceOn = ({ sets, others, previewed }) => {
   const changing = sets.filter((set) => set.change !== 'none')
   const refused = !previewed || changing.some((set) => set.errors.length)
@@ -56,21 +56,23 @@ const adviceOn = ({ sets, others, previewed }) => {
   const open = previewed && (others.length || changing.some((set) => !set.errors.length))
   const advice = []
   if (open) {
-    const what = refused || lost ? 'what it can' : 'it'
-    advice.push(`Merge a change that says what is right, or start a new run of \`up\`: it makes ${what} as declared.`)
+    const what = refused || lost ? 'what it can of the declared state' : 'the declared state'
+    advice.push(`Merge a corrected declaration, or start a new run of \`up\`: it restores ${what}.`)
   }
-  if (refused) advice.push('An `up` would fail: below stands why, and what to change.')
+  if (refused) advice.push('An `up` would fail: the review below says why, and what to change.')
   if (lost) {
-    advice.push('About devices that cannot be called back `up` does nothing: see to them, and take them out of their set.')
+    advice.push(
+      '`up` cannot cancel the upgrade of some devices: handle them in the EnOS console, then take them out of the set.',
+    )
   }
   return advice.join(' ')
 }
 
-// What the night brought, for those who read comments alone.
-const newsOf = (report, isKnown) => {
+// The change, as one comment.
+const changeOf = (report, isKnown) => {
   const counts = countsOf(report)
-  const news = isKnown ? 'The drift has changed' : 'Now it can be told: there is drift'
-  return `${news}${counts && `: ${counts}`}. What stands above is of this night.`
+  const change = isKnown ? 'The drift has changed' : 'The check succeeded: there is drift'
+  return `${change}${counts && `: ${counts}`}. The text above is from tonight.`
 }
 
 module.exports = async ({ github, context, core }) => {
@@ -86,12 +88,12 @@ module.exports = async ({ github, context, core }) => {
   const open = await github.paginate(github.rest.issues.listForRepo, { owner, repo, state: 'open', per_page: 100 })
   const issue = open.find((each) => each.user?.type === 'Bot' && each.body?.startsWith(marker))
   const target = { owner, repo, issue_number: issue?.number }
-  const say = (text) => github.rest.issues.createComment({ ...target, body: `${text}\n\n${headline} (${run})` })
+  const comment = (text) => github.rest.issues.createComment({ ...target, body: `${text}\n\n${headline} (${run})` })
 
   if (report.outcome === 'fine') {
     core.notice(headline)
     if (!issue) return
-    await say('All is as declared again.')
+    await comment('All sets are as declared again.')
     await github.rest.issues.update({ ...target, state: 'closed', state_reason: 'completed' })
     return
   }
@@ -101,12 +103,12 @@ module.exports = async ({ github, context, core }) => {
   const outcome = isDrift || UNKNOWN.has(report.outcome) ? report.outcome : 'undetermined'
   const now = isDrift ? `${outcome} ${digestOf(report)}` : outcome
   const state = issue?.body.slice(marker.length).split(' -->', 1)[0] ?? ''
-  const [told, since] = state.split(', then ')
-  const toldDrift = DRIFT.has(told.split(' ', 1)[0])
-  if (!isDrift && toldDrift) {
-    if (since === now) return
-    await say('This night could not tell. What stands above is of the last night that could.')
-    const kept = `${marker}${told}, then ${now}${issue.body.slice(marker.length + state.length)}`
+  const [shown, failure] = state.split(', then ')
+  const showsDrift = DRIFT.has(shown.split(' ', 1)[0])
+  if (!isDrift && showsDrift) {
+    if (failure === now) return
+    await comment("Tonight's check failed. The text above is from the last successful check.")
+    const kept = `${marker}${shown}, then ${now}${issue.body.slice(marker.length + state.length)}`
     await github.rest.issues.update({ ...target, body: begin(kept, LONGEST) })
     return
   }
@@ -114,13 +116,16 @@ module.exports = async ({ github, context, core }) => {
   const title = `enos-ota: ${PULUMI_STACK} ${(isDrift ? DRIFT : UNKNOWN).get(outcome)}`
   const advice = isDrift
     ? adviceOn(report)
-    : 'This is no drift: nobody knows. Look into the run; the next night tries again.'
+    : 'This is not drift: the check failed. See the run; the next night checks again.'
   const head = `${marker}${now} -->\n**${headline}** ${advice} (${run})\n\n`
   const body = begin(head + read('review.md'), LONGEST)
   if (!issue) {
     await github.rest.issues.create({ owner, repo, title, body })
     return
   }
-  if (now !== state) await say(isDrift ? newsOf(report, toldDrift && !since) : 'Nobody knows still, for another reason.')
+  if (now !== state) {
+    const known = showsDrift && !failure
+    await comment(isDrift ? changeOf(report, known) : 'The check failed again, for another reason.')
+  }
   await github.rest.issues.update({ ...target, title, body })
 }
