@@ -31,7 +31,7 @@ EACH_CALL: Final = (
 CHOSEN: Final = {
     "client": ("tests/unit/enos", "-k", NO_DEPENDENCY),  # requests, urllib3, pydantic
     "settings": ("tests/unit/settings", "tests/unit/cli/test_set_writer.py"),  # pydantic, PyYAML
-    "commands": ("tests/unit/test_cli.py", "tests/unit/cli/test_tasks_command.py"),  # click, rich
+    "commands": ("tests/unit/cli/test_cli.py", "tests/unit/cli/test_tasks_command.py"),  # click, rich
     "simulator": ("tests/unit/simulator/test_simulator_search.py",),  # lark, starlette, uvicorn
     "provider": ("tests/contract/test_provider.py", "-k", EACH_CALL),  # pulumi
 }

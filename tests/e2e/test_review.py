@@ -122,7 +122,7 @@ def test_drift_and_declared_changes_are_told_apart_and_what_escaped_fails(
     stack.declare()
     report = reviewed(stack)
     assert report.headline == "`pulumi up` will cancel nothing"
-    assert [(job.waiting, job.exposed) for job in report.jobs] == [(2, 2)]
+    assert [(job.waiting, job.exposed) for job in report.jobs] == [(1, 1)]
 
 
 def test_replacements_by_pulumi_are_changes_and_keep_what_is_known_of_keys(
@@ -160,16 +160,17 @@ def test_jobs_that_are_another_stopped_or_deleted(stack: Stack, simulator: Runni
         tasks = [{"deviceKey": key, "status": "init"} for key in keys]
         return {"jobId": job_id, "status": "started", "tasks": tasks}
 
-    for job in (waiting("other", "dk-01"), waiting("stopped", "s-1", "s-2", "s-3"), waiting("deleted", "d-1")):
+    for job in (waiting("other", "dk-01"), waiting("stopped", "s-1", "s-2", "s-3", "s-4"), waiting("deleted", "d-1")):
         simulator.add_job(job)
     stopped = a_set("s-1", "s-2", name="stopped", job_id="stopped")
     deleted = a_set("d-1", name="deleted", job_id="deleted")
     stack.declare(a_set("dk-01"), stopped, deleted)
     stack.up()
     simulator.retry("stopped", ["s-2"])
+    simulator.set_tasks("stopped", ["s-4"], "upgrading")
     simulator.set_job("stopped", "stopped")
     simulator.delete_job("deleted")
-    stack.declare(a_set("dk-01", job_id="other"), stopped, deleted, a_set("s-3", "s-9", name="held", job_id="stopped"))
+    stack.declare(a_set("dk-01", job_id="other"), stopped, deleted, a_set("s-3", "s-4", name="held", job_id="stopped"))
     report = reviewed(stack)
     sets = {each.name: each for each in report.sets}
     jobs = {each.job_id: each for each in report.jobs}
@@ -180,7 +181,7 @@ def test_jobs_that_are_another_stopped_or_deleted(stack: Stack, simulator: Runni
         ("dk-01", Effect.CANCEL),
         ("dk-01", Effect.RELEASED),
     ]
-    assert effects(sets["held"])["s-3"] == "held"
+    assert effects(sets["held"]) == {"s-3": "held", "s-4": "too late"}
     assert (sets["stopped"].change, effects(sets["stopped"])) == (
         Change.NONE,
         {"s-2": "held", "s-1": "cancelled already"},
