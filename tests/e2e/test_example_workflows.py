@@ -213,6 +213,7 @@ def test_a_fork_gets_a_review_of_what_is_declared_and_nothing_secret(
     assert not (repository.home / "state" / ".pulumi").exists()
 
 
+@pytest.mark.timeout(900)  # five runs of workflows, on however busy a machine
 def test_a_merge_is_brought_about_and_proved_and_no_later_run_undoes_what_was_done_since(
     repository: Repository, simulator: RunningSimulator
 ) -> None:

@@ -75,6 +75,7 @@ def test_a_first_preview_tells_of_every_key_and_of_the_job(stack: Stack, simulat
     assert sent(simulator) == []
 
 
+@pytest.mark.timeout(900)  # two changes and five reviews, on however busy a machine
 def test_drift_and_declared_changes_are_told_apart_and_what_escaped_fails(
     stack: Stack, simulator: RunningSimulator
 ) -> None:
