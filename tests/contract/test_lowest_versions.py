@@ -19,12 +19,21 @@ from toolchain import venv
 LOWEST: Final = venv.lowest(CHECKOUT)
 PYTHON: Final = LOWEST.folder / "bin" / "python"
 
+NO_DEPENDENCY: Final = "not throttling and not expressions and not no_json_breaks_a_model"
+"""The slowest tests of the client are about our own arithmetic."""
+
+EACH_CALL: Final = (
+    "not newest and (check_says or create_cancels or update_sends or refresh_takes or removals_say or several_calls"
+    " or wrong_credentials)"
+)
+"""Each call of the provider's protocol; every test starts a process."""
+
 CHOSEN: Final = {
-    "client": ("tests/unit/enos",),  # requests, urllib3, pydantic
+    "client": ("tests/unit/enos", "-k", NO_DEPENDENCY),  # requests, urllib3, pydantic
     "settings": ("tests/unit/settings", "tests/unit/cli/test_set_writer.py"),  # pydantic, PyYAML
-    "commands": ("tests/unit/test_cli.py", "tests/unit/cli/test_tasks_command.py"),  # click, rich
+    "commands": ("tests/unit/cli/test_cli.py", "tests/unit/cli/test_tasks_command.py"),  # click, rich
     "simulator": ("tests/unit/simulator/test_simulator_search.py",),  # lark, starlette, uvicorn
-    "provider": ("tests/contract/test_provider.py", "-k", "not newest"),  # pulumi
+    "provider": ("tests/contract/test_provider.py", "-k", EACH_CALL),  # pulumi
 }
 
 

@@ -22,7 +22,7 @@ from enos_ota.reconciler import ApplyResult, Reconciler, Stop, batch, cancellati
 from tests.crash import crash_scenarios as scenarios
 from tests.harness.crash_explore import faults, interrupts, kills, only, orphans, throttled_orphans, undisturbed
 from tests.harness.crash_line import Adapter, Fault
-from tests.harness.crash_verdicts import Wrong
+from tests.harness.invariants import Wrong
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -179,7 +179,7 @@ def test_it_shows_no_secret(told: Run) -> None:
         (signal.SIGINT, "SIGINT", "Engine: pulumi"),
         (signal.SIGINT, "SIGINT", "$ pulumi stack init"),
         (signal.SIGINT, "SIGINT", "$ pulumi up --yes"),
-        (signal.SIGINT, "SIGINT", "7. The preview"),
+        (signal.SIGINT, "SIGINT", "3. Preview"),
         (signal.SIGTERM, "SIGTERM", "$ pulumi up --yes"),
         (signal.SIGHUP, "SIGHUP", "1. A rollout"),
     ],

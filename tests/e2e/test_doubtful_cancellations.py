@@ -28,13 +28,6 @@ def told(ended: Result) -> list[str]:
     return [text for text in diagnostics(ended) if PUMPS in text]
 
 
-def test_a_device_that_had_been_told_goes_first_and_stays_a_warning(stack: Stack, simulator: RunningSimulator) -> None:
-    stack.declare(a_set("dk-01", "dk-07"))
-    assert told(stack.up()) == [AFTER_PUSH]
-    assert touched(simulator) == [["dk-07"], ["dk-01"]]
-    assert told(stack.stands()) == [AFTER_PUSH]
-
-
 def test_a_device_that_goes_on_all_the_same_has_escaped_and_fails_every_up_until_it_is_taken_out(
     stack: Stack, simulator: RunningSimulator, clock: JumpingClock
 ) -> None:
@@ -110,16 +103,6 @@ def test_a_text_that_nobody_knows_is_a_warning_that_names_the_setting_until_it_i
     assert stack.resource()["cancelledCount"] == 2
     assert touched(simulator) == [["dk-01"]]
     stack.stands()
-
-
-def test_a_marker_that_is_configured_is_taken_for_cancelled(stack: Stack, simulator: RunningSimulator) -> None:
-    simulator.switch(cancelled_marker=MARKER)
-    simulator.set_tasks(JOB, ["dk-11"], "cancelled")
-    stack.config["enos:cancelledMarkers"] = ["Cancelled by user", MARKER]
-    stack.declare(a_set("dk-01", "dk-11"))
-    assert told(stack.up()) == []
-    assert recorded(stack) == {}
-    assert touched(simulator) == [["dk-01"]]
 
 
 def test_a_key_under_two_products_is_not_sent_and_fails_every_up_until_it_is_taken_out(

@@ -111,22 +111,3 @@ def test_a_job_that_is_deleted_half_way_leaves_a_set_to_retire(stack: Stack, sim
     (told,) = about_pumps(again, "warning")
     assert told.startswith("job deleted: retire this set; last seen: ")
     stack.stands()
-
-
-def test_an_enos_that_fails_every_cancel_ends_the_change_with_its_own_words(
-    stack: Stack, simulator: RunningSimulator
-) -> None:
-    """An error that says nothing about what was done: it is looked at, and sent again a bounded number of times."""
-    stack.declare(a_set("dk-01", "dk-02"))
-    simulator.fault("error", "cancelTask", status=500, code=24500)
-    ended = stack.up(code=1)
-    (told,) = about_pumps(ended, "error")
-    assert told.startswith("2 tasks still read as cancellable after 6 attempts, the last: EnOS ")
-    assert "24500" in told
-    assert told.endswith(
-        "(0 cancelled, 2 pending (dk-01 init, dk-02 init); `pulumi up` sends just these as soon as it can)"
-    )
-
-    simulator.clear_faults()
-    stack.up()
-    assert touched(simulator) == [["dk-01", "dk-02"]]

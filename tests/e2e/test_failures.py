@@ -22,9 +22,8 @@ def nowhere() -> str:
 
 
 def test_a_gateway_that_is_down_is_named_and_nothing_was_sent(
-    stack_of_each_sdk: Stack, simulator: RunningSimulator, nowhere: str
+    stack: Stack, simulator: RunningSimulator, nowhere: str
 ) -> None:
-    stack = stack_of_each_sdk
     stack.config["enos:apiGateway"] = nowhere
     stack.declare(a_set("dk-01"))
     ended = stack.up(code=None)
@@ -52,9 +51,8 @@ def test_wrong_credentials_are_told_in_enos_own_words_and_ours(
 
 
 def test_an_unknown_job_fails_the_run_with_its_set_code_and_request_id(
-    stack_of_each_sdk: Stack, simulator: RunningSimulator
+    stack: Stack, simulator: RunningSimulator
 ) -> None:
-    stack = stack_of_each_sdk
     stack.declare(a_set("dk-01", job_id="no-such-job"))
     ended = stack.up(code=1)
     (told,) = [text for text in diagnostics(ended) if "set 'pumps'" in text]

@@ -96,13 +96,18 @@ def without_places(value: Any) -> Any:
 
 
 def sets_of(exported: str) -> dict[str, dict[str, Any]]:
-    """Id, inputs and outputs of each set by name; what is new in each run made alike."""
-    alike = re.sub(r"requestId [0-9a-f-]{36}", "requestId …", exported)
+    """Each set of an export by name."""
+    resources = json.loads(exported)["deployment"]["resources"]
     return {
-        each["urn"].rpartition("::")[2]: {name: each[name] for name in ("id", "type", "inputs", "outputs")}
-        for each in json.loads(alike)["deployment"]["resources"]
-        if ":CancelledTaskSet::" in each["urn"]
+        each["urn"].rpartition("::")[2]: format_of(each) for each in resources if ":CancelledTaskSet::" in each["urn"]
     }
+
+
+def format_of(resource: dict[str, Any]) -> dict[str, Any]:
+    """What of a set in the state is frozen; what is new in each run made alike."""
+    text = json.dumps({name: resource[name] for name in ("id", "type", "inputs", "outputs")})
+    alike: dict[str, Any] = json.loads(re.sub(r"requestId [0-9a-f-]{36}", "requestId …", text))
+    return alike
 
 
 @pytest.fixture
@@ -117,7 +122,7 @@ def stack(engine: PulumiEngine, tmp_path: Path, simulator: RunningSimulator, sea
 
 
 @pytest.fixture
-def frozen(stack: Stack, simulator: RunningSimulator, tmp_path: Path) -> Stack:
+def frozen(stack: Stack, simulator: RunningSimulator) -> Stack:
     """A stack with the frozen state, and an EnOS that is where the state left it."""
     simulator.set_tasks(JOB, ["dk-01", "dk-07", "dk-04"], "cancelled")
     simulator.set_tasks(JOB, ["dk-02"], "upgrading")
@@ -125,11 +130,16 @@ def frozen(stack: Stack, simulator: RunningSimulator, tmp_path: Path) -> Stack:
     simulator.set_tasks(TWINS, ["tw-03"], "failed", ODD_MARKER)
     simulator.set_tasks(TWINS, ["tw-04"], "cancelled")
     simulator.delete_job(GONE)
-    copy = tmp_path / "state.json"
-    copy.write_text(FROZEN.read_text(encoding="utf-8").replace(GATEWAY, simulator.url), encoding="utf-8")
-    stack.run("stack", "import", "--file", str(copy))
+    restore(stack, simulator)
     stack.declare(*SETS)
     return stack
+
+
+def restore(stack: Stack, simulator: RunningSimulator) -> None:
+    """Give the stack the frozen state."""
+    copy = stack.home / "state.json"
+    copy.write_text(FROZEN.read_text(encoding="utf-8").replace(GATEWAY, simulator.url), encoding="utf-8")
+    stack.run("stack", "import", "--file", str(copy))
 
 
 def test_this_version_writes_the_frozen_format(stack: Stack, simulator: RunningSimulator) -> None:
@@ -152,29 +162,25 @@ def test_the_frozen_state_holds_every_category_and_every_status_of_a_job() -> No
     assert memories >= {"was cancelled", "cancel accepted"}
 
 
-def test_the_frozen_state_can_be_refreshed(frozen: Stack, simulator: RunningSimulator) -> None:
-    before = sets_of(frozen.export())
+def test_the_frozen_state_can_be_refreshed_updated_and_destroyed(frozen: Stack, simulator: RunningSimulator) -> None:
     frozen.run("refresh", "--yes", "--skip-preview")
-    after = sets_of(frozen.export())
+    before, after = sets_of(FROZEN.read_text(encoding="utf-8").replace(GATEWAY, simulator.url)), frozen.resources()
     assert after.pop("lagging")["outputs"]["cancelledCount"] == 1, "what was accepted shows by now"
     before.pop("lagging")
-    assert after == before
+    assert {name: format_of(each) for name, each in after.items()} == before
     assert sent(simulator) == []
 
-
-def test_the_frozen_state_can_be_updated(frozen: Stack, simulator: RunningSimulator) -> None:
+    restore(frozen, simulator)
     sets = [dict(each) for each in SETS]
     sets[3]["guard"] = {"maxDevices": 2}
     frozen.declare(*(each for each in sets if each["name"] not in {"unknown", "deleted"}))
     frozen.up(code=None)
-    assert sent(simulator) == [["dk-03"], ["dk-05", "dk-06"]] or sent(simulator) == [["dk-05", "dk-06"], ["dk-03"]]
+    assert sorted(sent(simulator)) == [["dk-03"], ["dk-05", "dk-06"]]
     frozen.declare(a_set("dk-01", name="plain"))
     frozen.up()
     assert set(frozen.resources()) == {"plain"}
-    frozen.stands()
 
-
-def test_the_frozen_state_can_be_destroyed(frozen: Stack, simulator: RunningSimulator) -> None:
+    restore(frozen, simulator)
     frozen.destroy()
     assert frozen.resources() == {}
-    assert sent(simulator) == []
+    assert len(sent(simulator)) == 2

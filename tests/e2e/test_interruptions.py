@@ -253,4 +253,3 @@ def test_after_kill_9_of_a_part_the_run_fails_and_the_next_up_converges(
         "pumps": 3,
         "valves": 1,
     }
-    stack.stands()

@@ -14,19 +14,6 @@ if TYPE_CHECKING:
 SEARCHES = "waiting: the searches of EnOS to show what was cancelled"
 
 
-def test_a_change_that_takes_long_says_how_far_it_is_and_what_it_waits_for(
-    stack: Stack, simulator: RunningSimulator
-) -> None:
-    simulator.switch(index_delay=4)
-    stack.declare(a_set("dk-01"))
-    said = stack.up().output
-    line = f"set 'pumps' (job {JOB}): reading back: 1 of 1 keys"
-    # A line is shown when it comes, and once more at the end.
-    assert said.partition("Diagnostics:")[0].count(line) == 1
-    (told,) = [each.strip() for each in said.partition("Diagnostics:")[2].splitlines() if line in each]
-    assert told.endswith(SEARCHES)
-
-
 def test_a_pause_that_enos_asks_for_is_told(stack: Stack, simulator: RunningSimulator) -> None:
     simulator.fault("throttle", "cancelTask", retryAfter=5, nth=2)
     stack.declare(a_set("dk-01", "dk-07"))
@@ -35,15 +22,14 @@ def test_a_pause_that_enos_asks_for_is_told(stack: Stack, simulator: RunningSimu
     assert "; waiting: EnOS throttles and asked for a pause, " in said
 
 
-def test_a_change_that_is_quick_says_nothing(stack: Stack) -> None:
-    stack.declare(a_set("dk-01"))
-    assert " keys" not in stack.up().output
-
-
-def test_the_lines_of_sets_that_are_worked_on_at_once_do_not_mix(stack: Stack, simulator: RunningSimulator) -> None:
+def test_a_change_that_takes_long_says_how_far_it_is_and_its_lines_do_not_mix_with_those_of_others(
+    stack: Stack, simulator: RunningSimulator
+) -> None:
     simulator.switch(index_delay=4)
     stack.declare(*(a_set(f"dk-0{number}", name=f"site-{number}") for number in range(1, 7)))
-    said = stack.up("--parallel", "8").output.partition("Diagnostics:")[2]
-    lines = [line.strip() for line in said.splitlines() if "reading back" in line]
+    meanwhile, _, at_the_end = stack.up("--parallel", "8").output.partition("Diagnostics:")
+    assert meanwhile.count(f"set 'site-1' (job {JOB}): reading back: 1 of 1 keys"), "shown when it comes"
+    lines = [line.strip() for line in at_the_end.splitlines() if "reading back" in line]
+    assert all(line.endswith(SEARCHES) for line in lines)
     assert {line.count("set 'site-") for line in lines} == {1}
     assert {line.partition("'")[2][:6] for line in lines} == {f"site-{number}" for number in range(1, 7)}

@@ -85,23 +85,24 @@ def test_proper_sets_pass_and_go_on_passing(stack: Stack, simulator: RunningSimu
     assert stack.resources() == {}
 
 
-@pytest.mark.parametrize(
-    ("other", "policy", "message"),
-    [
-        ({"reason": "drains the battery"}, "reason-pattern", "its reason 'drains the battery' does not match"),
-        ({"guard": None}, "guard-and-expectation", "stack dev is protected (by 'dev'), so add a guard ("),
-        ({"expect": None}, "guard-and-expectation", "stack dev is protected (by 'dev'), so add the firmware"),
-        ({"expires": in_days(190)}, "expires-within", "180 are allowed"),
-    ],
-    ids=["reason", "guard", "expectation", "last day"],
-)
-def test_a_set_that_violates_a_policy_fails_the_preview(
-    stack: Stack, other: dict[str, object], policy: str, message: str
-) -> None:
-    stack.declare(proper("dk-01", **other))
+def test_a_set_that_violates_a_policy_fails_the_preview(stack: Stack) -> None:
+    sets: dict[str, tuple[dict[str, object], str, str]] = {
+        "reason": (
+            {"reason": "drains the battery"},
+            "reason-pattern",
+            "its reason 'drains the battery' does not match",
+        ),
+        "guard": ({"guard": None}, "guard-and-expectation", "stack dev is protected (by 'dev'), so add a guard ("),
+        "expectation": ({"expect": None}, "guard-and-expectation", "stack dev is protected (by 'dev'), so add the fir"),
+        "last-day": ({"expires": in_days(190)}, "expires-within", "180 are allowed"),
+    }
+    stack.declare(
+        *(proper(f"dk-0{n}", name=name, **other) for n, (name, (other, _, _)) in enumerate(sets.items(), start=1))
+    )
     found = violations(stack.run("preview", *configured(stack, HERE), code=None))
-    assert list(found) == [Violation("mandatory", policy, "pumps")]
-    assert message in found[Violation("mandatory", policy, "pumps")]
+    assert found.keys() == {Violation("mandatory", policy, name) for name, (_, policy, _) in sets.items()}
+    for name, (_, policy, message) in sets.items():
+        assert message in found[Violation("mandatory", policy, name)]
 
 
 def test_a_guard_of_the_whole_stack_is_a_guard_of_each_set(stack: Stack) -> None:
@@ -110,29 +111,25 @@ def test_a_guard_of_the_whole_stack_is_a_guard_of_each_set(stack: Stack) -> None
     stack.run("preview", *configured(stack, HERE))
 
 
-def test_too_many_keys_over_all_sets_fail_the_preview(stack: Stack) -> None:
+def test_too_many_keys_over_all_sets_fail_the_preview_of_an_update_that_sends_nothing(
+    stack: Stack, simulator: RunningSimulator
+) -> None:
     stack.declare(proper("dk-01", "dk-02"), proper("dk-03", name="valves"))
-    found = violations(stack.run("preview", *limited(stack, 2), code=None))
+    found = violations(stack.run("up", "--yes", *limited(stack, 2), code=None))
     assert found == {
         Violation("mandatory", "max-keys-per-change", "enos-ota-dev"): (
             "this change adds 3 device keys (pumps: 2, valves: 1); one change may add 2. "
             "Split the change, or let the owner of this policy raise maxKeys"
         )
     }
-
-
-@pytest.mark.parametrize("skip", [(), ("--skip-preview",)], ids=["after its preview", "without its preview"])
-def test_an_update_that_violates_a_policy_of_its_sets_sends_nothing(
-    stack: Stack, simulator: RunningSimulator, skip: tuple[str, ...]
-) -> None:
-    stack.declare(proper("dk-01", reason=None))
-    stack.run("up", "--yes", *skip, "--policy-pack", str(PACK), code=None)
     assert sent(simulator) == []
 
 
-def test_an_update_of_too_many_keys_sends_nothing(stack: Stack, simulator: RunningSimulator) -> None:
-    stack.declare(proper("dk-01", "dk-02"), proper("dk-03", name="valves"))
-    stack.run("up", "--yes", *limited(stack, 2), code=None)
+def test_an_update_without_its_preview_that_violates_a_policy_of_its_sets_sends_nothing(
+    stack: Stack, simulator: RunningSimulator
+) -> None:
+    stack.declare(proper("dk-01", reason=None))
+    stack.up("--policy-pack", str(PACK), code=None)
     assert sent(simulator) == []
 
 

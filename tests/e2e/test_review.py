@@ -41,6 +41,13 @@ def effects(report: SetReport) -> dict[str, str]:
 
 
 def test_a_first_preview_tells_of_every_key_and_of_the_job(stack: Stack, simulator: RunningSimulator) -> None:
+    tasks = [{"deviceKey": "dk-01", "status": "init"}]
+    for job_id, version, name, status in (
+        ("twin", "2.3.0", "B", "started"),
+        ("old", "2.3.0", "C", "stopped"),
+        ("next", "2.4.0", "D", "started"),
+    ):
+        simulator.add_job({"jobId": job_id, "firmwareVersion": version, "name": name, "status": status, "tasks": tasks})
     stack.declare(a_set("dk-01", "dk-07", "dk-08", "dk-11", "dk-99", reason="INC-1", onMissing="report"))
     report = reviewed(stack)
     (pumps,), (job,) = report.sets, report.jobs
@@ -61,65 +68,81 @@ def test_a_first_preview_tells_of_every_key_and_of_the_job(stack: Stack, simulat
         "1 key too late to cancel (dk-08 upgrading)",
         "1 task was cancelled after the device had been notified (dk-07); this device may still upgrade",
     ]
+    # Of the other jobs only those that are started with the same firmware.
+    assert [(other.job_id, other.name, other.waiting) for other in job.same_firmware or ()] == [("twin", "B", 1)]
+    text = json.dumps(report.model_dump(mode="json"))
+    assert not [secret for secret in stack.secrets if secret in text]
     assert sent(simulator) == []
 
 
-def test_what_somebody_retried_is_told_apart_from_what_is_new(stack: Stack, simulator: RunningSimulator) -> None:
-    stack.declare(a_set("dk-01", "dk-02", "dk-03", guard={"maxDevices": 3}))
+@pytest.mark.timeout(900)  # two changes and five reviews, on however busy a machine
+def test_drift_and_declared_changes_are_told_apart_and_what_escaped_fails(
+    stack: Stack, simulator: RunningSimulator
+) -> None:
+    pumps = a_set("dk-01", "dk-02", "dk-03", guard={"maxDevices": 3})
+    stack.declare(pumps, a_set("dk-05", name="second"), a_set("dk-06", name="third"))
     stack.up()
+    assert reviewed(stack, expect_no_changes=True).outcome is Outcome.FINE
+
+    # A retried task alone is a change where none is expected.
     simulator.retry(JOB, ["dk-02"])
-    stack.declare(a_set("dk-01", "dk-02", "dk-04", guard={"maxDevices": 5}))
+    report = reviewed(stack, expect_no_changes=True)
+    assert (report.outcome, report.exit_code) == (Outcome.CHANGES, 1)
+    assert report.reasons == (f"set 'pumps' (job {JOB}): update, 1 will be cancelled again",)
+
+    pumps = a_set("dk-01", "dk-02", "dk-04", guard={"maxDevices": 5})
+    stack.declare(pumps, a_set("dk-06", name="third"))
+    before = sent(simulator)
     report = reviewed(stack)
-    (pumps,) = report.sets
-    assert effects(pumps) == {
+    sets = {each.name: each for each in report.sets}
+    assert effects(sets["pumps"]) == {
         "dk-02": "will be cancelled again",
         "dk-04": "will be cancelled",
         "dk-01": "cancelled already",
         "dk-03": "no longer declared",
     }
-    assert (pumps.change, pumps.added, pumps.removed, pumps.metadata) == (Change.UPDATE, 1, 1, ("maxDevices",))
-    assert (pumps.guard.would_send, pumps.guard.allowed, pumps.guard.raised) == (2, 5, True)
-    assert report.refreshed
-    assert report.exit_code == 0
+    assert (sets["pumps"].change, sets["pumps"].added, sets["pumps"].removed) == (Change.UPDATE, 1, 1)
+    assert sets["pumps"].metadata == ("maxDevices",)
+    guard = sets["pumps"].guard
+    assert (guard.would_send, guard.allowed, guard.raised) == (2, 5, True)
+    assert (sets["second"].change, effects(sets["second"])) == (Change.DELETE, {"dk-05": "no longer declared"})
+    assert report.headline == "`pulumi up` will cancel 2 tasks"
+    assert (report.refreshed, report.exit_code) == (True, 0)
 
-
-def test_a_retried_task_alone_is_a_change_where_none_is_expected(stack: Stack, simulator: RunningSimulator) -> None:
-    stack.declare(a_set("dk-01"))
-    stack.up()
-    assert reviewed(stack, expect_no_changes=True).outcome is Outcome.FINE
-    simulator.retry(JOB, ["dk-01"])
+    # The same report fails as an `up` fails.
+    simulator.set_tasks(JOB, ["dk-06"], "upgrading")
     report = reviewed(stack, expect_no_changes=True)
-    assert (report.outcome, report.exit_code) == (Outcome.CHANGES, 1)
-    assert report.reasons == (f"set 'pumps' (job {JOB}): update, 1 will be cancelled again",)
+    third = next(each for each in report.sets if each.name == "third")
+    assert (report.outcome, report.exit_code, third.counts[Effect.ESCAPED]) == (Outcome.FAILS, 1, 1)
+    assert sent(simulator) == before
+    up = stack.up(code=None)
+    assert third.errors
+    assert all(error in up.output for error in third.errors)
+
+    # Without any set the job is still told of, with all that waits in it.
+    stack.declare()
+    report = reviewed(stack)
+    assert report.headline == "`pulumi up` will cancel nothing"
+    assert [(job.waiting, job.exposed) for job in report.jobs] == [(1, 1)]
 
 
-def test_a_tainted_set_is_a_change_and_its_replacement_keeps_what_is_known_of_its_keys(
+def test_replacements_by_pulumi_are_changes_and_keep_what_is_known_of_keys(
     stack: Stack, simulator: RunningSimulator
 ) -> None:
-    """Pulumi gives the new record nothing of the old one; the refresh before it has read that."""
+    """Pulumi gives the new record of a tainted set nothing of the old one; the refresh before it has read that."""
     stack.declare(a_set("dk-01", "dk-07"))
     stack.up()
-    urn = stack.resources()["pumps"]["urn"]
-    stack.run("state", "taint", "--yes", urn)
+    stack.run("state", "taint", "--yes", stack.resources()["pumps"]["urn"])
     report = reviewed(stack, expect_no_changes=True)
     assert (report.outcome, report.exit_code) == (Outcome.CHANGES, 1)
     assert report.reasons == (f"set 'pumps' (job {JOB}): replace",)
     assert effects(report.sets[0]) == {"dk-01": "cancelled already", "dk-07": "cancelled already"}
-    assert reviewed(stack).headline == "`pulumi up` will cancel nothing; 1 set will be replaced"
-
     ended = stack.up()
     assert f"set 'pumps' (job {JOB}): 2 cancelled tasks stay cancelled" in ended.output
     assert "no longer" not in ended.output, "the set is declared and recorded as before"
     assert recorded(stack) == {"dk-07": "cancelled published"}
-    assert sent(simulator) == [["dk-07"], ["dk-01"]]
 
-
-def test_a_record_that_an_interrupted_replacement_left_in_the_state_is_a_change(
-    stack: Stack, simulator: RunningSimulator
-) -> None:
-    """An `up` would delete it, of which a plain `pulumi preview` (3.259) says nothing."""
-    stack.declare(a_set("dk-01"))
-    stack.up()
+    # What an interrupted replacement left over: an `up` would delete it, of which a plain preview (3.259) says nothing.
     state = json.loads(stack.export())
     resources = state["deployment"]["resources"]
     resources += [{**each, "delete": True} for each in resources if each["urn"].endswith("::pumps")]
@@ -130,7 +153,105 @@ def test_a_record_that_an_interrupted_replacement_left_in_the_state_is_a_change(
     assert (report.outcome, [each.change for each in report.sets]) == (Outcome.CHANGES, [Change.NONE])
     assert report.reasons == (f"delete-replaced {TYPE} pumps",)
     assert "no longer" not in stack.up().output
-    assert sent(simulator) == [["dk-01"]]
+    assert sent(simulator) == [["dk-07"], ["dk-01"]]
+
+
+def test_jobs_that_are_another_stopped_or_deleted(stack: Stack, simulator: RunningSimulator) -> None:
+    def waiting(job_id: str, *keys: str) -> dict[str, object]:
+        tasks = [{"deviceKey": key, "status": "init"} for key in keys]
+        return {"jobId": job_id, "status": "started", "tasks": tasks}
+
+    for job in (waiting("other", "dk-01"), waiting("stopped", "s-1", "s-2", "s-3", "s-4"), waiting("deleted", "d-1")):
+        simulator.add_job(job)
+    stopped = a_set("s-1", "s-2", name="stopped", job_id="stopped")
+    deleted = a_set("d-1", name="deleted", job_id="deleted")
+    stack.declare(a_set("dk-01"), stopped, deleted)
+    stack.up()
+    simulator.retry("stopped", ["s-2"])
+    simulator.set_tasks("stopped", ["s-4"], "upgrading")
+    simulator.set_job("stopped", "stopped")
+    simulator.delete_job("deleted")
+    stack.declare(a_set("dk-01", job_id="other"), stopped, deleted, a_set("s-3", "s-4", name="held", job_id="stopped"))
+    report = reviewed(stack)
+    sets = {each.name: each for each in report.sets}
+    jobs = {each.job_id: each for each in report.jobs}
+    assert report.outcome is Outcome.FINE
+    pumps = sets["pumps"]
+    assert (pumps.change, pumps.job_id, pumps.job_id_before) == (Change.REPLACE, "other", JOB)
+    assert [(key.device_key, key.effect) for key in pumps.keys] == [
+        ("dk-01", Effect.CANCEL),
+        ("dk-01", Effect.RELEASED),
+    ]
+    assert effects(sets["held"]) == {"s-3": "held", "s-4": "too late"}
+    assert (sets["stopped"].change, effects(sets["stopped"])) == (
+        Change.NONE,
+        {"s-2": "held", "s-1": "cancelled already"},
+    )
+    assert (jobs["stopped"].status, jobs["stopped"].waiting, jobs["stopped"].exposed) == ("stopped", 2, 0)
+    assert (sets["deleted"].change, effects(sets["deleted"])) == (Change.NONE, {"d-1": "cancelled already"})
+    assert "job deleted: retire this set" in sets["deleted"].warnings[0]
+
+    # A task that was retried in a stopped job is told though nothing is planned; a deleted job is no change.
+    stack.declare(a_set("dk-01"), stopped, deleted)
+    report = reviewed(stack, expect_no_changes=True)
+    assert report.outcome is Outcome.CHANGES
+    (reason,) = report.reasons
+    assert reason.startswith("set 'stopped' (job stopped): 1 key no longer as recorded (s-2 init): the job is stopped")
+
+
+def test_a_tripped_guard_and_an_unknown_job_fail_and_a_guard_may_be_overridden(stack: Stack) -> None:
+    stack.declare(
+        a_set("dk-01", "dk-02", guard={"maxDevices": 1}),
+        a_set("dk-03", name="second"),
+        a_set("dk-01", name="nowhere", job_id="nope"),
+    )
+    report = reviewed(stack)
+    assert (report.outcome, report.exit_code) == (Outcome.FAILS, 1)
+    assert report.headline == "`pulumi up` would fail for 2 sets of 3"
+    sets = {each.name: each for each in report.sets}
+    guard = sets["pumps"].guard
+    assert (guard.would_send, guard.allowed, guard.exceeded) == (2, 1, True)
+    assert len(report.reasons) == 2
+    assert any("24404 Job not found" in reason for reason in report.reasons)
+    assert {each.job_id: each.status for each in report.jobs}["nope"] == "unknown"
+
+    report = reviewed(stack, environ={"ENOS_OTA_BREAK_GLASS": "INC-1: fire"})
+    pumps = next(each for each in report.sets if each.name == "pumps")
+    assert (pumps.guard.broken_glass, pumps.errors) == ("INC-1: fire", ())
+    assert "the guard is overridden by ENOS_OTA_BREAK_GLASS (INC-1: fire)" in pumps.warnings[0]
+    assert len(report.reasons) == 1
+
+
+def test_where_enos_cannot_be_asked_the_declared_change_is_shown_and_drift_is_undetermined(
+    stack: Stack, simulator: RunningSimulator, tmp_path: Path
+) -> None:
+    stack.declare(a_set("dk-01", "dk-02"))
+    stack.up()
+    # Of all that ends before a connection stands, a certificate that nobody trusts is told without a second attempt.
+    with ScriptedServer([], tls=Authority(tmp_path).server()) as untrusted:
+        stack.config["enos:apiGateway"] = f"https://127.0.0.1:{untrusted.port}"
+        stack.declare(a_set("dk-01", "dk-02"))
+        report = reviewed(stack, expect_no_changes=True)
+    assert (report.outcome, report.exit_code) == (Outcome.UNDETERMINED, 3)
+    assert report.reasons[0].startswith("EnOS could not be asked: ")
+    assert ConnectError.__name__ not in report.reasons[0]
+    # The gateway is part of what identifies a set: another one replaces it.
+    assert [each.change for each in report.sets] == [Change.REPLACE]
+
+    stack.config["enos:apiGateway"] = simulator.url
+    del stack.config["enos:appSecret"], stack.config["enos:appKey"]
+    stack.declare(a_set("dk-01", "dk-03"))
+    before = simulator.counters()
+    report = reviewed(stack)
+    assert (report.outcome, report.live, report.refreshed) == (Outcome.FINE, False, False)
+    assert effects(report.sets[0]) == {
+        "dk-03": "not looked at",
+        "dk-02": "no longer declared",
+        "dk-01": "cancelled already",
+    }
+    assert any("without credentials tasks were not checked" in text for text in report.warnings)
+    assert reviewed(stack, expect_no_changes=True).exit_code == 3
+    assert simulator.counters() == before
 
 
 def test_the_environment_does_not_change_the_form_of_pulumis_answer_and_its_options_for_an_up_are_named(
@@ -154,85 +275,6 @@ def test_the_environment_does_not_change_the_form_of_pulumis_answer_and_its_opti
     ]
 
 
-def test_a_task_that_escaped_fails_the_review_as_it_fails_an_up(stack: Stack, simulator: RunningSimulator) -> None:
-    stack.declare(a_set("dk-01", "dk-02"))
-    stack.up()
-    simulator.set_tasks(JOB, ["dk-01"], "upgrading")
-    report = reviewed(stack, expect_no_changes=True)
-    assert (report.outcome, report.exit_code, report.sets[0].counts[Effect.ESCAPED]) == (Outcome.FAILS, 1, 1)
-    up = stack.up(code=None)
-    assert all(error in up.output for error in report.sets[0].errors)
-
-
-def test_a_removed_set_stays_cancelled(stack: Stack, simulator: RunningSimulator) -> None:
-    stack.declare(a_set("dk-01"), a_set("dk-02", name="second"))
-    stack.up()
-    stack.declare(a_set("dk-01"))
-    before = sent(simulator)
-    report = reviewed(stack)
-    second = next(each for each in report.sets if each.name == "second")
-    assert (second.change, effects(second)) == (Change.DELETE, {"dk-02": "no longer declared"})
-    assert report.headline == "`pulumi up` will cancel nothing"
-    assert sent(simulator) == before
-    stack.declare()
-    (job,) = reviewed(stack).jobs
-    assert (job.waiting, job.exposed) == (5, 5)
-
-
-def test_another_job_is_a_replacement(stack: Stack, simulator: RunningSimulator) -> None:
-    stack.declare(a_set("dk-01"))
-    stack.up()
-    simulator.add_job({"jobId": "other", "status": "started", "tasks": [{"deviceKey": "dk-01", "status": "init"}]})
-    stack.declare(a_set("dk-01", job_id="other"))
-    (pumps,) = reviewed(stack).sets
-    assert (pumps.change, pumps.job_id, pumps.job_id_before) == (Change.REPLACE, "other", JOB)
-    assert [(key.device_key, key.effect) for key in pumps.keys] == [
-        ("dk-01", Effect.CANCEL),
-        ("dk-01", Effect.RELEASED),
-    ]
-
-
-def test_on_a_stopped_job_keys_are_held(stack: Stack, simulator: RunningSimulator) -> None:
-    simulator.set_job(JOB, "stopped")
-    stack.declare(a_set("dk-01", "dk-08"))
-    report = reviewed(stack)
-    assert effects(report.sets[0]) == {"dk-01": "held", "dk-08": "too late"}
-    assert (report.outcome, report.jobs[0].status, report.jobs[0].exposed) == (Outcome.FINE, "stopped", 6)
-
-
-def test_a_task_that_was_retried_in_a_stopped_job_is_told_though_nothing_is_planned(
-    stack: Stack, simulator: RunningSimulator
-) -> None:
-    stack.declare(a_set("dk-01", "dk-02"))
-    stack.up()
-    simulator.retry(JOB, ["dk-02"])
-    simulator.set_job(JOB, "stopped")
-    report = reviewed(stack, expect_no_changes=True)
-    assert report.outcome is Outcome.CHANGES
-    (reason,) = report.reasons
-    assert reason.startswith(f"set 'pumps' (job {JOB}): 1 key no longer as recorded (dk-02 init): the job is stopped")
-    assert effects(report.sets[0]) == {"dk-02": "held", "dk-01": "cancelled already"}
-    assert (report.sets[0].change, report.jobs[0].waiting, report.jobs[0].exposed) == (Change.NONE, 6, 5)
-    assert reviewed(stack).outcome is Outcome.FINE
-
-
-def test_a_deleted_job_plans_nothing(stack: Stack, simulator: RunningSimulator) -> None:
-    stack.declare(a_set("dk-01"))
-    stack.up()
-    simulator.delete_job(JOB)
-    report = reviewed(stack, expect_no_changes=True)
-    assert (report.outcome, effects(report.sets[0])) == (Outcome.FINE, {"dk-01": "cancelled already"})
-    assert "job deleted: retire this set" in report.sets[0].warnings[0]
-
-
-def test_a_job_that_does_not_exist_fails_as_it_fails_an_up(stack: Stack) -> None:
-    stack.declare(a_set("dk-01", job_id="nope"))
-    report = reviewed(stack)
-    assert (report.outcome, report.jobs[0].status) == (Outcome.FAILS, "unknown")
-    assert "24404 Job not found" in report.reasons[0]
-    stack.up(code=None)
-
-
 def test_keys_that_were_not_done_are_shown_as_work_to_do(stack: Stack, simulator: RunningSimulator) -> None:
     simulator.fault("throttle", "cancelTask", retryAfter=1_000)  # more than anybody waits for: refused at once
     stack.declare(a_set("dk-01"))
@@ -240,56 +282,6 @@ def test_keys_that_were_not_done_are_shown_as_work_to_do(stack: Stack, simulator
     simulator.clear_faults()
     report = reviewed(stack)
     assert (report.outcome, effects(report.sets[0])) == (Outcome.FINE, {"dk-01": "will be cancelled"})
-
-
-def test_a_tripped_guard_fails_and_shows_what_it_stopped(stack: Stack) -> None:
-    stack.declare(a_set("dk-01", "dk-02", guard={"maxDevices": 1}), a_set("dk-03", name="second"))
-    report = reviewed(stack)
-    assert (report.outcome, report.exit_code) == (Outcome.FAILS, 1)
-    assert report.headline == "`pulumi up` would fail for 1 set of 2"
-    assert len(report.reasons) == 1
-    pumps = report.sets[0]
-    assert (pumps.name, pumps.guard.would_send, pumps.guard.allowed, pumps.guard.exceeded) == ("pumps", 2, 1, True)
-
-
-def test_a_broken_glass_is_said_and_does_not_fail(stack: Stack) -> None:
-    stack.declare(a_set("dk-01", "dk-02", guard={"maxDevices": 1}))
-    report = reviewed(stack, environ={"ENOS_OTA_BREAK_GLASS": "INC-1: fire"})
-    assert (report.outcome, report.sets[0].guard.broken_glass) == (Outcome.FINE, "INC-1: fire")
-    assert "the guard is overridden by ENOS_OTA_BREAK_GLASS (INC-1: fire)" in report.sets[0].warnings[0]
-
-
-def test_without_credentials_the_declared_change_is_shown(stack: Stack, simulator: RunningSimulator) -> None:
-    stack.declare(a_set("dk-01", "dk-02"))
-    stack.up()
-    del stack.config["enos:appSecret"], stack.config["enos:appKey"]
-    stack.declare(a_set("dk-01", "dk-03"))
-    before = simulator.counters()
-    report = reviewed(stack)
-    assert (report.outcome, report.live, report.refreshed) == (Outcome.FINE, False, False)
-    assert effects(report.sets[0]) == {
-        "dk-03": "not looked at",
-        "dk-02": "no longer declared",
-        "dk-01": "cancelled already",
-    }
-    assert any("without credentials tasks were not checked" in text for text in report.warnings)
-    assert reviewed(stack, expect_no_changes=True).exit_code == 3
-    assert simulator.counters() == before
-
-
-def test_an_enos_that_cannot_be_reached_is_an_outage_and_no_drift(stack: Stack, tmp_path: Path) -> None:
-    stack.declare(a_set("dk-01"))
-    stack.up()
-    # Of all that ends before a connection stands, a certificate that nobody trusts is told without a second attempt.
-    with ScriptedServer([], tls=Authority(tmp_path).server()) as untrusted:
-        stack.config["enos:apiGateway"] = f"https://127.0.0.1:{untrusted.port}"
-        stack.declare(a_set("dk-01", "dk-02"))
-        report = reviewed(stack, expect_no_changes=True)
-    assert (report.outcome, report.exit_code) == (Outcome.UNDETERMINED, 3)
-    assert report.reasons[0].startswith("EnOS could not be asked: ")
-    assert ConnectError.__name__ not in report.reasons[0]
-    # The gateway is part of what identifies a set: another one replaces it.
-    assert [each.change for each in report.sets] == [Change.REPLACE]
 
 
 def test_a_wrong_configuration_is_told_with_its_place_and_nothing_is_asked(
@@ -328,25 +320,6 @@ def test_without_a_state_what_is_declared_is_shown_and_how_to_come_by_one(
     report = reviewed(stack, environ={"PULUMI_BACKEND_URL": f"file://{tmp_path / state}"})
     assert (report.outcome, report.exit_code, report.reasons[1].startswith(advice)) == (Outcome.UNDETERMINED, 3, True)
     assert [each.change for each in report.sets] == [Change.DECLARED]
-
-
-def test_the_only_started_jobs_told_of_are_those_with_the_same_firmware(
-    stack: Stack, simulator: RunningSimulator
-) -> None:
-    tasks = [{"deviceKey": "dk-01", "status": "init"}]
-    simulator.add_job({"jobId": "twin", "firmwareVersion": "2.3.0", "name": "B", "status": "started", "tasks": tasks})
-    simulator.add_job({"jobId": "old", "firmwareVersion": "2.3.0", "name": "C", "status": "stopped", "tasks": tasks})
-    simulator.add_job({"jobId": "next", "firmwareVersion": "2.4.0", "name": "D", "status": "started", "tasks": tasks})
-    stack.declare(a_set("dk-01"))
-    (job,) = reviewed(stack).jobs
-    assert [(other.job_id, other.name, other.waiting) for other in job.same_firmware or ()] == [("twin", "B", 1)]
-
-
-@pytest.mark.parametrize("name", ["pumps", "a set's name"])
-def test_no_secret_is_in_a_report(stack: Stack, name: str) -> None:
-    stack.declare(a_set("dk-01", name=name.replace(" ", "-")))
-    text = json.dumps(reviewed(stack).model_dump(mode="json"))
-    assert not [secret for secret in stack.secrets if secret in text]
 
 
 def test_what_a_policy_forbids_fails_the_review_and_is_said(stack: Stack) -> None:

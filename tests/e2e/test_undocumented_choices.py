@@ -8,7 +8,7 @@ import pytest
 
 from enos_simulator.switches import Switches
 from tests.harness.simulator import JOB, running_simulator
-from tests.harness.stack import a_set, recorded, sent, touched
+from tests.harness.stack import a_set, changes, recorded, sent, touched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,8 @@ LEFT_OUT = {
     "auto_retry_cancelled": "undoes every cancel, which is another life; test_doubtful_cancellations.py",
     "job_initial": "no job is added",
 }
-PLATFORMS = {"all defaults": {}, "all alternatives at once": ALTERNATIVES, "index delay 2": {"index_delay": 2}}
+PLATFORMS = {"all defaults": {}, "all alternatives at once": ALTERNATIVES}
+"""Each alternative alone is in tests/crash/test_crash_switches.py, without the engine."""
 
 ODD = ["a'b", 'a"b', "a'\"b", "x y", "ключ", "泵-1", "a\\b", "(a,b)", "-", "#x", "<b>", "%s", "{0}", "$HOME", " first"]
 """Keys that may trip quoting, templates, shells, YAML or a terminal."""
@@ -80,37 +81,48 @@ def test_the_life_of_a_set_is_the_same_on_every_platform(
     assert stack.resource()["problem"] == ""
     exceptions = {"dk-07": "cancelled published", "dk-08": "too late upgrading", "nobody": "missing"}
     assert recorded(stack) == exceptions
-    assert touched(simulator) == [["dk-07"], ["dk-02", "dk-03"]], "what had been told goes first"
+    assert touched(simulator) == [["dk-07"], ["dk-02", "dk-03"]], "what had been notified goes first"
 
-    stack.stands()
-    stack.up()
+    # The same keys in another order, one of them twice: no change, and nothing is sent for none.
+    stack.declare(a_set(*reversed(keys), "dk-03", onMissing="report"))
+    assert "1 task was cancelled after the device had been notified (dk-07)" in stack.stands().output
+    assert "2 unchanged" in stack.up().output
     assert len(touched(simulator)) == 2
 
-    simulator.retry(JOB, ["dk-02"])
+    # A key in the middle, and the last of those recorded, whose line is the end of the text.
+    simulator.retry(JOB, ["dk-02", "dk-11"])
     clock.jump(5)
-    assert stack.diff() == ["+ dk-02"]
+    drift = stack.run("preview", "--diff", "--expect-no-changes", code=None)
+    assert "no changes were expected" in drift.output
+    assert changes(drift) == ["+ dk-02", "+ dk-11"]
     stack.up()
-    assert touched(simulator)[2:] == [["dk-02"]]
+    assert touched(simulator)[2:] == [["dk-02", "dk-11"]]
     if platform.get("retry_to") == "published":
-        exceptions["dk-02"] = "cancelled published"
+        exceptions |= dict.fromkeys(("dk-02", "dk-11"), "cancelled published")
     assert recorded(stack) == exceptions
 
-    stack.declare(a_set(*keys[1:], "dk-04", onMissing="report"))
+    # A colleague retries a key that is un-declared then: the device may have the firmware after all.
+    simulator.retry(JOB, ["dk-11"])
+    clock.jump(5)
+    left = [key for key in keys if key not in {"dk-02", "dk-11"}]
+    stack.declare(a_set(*left, "dk-04", onMissing="report"))
     assert stack.diff() == ["- dk-02", "+ dk-04"]
-    stack.up()
+    assert f"(job {JOB}): no longer declared: 1 cancelled task stays cancelled, no request was" in stack.up().output
     assert touched(simulator)[3:] == [["dk-04"]]
-    exceptions.pop("dk-02", None)
+    for key in ("dk-02", "dk-11"):
+        exceptions.pop(key, None)
     assert recorded(stack) == exceptions
-    assert stack.resource()["cancelledCount"] == 4
+    assert stack.resource()["cancelledCount"] == 3
 
     stack.declare()
-    stack.up()
+    assert f"set 'pumps' (job {JOB}): 3 cancelled tasks stay cancelled, no request was sent" in stack.up().output
     assert stack.resources() == {}
     assert len(touched(simulator)) == 4
     untouched = {"dk-01": "init", "dk-05": "init", "dk-06": "init", "dk-09": "succeeded", "dk-10": "failed"}
     states = {key: status for key, (status, _) in simulator.states().items()}
     assert {key: states[key] for key in untouched} == untouched
-    ended = {states[key] for key in ("dk-02", "dk-03", "dk-04", "dk-07", "dk-11")}
+    assert states["dk-11"] == platform.get("retry_to", "init")
+    ended = {states[key] for key in ("dk-02", "dk-03", "dk-04", "dk-07")}
     assert ended == {platform.get("cancelled_as", "failed")}
 
 
@@ -127,4 +139,3 @@ def test_keys_with_any_printable_characters_are_cancelled_and_watched(stack: Sta
         assert stack.diff() == ["+ a'\"b", "+ 泵-1"]
         stack.up()
         assert sent(simulator)[1:] == [["a'\"b", "泵-1"]]
-        stack.stands()

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import json
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from enos_ota.audit import digest
 from enos_ota.engine.properties import inputs_of, outputs_of, record_of
-from enos_ota.plan import Category, RecordedJobStatus
+from enos_ota.plan import RecordedJobStatus
 from enos_ota.plan.record import UNKNOWN_TEXT
+from tests.harness import invariants
 from tests.harness.engine_model import Bag, Resource
+from tests.harness.invariants import Arrival, Guarded, Moment
 from tests.harness.servicer import ProviderError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from enos_ota.plan import Record
     from enos_simulator.journal import Entry
+    from tests.harness.invariants import Violation
     from tests.harness.provider_process import Process
     from tests.harness.served_world import ServedWorld
 
@@ -39,36 +39,25 @@ class Journal:
         self._world = world
         self.audit = audit
         self._looked_at = self._audited = 0
-        self._job_id, self._keys = "", frozenset[str]()
+        self._declared: frozenset[tuple[str, str]] = frozenset()
 
     def allow(self, job_id: str = "", keys: Collection[str] = ()) -> None:
         """Look at what was written until now; from now on only these keys of this job may be cancelled."""
-        entries = self._world.entries()[self._looked_at :]
-        self._looked_at += len(entries)
-        for entry in entries:
-            if entry.by == "control":
-                continue
-            assert entry.operation == "cancelTask", f"{entry.operation} was sent"
-            assert entry.keys, f"cancelTask without device keys was sent: {entry}"
-            assert len(set(entry.keys)) == len(entry.keys), f"a key stands twice in a cancelTask: {entry}"
-            assert entry.job_id == self._job_id, f"cancelTask of job {entry.job_id} while {self._job_id!r} was declared"
-            strangers = set(entry.keys) - self._keys
-            assert not strangers, f"{sorted(strangers)} were sent, but are not declared"
-            twins = [key for key in entry.keys if len(self._world.tasks(entry.job_id, key)) > 1]
-            assert not twins, f"{twins} were sent, but several devices have this key"
-        self._are_announced([digest(entry.keys or ()) for entry in entries if entry.by != "control"])
-        self._job_id, self._keys = job_id, frozenset(keys)
-
-    def _are_announced(self, digests: list[str]) -> None:
-        if not digests:
-            return
-        with self.audit.open() as file:
-            file.seek(self._audited)
-            lines = [json.loads(line) for line in file]
-            self._audited = file.tell()
-        left = Counter(line["digest"] for line in lines if line["event"] == "before")
-        left.subtract(digests)
-        assert min(left.values()) >= 0, "a cancelTask was sent that the audit log does not announce"
+        entries = [entry for entry in self._world.entries()[self._looked_at :] if entry.by != "control"]
+        self._looked_at = len(self._world.entries())
+        living = frozenset({self._world.app_key})
+        moment = Moment(0, self._declared, may_write=bool(self._declared), living=living)
+        written = {(entry.job_id, key) for entry in entries for key in entry.keys or ()}
+        ambiguous = [each for each in written if len(self._world.tasks(*each)) > 1]
+        ensure_none(invariants.of_writes(entries, [moment], ambiguous))
+        if entries:
+            with self.audit.open("rb") as file:
+                file.seek(self._audited)
+                log = file.read()
+            self._audited += len(log)
+            arrivals = [Arrival(entry.job_id, frozenset(entry.keys or ()), len(log)) for entry in entries]
+            ensure_none(invariants.of_audit(arrivals, log))
+        self._declared = frozenset((job_id, key) for key in keys)
 
 
 class CheckedProvider:
@@ -152,10 +141,10 @@ class CheckedProvider:
         finally:
             # In the journal is what a second engine sent too, if there was one.
             if not self._process.is_dead:
-                sent = {key for entry in self._world.entries()[before:] for key in entry.keys or ()}
-                assert len(sent) <= inputs.get("maxDevices", len(sent)), f"the guard let {len(sent)} through"
-                if "expectFirmwareVersion" in inputs:
-                    assert not sent, "sent to a job that is about another firmware"
+                keys, entries = declared_keys(inputs), self._world.entries()[before:]
+                # Every expectation of these tests is a wrong one: nothing may be sent to a job about another firmware.
+                most = 0 if "expectFirmwareVersion" in inputs else int(inputs.get("maxDevices", len(keys)))
+                ensure_none(invariants.of_guards(entries, [Guarded(self._world.app_key, inputs["jobId"], keys, most)]))
 
     @contextlib.contextmanager
     def _call(self, declared: Mapping[str, Any] | None = None) -> Iterator[None]:
@@ -191,8 +180,7 @@ class CheckedProvider:
         if inputs is not None:
             assert record.known_keys() == declared_keys(inputs), "recorded is not what is declared"
             assert {**inputs_of(outputs), "deviceKeys": inputs["deviceKeys"]} == inputs
-        silent = ever.intersection(record.of(Category.TOO_LATE))
-        assert not silent, f"{sorted(silent)} were recorded as cancelled and are now just too late"
+        ensure_none(invariants.of_history(record, ever))
         job_id = outputs["jobId"]
         if is_expired(outputs) or record.job.status is not RecordedJobStatus.STARTED:
             return
@@ -215,11 +203,18 @@ class CheckedProvider:
 
     def _look_at_inputs(self, old: Resource, record: Record, began: int) -> None:
         """What can be cancelled again is no longer among the inputs, and nothing else has left them."""
-        job_id = old.outputs["jobId"]
-        for key in record.known_keys():
-            if not self._world.touched_since(job_id, key, began):
-                can = self._world.can_be_cancelled(job_id, key)
-                assert (key not in record.keys) == can, f"{key} among the inputs: {key in record.keys}, can be: {can}"
+        job_id, keys = old.outputs["jobId"], record.known_keys()
+        switches = self._world.simulator.switches
+        if self._world.touched[job_id] + switches.index_delay * 1000 < began:
+            # What changed when the reading began, or later, may have been read either way.
+            read_at = dict.fromkeys(keys, began - 1.0)
+            ensure_none(invariants.of_refresh(keys, record.keys, self._world.held(job_id), switches, read_at))
+
+
+def ensure_none(violations: Iterable[Violation]) -> None:
+    """Fail if something is wrong."""
+    found = [str(violation) for violation in violations]
+    assert found == []
 
 
 def declared_keys(inputs: Mapping[str, Any]) -> frozenset[str]:

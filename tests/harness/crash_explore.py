@@ -15,7 +15,7 @@ from tests.harness.crash_world import Overtaken, Schedule, World
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from tests.harness.crash_verdicts import Wrong
+    from tests.harness.invariants import Wrong
 
 Story: TypeAlias = Callable[[World], None]
 Schedules: TypeAlias = "Callable[[World], Iterable[Schedule]]"

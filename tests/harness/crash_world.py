@@ -33,12 +33,12 @@ from enos_ota.provider import CancelledTaskSetProvider, ProviderSession
 from enos_ota.reconciler import Limits, Reconciler, SerialWorkers, Stop
 from enos_simulator.fleet import parse_fleet
 from enos_simulator.simulator import Simulator, UnknownJobError
-from tests.harness import crash_verdicts as verdicts
+from tests.harness import invariants
 from tests.harness.clock import FakeClock
 from tests.harness.crash_line import TO_THE_FLEET, TO_THE_ROWS, Adapter, Fault, operation_of
-from tests.harness.crash_verdicts import Arrival, Guarded, Moment, Violation, Wrong
 from tests.harness.engine_model import EngineModel, Resource
 from tests.harness.in_process_provider import InProcessProvider
+from tests.harness.invariants import Arrival, Guarded, Moment, Violation, Wrong
 from tests.harness.servicer import ProviderError
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class World:
         self._run(lambda process: self.engine.up(self._called(process), desired), may_write=not held_back)
         for bag in () if held_back else sets:
             job = bag["jobId"]
-            self.violations += verdicts.of_convergence(
+            self.violations += invariants.of_convergence(
                 self._job(job), _keys(bag), self.simulator.switches, self._read_at(self._processes[-1], job)
             )
 
@@ -225,13 +225,13 @@ class World:
             self._note(Wrong.RESTLESS, f"another up sent {[entry.keys for entry in more]}; {self._told()}")
         # A key of two tasks, one of whose rows was left out, looks like any other [I]: nobody can tell by its key.
         ambiguous = set() if self.schedule.fault in {Fault.ROW_MISSED, Fault.ROW_HIDDEN} else self._ambiguous()
-        self.violations += verdicts.of_writes(entries, self._moments, ambiguous)
-        self.violations += verdicts.of_guards(entries, self._guards)
-        self.violations += verdicts.of_audit(
+        self.violations += invariants.of_writes(entries, self._moments, ambiguous)
+        self.violations += invariants.of_guards(entries, self._guards)
+        self.violations += invariants.of_audit(
             self._arrivals, self.audit_log.read_bytes() if self.audit_log.exists() else b""
         )
         if self.looks_first and self._everything_shows():
-            self.violations += verdicts.of_needless(entries, self.simulator.switches)
+            self.violations += invariants.of_needless(entries, self.simulator.switches)
 
     def _once_more(self) -> list[str]:
         try:
@@ -493,11 +493,13 @@ class World:
         record, held, switches = record_of(now.outputs), self._job(job), self.simulator.switches
         read_at = self._read_at(self._processes[-1], job)
         known = record_of(before.outputs).cancelled_keys() if before and step == "update" else ()
-        self.violations += verdicts.of_record(record, known, held, switches, read_at, was_deleted=job in self._deleted)
+        self.violations += invariants.of_record(
+            record, known, held, switches, read_at, was_deleted=job in self._deleted
+        )
         if step == "read" and before:
-            self.violations += verdicts.of_refresh(_keys(before.inputs), _keys(now.inputs), held, switches, read_at)
+            self.violations += invariants.of_refresh(_keys(before.inputs), _keys(now.inputs), held, switches, read_at)
         once = self._once_cancelled.get(name, set()) if before and before.id == now.id else set()
-        self.violations += verdicts.of_history(record, once)
+        self.violations += invariants.of_history(record, once)
         self._once_cancelled[name] = (once | record.cancelled_keys()) & {*record.known_keys(), *_keys(now.inputs)}
 
     @staticmethod

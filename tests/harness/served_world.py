@@ -120,6 +120,10 @@ class ServedWorld:
         return self.simulator.fleet.orgs[0]
 
     @property
+    def app_key(self) -> str:
+        return self.simulator.fleet.apps[0].app_key
+
+    @property
     def now(self) -> int:
         """Unix ms."""
         return self.clock[0]
@@ -188,12 +192,12 @@ class ServedWorld:
 
     def job_status(self, job_id: str) -> str:
         """`started`, `stopped`, or `gone`."""
-        held = self._held(job_id)
+        held = self.held(job_id)
         return held.job.status if held else "gone"
 
     def tasks(self, job_id: str, key: str) -> list[Task]:
         """The tasks of a key as they are."""
-        held = self._held(job_id)
+        held = self.held(job_id)
         return [held.task(place) for place in held.places(key)] if held else []
 
     def can_be_cancelled(self, job_id: str, key: str) -> bool:
@@ -209,7 +213,7 @@ class ServedWorld:
 
     def go_on(self, job_id: str, key: str, *, twin: int = 0, fails: bool = False) -> None:
         """The device takes its next step, if there is one: told, upgrading, succeeded or failed."""
-        held = self._held(job_id)
+        held = self.held(job_id)
         tasks = self.tasks(job_id, key)
         if not held or not tasks:
             return
@@ -221,14 +225,14 @@ class ServedWorld:
 
     def go_on_all_the_same(self, job_id: str, key: str) -> None:
         """A device that had been told before its task was cancelled upgrades all the same."""
-        held = self._held(job_id)
+        held = self.held(job_id)
         for task in self.tasks(job_id, key):
             if held and looks_cancelled(task):
                 self._change(held, task, "upgrading")
 
     def cancel(self, job_id: str, keys: Collection[str]) -> None:
         """A colleague cancels what can be cancelled, in the console."""
-        held = self._held(job_id)
+        held = self.held(job_id)
         if not held or held.job.status != "started":
             return
         for key in keys:
@@ -238,7 +242,7 @@ class ServedWorld:
 
     def retry(self, job_id: str, keys: Collection[str], steps: int = 0) -> None:
         """A colleague retries what failed or was cancelled, and the devices go on by so many steps."""
-        held = self._held(job_id)
+        held = self.held(job_id)
         if not held or held.job.status != "started":
             return
         for key in keys:
@@ -265,7 +269,7 @@ class ServedWorld:
 
     def vanish(self, job_id: str) -> None:
         """The job is gone."""
-        held = self._held(job_id)
+        held = self.held(job_id)
         if not held:
             return
         self.touched[job_id] = self.now
@@ -299,7 +303,8 @@ class ServedWorld:
         changes = [self.touched[job_id], *(task.update_time for task in self.tasks(job_id, key))]
         return max(changes) + self.simulator.switches.index_delay * 1000 >= moment
 
-    def _held(self, job_id: str) -> JobTasks | None:
+    def held(self, job_id: str) -> JobTasks | None:
+        """A job with its tasks, if it is there."""
         try:
             return self.simulator.job(job_id)
         except UnknownJobError:

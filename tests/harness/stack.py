@@ -133,6 +133,16 @@ def diagnostics(result: Result) -> list[str]:
     return [entry.rstrip() for entry in entries]
 
 
+def changes(diff: Result) -> list[str]:
+    """The `+` and `-` lines of a `pulumi preview --diff`, as a reviewer reads them, without their indentation.
+
+    Those of the plan alone: the refresh before it shows what it found the other way round.
+    """
+    plan = diff.stdout.rpartition("(refresh)")[2]
+    plan = plan[plan.index("pulumi:pulumi:Stack: (same)") :]
+    return [line.strip() for line in plan.splitlines() if re.match(r"\s*[+-] ", line)]
+
+
 @dataclass(frozen=True, slots=True)
 class Preview:
     """What `pulumi preview --json` says."""
@@ -233,14 +243,8 @@ class Stack:
         return Preview(ops, tuple(one["message"].strip() for one in said))
 
     def diff(self, *args: str) -> list[str]:
-        """The `+` and `-` lines of `pulumi preview --diff`, as a reviewer reads them, without their indentation.
-
-        Those of the plan alone: what the refresh before it found out is told above and turned the other way round.
-        """
-        text = self.run("preview", "--diff", *args).stdout
-        plan = text.rpartition("(refresh)")[2]
-        plan = plan[plan.index("pulumi:pulumi:Stack: (same)") :]
-        return [line.strip() for line in plan.splitlines() if re.match(r"\s*[+-] ", line)]
+        """What `pulumi preview --diff` shows; see `changes`."""
+        return changes(self.run("preview", "--diff", *args))
 
     def stands(self) -> Result:
         """Nothing is planned: `pulumi preview --expect-no-changes` exits 0."""
@@ -251,10 +255,12 @@ class Stack:
         return self.run("stack", "export").stdout
 
     def resources(self) -> dict[str, dict[str, Any]]:
-        """Every set in the state, by name."""
+        """Every set in the state, by name; read from the backend's file, as `pulumi` takes half a second for that."""
+        file = self.home / "state" / ".pulumi" / "stacks" / "enos-ota" / f"{NAME}.json"
+        latest = json.loads(file.read_text(encoding="utf-8"))["checkpoint"]["latest"] or {}
         return {
             each["urn"].rpartition("::")[2]: each
-            for each in json.loads(self.export())["deployment"].get("resources") or ()
+            for each in latest.get("resources") or ()
             if ":CancelledTaskSet::" in each["urn"]
         }
 

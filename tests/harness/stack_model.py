@@ -105,7 +105,7 @@ class StackModel:
         config = {
             "enos:apiGateway": self.world.url,
             "enos:orgId": self.world.org_id,
-            "enos:appKey": self.world.simulator.fleet.apps[0].app_key,
+            "enos:appKey": self.world.app_key,
             "enos:appSecret": self.world.simulator.fleet.apps[0].app_secret,
             "enos:cancelledMarkers": '["Cancelled by user", "已取消"]',
             "enos:maxConcurrency": "1",

@@ -19,18 +19,21 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def describe(distribution: metadata.Distribution) -> dict[str, Any]:
-    """One installed package."""
-    name = distribution.metadata["Name"]
+def describe(distribution: metadata.Distribution) -> dict[str, Any] | None:
+    """One installed package; None for what an uninstallation left over, which has no name."""
+    about = distribution.metadata  # parsed at each access, so once
+    name = about["Name"]
+    if not name:
+        return None
     plugin = Path(str(distribution.locate_file(name.replace("-", "_")))) / "pulumi-plugin.json"
-    requires = [line for line in distribution.requires or [] if "extra ==" not in line]
+    requires = [line for line in about.get_all("Requires-Dist") or [] if "extra ==" not in line]
     return {
         "name": canonical(name),
-        "version": distribution.version,
+        "version": about["Version"],
         "requires": [canonical(found[0]) for line in requires if (found := re.match(r"[\w.-]+", line))],
         "plugin": json.loads(plugin.read_text(encoding="utf-8")) if plugin.is_file() else None,
     }
 
 
 if __name__ == "__main__":
-    json.dump([describe(one) for one in metadata.distributions() if one.metadata["Name"]], sys.stdout)
+    json.dump([one for each in metadata.distributions() if (one := describe(each))], sys.stdout)

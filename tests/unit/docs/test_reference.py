@@ -11,7 +11,7 @@ from enos_ota.cli import COMMANDS
 from reference import __main__ as command
 from reference.documents import Document, documents, fill
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PLACE = "before\n<!-- made by `make docs`: one -->\nold\n<!-- end -->\nafter\n"
 
 

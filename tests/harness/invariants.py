@@ -1,4 +1,7 @@
-"""What is wrong with a run, by what the simulator saw and holds: pure functions, nothing is asked of the client."""
+"""What must hold of every run, by what the simulator saw and holds: for the crash tests and for the stateful ones.
+
+Pure functions; nothing is asked of the client. Each yields what is wrong.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,7 @@ class Wrong(Enum):
     RESTLESS = "there was something to do, or was written, after convergence"
     UNDECLARED = "a device was touched that was not declared at that moment"
     EMPTY = "a request that writes named no device"
+    REPEATED = "a request that writes named a device twice"
     ORPHAN = "a process whose engine was gone, or that was interrupted, has written"
     AMBIGUOUS = "a key that stands for several devices was sent"
     BLIND = "something was sent that could not be cancelled, and a look would have told"
@@ -109,6 +113,8 @@ def of_writes(
         if not entry.keys:
             yield Violation(Wrong.EMPTY, what)
         touched = {(entry.job_id, key) for key in entry.keys or ()}
+        if len(touched) < len(entry.keys or ()):
+            yield Violation(Wrong.REPEATED, what)
         if strangers := touched - moment.declared:
             yield Violation(Wrong.UNDECLARED, f"{what}: {sorted(strangers)}")
         if shared := touched & set(ambiguous):

@@ -28,7 +28,7 @@ from enos_ota.plan.record import AFTER_PUSH, UNKNOWN_TEXT
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DOCUMENT = ROOT / "docs" / "semantics.md"
 TEXT = DOCUMENT.read_text(encoding="utf-8")
 EXITS = {"0", "✗", "-", "", "0 for a new set, else ✗", "✗ until `pulumi cancel`"}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from enos_ota.settings.models import Keys
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[3]
 README: Final = ROOT / "README.md"
 DOCS: Final = ROOT / "docs"
 DOCUMENTS: Final = sorted(
