@@ -7,8 +7,7 @@ default rule for keys does not allow.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from enos_ota.devicekeys.visible import excerpt
 
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-@dataclass(frozen=True, slots=True)
-class _Form:
+class _Form(NamedTuple):
     """Another format: the beginning of its lines, its name, and what to do."""
 
     pattern: str
@@ -58,21 +56,10 @@ _ANY_FORM: Final = _one_of(_FORMS)
 _ANY_FORM_OF_TXT: Final = _one_of((*_FORMS, *_FORMS_OF_TXT))
 
 
-@dataclass(frozen=True, slots=True)
-class Recognised:
-    """A line which shows that a text is not a list of device keys.
-
-    Attributes:
-        position: position of the line, counted from 0.
-        sentence: format of the text, the line, and what to do.
-    """
-
-    position: int
-    sentence: str
-
-
-def recognise(lines: Iterable[str], *, is_txt: bool) -> Recognised | None:
+def recognise(lines: Iterable[str], *, is_txt: bool) -> tuple[int, str] | None:
     """Return the first line which shows that a text is not a list of device keys; None if there is none.
+
+    The line is returned as its position, counted from 0, and a sentence with the format, the line, and what to do.
 
     Args:
         lines: the lines of the text.
@@ -84,7 +71,7 @@ def recognise(lines: Iterable[str], *, is_txt: bool) -> Recognised | None:
         if found := any_form.match(line):
             form = _form(found)
             what = f"this looks like {form.what}, not like a list of device keys"
-            return Recognised(position, f"{what} ({excerpt(line)}): {form.cure}")
+            return position, f"{what} ({excerpt(line)}): {form.cure}"
     return None
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from enos_ota.devicekeys import files
-from enos_ota.devicekeys.yamltext import shown
+from enos_ota.devicekeys.visible import shown
 from enos_ota.plan.guard import Guard
 from enos_ota.settings import stackfile
 from enos_ota.settings.connection import combine_addresses, environment_problems

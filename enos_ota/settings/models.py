@@ -18,7 +18,8 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import Self
 
 from enos_ota.devicekeys import rules as keys
-from enos_ota.devicekeys.yamltext import Unquoted, shown
+from enos_ota.devicekeys.visible import shown
+from enos_ota.devicekeys.yamltext import Unquoted
 from enos_ota.plan import Guard, days
 from enos_ota.settings import ids
 

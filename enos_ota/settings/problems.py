@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from enos_ota.devicekeys.yamltext import shown
+from enos_ota.devicekeys.visible import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

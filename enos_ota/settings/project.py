@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from enos_ota.devicekeys import yamltext
+from enos_ota.devicekeys.visible import shown
 from enos_ota.settings import NoCredentials, Problem, SettingsError, project_around, short_name, stackfile
 from enos_ota.settings.check import check_all_but_sets
 
@@ -105,11 +106,11 @@ def choose_stack(project: Project, named: str | None, environ: Mapping[str, str]
         source = "--stack" if named else PULUMI_STACK
         parts = stack.split("/")
         if len(parts) > _MOST_PARTS or not all(parts):
-            text = f"{source} {yamltext.shown(stack)} is no stack name: write stack, or organization/project/stack"
+            text = f"{source} {shown(stack)} is no stack name: write stack, or organization/project/stack"
             raise SettingsError([Problem(text)])
         if len(parts) == _MOST_PARTS and parts[1] != project.name:
-            text = f"{source} {yamltext.shown(stack)} is a stack of project {yamltext.shown(parts[1])}, but this is "
-            raise SettingsError([Problem(f"{text}project {yamltext.shown(project.name)}: change one or the other")])
+            text = f"{source} {shown(stack)} is a stack of project {shown(parts[1])}, but this is "
+            raise SettingsError([Problem(f"{text}project {shown(project.name)}: change one or the other")])
         return stack
     stacks = project.stacks()
     if len(stacks) == 1:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota.devicekeys import files, yamltext
 from enos_ota.devicekeys.reader import SUFFIXES
-from enos_ota.devicekeys.yamltext import shown
+from enos_ota.devicekeys.visible import shown
 from enos_ota.settings.problems import Problem, label
 from enos_ota.settings.sets import SETS_KEY, items_of
 from enos_ota.settings.stackfile import STACK_FILE, is_inside, project_around, shown_path

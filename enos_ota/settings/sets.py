@@ -11,8 +11,7 @@ from pydantic import ValidationError
 
 from enos_ota.devicekeys import reader as keyfiles
 from enos_ota.devicekeys import rules as keys
-from enos_ota.devicekeys.visible import excerpt
-from enos_ota.devicekeys.yamltext import shown
+from enos_ota.devicekeys.visible import excerpt, shown
 from enos_ota.plan import Guard, TaskSet
 from enos_ota.settings.models import ENOS_OTA, SETS, DeclaredSet, is_mangled
 from enos_ota.settings.problems import MOST, Problem

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from enos_ota.devicekeys import files
-from enos_ota.devicekeys.yamltext import shown
+from enos_ota.devicekeys.visible import shown
 from enos_ota.settings import Problem, SettingsError, stackfile
 from enos_ota.settings.models import ENOS, ENOS_OTA
 from enos_ota.settings.project import find_project

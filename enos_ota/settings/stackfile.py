@@ -13,6 +13,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota.devicekeys import files, yamltext
+from enos_ota.devicekeys.visible import shown
 from enos_ota.devicekeys.yamltext import Unquoted
 from enos_ota.settings.models import NAMESPACES
 from enos_ota.settings.problems import Problem, SettingsError, label
@@ -150,7 +151,7 @@ class ProjectFile:
             full = _full_key(key, project)
             place = _Place(name, self._tree, (_CONFIG, key))
             if full in found.places or full in found.required:
-                found.flaws.append(place.problem(f"{yamltext.shown(key)} is given twice", full))
+                found.flaws.append(place.problem(f"{shown(key)} is given twice", full))
             elif full.partition(":")[0] in NAMESPACES:
                 # Pulumi decides by the spelling: the key begins with the project's name, or has no namespace.
                 _read_setting(full, entry, place, found, is_own=":" not in key or key.startswith(f"{project}:"))
@@ -181,7 +182,7 @@ def _read_setting(key: str, entry: Any, place: _Place, found: _Reading, *, is_ow
     given = {name: value for name in ("value", "default") if (value := entry.get(name)) is not None}
     text = ""
     if unknown := sorted(entry.keys() - _SETTING_KEYS - {"secure"}):
-        text = f"{yamltext.shown(unknown[0])} is no key of a setting: in Pulumi.yaml write {key}: {{value: …}}"
+        text = f"{shown(unknown[0])} is no key of a setting: in Pulumi.yaml write {key}: {{value: …}}"
     elif "secure" in entry or any(secrets(list(given.values()))):
         text = f"{key} is encrypted, and Pulumi decrypts nothing in Pulumi.yaml: move it to the stack file"
     elif len(given) > 1:
@@ -238,7 +239,7 @@ def _parse(text: str, path: Path, project: str) -> Document:
         full = _full_key(key, project)
         if full in found.values:
             line, first = tree.line((_CONFIG, key)), found.places[full].path[-1]
-            found.flaws.append(Problem(f"{yamltext.shown(key)} is given twice, once as {first}", name, line))
+            found.flaws.append(Problem(f"{shown(key)} is given twice, once as {first}", name, line))
         else:
             found.take(full, value, _Place(name, tree, (_CONFIG, key)))
     return _merged(path, tree, found, project, exists=True)
@@ -270,7 +271,7 @@ def _misplaced(
         elif isinstance(value, dict) and any(map(_is_setting, value)):
             text = f"has no effect: settings must be under {_CONFIG}:"
         if text:
-            yield Problem(f"{yamltext.shown(key)} {text}", name, tree.line((*path, key)))
+            yield Problem(f"{shown(key)} {text}", name, tree.line((*path, key)))
 
 
 def _is_setting(key: str) -> bool:

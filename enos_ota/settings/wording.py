@@ -6,7 +6,8 @@ import difflib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from enos_ota.devicekeys.yamltext import Unquoted, shown
+from enos_ota.devicekeys.visible import shown
+from enos_ota.devicekeys.yamltext import Unquoted
 from enos_ota.plan.limits import percent_hint
 from enos_ota.settings.models import ENOS_OTA, NAMESPACES, PARTS, SECRETS, SETS, Keys
 from enos_ota.settings.problems import MOST, label

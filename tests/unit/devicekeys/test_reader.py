@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from enos_ota.devicekeys import files
 from enos_ota.devicekeys import reader as keyfiles
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def test_a_named_pipe_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
 
 def test_a_file_over_the_limit_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, "k.txt", "")
-    os.truncate(path, keyfiles.MAX_BYTES + 1)
+    os.truncate(path, files.MAX_BYTES + 1)
     assert refusal(path) == "k.txt: the file cannot be read: it is larger than 64 MiB"
 
 

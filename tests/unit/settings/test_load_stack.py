@@ -106,14 +106,6 @@ def test_sets_may_be_json_text_as_pulumi_config_set_writes_them(project: Project
     assert [each.device_keys for each in project.load().sets] == [("a",)]
 
 
-def test_an_alias_in_the_file_works(project: Project) -> None:
-    sets = """\
-        - {name: a, jobId: "1", deviceKeys: [x], reason: &r bad image}
-        - {name: b, jobId: "2", deviceKeys: [x], reason: *r}"""
-    project.write(BASE, sets=sets)
-    assert [each.reason for each in project.load().sets] == ["bad image", "bad image"]
-
-
 def test_keys_without_a_namespace_belong_to_the_project(project: Project) -> None:
     project.write(BASE + "deadline: 60\n")
     assert project.load().deadline == 60.0
