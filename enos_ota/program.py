@@ -9,7 +9,8 @@ import pulumi
 from pulumi.runtime.config import CONFIG
 
 from enos_ota.resource import CancelledTaskSet, leave_quietly_when_interrupted
-from enos_ota.settings import SettingsError, load_stack, stack_file_path
+from enos_ota.settings import SettingsError, load_stack
+from enos_ota.settings.stackfile import require_project
 
 
 def declare_sets() -> list[CancelledTaskSet]:
@@ -20,7 +21,7 @@ def declare_sets() -> list[CancelledTaskSet]:
     """
     leave_quietly_when_interrupted()  # also without a set: removing the last one can fail too
     try:
-        stack_file = stack_file_path(Path.cwd(), pulumi.get_stack())
+        stack_file = require_project(Path.cwd()).stack_file(pulumi.get_stack())
         settings = load_stack(dict(CONFIG.get()), os.environ, stack_file=stack_file, project=pulumi.get_project())
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
@@ -33,13 +34,13 @@ def declare_sets() -> list[CancelledTaskSet]:
             each.name,
             each.job_id,
             each.device_keys,
-            reason=each.reason,
+            reason=each.reason or None,
             on_too_late=each.on_too_late,
             on_missing=each.on_missing,
             max_devices=each.guard.max_devices,
             max_share=each.guard.max_share,
-            expect_firmware_version=each.expect_firmware_version,
-            expires=each.expires,
+            expect_firmware_version=each.expect_firmware_version or None,
+            expires=each.expires or None,
             opts=pulumi.ResourceOptions(
                 aliases=[pulumi.Alias(name=former) for former in each.former_names],
                 protect=each.protect,

@@ -87,6 +87,10 @@ class Tree:
         return marks if isinstance(marks, int) else marks[0]
 
 
+EMPTY: Final = Tree(None, 1, ())
+"""The content of a file without a value."""
+
+
 def is_text(plain: str) -> bool:
     """Whether every YAML reader takes this scalar without quotes as a text."""
     if not plain:

@@ -3,14 +3,13 @@
 from enos_ota.settings.check import (
     StackSettings,
     audit_log_objection,
-    check_stack_file,
     load_stack,
     read_stack_file,
 )
 from enos_ota.settings.connection import Checks, Connection, EnosAddress, load_address, load_checks, load_connection
 from enos_ota.settings.problems import NoCredentials, Problem, SettingsError
 from enos_ota.settings.sets import SetSettings
-from enos_ota.settings.stackfile import project_around, short_name, stack_file_path
+from enos_ota.settings.stackfile import project_around, short_name
 
 __all__ = [
     "Checks",
@@ -22,7 +21,6 @@ __all__ = [
     "SettingsError",
     "StackSettings",
     "audit_log_objection",
-    "check_stack_file",
     "load_address",
     "load_checks",
     "load_connection",
@@ -30,5 +28,4 @@ __all__ = [
     "project_around",
     "read_stack_file",
     "short_name",
-    "stack_file_path",
 ]

@@ -6,18 +6,16 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from enos_ota.devicekeys import files, yamltext
 from enos_ota.devicekeys.reader import SUFFIXES
 from enos_ota.devicekeys.visible import shown
 from enos_ota.settings.problems import Problem, label
-from enos_ota.settings.sets import SETS_KEY, items_of
-from enos_ota.settings.stackfile import STACK_FILE, is_inside, project_around, shown_path
+from enos_ota.settings.stackfile import STACK_FILE, is_inside, project_around, read_yaml, shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
-    from enos_ota.settings.stackfile import Document
+    from enos_ota.settings.stackfile import YamlFile
 
 SUFFIX: Final = ".yaml"
 _YAML: Final = frozenset({SUFFIX, ".yml"})
@@ -26,20 +24,14 @@ _KEY_SUFFIXES: Final = tuple(suffix for suffix in SUFFIXES if suffix not in _YAM
 
 @dataclass(frozen=True, slots=True)
 class SetFile:
-    """A file that declares one set.
+    """A file that declares one set, and the set as written, with the file's name where it has none."""
 
-    Attributes:
-        path: the file.
-        item: the set as written, with the file's name where it has none.
-    """
-
-    path: Path
+    file: YamlFile
     item: dict[str, Any]
-    _tree: yamltext.Tree
 
     def problem(self, path: Sequence[str | int], text: str) -> Problem:
-        """A problem with the value at `path`."""
-        return Problem(text, shown_path(self.path), self._tree.line(path), label(tuple(path)))
+        """Return a problem with the value at `path`."""
+        return self.file.problem(text, path, label(tuple(path)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +79,7 @@ def read_set_folder(stack_file: Path) -> SetFolder:
         if not is_inside(path, project):
             problems.append(_outside(path))
         elif path.suffix == SUFFIX and not path.is_dir():
-            read, flaws = read_set_file(path)
+            read, flaws = _read_set_file(path)
             found += [read] if read else []
             problems += flaws
         elif path.suffix.lower() in _KEY_SUFFIXES and not path.is_dir():
@@ -97,45 +89,23 @@ def read_set_folder(stack_file: Path) -> SetFolder:
     return SetFolder(folder, tuple(found), tuple(key_files), tuple(problems))
 
 
-def read_set_file(path: Path) -> tuple[SetFile | None, list[Problem]]:
-    """Read one set file; return its set, if it holds one, and the problems of the file as such."""
-    name = shown_path(path)
-    try:
-        data = files.read(path)
-    except OSError as error:
-        return None, [Problem(f"cannot be read: {error.strerror}", name)]
-    try:
-        tree = yamltext.load(data.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        return None, [Problem("is not UTF-8: save the file as UTF-8", name, line)]
-    problems = [Problem(flaw.text, name, flaw.line) for flaw in tree.flaws]
-    if isinstance(tree.value, dict):
-        found = SetFile(path, {"name": path.stem, **tree.value}, tree)
+def _read_set_file(path: Path) -> tuple[SetFile | None, list[Problem]]:
+    """Return the set of a file, if it holds one, and the problems of the file as such."""
+    file = read_yaml(path)
+    problems = list(file.flaws)
+    if isinstance(file.tree.value, dict):
+        found = SetFile(file, {"name": path.stem, **file.tree.value})
         given = found.item["name"]
         if isinstance(given, str) and given != path.stem:
             text = f'name is "{shown(given)}", but the file is {shown(path.name)}: rename one of them, or remove name'
             problems.append(found.problem(("name",), text))
         return found, problems
-    if isinstance(tree.value, list):
+    if isinstance(file.tree.value, list):
         text = f"holds a list: a set file is one set, its keys at the top; device keys go into {_KEY_SUFFIXES[0]}"
-        problems.append(Problem(text, name, tree.line(())))
-    elif not tree.flaws:
-        problems.append(Problem("holds no set: write its keys, such as jobId, at the top, or remove the file", name, 1))
+        problems.append(file.problem(text))
+    elif not problems:
+        problems.append(file.problem("holds no set: write its keys, such as jobId, at the top, or remove the file"))
     return None, problems
-
-
-def declared_items(document: Document) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Every set of a stack as written, valid or not, and the file that declares it."""
-    file = document.file_of(SETS_KEY)
-    listed = items_of(document.values.get(SETS_KEY)) or []
-    yield from ((file, item) for item in listed if isinstance(item, dict))
-    yield from ((each.path, each.item) for each in read_set_folder(document.path).files)
-
-
-def declaring_files(document: Document) -> dict[str, str]:
-    """Return the file that declares each set of a valid stack, as messages call it, by the set's name."""
-    return {str(item.get("name")): shown_path(file) for file, item in declared_items(document)}
 
 
 def stacks_without_file(directory: Path, stack_files: Collection[Path]) -> Iterator[str]:
@@ -149,8 +119,8 @@ def stacks_without_file(directory: Path, stack_files: Collection[Path]) -> Itera
 def _declares_a_set(folder: Path) -> bool:
     """Whether a folder holds a set file; it may hold any YAML, such as lists of device keys."""
     try:
-        found = (read_set_file(path)[0] for path in sorted(folder.glob(f"*{SUFFIX}")))
-        return any(each is not None and "jobId" in each.item for each in found)
+        values = (read_yaml(path).tree.value for path in sorted(folder.glob(f"*{SUFFIX}")))
+        return any(isinstance(value, dict) and "jobId" in value for value in values)
     except OSError:
         return False
 

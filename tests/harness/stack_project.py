@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from enos_ota.settings import SettingsError, StackSettings, load_stack, stack_file_path
+from enos_ota.settings import Problem, SettingsError, StackSettings, load_stack
+from enos_ota.settings.check import validate_stack_file
+from enos_ota.settings.stackfile import require_project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +32,7 @@ class Project:
         self.root = root
         (root / "Pulumi.yaml").write_text(PROJECT)
         (root / "stacks" / "keys").mkdir(parents=True)
-        self.file = stack_file_path(root, "prod")
+        self.file = require_project(root).stack_file("prod")
 
     def write(self, config: str, *, sets: str = "") -> None:
         body = dedent(config) + (f"enos-ota:cancelledTaskSets:\n{indent(dedent(sets), '  ')}\n" if sets else "")
@@ -60,6 +62,11 @@ class Project:
             self.load(delivered, **environ)
         assert SECRET not in str(caught.value)
         return list(caught.value.problems)
+
+
+def check_stack_file(file: Path) -> tuple[Problem, ...]:
+    """Return every error of a stack's files."""
+    return validate_stack_file(file).problems
 
 
 def text_of(value: Any) -> str:

@@ -29,15 +29,12 @@ def test_a_set_has_its_defaults(project: Project) -> None:
                 file=project.file,
                 name="pump",
                 job_id="65a1",
-                expect_firmware_version=None,
-                reason=None,
+                api_gateway="https://apim.example.com",
+                org_id="o16172478070561926",
                 device_keys=("dk-01",),
                 on_too_late="report",
                 on_missing="fail",
                 guard=Guard(),
-                expires=None,
-                former_names=(),
-                protect=False,
             ),
         ),
     )
@@ -64,6 +61,8 @@ def test_every_key_of_a_set_arrives(project: Project) -> None:
     assert project.load().sets == (
         SetSettings(
             file=project.file,
+            api_gateway="https://apim.example.com",
+            org_id="o16172478070561926",
             name="pump-2.3.0",
             job_id="123",
             expect_firmware_version="2.3.0",

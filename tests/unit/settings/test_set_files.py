@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota.settings import check_stack_file
 from enos_ota.settings.check import validate_stack_file
-from tests.harness.stack_project import BASE
+from tests.harness.stack_project import BASE, check_stack_file
 
 if TYPE_CHECKING:
     from tests.harness.stack_project import Project
@@ -47,7 +45,7 @@ def test_set_files_come_after_the_list_by_name(project: Project) -> None:
     project.write(BASE, sets=LISTED)
     for name in ("valve", "pump"):
         project.write_set(f"{name}.yaml", f'jobId: "{name}"\ndeviceKeys: [a]\n')
-    assert [(each.name, each.file and each.file.name) for each in project.load().sets] == [
+    assert [(each.name, each.file.name) for each in project.load().sets] == [
         ("listed", "Pulumi.prod.yaml"),
         ("pump", "pump.yaml"),
         ("valve", "valve.yaml"),
@@ -58,7 +56,7 @@ def test_a_set_of_pulumi_yaml_names_that_file(stack: Project) -> None:
     """A list for every stack is in Pulumi.yaml."""
     stack.share('enos-ota:cancelledTaskSets:\n  value: [{name: p, jobId: "1", deviceKeys: [a]}]')
     (found,) = validate_stack_file(stack.file).sets
-    assert found.file == Path("Pulumi.yaml")
+    assert found.file == stack.root / "Pulumi.yaml"
 
 
 def test_the_stack_s_guard_completes_that_of_a_set_file(project: Project) -> None:
@@ -160,7 +158,7 @@ def test_a_file_name_must_be_a_set_name(stack: Project) -> None:
 def test_a_set_file_that_is_not_utf_8_is_refused_with_its_line(stack: Project) -> None:
     """As a stack file is."""
     stack.write_set("pump-2.3.0.yaml").write_bytes(b'jobId: "1"\nreason: \xff\n')
-    assert stack.problems() == [f"{SET}:2: is not UTF-8: save the file as UTF-8"]
+    assert stack.problems() == [f"{SET}:2: is not UTF-8: save it as UTF-8"]
 
 
 def test_a_name_is_unique_over_both_forms(project: Project) -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota.settings.check import check_stack_file, validate_stack_file
-from tests.harness.stack_project import BASE
+from enos_ota.settings.check import validate_stack_file
+from tests.harness.stack_project import BASE, check_stack_file
 
 if TYPE_CHECKING:
     from tests.harness.stack_project import Project
