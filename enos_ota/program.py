@@ -9,7 +9,7 @@ import pulumi
 from pulumi.runtime.config import CONFIG
 
 from enos_ota.resource import CancelledTaskSet, leave_quietly_when_interrupted
-from enos_ota.settings import SettingsError, load_stack
+from enos_ota.settings import SettingsError, load_sets
 from enos_ota.settings.stackfile import require_project
 
 
@@ -22,10 +22,10 @@ def declare_sets() -> list[CancelledTaskSet]:
     leave_quietly_when_interrupted()  # also without a set: removing the last one can fail too
     try:
         stack_file = require_project(Path.cwd()).stack_file(pulumi.get_stack())
-        settings = load_stack(dict(CONFIG.get()), os.environ, stack_file=stack_file, project=pulumi.get_project())
+        sets = load_sets(dict(CONFIG.get()), os.environ, stack_file=stack_file, project=pulumi.get_project())
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
-    if not settings.sets:
+    if not sets:
         where = f" in {stack_file.name} or a set file" if stack_file.is_file() else f": there is no {stack_file.name}"
         earlier = "sets recorded earlier are removed from the state (their tasks stay cancelled)"
         pulumi.log.warn(f"no cancelled task set is declared{where}; {earlier}")
@@ -46,5 +46,5 @@ def declare_sets() -> list[CancelledTaskSet]:
                 protect=each.protect,
             ),
         )
-        for each in settings.sets
+        for each in sets
     ]

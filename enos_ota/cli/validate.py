@@ -55,8 +55,7 @@ def validate(ctx: click.Context, *, names: tuple[str, ...], output: str) -> None
         found += (*check.problems, *check.warnings)
         sets += check.sets
         if not (check.problems or check.sets or _declares_sets(program_of(project))):
-            text = "is empty" if check.is_empty else "declares no set of cancelled tasks"
-            found.append(Problem(text, shown_path(file), severity="warning"))
+            found.append(Problem("declares no set of cancelled tasks", shown_path(file), severity="warning"))
     problems = in_order(found)
     errors = sum(problem.severity == "error" for problem in problems)
     if output == "json":

@@ -24,7 +24,7 @@ _MOST: Final = 200
 _MAX_BYTES: Final = 1024 * 1024
 """Size of a module; a larger one is generated, and hardly declares a set."""
 
-_READS: Final = frozenset({"declare_sets", "load_stack", SETS_KEY, SETS_KEY.partition(":")[2]})
+_READS: Final = frozenset({"declare_sets", "load_sets", SETS_KEY, SETS_KEY.partition(":")[2]})
 """Names and texts of a program that reads the sets of a stack."""
 _DECLARES: Final = "CancelledTaskSet"
 _OURS: Final = "enos_ota"

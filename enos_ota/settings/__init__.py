@@ -1,9 +1,8 @@
 """Stack configuration and environment as typed settings; all problems are reported at once."""
 
 from enos_ota.settings.check import (
-    StackSettings,
     audit_log_objection,
-    load_stack,
+    load_sets,
     read_stack_file,
 )
 from enos_ota.settings.connection import Checks, Connection, EnosAddress, load_address, load_checks, load_connection
@@ -19,12 +18,11 @@ __all__ = [
     "Problem",
     "SetSettings",
     "SettingsError",
-    "StackSettings",
     "audit_log_objection",
     "load_address",
     "load_checks",
     "load_connection",
-    "load_stack",
+    "load_sets",
     "project_around",
     "read_stack_file",
     "short_name",

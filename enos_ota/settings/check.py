@@ -28,7 +28,6 @@ from enos_ota.settings.wording import describe_unknown_setting, explain
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from enos_ota.settings.models import Preflight
     from enos_ota.settings.set_files import SetFolder
     from enos_ota.settings.stackfile import Document
 
@@ -40,33 +39,10 @@ AUDIT_LOG_KEY: Final = f"{ENOS_OTA}:auditLog"
 GUARD_KEY: Final = f"{ENOS_OTA}:guard"
 
 
-@dataclass(frozen=True, slots=True)
-class StackSettings:
-    """Settings of a stack for its program, without a secret.
-
-    Attributes:
-        gateway: in the normal form of `enos_ota.enos.check_gateway`.
-        org_id: the organization.
-        deadline: seconds for one set's change.
-        guard: limits of one change of a set that has none of its own.
-        preflight: whether a preview reads the tasks it would cancel.
-        audit_log: file that records writing requests, as configured; None for none.
-        sets: those of the list in its order, then those of set files by name.
-    """
-
-    gateway: str
-    org_id: str
-    deadline: float
-    guard: Guard
-    preflight: Preflight
-    audit_log: str | None
-    sets: tuple[SetSettings, ...]
-
-
-def load_stack(
+def load_sets(
     config: Mapping[str, str], environ: Mapping[str, str], *, stack_file: Path, project: str = ENOS_OTA
-) -> StackSettings:
-    """Check the configuration of a stack and return its settings.
+) -> tuple[SetSettings, ...]:
+    """Check the configuration of a stack and return its sets: those of the list in its order, then set files by name.
 
     The values come from the files, because only they show quotes and secrets: stack file, Pulumi.yaml, set files. The
     values that Pulumi delivered must be equal; they add what the files do not have (Pulumi ESC). Credentials may be
@@ -88,57 +64,39 @@ def load_stack(
     problems = [*found.problems, *environment_problems(environ), *problems]
     if problems or address is None:
         raise SettingsError(problems)
-    keys = found.keys
-    guard = keys.guard.limits() if keys.guard else Guard()
-    return StackSettings(
-        gateway=address.gateway,
-        org_id=address.org_id,
-        deadline=keys.deadline,
-        guard=guard,
-        preflight=keys.preflight,
-        audit_log=keys.audit_log,
-        sets=tuple(
-            replace(each, api_gateway=address.gateway, org_id=address.org_id, guard=each.guard.completed_by(guard))
-            for each in found.sets
-        ),
+    guard = found.keys.guard.limits() if found.keys.guard else Guard()
+    return tuple(
+        replace(each, api_gateway=address.gateway, org_id=address.org_id, guard=each.guard.completed_by(guard))
+        for each in found.sets
     )
 
 
 @dataclass(frozen=True, slots=True)
 class StackFileCheck:
-    """Result of checking the files of a stack.
+    """The valid sets of a stack, and every error and every warning of its files, by file and line."""
 
-    Attributes:
-        sets: the valid sets.
-        problems: every error, by file and line.
-        warnings: every warning, by file and line.
-        is_empty: whether the stack file has no setting.
+    sets: tuple[SetSettings, ...]
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+def validate_stack_file(
+    stack_file: Path, environ: Mapping[str, str] | None = None, *, project: str = ENOS_OTA
+) -> StackFileCheck:
+    """Check the files of a stack, without Pulumi or network.
+
+    If the stack file is missing, Pulumi.yaml and the set files count. The environment may name the gateway.
     """
-
-    sets: tuple[SetSettings, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    warnings: tuple[Problem, ...] = ()
-    is_empty: bool = False
-
-
-def validate_stack_file(stack_file: Path, *, project: str = ENOS_OTA) -> StackFileCheck:
-    """Check the files of a stack, without Pulumi, environment or network."""
-    document = stackfile.read(stack_file, project)
-    if not (os.path.lexists(stack_file) or read_set_folder(stack_file).files):
-        return StackFileCheck(problems=(Problem("there is no such file", stackfile.shown_path(stack_file)),))
-    found = _Check(document, {})
-    return StackFileCheck(found.sets, found.all_problems(), in_order(found.warnings), document.is_empty)
+    found = _Check(stackfile.read(stack_file, project), environ or {})
+    return StackFileCheck(found.sets, found.all_problems(), in_order(found.warnings))
 
 
 def read_stack_file(
     stack_file: Path, environ: Mapping[str, str], *, project: str = ENOS_OTA
 ) -> tuple[tuple[SetSettings, ...], tuple[Problem, ...]]:
-    """Return the valid sets of a stack, and every problem of its files, without engine or network.
-
-    If the stack file is missing, Pulumi.yaml alone counts. The environment may name the gateway.
-    """
-    found = _Check(stackfile.read(stack_file, project), environ)
-    return found.sets, found.all_problems()
+    """Return the valid sets of a stack and every problem of its files, see `validate_stack_file`."""
+    check = validate_stack_file(stack_file, environ, project=project)
+    return check.sets, check.problems
 
 
 def check_all_but_sets(document: Document, environ: Mapping[str, str]) -> tuple[Problem, ...]:

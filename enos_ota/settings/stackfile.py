@@ -92,11 +92,6 @@ class Document:
         """Whether there is a stack file."""
         return self.file.exists
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether the stack file has no setting."""
-        return all(setting.file is not self.file for setting in self._settings.values())
-
     def problem(self, key: str, path: Sequence[str | int], text: str) -> Problem:
         """Return a problem with the value at `path` below `key`."""
         if setting := self._settings.get(key):

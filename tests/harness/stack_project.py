@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from enos_ota.settings import Problem, SettingsError, StackSettings, load_stack
+from enos_ota.settings import Problem, SetSettings, SettingsError, load_connection, load_sets
 from enos_ota.settings.check import validate_stack_file
 from enos_ota.settings.stackfile import require_project
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from enos_ota.settings import Connection
 
 BASE = """\
 enos:apiGateway: https://apim.example.com
@@ -53,9 +55,13 @@ class Project:
         config = yaml.safe_load(self.file.read_text())["config"]
         return {key if ":" in key else f"enos-ota:{key}": text_of(value) for key, value in config.items()}
 
-    def load(self, delivered: dict[str, str] | None = None, **environ: str) -> StackSettings:
+    def load(self, delivered: dict[str, str] | None = None, **environ: str) -> tuple[SetSettings, ...]:
         config = self.delivered() if delivered is None else delivered
-        return load_stack(config, environ, stack_file=self.file)
+        return load_sets(config, environ, stack_file=self.file)
+
+    def connection(self) -> Connection:
+        """What a provider reads of what Pulumi delivers."""
+        return load_connection(self.delivered().get, {"ENOS_APP_KEY": "key", "ENOS_APP_SECRET": "secret"})
 
     def problems(self, delivered: dict[str, str] | None = None, **environ: str) -> list[str]:
         with pytest.raises(SettingsError) as caught:

@@ -130,7 +130,7 @@ def test_a_program_gets_the_sets_of_pulumi_yaml(project: Project) -> None:
     project.share(f"enos-ota:cancelledTaskSets: {{value: {json.dumps(sets)}}}")
     project.write(BASE)
     loaded = project.load({**project.delivered(), "enos-ota:cancelledTaskSets": json.dumps(sets)})
-    assert [each.name for each in loaded.sets] == ["pump"]
+    assert [each.name for each in loaded] == ["pump"]
 
 
 def test_a_program_that_was_handed_another_value_than_pulumi_yaml_holds_refuses(project: Project) -> None:

@@ -102,12 +102,6 @@ def test_an_empty_stack_file_is_fine_offline(project: Project, content: str) -> 
     assert check_stack_file(project.file) == ()
 
 
-def test_a_missing_stack_file_is_a_problem_offline(project: Project) -> None:
-    assert [str(problem) for problem in check_stack_file(project.file)] == [
-        "stacks/Pulumi.prod.yaml: there is no such file"
-    ]
-
-
 def test_a_stack_file_that_is_a_directory_is_a_problem(project: Project) -> None:
     project.file.mkdir()
     assert [str(problem) for problem in check_stack_file(project.file)] == [
