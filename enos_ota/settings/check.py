@@ -11,19 +11,17 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import ValidationError
-
 from enos_ota.devicekeys import files
 from enos_ota.devicekeys.visible import shown
 from enos_ota.plan.guard import Guard
 from enos_ota.settings import stackfile
-from enos_ota.settings.connection import VARIABLES, combine_addresses, environment_problems
-from enos_ota.settings.models import ENOS, ENOS_OTA, NAMESPACES, SECRETS, SETS, EnosOtaKeys, ends_as_log
+from enos_ota.settings.connection import VARIABLES, combine_addresses, read_environment, validate_keys
+from enos_ota.settings.models import ENOS, ENOS_OTA, NAMESPACES, SECRETS, SETS, EnosKeys, EnosOtaKeys, ends_as_log
 from enos_ota.settings.problems import MOST, Problem, SettingsError, in_order, label
 from enos_ota.settings.set_files import read_set_folder
 from enos_ota.settings.sets import SETS_KEY, SetSettings, WrittenSet, items_of, read_sets
 from enos_ota.settings.stackfile import project_around
-from enos_ota.settings.wording import describe_unknown_setting, explain
+from enos_ota.settings.wording import describe_unknown_setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -57,11 +55,13 @@ def load_sets(
     Raises:
         SettingsError: with all problems at once. Nothing was registered or sent.
     """
-    found = _Check(stackfile.read(stack_file, project), environ, delivered=config)
+    document = stackfile.read(stack_file, project)
+    found = _Check(document, environ, delivered=config)
     if found.unreadable:
         raise SettingsError(found.problems)
-    address, problems = combine_addresses(found.enos, environ, found.enos_problem, present=found.present)
-    problems = [*found.problems, *environment_problems(environ), *problems]
+    environment = read_environment(environ)
+    address, problems = combine_addresses(found.enos, environment, document.problem, present=found.present)
+    problems = [*found.problems, *environment.problems, *problems]
     if problems or address is None:
         raise SettingsError(problems)
     guard = found.keys.guard.limits() if found.keys.guard else Guard()
@@ -88,7 +88,7 @@ def validate_stack_file(
     If the stack file is missing, Pulumi.yaml and the set files count. The environment may name the gateway.
     """
     found = _Check(stackfile.read(stack_file, project), environ or {})
-    return StackFileCheck(found.sets, found.all_problems(), in_order(found.warnings))
+    return StackFileCheck(found.sets, in_order(found.problems), in_order(found.warnings))
 
 
 def read_stack_file(
@@ -101,7 +101,7 @@ def read_stack_file(
 
 def check_all_but_sets(document: Document, environ: Mapping[str, str]) -> tuple[Problem, ...]:
     """Check the configuration that a command on a job needs: everything except sets and key files."""
-    return _Check(document, environ, with_sets=False).all_problems()
+    return in_order(_Check(document, environ, with_sets=False).problems)
 
 
 class _Check:
@@ -112,7 +112,7 @@ class _Check:
         warnings: the warnings.
         enos: the valid keys under `enos:`.
         present: all keys under `enos:`, valid or not.
-        keys: the keys under `enos-ota:`; the defaults if any is invalid.
+        keys: the valid keys under `enos-ota:`.
         sets: the valid sets.
         unreadable: whether the stack file could not be read, so that every key would be missing.
     """
@@ -127,7 +127,7 @@ class _Check:
     ) -> None:
         self.problems = list(document.flaws)
         self.warnings: list[Problem] = []
-        self.enos: dict[str, Any] = {}
+        self.enos = EnosKeys()
         self.present: frozenset[str] = frozenset()
         self.keys = EnosOtaKeys()
         self.sets: tuple[SetSettings, ...] = ()
@@ -142,22 +142,14 @@ class _Check:
                 self._compare()
             self.problems.extend(islice(self._unknown(), MOST + 2))
             self.present = frozenset(self._given(ENOS))
-            self.enos = self._usable(ENOS)
-            self._validate(ENOS, self.enos)
+            self.enos, problems = validate_keys(EnosKeys, ENOS, self._usable(ENOS), document.problem)
             given = self._usable(ENOS_OTA)
             listed = self._items(given.pop(SETS, []))
-            self._validate(ENOS_OTA, given)
+            self.keys, more = validate_keys(EnosOtaKeys, ENOS_OTA, given, document.problem)
+            self.problems += [*problems, *more]
+            self._check_audit_log(self.keys.audit_log)
         if with_sets:
             self._check_sets(listed, read_set_folder(document.path))
-
-    def all_problems(self) -> tuple[Problem, ...]:
-        """Return the problems of the files alone, by file and line."""
-        _, problems = combine_addresses(self.enos, {}, self.enos_problem)
-        return in_order([*self.problems, *problems])
-
-    def enos_problem(self, name: str, text: str) -> Problem:
-        """Return a problem with a key under `enos:`."""
-        return self._document.problem(f"{ENOS}:{name}", (), text)
 
     def _compare(self) -> None:
         """Refuse a value that Pulumi changed on the way, and a stack file other than the one that Pulumi read."""
@@ -214,20 +206,6 @@ class _Check:
         """Whether the gateway is plain http, so on this machine: there the secret is a simulator's."""
         gateways = [str(gateway) for gateway in (self._gateway_outside, given.get("apiGateway")) if gateway]
         return bool(gateways) and all(gateway.strip().lower().startswith("http://") for gateway in gateways)
-
-    def _validate(self, namespace: str, given: dict[str, Any]) -> None:
-        """Check the keys of a namespace; remove the invalid ones."""
-        model = NAMESPACES[namespace]
-        try:
-            checked = model.model_validate(given)
-        except ValidationError as error:
-            for path, text in explain(error, model, noun=f"{namespace}: key"):
-                self.problems.append(self._document.problem(f"{namespace}:{path[0]}", path[1:], f"{namespace}:{text}"))
-                given.pop(str(path[0]), None)
-        else:
-            if isinstance(checked, EnosOtaKeys):
-                self.keys = checked
-                self._check_audit_log(checked.audit_log)
 
     def _items(self, value: Any) -> list[Any]:
         items = items_of(value)

@@ -20,6 +20,7 @@ from typing_extensions import Self
 from enos_ota.devicekeys import rules as keys
 from enos_ota.devicekeys.visible import shown
 from enos_ota.devicekeys.yamltext import Unquoted
+from enos_ota.enos import ConfigurationError, check_gateway
 from enos_ota.plan import Guard, days
 from enos_ota.settings import ids
 
@@ -120,6 +121,13 @@ def _log_file(text: str) -> str:
     return text
 
 
+def _gateway(text: str) -> str:
+    try:
+        return check_gateway(text)
+    except ConfigurationError as error:
+        raise _fault(f"cannot be used: {error}") from None
+
+
 def ends_as_log(path: str) -> bool:
     """Whether a path has the ending of an audit log."""
     return posixpath.splitext(path)[1].lower() in LOG_SUFFIXES
@@ -206,7 +214,7 @@ class Keys(BaseModel):
 class EnosKeys(Keys):
     """Keys under `enos:`: the connection to EnOS."""
 
-    api_gateway: Annotated[Text, _looks_like(_GATEWAY_PATTERN)] | None = Field(
+    api_gateway: Annotated[Text, AfterValidator(_gateway), _looks_like(_GATEWAY_PATTERN)] | None = Field(
         default=None, description="Address of the EnOS API gateway, https://host[:port]."
     )
     org_id: Id | None = Field(default=None, description="Organization that owns the jobs.")

@@ -207,14 +207,14 @@ def test_plain_http_to_another_host_is_refused_with_its_source(project: Project)
     project.write("enos:apiGateway: http://apim.example.com\nenos:orgId: o1\n")
     (text,) = project.problems()
     assert text.startswith(
-        "stacks/Pulumi.prod.yaml:2: enos:apiGateway: The gateway 'http://apim.example.com' must use https"
+        "stacks/Pulumi.prod.yaml:2: enos:apiGateway cannot be used: The gateway 'http://apim.example.com' must"
     )
 
 
 def test_plain_http_from_the_environment_names_the_variable(project: Project) -> None:
     project.write("enos:orgId: o1\n")
     (text,) = project.problems(ENOS_API_GATEWAY="http://apim.example.com")
-    assert text.startswith("ENOS_API_GATEWAY: The gateway 'http://apim.example.com' must use https")
+    assert text.startswith("ENOS_API_GATEWAY cannot be used: The gateway 'http://apim.example.com' must use https")
 
 
 def test_half_a_pair_of_credentials_in_the_environment_is_refused(project: Project) -> None:
