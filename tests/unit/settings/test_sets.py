@@ -40,8 +40,6 @@ FILE = "stacks/Pulumi.prod.yaml"
         ),
         ('expires: "2027-02-30"', 'expires is "2027-02-30", no date such as "2027-03-31"'),
         ('expires: "20270331"', 'expires is "20270331", no date such as "2027-03-31"'),
-        ("expires: 2027-3-31", 'expires is 2027-3-31 without quotes, and no date: write it as "2027-03-31", in quotes'),
-        ("expires: 20270331", 'expires is 20270331 without quotes, and no date: write it as "2027-03-31", in quotes'),
         ('expires: " 2027-3-31"', 'expires is " 2027-3-31", no date such as "2027-03-31"'),
         ("formerNames: old", "formerNames must be a list"),
         (

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from tests.harness.stack_project import Project
 
 
+NO_LOG = "does not end in .jsonl, .ndjson, .log: a log is a file of its own"
+
+
 @pytest.mark.parametrize(
     ("line", "text"),
     [
@@ -64,20 +67,19 @@ def test_an_unknown_key_names_the_nearest_right_one(project: Project, line: str,
             "enos-ota:guard.maxdevices is no key of guard; did you mean maxDevices?",
         ),
         ("enos-ota:auditLog: ''", "enos-ota:auditLog is empty"),
-        ("enos-ota:auditLog: audit/", "enos-ota:auditLog names a directory: name a file in it"),
-        ("enos-ota:auditLog: '.'", "enos-ota:auditLog names a directory: name a file in it"),
+        ("enos-ota:auditLog: audit/", f"enos-ota:auditLog audit/ {NO_LOG}"),
+        ("enos-ota:auditLog: '.'", f"enos-ota:auditLog . {NO_LOG}"),
         (
             "enos-ota:auditLog: stacks/Pulumi.prod.yaml",
-            "enos-ota:auditLog stacks/Pulumi.prod.yaml does not end in .jsonl, .ndjson, .log: a log is a file of its"
-            " own",
+            f"enos-ota:auditLog stacks/Pulumi.prod.yaml {NO_LOG}",
         ),
         (
             "enos-ota:auditLog: /dev/null",
-            "enos-ota:auditLog /dev/null does not end in .jsonl, .ndjson, .log: a log is a file of its own",
+            f"enos-ota:auditLog /dev/null {NO_LOG}",
         ),
         (
             "enos-ota:auditLog: ../x.jsonl",
-            "enos-ota:auditLog leads out of the project: name a file in it, or write an absolute path",
+            "enos-ota:auditLog ../x.jsonl leads out of the project: write an absolute path",
         ),
         (
             "enos-ota:auditLog: away/x.jsonl",
@@ -87,10 +89,6 @@ def test_an_unknown_key_names_the_nearest_right_one(project: Project, line: str,
             "enos-ota:auditLog: ~/x.jsonl",
             "enos-ota:auditLog begins with ~, which is not expanded: write an absolute path, or one relative to the"
             " project",
-        ),
-        (
-            "enos:caBundle: '2026-01-02 00:00:00 +0000 UTC'",
-            "enos:caBundle is 2026-01-02 00:00:00 +0000 UTC, which Pulumi made of a date: put the value in quotes",
         ),
         ("enos-ota:cancelledTaskSets: {}", "enos-ota:cancelledTaskSets must be a list of sets"),
         ("enos-ota:cancelledTaskSets: []x", "this is not YAML: did not find expected key"),
