@@ -18,9 +18,7 @@ def read(path: Path) -> bytes:
     """Return the content of a regular file, following a link; never wait for a pipe or a device.
 
     Raises:
-        FileNotFoundError: The file does not exist.
-        OSError: It is not a regular file, a link without a target, larger than `MAX_BYTES`, or unreadable; `strerror`
-            is the text for the operator.
+        OSError: with the text for the operator as `strerror`.
     """
     try:
         # Without O_NONBLOCK, opening a named pipe waits for a writer. The descriptor is checked instead of the path, so
@@ -52,12 +50,7 @@ class UnreadableFileError(Exception):
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file in UTF-8, without a byte order mark.
-
-    Raises:
-        FileNotFoundError: The file does not exist.
-        UnreadableFileError: It cannot be read, see `read`, or is not UTF-8.
-    """
+    """Return the text of a file in UTF-8, without a byte order mark; a missing file is a `FileNotFoundError`."""
     try:
         data = read(path)
     except FileNotFoundError:
@@ -83,9 +76,6 @@ def replace(path: Path, data: bytes) -> None:
 
     Missing directories are created. An existing file keeps its mode, a link stays a link. A pipe or a device cannot be
     replaced: the data is written to it.
-
-    Raises:
-        OSError: The file could not be written; the old content is unchanged.
     """
     if path.exists() and not path.is_file():
         path.write_bytes(data)

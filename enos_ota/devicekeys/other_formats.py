@@ -1,7 +1,6 @@
 """Recognition of texts in other formats than a list of device keys: a merge conflict, a web page, a table.
 
-Otherwise each line of such a text would be taken as a device key. Every recognised line has characters that EnOS's
-default rule for keys does not allow.
+Every recognised line has characters that EnOS's default rule for keys does not allow.
 """
 
 from __future__ import annotations
@@ -59,11 +58,8 @@ _ANY_FORM_OF_TXT: Final = _one_of((*_FORMS, *_FORMS_OF_TXT))
 def recognise(lines: Iterable[str], *, is_txt: bool) -> tuple[int, str] | None:
     """Return the first line which shows that a text is not a list of device keys; None if there is none.
 
-    The line is returned as its position, counted from 0, and a sentence with the format, the line, and what to do.
-
-    Args:
-        lines: the lines of the text.
-        is_txt: whether each line is a key, so that CSV and YAML are other formats too.
+    The line is returned as its position, counted from 0, and a sentence with the format, the line, and what to do. With
+    `is_txt` each line would be a key, so that CSV and YAML are other formats too.
     """
     any_form = _ANY_FORM_OF_TXT if is_txt else _ANY_FORM
     for position, whole in enumerate(lines):

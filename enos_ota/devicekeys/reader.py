@@ -1,7 +1,4 @@
-"""Reader of key files: one key a line, a column of a CSV file, or a YAML list.
-
-It returns the keys in the order of the file, with duplicates.
-"""
+"""Reader of key files. It returns the keys in the order of the file, with duplicates."""
 
 from __future__ import annotations
 
@@ -61,7 +58,7 @@ def read_key_file(path: Path, *, name: str | None = None) -> tuple[str, ...]:
 
 
 def load(path: Path, *, name: str | None = None) -> KeyFile:
-    """Return the device keys of a file and their lines.
+    """Return the device keys of a file and their lines; `name` is used in messages instead of the path.
 
     - `.txt`: one key a line. White space around it is cut off. Empty lines, and lines whose first character is `#`,
       are skipped; a later `#` belongs to the key.
@@ -70,14 +67,9 @@ def load(path: Path, *, name: str | None = None) -> KeyFile:
 
     All are UTF-8, with or without a byte order mark, with LF or CRLF.
 
-    Args:
-        path: the file.
-        name: name in messages; by default the path.
-
     Raises:
-        KeyFileError: missing, no regular file, larger than `enos_ota.devicekeys.files.MAX_BYTES`, not UTF-8, of another
-            kind, not a list of keys (see `enos_ota.devicekeys.other_formats`), without a key, or with a key that no set
-            may hold (see `enos_ota.devicekeys.rules.problem`).
+        KeyFileError: the file cannot be read, is not such a list, has no key, or a key that no set may hold (see
+            `enos_ota.devicekeys.rules.problem`).
     """
     name = name or str(path)
     suffix = path.suffix.lower()

@@ -43,14 +43,8 @@ def load_sets(
     """Check the configuration of a stack and return its sets: those of the list in its order, then set files by name.
 
     The values come from the files, because only they show quotes and secrets: stack file, Pulumi.yaml, set files. The
-    values that Pulumi delivered must be equal; they add what the files do not have (Pulumi ESC). Credentials may be
-    missing: a preview with `--refresh=false` needs none.
-
-    Args:
-        config: full key -> text, as Pulumi passes it to a program.
-        environ: the environment.
-        stack_file: the stack file, which may be missing.
-        project: name of the Pulumi project, the namespace of keys that are written without one.
+    values that Pulumi delivered (`config`) must be equal; they add what the files do not have (Pulumi ESC). Credentials
+    may be missing: a preview with `--refresh=false` needs none.
 
     Raises:
         SettingsError: with all problems at once. Nothing was registered or sent.
@@ -105,16 +99,10 @@ def check_all_but_sets(document: Document, environ: Mapping[str, str]) -> tuple[
 
 
 class _Check:
-    """One check of a stack's configuration; it collects all problems.
+    """One check of a stack's configuration: the valid settings, and all problems.
 
-    Attributes:
-        problems: the errors.
-        warnings: the warnings.
-        enos: the valid keys under `enos:`.
-        present: all keys under `enos:`, valid or not.
-        keys: the valid keys under `enos-ota:`.
-        sets: the valid sets.
-        unreadable: whether the stack file could not be read, so that every key would be missing.
+    `enos` and `keys` are the valid keys, `present` the names of all keys under `enos:`. If the stack file is
+    `unreadable`, every key would be missing.
     """
 
     def __init__(

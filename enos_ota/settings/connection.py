@@ -41,18 +41,11 @@ class Connection:
     """Everything that a client of EnOS needs.
 
     Attributes:
-        gateway: in the normal form of `enos_ota.enos.check_gateway`.
-        org_id: the organization.
-        credentials: from the environment if they are there, else from the stack.
-        ca_bundle: file of certificates to trust, or None for those of the system.
         timeout: in seconds.
         batch_size: device keys in one cancelTask call.
-        max_concurrency: concurrent requests.
         max_requests_per_second: None for no limit.
-        cancelled_markers: texts by which EnOS marks a cancelled task.
         deadline: seconds for one set's change.
-        audit_log: file that records every writing request, as configured: relative to the project, or an absolute
-            path; None for none.
+        audit_log: as configured: relative to the project, or an absolute path; None for none.
     """
 
     gateway: str
@@ -70,12 +63,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """Checks that a program makes before anything is sent.
-
-    Attributes:
-        preflight: whether a preview reads the tasks it would cancel.
-        guard: limits of one change of a set that has none of its own.
-    """
+    """Checks that a program makes before anything is sent; `guard` limits a set that has none of its own."""
 
     preflight: Preflight
     guard: Guard
@@ -92,10 +80,8 @@ class EnosAddress:
 def load_address(get: _Get, environ: Mapping[str, str], *, org_id: str | None = None) -> EnosAddress:
     """Return gateway and organization for a program that declares its own sets; it needs no credentials.
 
-    Args:
-        get: the text of a configuration key such as `enos:apiGateway`, or None.
-        environ: the environment.
-        org_id: the organization if neither of them names one.
+    `get` returns the text of a configuration key such as `enos:apiGateway`, or None; `org_id` is the organization if
+    neither of them names one.
 
     Raises:
         SettingsError: with every problem.
@@ -146,11 +132,7 @@ def load_connection(get: _Get, environ: Mapping[str, str], *, org_id: str | None
 
 
 def load_checks(get: _Get) -> Checks:
-    """Return the checks that a program makes before anything is sent; `get` as in `load_address`.
-
-    Raises:
-        SettingsError: with every problem.
-    """
+    """Return the checks that a program makes before anything is sent; argument and error as in `load_address`."""
     own, problems = validate_keys(EnosOtaKeys, ENOS_OTA, _given(get, ENOS_OTA, ("preflight", "guard")), _unplaced)
     if problems:
         raise SettingsError(problems)
@@ -208,12 +190,7 @@ def combine_addresses(
 ) -> tuple[EnosAddress | None, list[Problem]]:
     """Return gateway and organization, and the problems; environment and stack must not contradict each other.
 
-    Args:
-        stack: the valid keys of the stack.
-        environment: the environment.
-        locate: makes a problem of a key, a path below it, and a text.
-        present: the names of the keys that the stack gives, valid or not.
-        org_id: the organization if neither of them names one.
+    `stack` has the valid keys of the stack, `present` the names of all that it gives.
     """
     problems: list[Problem] = []
     around = environment.keys

@@ -1,7 +1,7 @@
 """The keys of a stack's configuration: names, types, limits, defaults, descriptions.
 
-Keys directly under a namespace may also be numbers or JSON as texts: `pulumi config set` writes every value in quotes,
-and Pulumi passes a program texts alone. The keys below those are strict.
+Keys directly under a namespace may also be numbers or JSON as texts, as `pulumi config set` writes them and Pulumi
+passes them to a program. The keys below those are strict.
 """
 
 from __future__ import annotations

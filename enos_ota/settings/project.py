@@ -44,9 +44,6 @@ def choose_stack(project: Project, named: str | None, environ: Mapping[str, str]
     """Return the stack: the named one, else that of PULUMI_STACK, else the only one.
 
     The name is returned as written: Pulumi needs `organization/project/stack` in full.
-
-    Raises:
-        SettingsError: There is none, or there are several; or it is a stack of another project.
     """
     if stack := named or environ.get(PULUMI_STACK):
         source = "--stack" if named else PULUMI_STACK
@@ -74,9 +71,8 @@ class StackConfig:
     """The configuration of one stack; `get` is the argument of `enos_ota.settings.load_connection` and its like.
 
     Attributes:
-        project: The project; None outside of any, then the environment is the whole configuration.
-        full_name: The name of the stack as written, with or without organization and project: the argument for
-            Pulumi. Empty if there is no stack.
+        project: None outside of any project; then the environment is the whole configuration.
+        full_name: The stack as written, with or without organization and project: the argument for Pulumi. Or empty.
         file: The stack file; None if there is none.
         document: The configuration as written; None if there is none, or it cannot be used.
     """
@@ -102,9 +98,6 @@ class StackConfig:
         """Return the text of a key such as `enos:apiGateway`, as Pulumi would pass it to a program, decrypted.
 
         The path of a CA bundle, relative to the project, is returned relative to the working directory.
-
-        Raises:
-            SettingsError: It is a secret and cannot be decrypted.
         """
         value = self._values.get(key)
         if value is None:
@@ -121,11 +114,7 @@ class StackConfig:
 
 
 def locate_stack(directory: Path, named: str | None, environ: Mapping[str, str]) -> tuple[Project, str, Path]:
-    """Return the project, the name of the stack as written, and its stack file, which need not exist.
-
-    Raises:
-        SettingsError: There is no project, or the stack is not determined.
-    """
+    """Return the project, the name of the stack as written, and its stack file, which need not exist."""
     project = require_project(directory)
     stack = choose_stack(project, named, environ)
     return project, stack, project.stack_file(stack)
@@ -137,10 +126,7 @@ def read_stack_config(
     """Read the configuration of a stack, from its files alone.
 
     Without `needed` the environment alone may suffice: the configuration is empty if the stack is not determined.
-
-    Raises:
-        SettingsError: There is no project or stack, and one is needed or was named; or the configuration has a
-            problem outside of its sets.
+    Problems of sets do not count.
     """
     project = require_project(directory) if needed or named else find_project(directory)
     if project is None:
@@ -161,13 +147,7 @@ def read_stack_config(
 
 
 def config_of(project: Project, stack: str, environ: Mapping[str, str], read_secret: ReadSecret) -> StackConfig:
-    """Read the configuration of a stack of a project, from its stack file, if there is one, and from Pulumi.yaml.
-
-    `stack` is empty for Pulumi.yaml alone.
-
-    Raises:
-        SettingsError: A file cannot be read, or has a problem outside of its sets.
-    """
+    """Read the configuration of a stack of a project; `stack` is empty for Pulumi.yaml alone."""
     file = project.stack_file(stack)
     document = stackfile.read(file, project.name)
     if problems := document.flaws or check_all_but_sets(document, environ):
@@ -194,11 +174,8 @@ def settings_from_environment(
 ) -> StackConfig:
     """Return an empty configuration, so that the environment decides everything.
 
-    For commands that have to work while the stack file is unusable; `error` is the reason.
-
-    Raises:
-        SettingsError: The project file and the stack file are valid, so that something else is wrong; or the
-            environment lacks one of the variables.
+    For commands that have to work while the stack file is unusable. `error` is the reason; it is raised if the files
+    are valid, so that something else is wrong.
     """
     config = StackConfig(full_name=named or "")
     try:

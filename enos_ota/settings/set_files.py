@@ -36,13 +36,9 @@ class SetFile:
 
 @dataclass(frozen=True, slots=True)
 class SetFolder:
-    """The folder of a stack's set files.
+    """The folder of a stack's set files: the files that hold a set, by name, and the key files beside them.
 
-    Attributes:
-        path: the folder, which need not exist.
-        files: the set files that hold a set, by name.
-        key_files: the key files beside them.
-        problems: everything else: files that cannot be read, hold no set, or do not belong there.
+    `problems` are about everything else: files that cannot be read, hold no set, or do not belong there.
     """
 
     path: Path | None = None

@@ -48,9 +48,7 @@ class WrittenSet:
     """A set as an operator wrote it: an item of the list, or a set file.
 
     Attributes:
-        item: the value.
         number: position in the list, from 1; None for a set file.
-        file: see `SetSettings`.
         locate: makes a problem of a path below the set and a text.
         folder: folder to which `deviceKeysFile` is relative; None for a list without a stack file.
     """

@@ -22,13 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class StackSelection:
-    """The stack files that names and paths select.
+    """The stack files that names and paths select, each once and in their order, with the project of each.
 
-    Attributes:
-        files: the stack files in the order of selection, each once, and the project of each. One that is missing
-            although its folder holds set files is among them.
-        problems: names and paths that select nothing; warnings of stack files that no command reads.
-        others: files of no project, or of one that does not mention EnOS, as they were given.
+    A stack file that is missing although its folder holds set files is among them. `problems` are about names and paths
+    that select nothing, and stack files that no command reads; `others` are files that do not belong to a project of
+    enos-ota, as they were given.
     """
 
     files: dict[Path, Project] = field(default_factory=dict)

@@ -39,13 +39,9 @@ _SETTING_KEYS: Final = frozenset({"type", "items", "description", "secret", "def
 
 @dataclass(frozen=True, slots=True)
 class YamlFile:
-    """A YAML file of a project.
+    """A YAML file of a project; its tree is empty if it is missing or cannot be read.
 
-    Attributes:
-        path: the file.
-        tree: its content; None for a file that is missing or cannot be read.
-        flaws: problems of the file as such.
-        exists: whether there is such a file.
+    `flaws` are problems of the file as such.
     """
 
     path: Path
@@ -103,10 +99,7 @@ class Document:
         return self._settings[key].file.path if key in self._settings else self.path
 
     def left_to_esc(self, *keys: str) -> Problem | None:
-        """Return a problem if some of these keys may be in a Pulumi ESC environment, which only Pulumi can read.
-
-        None if the stack file imports no environment, or the files have all keys.
-        """
+        """Return a problem if some of these keys may be in a Pulumi ESC environment, which only Pulumi can read."""
         top = self.file.tree.value
         missing = [key for key in keys if key not in self.values]
         if not missing or not isinstance(top, dict) or not top.get(_ENVIRONMENT):
@@ -122,11 +115,8 @@ def read(path: Path, project: str) -> Document:
     """Read the configuration of a stack; never raises, see `Document.flaws`.
 
     As in Pulumi, a key that the stack file does not have comes from Pulumi.yaml; of a key in both, the value in the
-    stack file replaces the other. Keys without a namespace get the project's.
-
-    Args:
-        path: the stack file. A file with another kind of name is read without Pulumi.yaml.
-        project: the name of the project.
+    stack file replaces the other. Keys without a namespace get the project's. A file with another kind of name is read
+    without Pulumi.yaml.
     """
     stack = read_yaml(path)
     own, flaws = _settings(stack, project, known=_STACK_KEYS)
@@ -248,9 +238,9 @@ def holds_secret(value: Any) -> bool:
 
 
 def agrees(written: Any, delivered: str) -> bool:
-    """Whether a value of the file and the text that Pulumi delivered are equal.
+    """Whether a value of the file and the text that Pulumi delivered are equal, as far as they can be compared.
 
-    Encrypted values cannot be compared; another check reports values without quotes.
+    Encrypted values cannot; another check reports values without quotes.
     """
     if is_secret(written) or written is None or _holds_unquoted(written):
         return True
@@ -271,12 +261,7 @@ def _holds_unquoted(value: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A folder with a Pulumi.yaml.
-
-    Attributes:
-        file: Pulumi.yaml.
-        name: the project's name, the namespace of keys without one; empty if it has none.
-    """
+    """A project, by its Pulumi.yaml; its name is the namespace of keys without one."""
 
     file: YamlFile
     name: str
@@ -313,11 +298,7 @@ class Project:
 
 
 def find_project(directory: Path) -> Project | None:
-    """Return the project around a folder; None if there is none.
-
-    Raises:
-        SettingsError: Pulumi.yaml cannot be read, or has no name.
-    """
+    """Return the project around a folder; None if there is none. A Pulumi.yaml that cannot be used is an error."""
     path = _project_file(project_around(directory))
     if path is None:
         return None
@@ -331,11 +312,7 @@ def find_project(directory: Path) -> Project | None:
 
 
 def require_project(directory: Path) -> Project:
-    """Return the project around a folder.
-
-    Raises:
-        SettingsError: There is none, or its Pulumi.yaml cannot be used.
-    """
+    """Return the project around a folder; it is an error if there is none."""
     if project := find_project(directory):
         return project
     raise SettingsError([Problem("there is no Pulumi.yaml here or above: run this in the project's directory")])

@@ -45,11 +45,8 @@ def explain(
 ) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yield the path of each error and a text that begins with the key, as many as a message lists.
 
-    Args:
-        error: what pydantic raised.
-        model: the mapping it was raised for.
-        noun: the kind of key in "onToolate is no …".
-        hints: whether to suggest a key for an unknown one, which is slow for thousands of them.
+    `noun` is the kind of key in "onToolate is no …". Without `hints` no key is suggested for an unknown one, which is
+    slow for thousands of them.
     """
     for details in error.errors(include_url=False, include_context=True)[: MOST + 2]:
         path = details["loc"]
