@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from enos_ota.devicekeys import files, other_formats, yamltext
 from enos_ota.devicekeys import rules as keys
 from enos_ota.devicekeys.visible import shown
+from enos_ota.devicekeys.yamltext import Flaw
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,18 +20,10 @@ CSV_COLUMN: Final = "deviceKey"
 SUFFIXES: Final = (".txt", ".csv", ".yaml", ".yml")
 
 
-@dataclass(frozen=True, slots=True)
-class KeyFileProblem:
-    """A problem of a key file; `line` counts from 1, None for the whole file."""
-
-    line: int | None
-    text: str
-
-
 class KeyFileError(Exception):
     """A key file is invalid; the text has one line for each problem, with file and line number."""
 
-    def __init__(self, file: str, *problems: KeyFileProblem) -> None:
+    def __init__(self, file: str, *problems: Flaw) -> None:
         self.file = file
         self.problems = problems
         super().__init__(
@@ -45,11 +38,11 @@ class KeyFile:
     keys: tuple[str, ...]
     lines: tuple[int, ...]
 
-    def warning(self) -> KeyFileProblem | None:
+    def warning(self) -> Flaw | None:
         """Return the warning about unusual keys, with the line of the first such key; None if there are none."""
         if (found := keys.unusual(self.keys)) is None:
             return None
-        return KeyFileProblem(self.lines[found.positions[0]], found.sentence(lambda at: f"line {self.lines[at]}"))
+        return Flaw(self.lines[found.positions[0]], found.sentence(lambda at: f"line {self.lines[at]}"))
 
 
 def read_key_file(path: Path, *, name: str | None = None) -> tuple[str, ...]:
@@ -75,22 +68,22 @@ def load(path: Path, *, name: str | None = None) -> KeyFile:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         kinds = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
-        raise KeyFileError(name, KeyFileProblem(None, f"a key file ends in {kinds}"))
+        raise KeyFileError(name, Flaw(None, f"a key file ends in {kinds}"))
     text = _text(path, name)
     if other := other_formats.recognise(text.split("\n"), is_txt=suffix == ".txt"):
         position, sentence = other
-        raise KeyFileError(name, KeyFileProblem(position + 1, sentence))
+        raise KeyFileError(name, Flaw(position + 1, sentence))
     read = {".txt": _from_lines, ".csv": _from_csv}.get(suffix, _from_yaml)
     found = read(text, name)
     if not found:
-        raise KeyFileError(name, KeyFileProblem(None, "the file has no device key"))
+        raise KeyFileError(name, Flaw(None, "the file has no device key"))
     device_keys, lines = zip(*found, strict=True)
 
     def place(position: int) -> str:
         return f"line {lines[position]}"
 
     if problems := keys.find_problems(device_keys):
-        raise KeyFileError(name, *(KeyFileProblem(lines[each.positions[0]], each.sentence(place)) for each in problems))
+        raise KeyFileError(name, *(Flaw(lines[each.positions[0]], each.sentence(place)) for each in problems))
     return KeyFile(device_keys, lines)
 
 
@@ -99,9 +92,9 @@ def _text(path: Path, name: str) -> str:
         return files.read_text(path)
     except FileNotFoundError:
         hint = "; write the path with / in place of \\" if "\\" in str(path) else ""
-        raise KeyFileError(name, KeyFileProblem(None, f"there is no such file{hint}")) from None
+        raise KeyFileError(name, Flaw(None, f"there is no such file{hint}")) from None
     except files.UnreadableFileError as error:
-        raise KeyFileError(name, KeyFileProblem(error.line, f"the file {error}")) from None
+        raise KeyFileError(name, Flaw(error.line, f"the file {error}")) from None
 
 
 def _from_lines(text: str, _: str) -> list[tuple[object, int]]:
@@ -122,7 +115,7 @@ def _from_csv(text: str, name: str) -> list[tuple[object, int]]:
             if any(row):
                 found.append((row[column].strip() if column < len(row) else "", line))
     except csv.Error as error:
-        raise KeyFileError(name, KeyFileProblem(reader.line_num or 1, f"this is not CSV: {error}")) from None
+        raise KeyFileError(name, Flaw(reader.line_num or 1, f"this is not CSV: {error}")) from None
     return found
 
 
@@ -131,18 +124,18 @@ def _column(header: list[str], file: str) -> int:
     if names.count(CSV_COLUMN) == 1:
         return names.index(CSV_COLUMN)
     if CSV_COLUMN in names:
-        raise KeyFileError(file, KeyFileProblem(1, f"the file has more than one column {CSV_COLUMN}"))
+        raise KeyFileError(file, Flaw(1, f"the file has more than one column {CSV_COLUMN}"))
     listed = ", ".join(map(shown, names[:8])) or "nothing"
     hint = "; columns are separated by commas" if any(";" in name or "\t" in name for name in names) else ""
-    raise KeyFileError(file, KeyFileProblem(1, f"the file has no column {CSV_COLUMN}; its header names {listed}{hint}"))
+    raise KeyFileError(file, Flaw(1, f"the file has no column {CSV_COLUMN}; its header names {listed}{hint}"))
 
 
 def _from_yaml(text: str, name: str) -> list[tuple[object, int]]:
     tree = yamltext.load(text)
     if tree.flaws:
-        raise KeyFileError(name, *(KeyFileProblem(flaw.line, flaw.text) for flaw in tree.flaws))
+        raise KeyFileError(name, *tree.flaws)
     if tree.value is None:
         return []
     if not isinstance(tree.value, list):
-        raise KeyFileError(name, KeyFileProblem(1, "the file must hold one list of device keys"))
+        raise KeyFileError(name, Flaw(1, "the file must hold one list of device keys"))
     return [(key, tree.line((position,))) for position, key in enumerate(tree.value)]

@@ -57,9 +57,9 @@ class Unquoted:
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """A problem of a file at a line (from 1)."""
+    """A problem of a file at a line (from 1), or of the whole file."""
 
-    line: int
+    line: int | None
     text: str
 
 

@@ -16,7 +16,17 @@ from enos_ota.devicekeys.visible import shown
 from enos_ota.plan.guard import Guard
 from enos_ota.settings import stackfile
 from enos_ota.settings.connection import VARIABLES, combine_addresses, read_environment, validate_keys
-from enos_ota.settings.models import ENOS, ENOS_OTA, NAMESPACES, SECRETS, SETS, EnosKeys, EnosOtaKeys, ends_as_log
+from enos_ota.settings.models import (
+    ENOS,
+    ENOS_OTA,
+    KNOWN_KEYS,
+    NAMESPACES,
+    SECRETS,
+    SETS,
+    EnosKeys,
+    EnosOtaKeys,
+    ends_as_log,
+)
 from enos_ota.settings.problems import MOST, Problem, SettingsError, in_order, label
 from enos_ota.settings.set_files import read_set_folder
 from enos_ota.settings.sets import SETS_KEY, SetSettings, WrittenSet, items_of, read_sets
@@ -144,7 +154,7 @@ class _Check:
         other = [
             key
             for key, value in self._document.values.items()
-            if _is_known(key)
+            if key in KNOWN_KEYS
             and not stackfile.holds_secret(value)  # `_usable` reports these
             and not (key in self._delivered and stackfile.agrees(value, self._delivered[key]))
             and value is not None
@@ -252,18 +262,11 @@ def audit_log_objection(project: Path, named: str) -> str:
         return f"cannot be used: {getattr(error, 'strerror', None) or 'it is no valid path'}"
     if not inside:
         return "leads out of the project: write an absolute path"
-    if stat.S_ISDIR(mode):
-        return "is a directory: name a file in it"
     if not stat.S_ISREG(mode):
         return f"is {files.kind_of(mode)}, not a regular file: name a file"
     if not ends_as_log(target.name):
         return f"is a link to {shown(target.name)}, which is not a log: name a separate file"
     return ""
-
-
-def _is_known(key: str) -> bool:
-    namespace, _, name = key.partition(":")
-    return namespace in NAMESPACES and name in NAMESPACES[namespace].names()
 
 
 def _secret_keys(environ: Mapping[str, str]) -> frozenset[str] | None:
@@ -276,9 +279,7 @@ def _secret_keys(environ: Mapping[str, str]) -> frozenset[str] | None:
 
 
 def _must_not_be_secret(path: tuple[str | int, ...]) -> str:
-    is_of_set = ":" not in str(path[0]) or path[0] == SETS_KEY
-    why = "device keys and outcomes show in previews" if is_of_set else "it shows in previews and state"
-    return f"{label(path)} must not be secret: {why}; write it in plain text"
+    return f"{label(path)} must not be secret: it shows in previews and state; write it in plain text"
 
 
 def _unused(key_files: Iterable[Path], written: Iterable[WrittenSet]) -> Iterator[Problem]:

@@ -327,3 +327,6 @@ PARTS: Final[dict[str, type[Keys]]] = {"guard": GuardKeys, "expect": ExpectKeys}
 
 NAMESPACES: Final[dict[str, type[Keys]]] = {ENOS: EnosKeys, ENOS_OTA: EnosOtaKeys}
 """The model of each namespace of enos-ota."""
+
+KNOWN_KEYS: Final = frozenset(f"{space}:{name}" for space, model in NAMESPACES.items() for name in model.names())
+"""Every configuration key, in full."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from enos_ota.devicekeys.visible import shown
 from enos_ota.devicekeys.yamltext import Unquoted
 from enos_ota.plan.limits import percent_hint
-from enos_ota.settings.models import NAMESPACES, PARTS, SECRETS, SETS, Keys
+from enos_ota.settings.models import KNOWN_KEYS, NAMESPACES, PARTS, SECRETS, SETS, Keys
 from enos_ota.settings.problems import MOST, label
 
 if TYPE_CHECKING:
@@ -74,10 +74,9 @@ def _did_you_mean(hint: str | None) -> str:
 @lru_cache(maxsize=1024)
 def describe_unknown_setting(key: str) -> str:
     """Describe a full configuration key that looks like one of enos-ota and is none; empty for any other key."""
-    namespace, _, name = key.partition(":")
-    model = NAMESPACES.get(namespace)
-    if model and name in model.names():
+    if key in KNOWN_KEYS:
         return ""
+    namespace, _, name = key.partition(":")
     close = suggest(namespace, NAMESPACES)
     # Both namespaces may have the name; the written namespace wins.
     spaces = sorted(NAMESPACES, key=lambda space: space == close)
@@ -85,7 +84,7 @@ def describe_unknown_setting(key: str) -> str:
     found = suggest(name, owners)
     hint = f"{owners[found]}:{found}" if found else None
     # No other program has sets of cancelled tasks: in a project of another name this key has lost its namespace.
-    if model or found == SETS or (hint and close):
+    if namespace in NAMESPACES or found == SETS or (hint and close):
         return f"{shown(key)} is no configuration key{_did_you_mean(hint)}"
     return ""
 

@@ -123,8 +123,7 @@ def test_without_a_folder_there_are_no_set_files(stack: Project) -> None:
         ("deviceKeys: [a]\n", f'{SET}:1: set "pump-2.3.0": jobId is missing'),
         (
             'jobId: "1"\ndeviceKeys:\n- secure: v1:x\n',
-            f"{SET}:3: deviceKeys[0] must not be secret: device keys and outcomes show in previews; write it in plain"
-            " text",
+            f"{SET}:3: deviceKeys[0] must not be secret: it shows in previews and state; write it in plain text",
         ),
         (
             'jobId: "1"\ndeviceKeysFile: /k.txt\n',

@@ -144,8 +144,8 @@ def test_an_unquoted_app_secret_is_not_shown(project: Project) -> None:
 def test_nothing_of_a_set_may_be_secret(project: Project, sets: str, path: str) -> None:
     project.write(BASE, sets=sets)
     assert project.problems() == [
-        f"stacks/Pulumi.prod.yaml:5: enos-ota:cancelledTaskSets{path} must not be secret: device keys and outcomes"
-        " show in previews; write it in plain text"
+        f"stacks/Pulumi.prod.yaml:5: enos-ota:cancelledTaskSets{path} must not be secret: it shows in previews"
+        " and state; write it in plain text"
     ]
 
 
