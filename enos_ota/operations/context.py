@@ -105,7 +105,7 @@ class OperationContext:
     @property
     def has_stack_file(self) -> bool:
         """Whether there is a stack file, valid or not."""
-        return self.stack_file_unusable or bool(self.config.document and self.config.document.exists)
+        return self.stack_file_unusable or bool(self.config.document and self.config.document.file.exists)
 
     def warn_of_missing_limits(self) -> None:
         """Warn that a command has no guard or audit log because the stack file is missing."""

@@ -147,7 +147,7 @@ class _Check:
             self.problems += [*problems, *more]
             self._check_audit_log(self.keys.audit_log)
         if with_sets:
-            self._check_sets(listed, read_set_folder(document.path))
+            self._check_sets(listed, read_set_folder(document.file.path))
 
     def _compare(self) -> None:
         """Refuse a value that Pulumi changed on the way, and a stack file other than the one that Pulumi read."""
@@ -213,7 +213,14 @@ class _Check:
 
     def _check_sets(self, listed: list[Any], folder: SetFolder) -> None:
         self.problems.extend(folder.problems)
-        written = [*self._written_in_list(listed), *self._written_in_files(folder)]
+        if folder.path and folder.sets and not self._document.file.exists:
+            name = stackfile.shown_path(self._document.file.path)
+            text = f"there is no stack file {name} for the set files here: create it, or move them"
+            self.problems.append(Problem(text, stackfile.shown_path(folder.path)))
+        for each in folder.sets:
+            for path in stackfile.secrets(each.item):
+                self.problems.append(each.locate(path, _must_not_be_secret(path)))
+        written = [*self._written_in_list(listed), *folder.sets]
         self.sets, found = read_sets(each for each in written if not stackfile.holds_secret(each.item))
         self.problems.extend(problem for problem in found if problem.severity == "error")
         self.warnings.extend(problem for problem in found if problem.severity == "warning")
@@ -221,7 +228,7 @@ class _Check:
             self.warnings.extend(_unused(folder.key_files, written))
 
     def _written_in_list(self, listed: list[Any]) -> Iterator[WrittenSet]:
-        folder = self._document.path.parent if self._document.exists else None
+        folder = self._document.file.path.parent if self._document.file.exists else None
         for position, item in enumerate(listed):
 
             def locate(path: Sequence[str | int], text: str, position: int = position) -> Problem:
@@ -229,19 +236,9 @@ class _Check:
 
             yield WrittenSet(item, position + 1, self._document.file_of(SETS_KEY), locate, folder)
 
-    def _written_in_files(self, folder: SetFolder) -> Iterator[WrittenSet]:
-        if folder.path and folder.files and not self._document.exists:
-            name = stackfile.shown_path(self._document.path)
-            text = f"there is no stack file {name} for the set files here: create it, or move them"
-            self.problems.append(Problem(text, stackfile.shown_path(folder.path)))
-        for each in folder.files:
-            for path in stackfile.secrets(each.item):
-                self.problems.append(each.problem(path, _must_not_be_secret(path)))
-            yield WrittenSet(each.item, None, each.file.path, each.problem, each.file.path.parent)
-
     def _check_audit_log(self, named: str | None) -> None:
         """Refuse an audit log that only the file system shows to be impossible."""
-        if named and (text := audit_log_objection(project_around(self._document.path.parent), named)):
+        if named and (text := audit_log_objection(project_around(self._document.file.path.parent), named)):
             text = f"{AUDIT_LOG_KEY} {shown(named)} {text}"
             self.problems.append(self._document.problem(AUDIT_LOG_KEY, (), text))
 

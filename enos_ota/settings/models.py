@@ -140,11 +140,7 @@ Text: TypeAlias = Annotated[
     str, Field(min_length=1, max_length=1000), AfterValidator(_one_line), _looks_like(_ONE_LINE_PATTERN)
 ]
 Id: TypeAlias = Annotated[
-    str,
-    Field(min_length=1, max_length=256),
-    AfterValidator(_one_line),
-    AfterValidator(_id),
-    _looks_like(_ID_PATTERN),
+    str, Field(min_length=1, max_length=256), AfterValidator(_one_line), AfterValidator(_id), _looks_like(_ID_PATTERN)
 ]
 Name: TypeAlias = Annotated[
     str,
@@ -153,13 +149,7 @@ Name: TypeAlias = Annotated[
     AfterValidator(_name),
     _looks_like(_NAME_PATTERN),
 ]
-LogFile: TypeAlias = Annotated[
-    str,
-    Field(min_length=1, max_length=1000),
-    AfterValidator(_one_line),
-    AfterValidator(_log_file),
-    _looks_like(_LOG_FILE_PATTERN),
-]
+LogFile: TypeAlias = Annotated[Text, AfterValidator(_log_file), _looks_like(_LOG_FILE_PATTERN)]
 DeviceKey: TypeAlias = Annotated[
     # `enos_ota.devicekeys.rules` reports invalid keys, once for all keys of a kind.
     str,

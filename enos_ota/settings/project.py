@@ -166,7 +166,7 @@ def config_of(project: Project, stack: str, environ: Mapping[str, str], read_sec
             raised = NoCredentials if key in _CREDENTIALS else SettingsError
             raise raised([Problem(text, shown_path(file), path=key)]) from None
 
-    return StackConfig(project, stack, file if document.exists else None, document.values, decrypt, document)
+    return StackConfig(project, stack, file if document.file.exists else None, document.values, decrypt, document)
 
 
 def settings_from_environment(
@@ -190,7 +190,7 @@ def settings_from_environment(
         document = stackfile.read(project.stack_file(stack), project.name)
         if not document.flaws and not check_all_but_sets(document, {}):
             raise error
-        config = StackConfig(project, stack, document.path)
+        config = StackConfig(project, stack, document.file.path)
     if not all(environ.get(name) for name in _NEEDED):
         advice = f"To run without the stack file, set {', '.join(_NEEDED[:-1])} and {_NEEDED[-1]}."
         raise SettingsError(error.findings, advice) from None

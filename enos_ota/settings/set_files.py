@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from enos_ota.devicekeys.reader import SUFFIXES
 from enos_ota.devicekeys.visible import shown
 from enos_ota.settings.problems import Problem, label
+from enos_ota.settings.sets import WrittenSet
 from enos_ota.settings.stackfile import STACK_FILE, is_inside, project_around, read_yaml, shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
-
-    from enos_ota.settings.stackfile import YamlFile
 
 SUFFIX: Final = ".yaml"
 _YAML: Final = frozenset({SUFFIX, ".yml"})
@@ -23,26 +22,14 @@ _KEY_SUFFIXES: Final = tuple(suffix for suffix in SUFFIXES if suffix not in _YAM
 
 
 @dataclass(frozen=True, slots=True)
-class SetFile:
-    """A file that declares one set, and the set as written, with the file's name where it has none."""
-
-    file: YamlFile
-    item: dict[str, Any]
-
-    def problem(self, path: Sequence[str | int], text: str) -> Problem:
-        """Return a problem with the value at `path`."""
-        return self.file.problem(text, path, label(tuple(path)))
-
-
-@dataclass(frozen=True, slots=True)
 class SetFolder:
-    """The folder of a stack's set files: the files that hold a set, by name, and the key files beside them.
+    """The folder of a stack's set files: the sets by the name of their file, and the key files beside them.
 
     `problems` are about everything else: files that cannot be read, hold no set, or do not belong there.
     """
 
     path: Path | None = None
-    files: tuple[SetFile, ...] = ()
+    sets: tuple[WrittenSet, ...] = ()
     key_files: tuple[Path, ...] = ()
     problems: tuple[Problem, ...] = ()
 
@@ -68,7 +55,7 @@ def read_set_folder(stack_file: Path) -> SetFolder:
         paths = [path for path in sorted(folder.iterdir()) if not _is_ignored(path.name)]
     except OSError as error:
         return SetFolder(folder, problems=(Problem(f"cannot be read: {error.strerror}", shown_path(folder)),))
-    found: list[SetFile] = []
+    found: list[WrittenSet] = []
     key_files: list[Path] = []
     problems: list[Problem] = []
     for path in paths:
@@ -85,18 +72,22 @@ def read_set_folder(stack_file: Path) -> SetFolder:
     return SetFolder(folder, tuple(found), tuple(key_files), tuple(problems))
 
 
-def _read_set_file(path: Path) -> tuple[SetFile | None, list[Problem]]:
+def _read_set_file(path: Path) -> tuple[WrittenSet | None, list[Problem]]:
     """Return the set of a file, if it holds one, and the problems of the file as such."""
     file = read_yaml(path)
-    problems = list(file.flaws)
-    if isinstance(file.tree.value, dict):
-        found = SetFile(file, {"name": path.stem, **file.tree.value})
-        given = found.item["name"]
+    problems, value = list(file.flaws), file.tree.value
+
+    def locate(place: Sequence[str | int], text: str) -> Problem:
+        return file.problem(text, place, label(tuple(place)))
+
+    if isinstance(value, dict):
+        item = {"name": path.stem, **value}
+        given = item["name"]
         if isinstance(given, str) and given != path.stem:
             text = f'name is "{shown(given)}", but the file is {shown(path.name)}: rename one of them, or remove name'
-            problems.append(found.problem(("name",), text))
-        return found, problems
-    if isinstance(file.tree.value, list):
+            problems.append(locate(("name",), text))
+        return WrittenSet(item, None, path, locate, path.parent), problems
+    if isinstance(value, list):
         text = f"holds a list: a set file is one set, its keys at the top; device keys go into {_KEY_SUFFIXES[0]}"
         problems.append(file.problem(text))
     elif not problems:

@@ -78,16 +78,6 @@ class Document:
     flaws: tuple[Problem, ...]
     _settings: Mapping[str, _Setting]
 
-    @property
-    def path(self) -> Path:
-        """The stack file."""
-        return self.file.path
-
-    @property
-    def exists(self) -> bool:
-        """Whether there is a stack file."""
-        return self.file.exists
-
     def problem(self, key: str, path: Sequence[str | int], text: str) -> Problem:
         """Return a problem with the value at `path` below `key`."""
         if setting := self._settings.get(key):
@@ -96,7 +86,7 @@ class Document:
 
     def file_of(self, key: str) -> Path:
         """Return the file that gives the value of a key: the stack file or Pulumi.yaml."""
-        return self._settings[key].file.path if key in self._settings else self.path
+        return self._settings[key].file.path if key in self._settings else self.file.path
 
     def left_to_esc(self, *keys: str) -> Problem | None:
         """Return a problem if some of these keys may be in a Pulumi ESC environment, which only Pulumi can read."""
