@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 SECRET_KEYS_VARIABLE: Final = "PULUMI_CONFIG_SECRET_KEYS"  # noqa: S105 - the name of a variable
 """The variable in which Pulumi's language host lists the secret keys, as JSON."""
 
-_APP_SECRET: Final = f"{ENOS}:appSecret"
 AUDIT_LOG_KEY: Final = f"{ENOS_OTA}:auditLog"
 GUARD_KEY: Final = f"{ENOS_OTA}:guard"
 
@@ -142,7 +141,10 @@ class _Check:
             self.present = frozenset(self._given(ENOS))
             self.enos, problems = validate_keys(EnosKeys, ENOS, self._usable(ENOS), document.problem)
             given = self._usable(ENOS_OTA)
-            listed = self._items(given.pop(SETS, []))
+            items = items_of(given.pop(SETS, []))
+            if items is None:
+                self.problems.append(document.problem(SETS_KEY, (), f"{SETS_KEY} must be a list of sets"))
+            listed = items or []
             self.keys, more = validate_keys(EnosOtaKeys, ENOS_OTA, given, document.problem)
             self.problems += [*problems, *more]
             self._check_audit_log(self.keys.audit_log)
@@ -186,7 +188,7 @@ class _Check:
             paths = list(stackfile.secrets(value)) if written else [()] if key in (self._secret_keys or ()) else []
             if namespace == ENOS and name in SECRETS:
                 secret = bool(paths) or (not written and self._secret_keys is None)
-                if key == _APP_SECRET and not secret and not self._is_local(given):
+                if name == "appSecret" and not secret and not self._is_local(given):
                     text = f"{key} is in plain text: pulumi config set --secret {key}"
                     self.problems.append(self._document.problem(key, (), text))
                 if written and paths:
@@ -204,12 +206,6 @@ class _Check:
         """Whether the gateway is plain http, so on this machine: there the secret is a simulator's."""
         gateways = [str(gateway) for gateway in (self._gateway_outside, given.get("apiGateway")) if gateway]
         return bool(gateways) and all(gateway.strip().lower().startswith("http://") for gateway in gateways)
-
-    def _items(self, value: Any) -> list[Any]:
-        items = items_of(value)
-        if items is None:
-            self.problems.append(self._document.problem(SETS_KEY, (), f"{SETS_KEY} must be a list of sets"))
-        return items or []
 
     def _check_sets(self, listed: list[Any], folder: SetFolder) -> None:
         self.problems.extend(folder.problems)
