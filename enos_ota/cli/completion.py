@@ -25,7 +25,7 @@ def stacks_and_files(_ctx: click.Context, _parameter: click.Parameter, incomplet
 
 def _stack_files(*, example: bool = False) -> list[str]:
     from enos_ota.settings import SettingsError  # noqa: PLC0415 - slow to import, and not needed to run a command
-    from enos_ota.settings.project import EXAMPLE, find_project  # noqa: PLC0415 - the same
+    from enos_ota.settings.stackfile import EXAMPLE, find_project  # noqa: PLC0415 - the same
 
     try:
         project = find_project(Path.cwd())

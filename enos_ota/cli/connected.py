@@ -55,7 +55,7 @@ def connected(stack: str | None) -> Iterator[tuple[EnosClient, Connection]]:
 def _usable_config(stack: str | None) -> StackConfig:
     from enos_ota.engine.stack_secrets import read_stack  # noqa: PLC0415 - as above
     from enos_ota.settings import SettingsError  # noqa: PLC0415 - as above
-    from enos_ota.settings.recovery import settings_from_environment  # noqa: PLC0415 - as above
+    from enos_ota.settings.project import settings_from_environment  # noqa: PLC0415 - as above
 
     try:
         return read_stack(Path.cwd(), stack, os.environ)

@@ -32,8 +32,8 @@ def validate(ctx: click.Context, *, names: tuple[str, ...], output: str) -> None
     """Check stack files, set files and key files; print every problem with file and line.
 
     Needs no network, engine or credentials, and changes nothing. Without a name it checks all stacks of the project,
-    the example too. A set file or a file beside it selects its stack, a key file the stacks that name it, any other
-    file all stacks of its project: a pre-commit hook can pass every file that a commit changes.
+    the example too. A set file or a file beside it selects its stack, any other file all stacks of its project: a
+    pre-commit hook can pass every file that a commit changes.
 
     Warnings do not fail the check: device keys outside EnOS's default rule, a key file that no set names, a stack that
     declares no set, a stack file that Pulumi does not read.
@@ -50,13 +50,12 @@ def validate(ctx: click.Context, *, names: tuple[str, ...], output: str) -> None
     selection = select_stack_files(names, Path.cwd())
     found = list(selection.problems)
     sets: list[SetSettings] = []
-    for file in selection.files:
-        check = validate_stack_file(file.path, project=file.project.name)
+    for file, project in selection.files.items():
+        check = validate_stack_file(file, project=project.name)
         found += (*check.problems, *check.warnings)
         sets += check.sets
-        if not (check.problems or check.sets or _declares_sets(program_of(file.project))):
-            text = "is empty" if check.is_empty else "declares no set of cancelled tasks"
-            found.append(Problem(text, shown_path(file.path), severity="warning"))
+        if not (check.problems or check.sets or _declares_sets(program_of(project))):
+            found.append(Problem("declares no set of cancelled tasks", shown_path(file), severity="warning"))
     problems = in_order(found)
     errors = sum(problem.severity == "error" for problem in problems)
     if output == "json":

@@ -14,17 +14,11 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 """Largest configuration or key file that is read, in bytes."""
 
 
-def read(path: Path, limit: int = MAX_BYTES) -> bytes:
-    """Return the content of a regular file; never wait for a pipe or a device.
-
-    Args:
-        path: The file; a link to one is followed.
-        limit: Largest size, in bytes.
+def read(path: Path) -> bytes:
+    """Return the content of a regular file, following a link; never wait for a pipe or a device.
 
     Raises:
-        FileNotFoundError: The file does not exist.
-        OSError: It is not a regular file, a link without a target, larger than `limit`, or unreadable; `strerror` is
-            the text for the operator.
+        OSError: with the text for the operator as `strerror`.
     """
     try:
         # Without O_NONBLOCK, opening a named pipe waits for a writer. The descriptor is checked instead of the path, so
@@ -39,12 +33,36 @@ def read(path: Path, limit: int = MAX_BYTES) -> bytes:
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, f"it is {kind_of(mode)}, not a regular file")
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            data = file.read(limit + 1)
+            data = file.read(MAX_BYTES + 1)
     finally:
         os.close(descriptor)
-    if len(data) > limit:
-        raise OSError(errno.EFBIG, f"it is larger than {limit // 1024 // 1024} MiB")
+    if len(data) > MAX_BYTES:
+        raise OSError(errno.EFBIG, f"it is larger than {MAX_BYTES // 1024 // 1024} MiB")
     return data
+
+
+class UnreadableFileError(Exception):
+    """A file cannot be read as text; the text is the reason, `line` that of the first byte that is not UTF-8."""
+
+    def __init__(self, text: str, line: int | None = None) -> None:
+        super().__init__(text)
+        self.line = line
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file in UTF-8, without a byte order mark; a missing file is a `FileNotFoundError`."""
+    try:
+        data = read(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UnreadableFileError(f"cannot be read: {error.strerror}") from None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # The decoded bytes are without the byte order mark, which does not change the line.
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UnreadableFileError("is not UTF-8: save it as UTF-8", line) from None
 
 
 def kind_of(mode: int) -> str:
@@ -58,9 +76,6 @@ def replace(path: Path, data: bytes) -> None:
 
     Missing directories are created. An existing file keeps its mode, a link stays a link. A pipe or a device cannot be
     replaced: the data is written to it.
-
-    Raises:
-        OSError: The file could not be written; the old content is unchanged.
     """
     if path.exists() and not path.is_file():
         path.write_bytes(data)

@@ -1,14 +1,12 @@
 """Recognition of texts in other formats than a list of device keys: a merge conflict, a web page, a table.
 
-Otherwise each line of such a text would be taken as a device key. Every recognised line has characters that EnOS's
-default rule for keys does not allow.
+Every recognised line has characters that EnOS's default rule for keys does not allow.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from enos_ota.devicekeys.visible import excerpt
 
@@ -16,8 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-@dataclass(frozen=True, slots=True)
-class _Form:
+class _Form(NamedTuple):
     """Another format: the beginning of its lines, its name, and what to do."""
 
     pattern: str
@@ -58,25 +55,11 @@ _ANY_FORM: Final = _one_of(_FORMS)
 _ANY_FORM_OF_TXT: Final = _one_of((*_FORMS, *_FORMS_OF_TXT))
 
 
-@dataclass(frozen=True, slots=True)
-class Recognised:
-    """A line which shows that a text is not a list of device keys.
-
-    Attributes:
-        position: position of the line, counted from 0.
-        sentence: format of the text, the line, and what to do.
-    """
-
-    position: int
-    sentence: str
-
-
-def recognise(lines: Iterable[str], *, is_txt: bool) -> Recognised | None:
+def recognise(lines: Iterable[str], *, is_txt: bool) -> tuple[int, str] | None:
     """Return the first line which shows that a text is not a list of device keys; None if there is none.
 
-    Args:
-        lines: the lines of the text.
-        is_txt: whether each line is a key, so that CSV and YAML are other formats too.
+    The line is returned as its position, counted from 0, and a sentence with the format, the line, and what to do. With
+    `is_txt` each line would be a key, so that CSV and YAML are other formats too.
     """
     any_form = _ANY_FORM_OF_TXT if is_txt else _ANY_FORM
     for position, whole in enumerate(lines):
@@ -84,7 +67,7 @@ def recognise(lines: Iterable[str], *, is_txt: bool) -> Recognised | None:
         if found := any_form.match(line):
             form = _form(found)
             what = f"this looks like {form.what}, not like a list of device keys"
-            return Recognised(position, f"{what} ({excerpt(line)}): {form.cure}")
+            return position, f"{what} ({excerpt(line)}): {form.cure}"
     return None
 
 

@@ -1,8 +1,7 @@
 """Rules for device keys, and the canonical text in which the state stores a set of keys.
 
 A set of 100 000 keys as a list costs Pulumi minutes and 100 000 lines to diff; as one sorted text, each key followed by
-a newline, it costs seconds and shows only the changed keys. Without the last newline, Pulumi would also show
-the last key as changed.
+a newline, it costs seconds. Without the last newline, Pulumi would also show the last key as changed.
 """
 
 from __future__ import annotations
@@ -59,14 +58,7 @@ def from_text(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class KeyProblem:
-    """A kind of problem, or of warning, and the keys of a set that have it.
-
-    Attributes:
-        kind: description, to be read after "1 device key".
-        count: number of these keys.
-        positions: positions of the first few of them, counted from 0.
-        examples: these few, for a message.
-    """
+    """A kind of problem, or of warning: how many keys have it, and the first few, by position (from 0)."""
 
     kind: str
     count: int
@@ -87,9 +79,7 @@ class KeyProblem:
 def problems(keys: Iterable[object]) -> list[str]:
     """Return the problems of a set of keys, one short sentence for each kind; empty when there are none.
 
-    Any order, duplicates and quotes of both kinds are allowed. Refused are an empty set, an empty key, a key that is
-    not a string, control characters (they would break the text and every report), invisible characters, a key longer
-    than `MAX_KEY_LENGTH`, and a line of a text that is not a list of keys, see `enos_ota.devicekeys.other_formats`.
+    Any order, duplicates and quotes of both kinds are allowed.
     """
     listed = keys if isinstance(keys, Sequence) else list(keys)
     return [problem.sentence() for problem in find_problems(listed)] if listed else [NO_KEYS]

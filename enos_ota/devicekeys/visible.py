@@ -1,4 +1,4 @@
-"""Invisible characters, which are escaped in messages and refused in device keys."""
+"""Visible and invisible characters: texts from outside in messages, and what device keys must not contain."""
 
 from __future__ import annotations
 
@@ -26,3 +26,9 @@ def excerpt(value: object) -> str:
     """Return a device key, or another value in its place, for a message: in ASCII and shortened."""
     text = ascii(value) if isinstance(value, str) else str(value)
     return text if len(text) <= 40 else text[:37] + "…"  # noqa: PLR2004 - a readable width
+
+
+def shown(text: str, width: int = 60) -> str:
+    """Return an external text for a message: escaped if not visible, and shortened."""
+    plain = text if is_visible(text) else ascii(text)[1:-1]
+    return plain if len(plain) <= width else plain[: width - 1] + "…"

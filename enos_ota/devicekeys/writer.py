@@ -21,11 +21,7 @@ def fits_txt(key: str) -> bool:
 
 
 def to_txt(device_keys: Iterable[str], comments: Iterable[str] = ()) -> str:
-    """Return the text of a .txt key file: comments, then the keys, sorted and without duplicates, one a line.
-
-    Raises:
-        ValueError: a key that a .txt cannot hold, see `fits_txt`.
-    """
+    """Return the text of a .txt key file: comments, then the keys, sorted and without duplicates, one a line."""
     unique = sorted(set(device_keys))
     if not all(map(fits_txt, unique)):
         raise ValueError("a key that no .txt can hold")
@@ -33,11 +29,7 @@ def to_txt(device_keys: Iterable[str], comments: Iterable[str] = ()) -> str:
 
 
 def to_yaml(device_keys: Iterable[str], comments: Iterable[str] = ()) -> str:
-    """The same as a .yaml key file, which can hold every key that a set may have.
-
-    Raises:
-        ValueError: a key that no set may have, see `enos_ota.devicekeys.rules.problem`.
-    """
+    """The same as a .yaml key file, which can hold every key that a set may have."""
     unique = sorted(set(device_keys))
     if any(map(keys.problem, unique)):
         raise ValueError("a key that no set may have")

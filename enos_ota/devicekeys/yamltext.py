@@ -3,8 +3,6 @@
 Pulumi's engine reads a stack file first and passes on the converted values: `0012345` arrives as `5349`, `1e5` as
 `100000`, `2026-01-02` as a time of day. So enos-ota also reads the raw file, and a plain scalar that YAML 1.1, YAML 1.2
 or Go's yaml.v3 would take as anything but a text becomes an `Unquoted`, never a `str`.
-
-The tree is built from parser events and not by recursion: a file of a hundred thousand brackets must give an error.
 """
 
 from __future__ import annotations
@@ -15,24 +13,20 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import yaml
 
-from enos_ota.devicekeys.visible import is_visible
+from enos_ota.devicekeys.visible import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-MAX_VALUES: Final = 4_000_000
-"""Most values of a file, aliases counted at each use: a few nested ones would fill the memory."""
+    from collections.abc import Iterator, Sequence
 
 MAX_DEPTH: Final = 100
-"""Deepest nesting that is read."""
+"""Deepest nesting that is read: a file of a hundred thousand brackets must give an error."""
 
 Marks: TypeAlias = "int | tuple[int, dict[str, Marks] | list[Marks]]"
 """Line numbers (from 1) in the shape of the value; a mapping's entry has the line of its key."""
 
 _LOADER: Final = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 _STR_TAG: Final = "tag:yaml.org,2002:str"
-_PLAIN_INT: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
-_PLAIN_FLOAT: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,17}")
+_PLAIN_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17})?")
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 
 # Only a scalar that begins like this may be anything but a text; the first character decides for most keys.
@@ -63,9 +57,9 @@ class Unquoted:
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """A problem of a file at a line (from 1)."""
+    """A problem of a file at a line (from 1), or of the whole file."""
 
-    line: int
+    line: int | None
     text: str
 
 
@@ -92,10 +86,9 @@ class Tree:
                 break
         return marks if isinstance(marks, int) else marks[0]
 
-    def item_lines(self) -> list[int]:
-        """The line of each item, when the file holds one list."""
-        items = [] if isinstance(self.marks, int) else self.marks[1]
-        return [mark if isinstance(mark, int) else mark[0] for mark in items if not isinstance(mark, str)]
+
+EMPTY: Final = Tree(None, 1, ())
+"""The content of a file without a value."""
 
 
 def is_text(plain: str) -> bool:
@@ -110,154 +103,79 @@ def is_text(plain: str) -> bool:
 def load(text: str) -> Tree:
     """Read one YAML document; never raises: problems are in `Tree.flaws`.
 
-    Refused are syntax errors, a key given twice, merge keys (`<<`), tags other than `!!str`, an alias inside the value
-    it names, more than one document, and files that are too deep or too large.
+    Refused are syntax errors, a key given twice, aliases and merge keys (`<<`), tags other than `!!str`, more than one
+    document, and files that are nested too deep.
     """
-    builder = _Builder()
+    reader = _Reader(text)
     try:
-        for event in yaml.parse(text, Loader=_LOADER):
-            builder.take(event)
+        value, marks = reader.document()
     except _UnreadableYamlError as error:
-        builder.flaws.append(Flaw(error.line, error.text))
+        return Tree(None, 1, (*reader.flaws, error.flaw))
     except yaml.YAMLError as error:
         # The rest of an invalid file would only cause consequential errors.
         return Tree(None, 1, (_syntax_flaw(text, error),))
-    value, marks = builder.root
-    return Tree(value, marks, tuple(sorted(builder.flaws, key=lambda flaw: flaw.line)))
+    return Tree(value, marks, tuple(reader.flaws))
 
 
 class _UnreadableYamlError(Exception):
-    def __init__(self, line: int, text: str) -> None:
+    def __init__(self, event: yaml.Event, text: str) -> None:
         super().__init__(text)
-        self.line = line
-        self.text = text
+        self.flaw = Flaw(_line(event), text)
 
 
-@dataclass(slots=True)
-class _Frame:
-    """A mapping or list under construction."""
+class _Reader:
+    """Reader of values and line numbers from parser events."""
 
-    value: dict[str, Any] | list[Any]
-    marks: dict[str, Marks] | list[Marks]
-    line: int
-    anchor: str | None
-    first: int  # values counted when it began
-    key: str | None = None
-    key_line: int = 0
-    drop: bool = False  # the value that comes next is already refused
-
-
-@dataclass(frozen=True, slots=True)
-class _Anchored:
-    value: Any
-    marks: Marks
-    size: int
-
-
-class _Builder:
-    """Builder of values and line numbers from parser events."""
-
-    def __init__(self) -> None:
-        self.root: tuple[Any, Marks] = (None, 1)
+    def __init__(self, text: str) -> None:
         self.flaws: list[Flaw] = []
-        self._frames: list[_Frame] = []
-        self._anchors: dict[str, _Anchored | None] = {}
-        self._count = 0
-        self._documents = 0
+        self._events: Iterator[yaml.Event] = yaml.parse(text, Loader=_LOADER)
 
-    def take(self, event: yaml.Event) -> None:
+    def document(self) -> tuple[Any, Marks]:
+        root: tuple[Any, Marks] | None = None
+        for event in self._events:
+            if isinstance(event, yaml.DocumentStartEvent) and root:
+                raise _UnreadableYamlError(event, "a second document begins here; only one is read")
+            if isinstance(event, yaml.NodeEvent):
+                root = self._node(event, _line(event), 1)
+        return root or (None, 1)
+
+    def _node(self, event: yaml.Event, line: int, depth: int) -> tuple[Any, Marks]:
+        """Return a value and its lines; `line` is that of its key, if it has one."""
         if isinstance(event, yaml.ScalarEvent):
-            self._scalar(event)
-        elif isinstance(event, yaml.CollectionStartEvent):
-            self._open(event, _line(event))
-        elif isinstance(event, yaml.CollectionEndEvent):
-            frame = self._frames.pop()
-            marks: Marks = (frame.line, frame.marks)
-            if frame.anchor:
-                self._anchors[frame.anchor] = _Anchored(frame.value, marks, self._count - frame.first)
-            self._put(frame.value, marks)
-        elif isinstance(event, yaml.AliasEvent):
-            self._alias(str(event.anchor), _line(event))
-        elif isinstance(event, yaml.DocumentStartEvent):
-            self._documents += 1
-            if self._documents > 1:
-                raise _UnreadableYamlError(_line(event), "a second document begins here; only one is read")
-
-    def _scalar(self, event: yaml.ScalarEvent) -> None:
-        line = _line(event)
-        if self._wants_key():
-            self._key(event, line)
-            return
-        self._add_to_count(1, line)
-        value = _scalar_value(event)
-        if event.anchor:
-            self._anchors[event.anchor] = _Anchored(value, line, 1)
-        self._put(value, self._here(line))
-
-    def _key(self, event: yaml.ScalarEvent, line: int) -> None:
-        frame = self._frames[-1]
-        key = str(event.value)
-        frame.key, frame.key_line, frame.drop = key, line, False
-        if key == "<<" and not event.style:  # style is "" or None for plain, depending on libyaml
-            self.flaws.append(Flaw(line, "merge keys (<<) are not read: write the keys out"))
-            frame.drop = True
-        elif key in frame.value:
-            self.flaws.append(Flaw(line, f"{shown(key)} is given twice in one mapping"))
-            frame.drop = True
-
-    def _open(self, event: yaml.CollectionStartEvent, line: int) -> None:
-        if self._wants_key():
-            raise _UnreadableYamlError(line, "a key must be a text, not a list or a mapping")
-        if len(self._frames) >= MAX_DEPTH:
-            raise _UnreadableYamlError(line, f"nested deeper than {MAX_DEPTH} levels")
-        if event.tag is not None:
-            self.flaws.append(Flaw(line, f"the tag {shown(event.tag)} is not read: remove it"))
-        if event.anchor:
-            self._anchors[event.anchor] = None
-        first, here = self._count, self._here(line)
-        self._add_to_count(1, line)
+            return _scalar_value(event), line
+        if isinstance(event, yaml.AliasEvent):
+            raise _UnreadableYamlError(event, f"the alias *{shown(str(event.anchor))} is not read: write the value out")
+        if isinstance(event, yaml.CollectionStartEvent) and event.tag is not None:
+            raise _UnreadableYamlError(event, f"the tag {shown(event.tag)} is not read: remove it")
+        if depth > MAX_DEPTH:
+            raise _UnreadableYamlError(event, f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(event, yaml.MappingStartEvent):
-            self._frames.append(_Frame({}, {}, here, event.anchor, first))
-        else:
-            self._frames.append(_Frame([], [], here, event.anchor, first))
+            values, marks = self._entries(depth)
+            return values, (line, marks)
+        items = [self._node(item, _line(item), depth + 1) for item in self._until(yaml.SequenceEndEvent)]
+        return [value for value, _ in items], (line, [mark for _, mark in items])
 
-    def _alias(self, name: str, line: int) -> None:
-        if name not in self._anchors:
-            raise _UnreadableYamlError(line, f"the alias *{shown(name)} has no anchor before it")
-        known = self._anchors[name]
-        if known is None:
-            raise _UnreadableYamlError(line, f"the alias *{shown(name)} is inside the value it names")
-        if self._wants_key():
-            raise _UnreadableYamlError(line, "an alias cannot be a key: write the key out")
-        self._add_to_count(known.size, line)
-        here = self._here(line)
-        self._put(known.value, here if isinstance(known.marks, int) else (here, known.marks[1]))
+    def _entries(self, depth: int) -> tuple[dict[str, Any], dict[str, Marks]]:
+        values: dict[str, Any] = {}
+        marks: dict[str, Marks] = {}
+        for event in self._until(yaml.MappingEndEvent):
+            if not isinstance(event, yaml.ScalarEvent):
+                raise _UnreadableYamlError(event, "a key must be a text, not a list, a mapping or an alias")
+            key = str(event.value)
+            if key == "<<" and not event.style:  # style is "" or None for plain, depending on libyaml
+                raise _UnreadableYamlError(event, "merge keys (<<) are not read: write the keys out")
+            if is_repeated := key in values:
+                self.flaws.append(Flaw(_line(event), f"{shown(key)} is given twice in one mapping"))
+            value, mark = self._node(next(self._events), _line(event), depth + 1)
+            if not is_repeated:
+                values[key], marks[key] = value, mark
+        return values, marks
 
-    def _wants_key(self) -> bool:
-        return bool(self._frames) and self._frames[-1].key is None and isinstance(self._frames[-1].value, dict)
-
-    def _here(self, line: int) -> int:
-        """Return the line of a value: that of its key, if it has one."""
-        return self._frames[-1].key_line if self._frames and self._frames[-1].key is not None else line
-
-    def _add_to_count(self, size: int, line: int) -> None:
-        self._count += size
-        if self._count > MAX_VALUES:
-            raise _UnreadableYamlError(line, f"more than {MAX_VALUES} values (an alias counts as often as it is used)")
-
-    def _put(self, value: Any, marks: Marks) -> None:
-        if not self._frames:
-            self.root = (value, marks)
-            return
-        frame = self._frames[-1]
-        if isinstance(frame.value, list) and isinstance(frame.marks, list):
-            frame.value.append(value)
-            frame.marks.append(marks)
-        elif isinstance(frame.value, dict) and isinstance(frame.marks, dict) and frame.key is not None:
-            if not frame.drop:
-                frame.value[frame.key] = value
-                frame.marks[frame.key] = marks
-            frame.key = None
+    def _until(self, end: type[yaml.Event]) -> Iterator[yaml.Event]:
+        for event in self._events:
+            if isinstance(event, end):
+                return
+            yield event
 
 
 def _line(event: yaml.Event) -> int:
@@ -279,10 +197,8 @@ def _plain_value(text: str) -> int | float | bool | Unquoted | None:
         return None
     if text in {"true", "false"}:
         return text == "true"
-    if _PLAIN_INT.fullmatch(text):
-        return int(text)
-    if _PLAIN_FLOAT.fullmatch(text):
-        return float(text)
+    if _PLAIN_NUMBER.fullmatch(text):
+        return float(text) if "." in text else int(text)
     return Unquoted(text)
 
 
@@ -300,9 +216,3 @@ def _syntax_flaw(text: str, error: yaml.YAMLError) -> Flaw:
 def _unreadable_line(text: str) -> int:
     found = yaml.reader.Reader.NON_PRINTABLE.search(text)
     return text.count("\n", 0, found.start()) + 1 if found else 1
-
-
-def shown(text: str, width: int = 60) -> str:
-    """Return an external text for a message: escaped if not visible, and shortened."""
-    plain = text if is_visible(text) else ascii(text)[1:-1]
-    return plain if len(plain) <= width else plain[: width - 1] + "…"

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING, Final
 
-from enos_ota.devicekeys.yamltext import shown
+from enos_ota.devicekeys.visible import shown
 from enos_ota.engine import pulumi_cli
 from enos_ota.settings.project import UnreadableSecret, read_stack_config
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from enos_ota.operations.errors import OperationRefused
-from enos_ota.plan import days
 from enos_ota.plan.guard import Guard, strictest
 from enos_ota.plan.naming import counted, one_line, shown
 from enos_ota.settings import SettingsError, read_stack_file
@@ -123,4 +122,4 @@ def _expected_firmware(context: OperationContext, request: CancelRequest, affect
 
 def is_expired(context: OperationContext, found: SetSettings) -> bool:
     """Whether a set is expired."""
-    return days.is_over(found.expires or "", context.today)
+    return found.is_expired(context.today)

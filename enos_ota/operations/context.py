@@ -23,9 +23,8 @@ from enos_ota.reconciler.deadline import COMMAND_IS_OVER, Deadline
 from enos_ota.settings import Problem, SettingsError, load_checks, load_connection
 from enos_ota.settings.check import AUDIT_LOG_KEY, GUARD_KEY
 from enos_ota.settings.client import create_client
-from enos_ota.settings.project import StackConfig, choose_stack, config_of, find_project, nothing_decrypted
-from enos_ota.settings.recovery import settings_from_environment
-from enos_ota.settings.stackfile import shown_path
+from enos_ota.settings.project import StackConfig, choose_stack, config_of, settings_from_environment
+from enos_ota.settings.stackfile import find_project, shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -106,7 +105,7 @@ class OperationContext:
     @property
     def has_stack_file(self) -> bool:
         """Whether there is a stack file, valid or not."""
-        return self.stack_file_unusable or bool(self.config.document and self.config.document.exists)
+        return self.stack_file_unusable or bool(self.config.document and self.config.document.file.exists)
 
     def warn_of_missing_limits(self) -> None:
         """Warn that a command has no guard or audit log because the stack file is missing."""
@@ -286,4 +285,4 @@ def _for_unusable_stack_file(config: StackConfig, error: SettingsError, environ:
     if not break_glass(environ):
         advice = f"The guard is unknown, so nothing can be cancelled without {BREAK_GLASS}=<reason>."
         raise SettingsError(error.findings, advice)
-    return StackConfig(config.project, config.full_name, config.file, _FOR_UNUSABLE_STACK_FILE, nothing_decrypted)
+    return StackConfig(config.project, config.full_name, config.file, _FOR_UNUSABLE_STACK_FILE)

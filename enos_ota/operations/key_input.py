@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from enos_ota.devicekeys import files
 from enos_ota.devicekeys import reader as keyfiles
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def read_keys(named: str, notify: Callable[[str], None]) -> frozenset[str]:
         return _keys(Path(named), named, notify)
     with tempfile.TemporaryDirectory(prefix="enos-ota-") as folder:
         file = Path(folder) / "stdin.txt"
-        file.write_bytes(sys.stdin.buffer.read(keyfiles.MAX_BYTES + 1))
+        file.write_bytes(sys.stdin.buffer.read(files.MAX_BYTES + 1))
         return _keys(file, "standard input", notify)
 
 

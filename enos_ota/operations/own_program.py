@@ -10,15 +10,13 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from enos_ota.settings import SettingsError
-from enos_ota.settings import stackfile as documents
 from enos_ota.settings.sets import SETS_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from enos_ota.settings.project import Project
+    from enos_ota.settings.stackfile import Project
 
 _MAIN: Final = "__main__.py"
 _MOST: Final = 200
@@ -26,7 +24,7 @@ _MOST: Final = 200
 _MAX_BYTES: Final = 1024 * 1024
 """Size of a module; a larger one is generated, and hardly declares a set."""
 
-_READS: Final = frozenset({"declare_sets", "load_stack", SETS_KEY, SETS_KEY.partition(":")[2]})
+_READS: Final = frozenset({"declare_sets", "load_sets", SETS_KEY, SETS_KEY.partition(":")[2]})
 """Names and texts of a program that reads the sets of a stack."""
 _DECLARES: Final = "CancelledTaskSet"
 _OURS: Final = "enos_ota"
@@ -62,10 +60,7 @@ def program_of(project: Project | None) -> Program | None:
 
 def _folder(project: Project) -> Path | None:
     """Return the folder of the program, if it is in Python."""
-    try:
-        keys = documents.read_project(project.root).keys
-    except SettingsError:
-        return None
+    keys = project.keys
     runtime, main = keys.get("runtime"), keys.get("main", ".")
     name = runtime.get("name") if isinstance(runtime, dict) else runtime
     if name != "python" or not isinstance(main, str):

@@ -23,7 +23,6 @@ from enos_ota.enos import (
     Throttled,
     TransportError,
 )
-from enos_ota.plan import days
 from enos_ota.plan.guard import break_glass
 from enos_ota.plan.messages import failed_reads
 from enos_ota.reconciler import DEFAULT_MARKERS, Pool, Stop, Stopped
@@ -35,15 +34,15 @@ from enos_ota.review.set_report import ReviewSettings, record_before
 from enos_ota.settings import (
     NoCredentials,
     SettingsError,
-    check_stack_file,
+    load_address,
     load_checks,
     load_connection,
-    load_stack,
     short_name,
 )
+from enos_ota.settings.check import validate_stack_file
 from enos_ota.settings.client import create_client
-from enos_ota.settings.project import PULUMI_STACK, find_project, locate_stack
-from enos_ota.settings.set_files import declared_items, declaring_files
+from enos_ota.settings.project import PULUMI_STACK, locate_stack
+from enos_ota.settings.stackfile import find_project, shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,7 +51,7 @@ if TYPE_CHECKING:
     from enos_ota.enos import Clock, EnosClient
     from enos_ota.plan import Plan
     from enos_ota.review.model import ReviewReport
-    from enos_ota.settings import Connection
+    from enos_ota.settings import Connection, SetSettings
     from enos_ota.settings.project import StackConfig
 
 _UNASKED: Final = "EnOS could not be asked"
@@ -93,12 +92,13 @@ def review(
             context = replace(context, project=around.name)
         project, name, file = locate_stack(directory, stack, environ)
         context = replace(context, project=project.name, stack=short_name(name))
-        if problems := check_stack_file(file, project=project.name):
-            return report_misconfigured(context, [str(problem) for problem in problems])
+        check = validate_stack_file(file, project=project.name)
+        if check.problems:
+            return report_misconfigured(context, [str(problem) for problem in check.problems])
         config = read_stack(directory, name, environ, needed=True)
-        run = _ReviewRun(config, environ, clock, now.date(), to_run)
+        run = _ReviewRun(config, environ, clock, now.date(), to_run, sets=check.sets)
         report = build_report(context, run.read(), run.settings, expect_no_changes=expect_no_changes)
-        return report.with_files(declaring_files(config.document)) if config.document else report
+        return report.with_files({each.name: shown_path(each.file) for each in check.sets})
     except SettingsError as error:
         return report_misconfigured(context, error.problems)
 
@@ -126,8 +126,11 @@ class _ReviewRun:
         clock: Clock,
         today: date,
         packs: pulumi.Packs,
+        *,
+        sets: Sequence[SetSettings],
     ) -> None:
         self._config = config
+        self._sets = sets
         self._packs = packs
         self._environ = environ
         self._clock = clock
@@ -199,8 +202,7 @@ class _ReviewRun:
     def _any_job(self) -> str:
         """Return a job of the declared sets that have not expired; empty if there is none."""
         today = self.settings.today
-        sets = declared_items(self._config.document) if self._config.document else ()  # was checked
-        return next((each["jobId"] for _, each in sets if not days.is_over(each.get("expires", ""), today)), "")
+        return next((each.job_id for each in self._sets if not each.is_expired(today)), "")
 
     def _waiting(self, client: EnosClient) -> EnosClient:
         return client.waiting_by(Deadline(self._clock, Stop(), _PATIENCE).sleep)
@@ -242,21 +244,17 @@ class _ReviewRun:
     def _only_declared(self, preview: Preview) -> Preview:
         """Add the sets that a preview did not reach, as the stack declares them."""
         try:
-            settings = load_stack(
-                None,
-                self._environ,
-                stack_file=self._config.file,
-                project=self._config.project.name if self._config.project else "",
-            )
+            address = load_address(self._config.get, self._environ)
         except SettingsError:
             return preview  # the address may be nowhere but in the program
         steps = {step.name: step for step in preview.sets}  # of our own program, where no name comes twice
         missing: dict[str, SetStep] = {}
-        for each in settings.sets:
+        for each in self._sets:
             step = steps.get(each.name)
             if step is not None and step.declared is not None:
                 continue
-            declared = each.task_set(settings.gateway, settings.org_id)
+            guard = each.guard.completed_by(self.settings.guard)
+            declared = replace(each, api_gateway=address.gateway, org_id=address.org_id, guard=guard)
             blank = SetStep(each.name, Change.DECLARED)
             missing[each.name] = replace(step or blank, change=Change.DECLARED, declared=declared)
         there = tuple(step for step in preview.sets if step.name not in missing)

@@ -20,11 +20,7 @@ def create_client(
     retry: RetryPolicy | None = None,
     before_write: Callable[[], None] | None = None,
 ) -> EnosClient:
-    """Create a client from settings; the other arguments are those of `EnosClient`.
-
-    Raises:
-        ConfigurationError: The gateway or the CA bundle cannot be used.
-    """
+    """Create a client from settings; the other arguments and the errors are those of `EnosClient`."""
     return EnosClient(
         connection.gateway,
         connection.org_id,

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 
-from enos_ota.enos import ConfigurationError, Credentials, Timeout, check_gateway
+from enos_ota.enos import Credentials, Timeout
 from enos_ota.plan import Guard
 from enos_ota.settings.models import ENOS, ENOS_OTA, EnosKeys, EnosOtaKeys
 from enos_ota.settings.problems import NoCredentials, Problem, SettingsError, label
 from enos_ota.settings.wording import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from enos_ota.settings.models import Preflight
 
 CONNECT_TIMEOUT: Final = 5.0
 """Seconds for opening a connection; less when `enos:requestTimeout` is less."""
+
+_Get: TypeAlias = Callable[[str], str | None]
+Locate: TypeAlias = Callable[[str, Sequence[str | int], str], Problem]
+_Keys = TypeVar("_Keys", EnosKeys, EnosOtaKeys)
 
 VARIABLES: Final = {
     "apiGateway": "ENOS_API_GATEWAY",
@@ -36,18 +41,11 @@ class Connection:
     """Everything that a client of EnOS needs.
 
     Attributes:
-        gateway: in the normal form of `enos_ota.enos.check_gateway`.
-        org_id: the organization.
-        credentials: from the environment if they are there, else from the stack.
-        ca_bundle: file of certificates to trust, or None for those of the system.
         timeout: in seconds.
         batch_size: device keys in one cancelTask call.
-        max_concurrency: concurrent requests.
         max_requests_per_second: None for no limit.
-        cancelled_markers: texts by which EnOS marks a cancelled task.
         deadline: seconds for one set's change.
-        audit_log: file that records every writing request, as configured: relative to the project, or an absolute
-            path; None for none.
+        audit_log: as configured: relative to the project, or an absolute path; None for none.
     """
 
     gateway: str
@@ -65,12 +63,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """Checks that a program makes before anything is sent.
-
-    Attributes:
-        preflight: whether a preview reads the tasks it would cancel.
-        guard: limits of one change of a set that has none of its own.
-    """
+    """Checks that a program makes before anything is sent; `guard` limits a set that has none of its own."""
 
     preflight: Preflight
     guard: Guard
@@ -78,80 +71,56 @@ class Checks:
 
 @dataclass(frozen=True, slots=True)
 class EnosAddress:
-    """An EnOS, and an organization in it.
-
-    Attributes:
-        gateway: in the normal form of `enos_ota.enos.check_gateway`.
-        org_id: the organization.
-    """
+    """An EnOS, by its gateway in the normal form of `enos_ota.enos.check_gateway`, and an organization in it."""
 
     gateway: str
     org_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Stack:
-    """The keys of the stack under `enos:`; `sound` leaves out the invalid ones, which are in `problems`."""
-
-    present: frozenset[str]
-    sound: dict[str, str]
-    keys: EnosKeys
-    problems: list[Problem]
-
-
-def load_address(
-    get: Callable[[str], str | None], environ: Mapping[str, str], *, org_id: str | None = None
-) -> EnosAddress:
+def load_address(get: _Get, environ: Mapping[str, str], *, org_id: str | None = None) -> EnosAddress:
     """Return gateway and organization for a program that declares its own sets; it needs no credentials.
 
-    Args:
-        get: the text of a configuration key such as `enos:apiGateway`, or None.
-        environ: the environment.
-        org_id: the organization if neither of them names one.
+    `get` returns the text of a configuration key such as `enos:apiGateway`, or None; `org_id` is the organization if
+    neither of them names one.
 
     Raises:
         SettingsError: with every problem.
     """
-    stack = _read_stack(get, ("apiGateway", "orgId"))
-    address, problems = combine_addresses(stack.sound, environ, _unplaced, present=stack.present, org_id=org_id)
-    problems = [*stack.problems, *environment_problems(environ), *problems]
+    given = _given(get, ENOS, ("apiGateway", "orgId"))
+    keys, problems = validate_keys(EnosKeys, ENOS, given, _unplaced)
+    environment = read_environment(environ)
+    address, more = combine_addresses(keys, environment, _unplaced, present=given, org_id=org_id)
+    problems += [*environment.problems, *more]
     if address is None or problems:
         raise SettingsError(problems)
     return address
 
 
-def load_connection(
-    get: Callable[[str], str | None], environ: Mapping[str, str], *, org_id: str | None = None
-) -> Connection:
-    """Return the connection of a provider or a command.
-
-    Args:
-        get: the text of a configuration key such as `enos:apiGateway`, secrets decrypted, or None.
-        environ: the environment.
-        org_id: the organization if neither of them names one.
+def load_connection(get: _Get, environ: Mapping[str, str], *, org_id: str | None = None) -> Connection:
+    """Return the connection of a provider or a command; the arguments are those of `load_address`, secrets decrypted.
 
     Raises:
         NoCredentials: the only problem is that there are none; a program can run without.
         SettingsError: with every problem.
     """
-    stack = _read_stack(get, EnosKeys.names())
-    own, wrong = _read_own(get, ("deadline", "auditLog"))
-    faults = [*stack.problems, *wrong, *environment_problems(environ)]
-    address, more = combine_addresses(stack.sound, environ, _unplaced, present=stack.present, org_id=org_id)
-    credentials = None if faults else _credentials(stack.keys, environ)
-    problems = [*faults, *more]
-    if credentials is None and not faults:
-        problems.append(Problem(_no_credentials(stack.keys)))
-        if len(problems) == 1:
-            raise NoCredentials(problems)
+    given = _given(get, ENOS, EnosKeys.names())
+    keys, problems = validate_keys(EnosKeys, ENOS, given, _unplaced)
+    own, more = validate_keys(EnosOtaKeys, ENOS_OTA, _given(get, ENOS_OTA, ("deadline", "auditLog")), _unplaced)
+    environment = read_environment(environ)
+    problems += [*more, *environment.problems]
+    credentials = None if problems else _credentials(environment.keys) or _credentials(keys)
+    missing = [] if problems or credentials else [Problem(_no_credentials(keys))]
+    address, more = combine_addresses(keys, environment, _unplaced, present=given, org_id=org_id)
+    problems += more
+    if missing and not problems:
+        raise NoCredentials(missing)
     if address is None or credentials is None or problems:
-        raise SettingsError(problems)
-    keys = stack.keys
+        raise SettingsError([*problems, *missing])
     return Connection(
         gateway=address.gateway,
         org_id=address.org_id,
         credentials=credentials,
-        ca_bundle=environ.get(VARIABLES["caBundle"]) or keys.ca_bundle,
+        ca_bundle=environment.keys.ca_bundle or keys.ca_bundle,
         timeout=Timeout(connect=min(CONNECT_TIMEOUT, keys.request_timeout), read=keys.request_timeout),
         batch_size=keys.batch_size,
         max_concurrency=keys.max_concurrency,
@@ -162,138 +131,98 @@ def load_connection(
     )
 
 
-def load_checks(get: Callable[[str], str | None]) -> Checks:
-    """Return the checks that a program makes before anything is sent.
-
-    Args:
-        get: the text of a configuration key such as `enos-ota:guard`, or None.
-
-    Raises:
-        SettingsError: with every problem.
-    """
-    own, problems = _read_own(get, ("preflight", "guard"))
+def load_checks(get: _Get) -> Checks:
+    """Return the checks that a program makes before anything is sent; argument and error as in `load_address`."""
+    own, problems = validate_keys(EnosOtaKeys, ENOS_OTA, _given(get, ENOS_OTA, ("preflight", "guard")), _unplaced)
     if problems:
         raise SettingsError(problems)
     return Checks(own.preflight, own.guard.limits() if own.guard else Guard())
 
 
-def environment_problems(environ: Mapping[str, str]) -> list[Problem]:
-    """Return the problems of the environment alone: half a pair of credentials, white space, control characters.
+def validate_keys(
+    model: type[_Keys], namespace: str, given: Mapping[str, Any], locate: Locate
+) -> tuple[_Keys, list[Problem]]:
+    """Return the keys of a namespace, each invalid one with its default, and the problems."""
+    try:
+        return model.model_validate(given), []
+    except ValidationError as error:
+        found = list(explain(error, model, noun=f"{namespace}: key"))
+    wrong = {path[0] for path, _ in found}
+    problems = [locate(f"{namespace}:{path[0]}", path[1:], f"{namespace}:{text}") for path, text in found]
+    return model.model_validate({name: value for name, value in given.items() if name not in wrong}), problems
+
+
+class Environment(NamedTuple):
+    """The valid keys that the environment gives, the names of all that it gives, and the problems."""
+
+    keys: EnosKeys
+    present: Collection[str]
+    problems: list[Problem]
+
+
+def read_environment(environ: Mapping[str, str]) -> Environment:
+    """Read the environment alone; one of its problems is half a pair of credentials.
 
     An empty variable counts as not set: CI systems pass a missing secret as an empty text.
     """
-    problems = []
-    given = {VARIABLES[name]: value for name, value in _from_environment(environ).items()}
-    try:
-        EnosKeys.model_validate(_from_environment(environ))
-    except ValidationError as error:
-        problems = [
-            Problem(VARIABLES[str(path[0])] + text[len(str(path[0])) :])
-            for path, text in explain(error, EnosKeys, noun="variable")
-        ]
-    pair = ("ENOS_APP_KEY", "ENOS_APP_SECRET")
-    here = [name for name in pair if name in given]
-    if len(here) == 1:
-        other = pair[1 - pair.index(here[0])]
-        problems.append(
-            Problem(f"{here[0]} is set and {other} is not: set both, or neither to use the pair of the stack")
-        )
-    return problems
+    given = {name: value for name, variable in VARIABLES.items() if (value := environ.get(variable))}
+
+    def locate(key: str, _: Sequence[str | int], text: str) -> Problem:
+        name = key.removeprefix(f"{ENOS}:")
+        return Problem(VARIABLES[name] + text.removeprefix(key))
+
+    keys, problems = validate_keys(EnosKeys, ENOS, given, locate)
+    pair = [VARIABLES[name] for name in ("appKey", "appSecret")]
+    if len(here := [variable for variable in pair if environ.get(variable)]) == 1:
+        (other,) = set(pair).difference(here)
+        text = f"{here[0]} is set and {other} is not: set both, or neither to use the pair of the stack"
+        problems.append(Problem(text))
+    return Environment(keys, given, problems)
 
 
 def combine_addresses(
-    stack: Mapping[str, Any],
-    environ: Mapping[str, str],
-    locate: Callable[[str, str], Problem],
+    stack: EnosKeys,
+    environment: Environment,
+    locate: Locate,
     *,
-    present: Collection[str] | None = None,
+    present: Collection[str],
     org_id: str | None = None,
 ) -> tuple[EnosAddress | None, list[Problem]]:
     """Return gateway and organization, and the problems; environment and stack must not contradict each other.
 
-    Args:
-        stack: the valid keys under `enos:`.
-        environ: the environment.
-        locate: makes a problem of a key's name and a text.
-        present: the keys that the stack gives, valid or not; then a key that is given nowhere is a problem.
-        org_id: the organization if neither of them names one.
+    `stack` has the valid keys of the stack, `present` the names of all that it gives.
     """
     problems: list[Problem] = []
-    found: dict[str, str | None] = {}
-    around = _from_environment(environ)
-    for name, noun in (("apiGateway", "gateway"), ("orgId", "organization")):
+    around = environment.keys
+    gateway = stack.api_gateway or around.api_gateway
+    org_id = stack.org_id or around.org_id or org_id
+    for name, noun, inside, outside, found in (
+        ("apiGateway", "gateway", stack.api_gateway, around.api_gateway, gateway),
+        ("orgId", "organization", stack.org_id, around.org_id, org_id),
+    ):
         variable, key = VARIABLES[name], f"{ENOS}:{name}"
-        inside, outside = stack.get(name), around.get(name)
-        if name == "apiGateway":
-            inside = _gateway(inside, key, lambda text: problems.append(locate("apiGateway", text)))
-            outside = _gateway(outside, variable, lambda text: problems.append(Problem(text)))
         if inside and outside and inside != outside:
-            problems.append(
-                locate(
-                    name,
-                    f"the {noun} differs: {key} is {inside}, {variable} is {outside}; unset {variable} or change {key},"
-                    " a stack belongs to one of them",
-                )
+            text = (
+                f"the {noun} differs: {key} is {inside}, {variable} is {outside}; unset {variable} or change {key},"
+                " a stack belongs to one of them"
             )
-        otherwise = org_id if name == "orgId" else None
-        found[name] = inside or outside or otherwise
-        if present is not None and name not in present and name not in around and not otherwise:
-            problems.append(
-                Problem(f"no {noun}: set {key} in the stack file or {variable} in the environment", path=key)
-            )
-    gateway, org_id = found["apiGateway"], found["orgId"]
+            problems.append(locate(key, (), text))
+        elif not (found or name in present or name in environment.present):
+            text = f"no {noun}: set {key} in the stack file or {variable} in the environment"
+            problems.append(Problem(text, path=key))
     return (EnosAddress(gateway, org_id) if gateway and org_id else None), problems
 
 
-def _unplaced(name: str, text: str) -> Problem:
-    return Problem(text, path=f"{ENOS}:{name}")
+def _unplaced(key: str, path: Sequence[str | int], text: str) -> Problem:
+    return Problem(text, path=label((key, *path)))
 
 
-def _read_stack(get: Callable[[str], str | None], names: Iterable[str]) -> _Stack:
-    given = {name: text for name in names if (text := get(f"{ENOS}:{name}")) is not None}
-    sound, problems = dict(given), []
-    try:
-        EnosKeys.model_validate(given)
-    except ValidationError as error:
-        for path, text in explain(error, EnosKeys, noun=f"{ENOS}: key"):
-            problems.append(_unplaced(str(path[0]), f"{ENOS}:{text}"))
-            sound.pop(str(path[0]), None)
-    return _Stack(frozenset(given), sound, EnosKeys.model_validate(sound), problems)
+def _given(get: _Get, namespace: str, names: Iterable[str]) -> dict[str, str]:
+    return {name: text for name in names if (text := get(f"{namespace}:{name}")) is not None}
 
 
-def _read_own(get: Callable[[str], str | None], names: Iterable[str]) -> tuple[EnosOtaKeys, list[Problem]]:
-    """Return these keys under `enos-ota:`, defaults for all of them if any is invalid, and the problems."""
-    given = {name: text for name in names if (text := get(f"{ENOS_OTA}:{name}")) is not None}
-    try:
-        return EnosOtaKeys.model_validate(given), []
-    except ValidationError as error:
-        return EnosOtaKeys(), [
-            Problem(f"{ENOS_OTA}:{text}", path=f"{ENOS_OTA}:{label(path)}")
-            for path, text in explain(error, EnosOtaKeys, noun=f"{ENOS_OTA}: key")
-        ]
-
-
-def _gateway(url: str | None, source: str, note: Callable[[str], None]) -> str | None:
-    if not url:
-        return None
-    try:
-        return check_gateway(url)
-    except ConfigurationError as error:
-        note(f"{source}: {error}")
-        return None
-
-
-def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, variable in VARIABLES.items() if (value := environ.get(variable))}
-
-
-def _credentials(keys: EnosKeys, environ: Mapping[str, str]) -> Credentials | None:
-    outside = _from_environment(environ)
-    if "appKey" in outside and "appSecret" in outside:
-        return Credentials(outside["appKey"], outside["appSecret"])
-    if keys.app_key and keys.app_secret:
-        return Credentials(keys.app_key, keys.app_secret)
-    return None
+def _credentials(keys: EnosKeys) -> Credentials | None:
+    return Credentials(keys.app_key, keys.app_secret) if keys.app_key and keys.app_secret else None
 
 
 def _no_credentials(keys: EnosKeys) -> str:

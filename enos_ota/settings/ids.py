@@ -14,8 +14,7 @@ _INITIAL_OR_FINAL_QUOTE: Final = frozenset({"Pi", "Pf"})
 def problem(text: str) -> str:
     """Return the problem of an id, as a continuation of its setting's name; empty for a valid id.
 
-    Refused are quotation marks, white space and invisible characters: with one of them an id looks right but is
-    another id.
+    With a quotation mark, white space or an invisible character an id looks right but is another id.
     """
     odd = next((character for character in text if _is_odd(character)), "")
     if not odd:

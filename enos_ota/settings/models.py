@@ -1,7 +1,7 @@
 """The keys of a stack's configuration: names, types, limits, defaults, descriptions.
 
-Keys directly under a namespace may also be numbers or JSON as texts: `pulumi config set` writes every value in quotes,
-and Pulumi passes a program texts alone. The keys below those are strict.
+Keys directly under a namespace may also be numbers or JSON as texts, as `pulumi config set` writes them and Pulumi
+passes them to a program. The keys below those are strict.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import Self
 
 from enos_ota.devicekeys import rules as keys
-from enos_ota.devicekeys.yamltext import Unquoted, shown
+from enos_ota.devicekeys.visible import shown
+from enos_ota.devicekeys.yamltext import Unquoted
+from enos_ota.enos import ConfigurationError, check_gateway
 from enos_ota.plan import Guard, days
 from enos_ota.settings import ids
 
@@ -32,8 +34,6 @@ LOG_SUFFIXES: Final = (".jsonl", ".ndjson", ".log")
 SECRETS: Final = frozenset({"appKey", "appSecret"})
 """Keys of `enos:` that may be secret; messages never show their values."""
 
-# What Go makes of a date without quotes: 2026-01-02 00:00:00 +0000 UTC
-_MANGLED_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)? [+-][0-9]{4} \S+")
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 
 # The same rules as patterns for the JSON Schema (`enos_ota.settings.schema`), as far as a pattern can express them, in
@@ -65,18 +65,11 @@ def _fault(text: str) -> PydanticCustomError:
     return PydanticCustomError("settings", "{text}", {"text": text})
 
 
-def is_mangled(text: str) -> bool:
-    """Whether a text looks like an unquoted date after Pulumi has read it."""
-    return _MANGLED_DATE.fullmatch(text) is not None
-
-
 def _one_line(text: str) -> str:
     if any(keys.is_control(character) for character in text):
         raise _fault("has control characters or line breaks: it must be one line")
     if text != text.strip():
         raise _fault("has white space around it: remove it")
-    if is_mangled(text):
-        raise _fault(f"is {text}, which Pulumi made of a date: put the value in quotes")
     return text
 
 
@@ -92,31 +85,25 @@ def _name(text: str) -> str:
     return text
 
 
-def _written_date(value: Any) -> Any:
-    # One message for a day that has no quotes and is no date.
-    if isinstance(value, (Unquoted, int, float)) and not days.is_day(str(value)):
-        raise _fault(f'is {shown(str(value))} without quotes, and no date: write it as "2027-03-31", in quotes')
-    return value
-
-
 def _iso_date(text: str) -> str:
-    if days.is_day(text):
-        return text
-    if is_mangled(text):
-        raise _fault(f"is {text}, which Pulumi made of a date: put the value in quotes")
-    raise _fault(f'is "{shown(text)}", no date such as "2027-03-31"')
+    if not days.is_day(text):
+        raise _fault(f'is "{shown(text)}", no date such as "2027-03-31"')
+    return text
 
 
 def _log_file(text: str) -> str:
     if text.startswith("~"):
         raise _fault("begins with ~, which is not expanded: write an absolute path, or one relative to the project")
-    if text.endswith(("/", "/.", "/..")) or text in {".", ".."}:
-        raise _fault("names a directory: name a file in it")
-    if posixpath.normpath(text).startswith("../"):
-        raise _fault("leads out of the project: name a file in it, or write an absolute path")
     if not ends_as_log(text):
         raise _fault(f"{shown(text)} does not end in {', '.join(LOG_SUFFIXES)}: a log is a file of its own")
     return text
+
+
+def _gateway(text: str) -> str:
+    try:
+        return check_gateway(text)
+    except ConfigurationError as error:
+        raise _fault(f"cannot be used: {error}") from None
 
 
 def ends_as_log(path: str) -> bool:
@@ -153,11 +140,7 @@ Text: TypeAlias = Annotated[
     str, Field(min_length=1, max_length=1000), AfterValidator(_one_line), _looks_like(_ONE_LINE_PATTERN)
 ]
 Id: TypeAlias = Annotated[
-    str,
-    Field(min_length=1, max_length=256),
-    AfterValidator(_one_line),
-    AfterValidator(_id),
-    _looks_like(_ID_PATTERN),
+    str, Field(min_length=1, max_length=256), AfterValidator(_one_line), AfterValidator(_id), _looks_like(_ID_PATTERN)
 ]
 Name: TypeAlias = Annotated[
     str,
@@ -166,22 +149,14 @@ Name: TypeAlias = Annotated[
     AfterValidator(_name),
     _looks_like(_NAME_PATTERN),
 ]
-LogFile: TypeAlias = Annotated[
-    str,
-    Field(min_length=1, max_length=1000),
-    AfterValidator(_one_line),
-    AfterValidator(_log_file),
-    _looks_like(_LOG_FILE_PATTERN),
-]
+LogFile: TypeAlias = Annotated[Text, AfterValidator(_log_file), _looks_like(_LOG_FILE_PATTERN)]
 DeviceKey: TypeAlias = Annotated[
     # `enos_ota.devicekeys.rules` reports invalid keys, once for all keys of a kind.
     str,
     Field(json_schema_extra={"minLength": 1, "maxLength": keys.MAX_KEY_LENGTH, "pattern": _KEY_PATTERN}),
 ]
 Preflight: TypeAlias = Literal["auto", "on", "off"]
-IsoDate: TypeAlias = Annotated[
-    str, BeforeValidator(_written_date), Field(min_length=1), AfterValidator(_iso_date), _looks_like(_DATE_PATTERN)
-]
+IsoDate: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_iso_date), _looks_like(_DATE_PATTERN)]
 
 
 class Keys(BaseModel):
@@ -205,7 +180,7 @@ class Keys(BaseModel):
 class EnosKeys(Keys):
     """Keys under `enos:`: the connection to EnOS."""
 
-    api_gateway: Annotated[Text, _looks_like(_GATEWAY_PATTERN)] | None = Field(
+    api_gateway: Annotated[Text, AfterValidator(_gateway), _looks_like(_GATEWAY_PATTERN)] | None = Field(
         default=None, description="Address of the EnOS API gateway, https://host[:port]."
     )
     org_id: Id | None = Field(default=None, description="Organization that owns the jobs.")
@@ -342,3 +317,6 @@ PARTS: Final[dict[str, type[Keys]]] = {"guard": GuardKeys, "expect": ExpectKeys}
 
 NAMESPACES: Final[dict[str, type[Keys]]] = {ENOS: EnosKeys, ENOS_OTA: EnosOtaKeys}
 """The model of each namespace of enos-ota."""
+
+KNOWN_KEYS: Final = frozenset(f"{space}:{name}" for space, model in NAMESPACES.items() for name in model.names())
+"""Every configuration key, in full."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from enos_ota.devicekeys.yamltext import shown
+from enos_ota.devicekeys.visible import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,14 +18,13 @@ MOST: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An error or warning about the configuration.
+    """An error, or a warning that is only printed.
 
     Attributes:
         text: the problem and what to do, one line, without a secret.
         file: the file, as the operator knows it; None when the value came from elsewhere.
         line: line in that file, from 1.
         path: the key, such as `enos-ota:cancelledTaskSets[2].jobId`, in a set file `jobId`; empty for no key.
-        severity: with an error the configuration cannot be used; a warning is only printed.
     """
 
     text: str
@@ -44,11 +43,8 @@ class Problem:
 class SettingsError(Exception):
     """The configuration cannot be used. Nothing was registered and nothing was sent.
 
-    `str()` is a headline, one line for each problem, and the advice.
-
-    Attributes:
-        findings: every problem, by file and line.
-        advice: what to do about all of them, in lines of its own; empty for none.
+    `findings` has every problem, by file and line; `advice` is what to do about all of them. `str()` is a headline, one
+    line for each problem, and the advice.
     """
 
     def __init__(self, findings: Iterable[Problem], advice: str = "") -> None:

@@ -8,31 +8,28 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from enos_ota.devicekeys import yamltext
-from enos_ota.settings import NoCredentials, Problem, SettingsError, project_around, short_name, stackfile
+from enos_ota.devicekeys.visible import shown
+from enos_ota.settings import stackfile
 from enos_ota.settings.check import check_all_but_sets
-
-if TYPE_CHECKING:
-    from enos_ota.settings.stackfile import Document
+from enos_ota.settings.connection import VARIABLES
+from enos_ota.settings.problems import NoCredentials, Problem, SettingsError
+from enos_ota.settings.stackfile import Document, Project, find_project, require_project, short_name, shown_path
 
 PULUMI_STACK: Final = "PULUMI_STACK"
 """The environment variable that names the stack, for Pulumi and for these commands."""
 
-EXAMPLE: Final = "example"
-"""The name of the stack file to copy; it is no stack."""
-
 _CA_BUNDLE: Final = "enos:caBundle"
 _CREDENTIALS: Final = {"enos:appKey": "ENOS_APP_KEY", "enos:appSecret": "ENOS_APP_SECRET"}
-
+_NEEDED: Final = tuple(VARIABLES[name] for name in ("apiGateway", "orgId", "appKey", "appSecret"))
+"""The variables of the environment that suffice without a stack file."""
 
 _MOST_PARTS: Final = 3
 """organization/project/stack; without a project Pulumi takes that of the folder."""
-
-_NO_PROJECT: Final = "there is no Pulumi.yaml here or above: run this in the project's directory"
 
 
 class UnreadableSecret(Exception):  # noqa: N818 - names the fact
@@ -43,78 +40,25 @@ ReadSecret: TypeAlias = Callable[[Path, str, str, Mapping[str, str]], str]
 """Decrypts a value of a stack: project folder, stack as written, full key, environment; raises `UnreadableSecret`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
-    """A folder with a Pulumi.yaml.
-
-    Attributes:
-        root: The folder.
-        name: The project's name, the namespace of keys without one.
-    """
-
-    root: Path
-    name: str
-
-    @property
-    def path(self) -> Path:
-        """Pulumi.yaml."""
-        return stackfile.read_project(self.root).path
-
-    def stack_file(self, stack: str) -> Path:
-        """Return the stack file of a stack, which need not exist; the name may be qualified."""
-        return stackfile.stack_file_path(self.root, stack)
-
-    def stacks(self) -> tuple[str, ...]:
-        """The stacks that have a stack file, sorted, without the example."""
-        return tuple(name for name in self.stack_files() if name != EXAMPLE)
-
-    def stack_files(self) -> dict[str, Path]:
-        """Every stack file by the stack's name, sorted, with the example."""
-        pattern = self.stack_file("*")
-        prefix, _, suffix = pattern.name.partition("*")
-        found = {path.name[len(prefix) : -len(suffix)]: path for path in sorted(pattern.parent.glob(pattern.name))}
-        return {name: path for name, path in found.items() if name}
-
-
-def find_project(directory: Path) -> Project | None:
-    """Return the project around a folder; None if there is none.
-
-    Raises:
-        SettingsError: Pulumi.yaml cannot be read, or has no name.
-    """
-    root = project_around(directory)
-    try:
-        file = stackfile.read_project(root)
-    except stackfile.NoProject:
-        return None
-    name = file.keys.get("name")
-    if not isinstance(name, str) or not name:
-        raise SettingsError([Problem("must give the project a name", stackfile.shown_path(file.path))])
-    return Project(root, name)
-
-
 def choose_stack(project: Project, named: str | None, environ: Mapping[str, str]) -> str:
     """Return the stack: the named one, else that of PULUMI_STACK, else the only one.
 
     The name is returned as written: Pulumi needs `organization/project/stack` in full.
-
-    Raises:
-        SettingsError: There is none, or there are several; or it is a stack of another project.
     """
     if stack := named or environ.get(PULUMI_STACK):
         source = "--stack" if named else PULUMI_STACK
         parts = stack.split("/")
         if len(parts) > _MOST_PARTS or not all(parts):
-            text = f"{source} {yamltext.shown(stack)} is no stack name: write stack, or organization/project/stack"
+            text = f"{source} {shown(stack)} is no stack name: write stack, or organization/project/stack"
             raise SettingsError([Problem(text)])
         if len(parts) == _MOST_PARTS and parts[1] != project.name:
-            text = f"{source} {yamltext.shown(stack)} is a stack of project {yamltext.shown(parts[1])}, but this is "
-            raise SettingsError([Problem(f"{text}project {yamltext.shown(project.name)}: change one or the other")])
+            text = f"{source} {shown(stack)} is a stack of project {shown(parts[1])}, but this is project"
+            raise SettingsError([Problem(f"{text} {shown(project.name)}: change one or the other")])
         return stack
     stacks = project.stacks()
     if len(stacks) == 1:
         return stacks[0]
-    place = stackfile.shown_path(project.stack_file("*").parent)
+    place = shown_path(project.stack_file("*").parent)
     if stacks:
         text = f"{place} has several stacks ({', '.join(stacks)}): name one with --stack, or set {PULUMI_STACK}"
     else:
@@ -127,18 +71,17 @@ class StackConfig:
     """The configuration of one stack; `get` is the argument of `enos_ota.settings.load_connection` and its like.
 
     Attributes:
-        project: The project; None outside of any, then the environment is the whole configuration.
-        full_name: The name of the stack as written, with or without organization and project: the argument for
-            Pulumi. Empty if there is no stack.
+        project: None outside of any project; then the environment is the whole configuration.
+        full_name: The stack as written, with or without organization and project: the argument for Pulumi. Or empty.
         file: The stack file; None if there is none.
         document: The configuration as written; None if there is none, or it cannot be used.
     """
 
-    project: Project | None
-    full_name: str
-    file: Path | None
-    _values: Mapping[str, Any]
-    _decrypt: Callable[[str], str | None]
+    project: Project | None = None
+    full_name: str = ""
+    file: Path | None = None
+    _values: Mapping[str, Any] = field(default_factory=dict)
+    _decrypt: Callable[[str], str | None] = lambda _: None
     document: Document | None = None
 
     @property
@@ -155,9 +98,6 @@ class StackConfig:
         """Return the text of a key such as `enos:apiGateway`, as Pulumi would pass it to a program, decrypted.
 
         The path of a CA bundle, relative to the project, is returned relative to the working directory.
-
-        Raises:
-            SettingsError: It is a secret and cannot be decrypted.
         """
         value = self._values.get(key)
         if value is None:
@@ -169,19 +109,13 @@ class StackConfig:
         if not isinstance(value, str):
             return json.dumps(value, ensure_ascii=False, default=str)
         if key == _CA_BUNDLE and self.project:
-            return stackfile.shown_path(self.project.root / value)
+            return shown_path(self.project.root / value)
         return value
 
 
 def locate_stack(directory: Path, named: str | None, environ: Mapping[str, str]) -> tuple[Project, str, Path]:
-    """Return the project, the name of the stack as written, and its stack file, which need not exist.
-
-    Raises:
-        SettingsError: There is no project, or the stack is not determined.
-    """
-    project = find_project(directory)
-    if project is None:
-        raise SettingsError([Problem(_NO_PROJECT)])
+    """Return the project, the name of the stack as written, and its stack file, which need not exist."""
+    project = require_project(directory)
     stack = choose_stack(project, named, environ)
     return project, stack, project.stack_file(stack)
 
@@ -191,23 +125,12 @@ def read_stack_config(
 ) -> StackConfig:
     """Read the configuration of a stack, from its files alone.
 
-    Args:
-        directory: The folder in which the command runs.
-        named: The stack that the operator named, if any.
-        environ: The environment.
-        read_secret: Decrypts what is encrypted.
-        needed: Whether a stack is required. Otherwise the environment alone may suffice, and the configuration is
-            empty if the stack is not determined.
-
-    Raises:
-        SettingsError: There is no project or stack, and one is needed or was named; or the configuration has a
-            problem outside of its sets.
+    Without `needed` the environment alone may suffice: the configuration is empty if the stack is not determined.
+    Problems of sets do not count.
     """
-    project = find_project(directory)
+    project = require_project(directory) if needed or named else find_project(directory)
     if project is None:
-        if needed or named:
-            raise SettingsError([Problem(_NO_PROJECT)])
-        return StackConfig(None, "", None, {}, nothing_decrypted)
+        return StackConfig()
     stack = ""
     try:
         stack = choose_stack(project, named, environ)
@@ -215,43 +138,21 @@ def read_stack_config(
         if needed or named or environ.get(PULUMI_STACK):
             raise
         if project.stacks():
-            return StackConfig(project, "", None, {}, nothing_decrypted)
+            return StackConfig(project)
     file = project.stack_file(stack)
     if (needed or named) and not os.path.lexists(file):
         others = f"; the stacks here are {', '.join(stacks)}" if (stacks := project.stacks()) else ""
-        raise SettingsError([Problem(f"there is no such file{others}", stackfile.shown_path(file))])
+        raise SettingsError([Problem(f"there is no such file{others}", shown_path(file))])
     return config_of(project, stack, environ, read_secret)
 
 
 def config_of(project: Project, stack: str, environ: Mapping[str, str], read_secret: ReadSecret) -> StackConfig:
-    """Read the configuration of a stack of a project, from its stack file, if there is one, and from Pulumi.yaml.
-
-    Args:
-        project: The project.
-        stack: The stack, as `choose_stack` returns it; empty for Pulumi.yaml alone.
-        environ: The environment.
-        read_secret: Decrypts what is encrypted.
-
-    Raises:
-        SettingsError: A file cannot be read, or has a problem outside of its sets.
-    """
+    """Read the configuration of a stack of a project; `stack` is empty for Pulumi.yaml alone."""
     file = project.stack_file(stack)
     document = stackfile.read(file, project.name)
     if problems := document.flaws or check_all_but_sets(document, environ):
         raise SettingsError(problems)
-    found = file if document.exists else None
-    decrypt = _decryption(project, stack, file, environ, read_secret)
-    return StackConfig(project, stack, found, document.values, decrypt, document)
-
-
-def nothing_decrypted(_: str) -> None:
-    """Decrypt nothing, for a configuration without a usable stack file."""
-
-
-def _decryption(
-    project: Project, stack: str, file: Path, environ: Mapping[str, str], read_secret: ReadSecret
-) -> Callable[[str], str | None]:
-    """Decrypt the secrets that are needed: credentials in the environment win, so those of the file are not."""
+    # Credentials in the environment win, so those of the file are not needed.
     not_needed = _CREDENTIALS.keys() if all(environ.get(name) for name in _CREDENTIALS.values()) else ()
 
     def decrypt(key: str) -> str | None:
@@ -260,13 +161,37 @@ def _decryption(
         try:
             return read_secret(project.root, stack, key, environ)
         except UnreadableSecret as error:
-            problem = Problem(_undecrypted(key, str(error)), stackfile.shown_path(file), path=key)
-            raise (NoCredentials if key in _CREDENTIALS else SettingsError)([problem]) from None
+            way = f"set {' and '.join(_CREDENTIALS.values())}, or " if key in _CREDENTIALS else ""
+            text = f"{key} is encrypted and could not be read ({error}): {way}make `pulumi config get {key}` work"
+            raised = NoCredentials if key in _CREDENTIALS else SettingsError
+            raise raised([Problem(text, shown_path(file), path=key)]) from None
 
-    return decrypt
+    return StackConfig(project, stack, file if document.file.exists else None, document.values, decrypt, document)
 
 
-def _undecrypted(key: str, why: str) -> str:
-    pair = " and ".join(_CREDENTIALS.values())
-    way = f"set {pair}, or " if key in _CREDENTIALS else ""
-    return f"{key} is encrypted and could not be read ({why}): {way}make `pulumi config get {key}` work"
+def settings_from_environment(
+    error: SettingsError, directory: Path, named: str | None, environ: Mapping[str, str]
+) -> StackConfig:
+    """Return an empty configuration, so that the environment decides everything.
+
+    For commands that have to work while the stack file is unusable. `error` is the reason; it is raised if the files
+    are valid, so that something else is wrong.
+    """
+    config = StackConfig(full_name=named or "")
+    try:
+        project = find_project(directory)
+    except SettingsError:
+        project = None  # Pulumi.yaml is invalid
+    else:
+        if project is None:
+            raise error
+    if project:
+        stack = choose_stack(project, named, environ)
+        document = stackfile.read(project.stack_file(stack), project.name)
+        if not document.flaws and not check_all_but_sets(document, {}):
+            raise error
+        config = StackConfig(project, stack, document.file.path)
+    if not all(environ.get(name) for name in _NEEDED):
+        advice = f"To run without the stack file, set {', '.join(_NEEDED[:-1])} and {_NEEDED[-1]}."
+        raise SettingsError(error.findings, advice) from None
+    return config

@@ -1,7 +1,6 @@
 """The JSON Schemas of stack files and set files, for editors: generated from the models that `validate` checks with.
 
-Only `enos-ota validate` finds what a schema cannot express: rules between sets, the content of key files, a date or a
-`no` without quotes that an editor's YAML takes for a text, misspelled namespaces.
+A schema cannot express rules between sets, the content of key files, scalars without quotes, misspelled namespaces.
 """
 
 from __future__ import annotations

@@ -8,199 +8,146 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from enos_ota.devicekeys import files
-from enos_ota.devicekeys.yamltext import shown
-from enos_ota.settings import Problem, SettingsError, stackfile
+from enos_ota.devicekeys.visible import shown
 from enos_ota.settings.models import ENOS, ENOS_OTA
-from enos_ota.settings.project import find_project
-from enos_ota.settings.set_files import read_set_folder, set_folder_path, stacks_without_file
-from enos_ota.settings.sets import SETS_KEY, items_of
+from enos_ota.settings.problems import Problem, SettingsError
+from enos_ota.settings.set_files import set_folder_path, stacks_without_file
+from enos_ota.settings.stackfile import STACK_FILE, find_project, shown_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from enos_ota.settings.project import Project
-
-
-@dataclass(frozen=True, slots=True)
-class StackFile:
-    """A stack file, and the project it belongs to."""
-
-    path: Path
-    project: Project
+    from enos_ota.settings.stackfile import Project
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StackSelection:
-    """The stack files that names and paths select.
+    """The stack files that names and paths select, each once and in their order, with the project of each.
 
-    Attributes:
-        files: the stack files, each once, in the order of selection. One that is missing although its folder holds set
-            files is among them.
-        problems: names and paths that select nothing; warnings of stack files that no command reads.
-        others: files of no project, or of one that does not mention EnOS, as they were given.
+    A stack file that is missing although its folder holds set files is among them. `problems` are about names and paths
+    that select nothing, and stack files that no command reads; `others` are files that do not belong to a project of
+    enos-ota, as they were given.
     """
 
-    files: tuple[StackFile, ...]
-    problems: tuple[Problem, ...]
-    others: tuple[str, ...]
+    files: dict[Path, Project] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
 
 
 def select_stack_files(words: Sequence[str], directory: Path) -> StackSelection:
     """Select stack files.
 
     A word is the name of a stack of the project around the directory, or a path: a stack file selects itself, a file
-    in a folder of set files that stack, a key file the stacks that name it, any other file of a project all its stacks.
-    (A key file that was renamed is such another file: the stack that names it no longer finds it.) Without a word all
-    stacks are selected, the example too.
-
-    Args:
-        words: names and paths, in any mixture.
-        directory: where relative paths begin and the project is searched.
+    in a folder of set files that stack, any other file of a project all its stacks. Without a word all stacks are
+    selected, the example too.
     """
-    search = _Selector(directory)
+    search = _SelectionSearch(directory)
+    try:
+        if not words:
+            search.take_all()
+    except SettingsError as error:
+        search.selection.problems += error.findings
     for word in words:
-        search.take(word)
-    if not words:
-        search.take_all()
-    return StackSelection(tuple(search.found.values()), tuple(search.problems), tuple(search.others))
+        try:
+            search.take(word)
+        except SettingsError as error:
+            search.selection.problems += error.findings
+    return search.selection
 
 
 @dataclass(slots=True)
-class _Selector:
-    """The selection so far, and the projects read for it: a hundred key files read each stack file once."""
+class _SelectionSearch:
+    """The selection so far, and the projects read for it, by folder."""
 
     directory: Path
-    found: dict[Path, StackFile] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-    others: list[str] = field(default_factory=list)
-    _projects: dict[Path, _KnownProject | None] = field(default_factory=dict)
+    selection: StackSelection = field(default_factory=StackSelection)
+    _projects: dict[Path, _ProjectStacks | None] = field(default_factory=dict)
 
     def take_all(self) -> None:
-        try:
-            project = self._project(self.directory)
-        except SettingsError as error:
-            self.problems += error.findings
-            return
-        if project is None:
+        stacks = self._stacks(self.directory)
+        if stacks is None:
             text = "there is no Pulumi.yaml here or above: run this in the project's directory, or name a file"
-            self.problems.append(Problem(text))
-        elif not (project.files or project.missing_files()):
-            place = stackfile.shown_path(project.project.stack_file("*").parent)
-            self.problems.append(Problem(f"{place} has no stack file"))
+            self.selection.problems.append(Problem(text))
+        elif not stacks.all:
+            place = shown_path(stacks.project.stack_file("*").parent)
+            self.selection.problems.append(Problem(f"{place} has no stack file"))
         else:
-            self._add(project, (*project.files, *project.missing_files()))
-            self.problems += map(project.unread, project.unread_files())
+            self._add(stacks, stacks.all)
+            self.selection.problems += map(stacks.unread, stacks.unread_files())
 
     def take(self, word: str) -> None:
-        try:
-            if not (self._take_stack(word) or self._take_path(word)):
-                self.problems.append(Problem(self._nothing(word)))
-        except SettingsError as error:
-            self.problems += error.findings
-
-    def _take_stack(self, word: str) -> bool:
-        project = self._project(self.directory)
-        if project and "/" in word and word.split("/")[1:-1] != [project.project.name]:
-            return False  # a path, and not organization/project/stack
-        if project is None or (path := project.project.stack_file(word)) not in project.files:
-            return False
-        self._add(project, [path])
-        return True
-
-    def _take_path(self, word: str) -> bool:
-        path = self.directory / word
-        if not _is_file(path):
-            return False
-        project = self._project(path.parent)
-        files = project.select(path) if project else []
-        if project and files:
-            self._add(project, files)
-            if path in files and path.resolve() not in {file.resolve() for file in project.files}:
-                self.problems.append(project.unread(path))
+        stacks, path = self._stacks(self.directory), self.directory / word
+        if stacks and (file := stacks.named(word)):
+            self._add(stacks, [file])
+        elif _is_file(path):
+            self._take_path(word, path)
         else:
-            self.others.append(word)
-        return True
+            known = f"; stacks here: {', '.join(stacks.project.stack_files()) or 'none'}" if stacks else ""
+            self.selection.problems.append(Problem(f"{shown(word)} is neither a stack nor a file{known}"))
 
-    def _nothing(self, word: str) -> str:
-        project = self._project(self.directory)
-        stacks = f"; stacks here: {', '.join(project.project.stack_files()) or 'none'}" if project else ""
-        return f"{shown(word)} is neither a stack nor a file{stacks}"
+    def _take_path(self, word: str, path: Path) -> None:
+        stacks = self._stacks(path.parent)
+        found = stacks.selected_by(path) if stacks else []
+        if stacks and found:
+            self._add(stacks, found)
+            if path in found and path.resolve() not in {file.resolve() for file in stacks.files}:
+                self.selection.problems.append(stacks.unread(path))
+        else:
+            self.selection.others.append(word)
 
-    def _add(self, project: _KnownProject, files: Iterable[Path]) -> None:
-        for file in files:
-            self.found.setdefault(_real(file), StackFile(file, project.project))
+    def _add(self, stacks: _ProjectStacks, found: Iterable[Path]) -> None:
+        known = set(map(_real, self.selection.files))
+        self.selection.files |= {file: stacks.project for file in found if _real(file) not in known}
 
-    def _project(self, directory: Path) -> _KnownProject | None:
+    def _stacks(self, directory: Path) -> _ProjectStacks | None:
         place = _real(directory)
         if place not in self._projects:
             project = find_project(place)
-            self._projects[place] = _KnownProject(project, list(project.stack_files().values())) if project else None
+            self._projects[place] = _ProjectStacks(project) if project else None
         return self._projects[place]
 
 
-@dataclass(slots=True)
-class _KnownProject:
-    project: Project
-    files: list[Path]
-    _key_files: dict[Path, set[Path]] | None = None  # stack file → the key files it names
+class _ProjectStacks:
+    """The stack files of a project; `all` has those too that are missing although their folders hold set files."""
 
-    def select(self, path: Path) -> list[Path]:
-        """Return the stack files that a file of this project selects, without those that do not mention EnOS."""
-        is_stack_file = stackfile.STACK_FILE.fullmatch(path.name)
-        files = [path] if is_stack_file else [*self._beside(path), *self._naming(path)] or self.files
-        ours = self.project.name == ENOS_OTA or _speaks_of_enos(self.project.path)
-        return [file for file in files if ours or _speaks_of_enos(file)]
-
-    def missing_files(self) -> list[Path]:
-        """Stack files that are missing although their folders hold set files."""
-        directory = self.project.stack_file("*").parent
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.files = list(project.stack_files().values())
+        directory = project.stack_file("*").parent
         missing = stacks_without_file(directory, self.files) if directory.is_dir() else ()
-        return [self.project.stack_file(stack) for stack in missing]
+        self.all = [*self.files, *map(project.stack_file, missing)]
 
-    def _beside(self, path: Path) -> list[Path]:
-        """The stack file of the folder of set files that a file is in."""
+    def named(self, word: str) -> Path | None:
+        """Return the stack file of a stack, which may be written organization/project/stack."""
+        is_path = "/" in word and word.split("/")[1:-1] != [self.project.name]
+        file = self.project.stack_file(word)
+        return file if file in self.files and not is_path else None
+
+    def selected_by(self, path: Path) -> list[Path]:
+        """Return the stack files that a file of this project selects, without those that do not mention EnOS."""
         folder = _real(path.parent)
-        files = (*self.files, *self.missing_files())
-        return [file for file in files if (own := set_folder_path(file)) and _real(own) == folder]
+        if STACK_FILE.fullmatch(path.name):
+            found = [path]
+        else:
+            found = [file for file in self.all if (own := set_folder_path(file)) and _real(own) == folder] or self.files
+        ours = self.project.name == ENOS_OTA or _mentions_enos(self.project.file.path)
+        return [file for file in found if ours or _mentions_enos(file)]
 
     def unread_files(self) -> list[Path]:
-        """Files named like a stack file of this project, but with another ending, or in another directory."""
-        root = self.project.root
-        places = dict.fromkeys([root, self.project.stack_file("*").parent])
+        """Return files named like a stack file of this project, but with another ending, or in another directory."""
+        places = dict.fromkeys([self.project.root, self.project.stack_file("*").parent])
         there = (path for place in places for path in sorted(place.glob("Pulumi.*")))
-        return [path for path in there if stackfile.STACK_FILE.fullmatch(path.name) and path not in self.files]
+        return [path for path in there if STACK_FILE.fullmatch(path.name) and path not in self.files]
 
     def unread(self, path: Path) -> Problem:
-        """The warning that a stack file is not read."""
+        """Return the warning that a stack file is not read."""
         stack = path.name.removeprefix("Pulumi.").rpartition(".")[0]
-        place = stackfile.shown_path(self.project.stack_file(stack))
+        place = shown_path(self.project.stack_file(stack))
         text = f"Pulumi and enos-ota do not read this file; the configuration of stack {shown(stack)} is {shown(place)}"
-        return Problem(text, stackfile.shown_path(path), severity="warning")
-
-    def _naming(self, key_file: Path) -> list[Path]:
-        """The stack files whose sets name a key file, or that cannot be read."""
-        if self._key_files is None:
-            self._key_files = {file: set(self._named_by(file)) for file in self.files}
-        wanted = _real(key_file)
-        return [file for file, named in self._key_files.items() if wanted in named or file in named]
-
-    def _named_by(self, file: Path) -> Iterator[Path]:
-        """The key files that a stack's sets name; the stack file itself where that is unknown."""
-        document, folder = stackfile.read(file, self.project.name), read_set_folder(file)
-        if document.flaws or folder.problems:
-            yield file
-            return
-        listed = items_of(document.values.get(SETS_KEY)) or []
-        for base, item in [(file, item) for item in listed] + [(each.path, each.item) for each in folder.files]:
-            named = item.get("deviceKeysFile") if isinstance(item, dict) else None
-            if isinstance(named, str):
-                try:
-                    yield _real(base.parent / named)
-                except (OSError, ValueError):
-                    yield file  # not a path: the check reports it
+        return Problem(text, shown_path(path), severity="warning")
 
 
-def _speaks_of_enos(file: Path) -> bool:
+def _mentions_enos(file: Path) -> bool:
     """Whether a stack file or Pulumi.yaml of a project of another name mentions EnOS; it may hold any YAML."""
     try:
         return ENOS.encode() in files.read(file).lower()

@@ -6,9 +6,10 @@ import difflib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from enos_ota.devicekeys.yamltext import Unquoted, shown
+from enos_ota.devicekeys.visible import shown
+from enos_ota.devicekeys.yamltext import Unquoted
 from enos_ota.plan.guard import percent_hint
-from enos_ota.settings.models import ENOS_OTA, NAMESPACES, PARTS, SECRETS, SETS, Keys
+from enos_ota.settings.models import KNOWN_KEYS, NAMESPACES, PARTS, SECRETS, SETS, Keys
 from enos_ota.settings.problems import MOST, label
 
 if TYPE_CHECKING:
@@ -44,33 +45,19 @@ def explain(
 ) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yield the path of each error and a text that begins with the key, as many as a message lists.
 
-    Args:
-        error: what pydantic raised.
-        model: the mapping it was raised for.
-        noun: the kind of key in "onToolate is no …".
-        hints: whether to suggest a key for an unknown one, which is slow for thousands of them.
+    `noun` is the kind of key in "onToolate is no …". Without `hints` no key is suggested for an unknown one, which is
+    slow for thousands of them.
     """
     for details in error.errors(include_url=False, include_context=True)[: MOST + 2]:
         path = details["loc"]
-        part = PARTS.get(str(path[-2])) if len(path) > 1 else None
         if details["type"] != "extra_forbidden":
             yield path, f"{label(path)} {_describe(details)}".strip()
-        elif part:
-            text = describe_unknown_key(str(path[-1]), part, noun=f"key of {path[-2]}", hints=hints)
-            yield path, f"{label(path[:-1])}.{text}"
-        else:
-            yield path, describe_unknown_key(str(path[-1]), model, noun=noun, hints=hints)
-
-
-def describe_unknown_key(key: str, model: type[Keys], *, noun: str, hints: bool) -> str:
-    """Describe a key that the model does not have."""
-    hint = suggest_key(key, model) if hints else None
-    return f"{shown(key)} is no {noun}" + (f"; did you mean {hint}?" if hint else "")
-
-
-def suggest_key(key: str, model: type[Keys]) -> str | None:
-    """Return the key of the model that an unknown key resembles most; None if none is close."""
-    return suggest(key, model.names())
+            continue
+        key, above = str(path[-1]), path[:-1]
+        part = PARTS.get(str(above[-1])) if above else None
+        hint = suggest(key, (part or model).names()) if hints else None
+        text = f"{shown(key)} is no {f'key of {above[-1]}' if part else noun}{_did_you_mean(hint)}"
+        yield path, f"{label(above)}.{text}" if part else text
 
 
 def suggest(word: str, words: Iterable[str]) -> str | None:
@@ -80,38 +67,26 @@ def suggest(word: str, words: Iterable[str]) -> str | None:
     return plain[found[0]] if found else None
 
 
+def _did_you_mean(hint: str | None) -> str:
+    return f"; did you mean {hint}?" if hint else ""
+
+
 @lru_cache(maxsize=1024)
 def describe_unknown_setting(key: str) -> str:
     """Describe a full configuration key that looks like one of enos-ota and is none; empty for any other key."""
-    namespace, _, name = key.partition(":")
-    model = NAMESPACES.get(namespace)
-    if model and name in model.names():
+    if key in KNOWN_KEYS:
         return ""
-    hint = _nearest_qualified(namespace, name)
-    # No other program has sets of cancelled tasks: in a project of another name this key has lost its namespace.
-    if model or hint == f"{ENOS_OTA}:{SETS}" or (hint and _is_similar(namespace)):
-        return f"{shown(key)} is no configuration key" + (f"; did you mean {hint}?" if hint else "")
-    return ""
-
-
-def _nearest_qualified(namespace: str, name: str) -> str | None:
-    """Return the full configuration key that `namespace:name` resembles most; None if none is close."""
+    namespace, _, name = key.partition(":")
     close = suggest(namespace, NAMESPACES)
     # Both namespaces may have the name; the written namespace wins.
-    order = sorted(NAMESPACES, key=lambda candidate: candidate != close)
-    names = {key: space for space in reversed(order) for key in NAMESPACES[space].names()}
-    found = suggest(name, names)
-    return f"{names[found]}:{found}" if found else None
-
-
-def _is_similar(namespace: str) -> bool:
-    """Whether an unknown namespace resembles one of enos-ota."""
-    return suggest(namespace, NAMESPACES) is not None
-
-
-def as_written(value: Any) -> str:
-    """Format a value that is no text as it was probably written."""
-    return shown(str(value).lower() if isinstance(value, bool) else str(value))
+    spaces = sorted(NAMESPACES, key=lambda space: space == close)
+    owners = {candidate: space for space in spaces for candidate in NAMESPACES[space].names()}
+    found = suggest(name, owners)
+    hint = f"{owners[found]}:{found}" if found else None
+    # No other program has sets of cancelled tasks: in a project of another name this key has lost its namespace.
+    if namespace in NAMESPACES or found == SETS or (hint and close):
+        return f"{shown(key)} is no configuration key{_did_you_mean(hint)}"
+    return ""
 
 
 def _describe(details: ErrorDetails) -> str:
@@ -133,7 +108,8 @@ def _describe(details: ErrorDetails) -> str:
 def _describe_non_text(value: Any, *, secret: bool) -> str:
     if isinstance(value, (list, dict)):
         return f"must be a text, not a {'list' if isinstance(value, list) else 'mapping'}"
-    given = "is not in quotes" if secret else f"is {as_written(value)} without quotes"
+    written = shown(str(value).lower() if isinstance(value, bool) else str(value))
+    given = "is not in quotes" if secret else f"is {written} without quotes"
     return f"{given}, and YAML may turn that into another text: put it in quotes"
 
 
@@ -141,7 +117,7 @@ def _describe_choice(value: Any, expected: str) -> str:
     choices = [word.strip("' ") for word in expected.replace(" or ", ",").split(",")]
     hint = suggest(value, choices) if isinstance(value, str) else None
     given = f'is "{shown(str(value))}", ' if isinstance(value, (str, Unquoted)) else ""
-    return f"{given}must be {' or '.join(choices)}" + (f"; did you mean {hint}?" if hint else "")
+    return f"{given}must be {' or '.join(choices)}{_did_you_mean(hint)}"
 
 
 def _folded(word: str) -> str:

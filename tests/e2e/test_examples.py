@@ -13,11 +13,11 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
-from enos_ota.settings import check_stack_file
 from tests.harness.engine import CHECKOUT, Result
 from tests.harness.installed import environment
 from tests.harness.simulator import JOB, RunningSimulator, running_simulator
 from tests.harness.stack import Stack, recorded, touched
+from tests.harness.stack_project import check_stack_file
 from tests.harness.workflows import bash, load
 
 if TYPE_CHECKING:

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from enos_ota.settings import SettingsError, StackSettings, load_stack, stack_file_path
+from enos_ota.settings import Problem, SetSettings, SettingsError, load_connection, load_sets
+from enos_ota.settings.check import validate_stack_file
+from enos_ota.settings.stackfile import require_project
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from enos_ota.settings import Connection
 
 BASE = """\
 enos:apiGateway: https://apim.example.com
@@ -30,7 +34,7 @@ class Project:
         self.root = root
         (root / "Pulumi.yaml").write_text(PROJECT)
         (root / "stacks" / "keys").mkdir(parents=True)
-        self.file = stack_file_path(root, "prod")
+        self.file = require_project(root).stack_file("prod")
 
     def write(self, config: str, *, sets: str = "") -> None:
         body = dedent(config) + (f"enos-ota:cancelledTaskSets:\n{indent(dedent(sets), '  ')}\n" if sets else "")
@@ -51,15 +55,24 @@ class Project:
         config = yaml.safe_load(self.file.read_text())["config"]
         return {key if ":" in key else f"enos-ota:{key}": text_of(value) for key, value in config.items()}
 
-    def load(self, delivered: dict[str, str] | None = None, **environ: str) -> StackSettings:
+    def load(self, delivered: dict[str, str] | None = None, **environ: str) -> tuple[SetSettings, ...]:
         config = self.delivered() if delivered is None else delivered
-        return load_stack(config, environ, stack_file=self.file)
+        return load_sets(config, environ, stack_file=self.file)
+
+    def connection(self) -> Connection:
+        """What a provider reads of what Pulumi delivers."""
+        return load_connection(self.delivered().get, {"ENOS_APP_KEY": "key", "ENOS_APP_SECRET": "secret"})
 
     def problems(self, delivered: dict[str, str] | None = None, **environ: str) -> list[str]:
         with pytest.raises(SettingsError) as caught:
             self.load(delivered, **environ)
         assert SECRET not in str(caught.value)
         return list(caught.value.problems)
+
+
+def check_stack_file(file: Path) -> tuple[Problem, ...]:
+    """Return every error of a stack's files."""
+    return validate_stack_file(file).problems
 
 
 def text_of(value: Any) -> str:

@@ -13,8 +13,7 @@ from enos_ota.settings import SettingsError, load_address, load_connection, read
 from enos_ota.settings import stackfile as documents
 from enos_ota.settings.connection import VARIABLES
 from enos_ota.settings.models import ENOS, SECRETS
-from enos_ota.settings.project import StackConfig, locate_stack
-from enos_ota.settings.recovery import settings_from_environment
+from enos_ota.settings.project import StackConfig, locate_stack, settings_from_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,7 +10,7 @@ import pytest
 
 import enos_ota
 from enos_ota.operations.own_program import program_of
-from enos_ota.settings.project import Project as PulumiProject
+from enos_ota.settings.stackfile import require_project
 from tests.harness.simulator import JOB
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ UNREAD = "warning: __main__.py does not read enos-ota:cancelledTaskSets, so `pul
 
 def seen(root: Path) -> tuple[bool, bool] | None:
     """Whether the program reads sets, and whether it declares any."""
-    found = program_of(PulumiProject(root, "enos-ota"))
+    found = program_of(require_project(root))
     return (found.reads_sets, found.declares_sets) if found else None
 
 

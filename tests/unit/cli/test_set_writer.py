@@ -11,7 +11,8 @@ import yaml
 from enos_ota.devicekeys import reader as keyfiles
 from enos_ota.operations.set_names import suggested_name
 from enos_ota.operations.set_writer import NewSet, SetFileChange, SetWriter, expectable
-from enos_ota.settings import SettingsError, check_stack_file, read_stack_file
+from enos_ota.settings import SettingsError, read_stack_file
+from tests.harness.stack_project import check_stack_file
 
 if TYPE_CHECKING:
     from pathlib import Path

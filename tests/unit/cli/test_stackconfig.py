@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from enos_ota.cli import main
 from enos_ota.engine.stack_secrets import read_stack
 from enos_ota.settings import SettingsError, load_connection
-from enos_ota.settings.project import find_project
+from enos_ota.settings.stackfile import find_project
 from tests.harness.stack_project import ONE_SET
 
 if TYPE_CHECKING:

@@ -122,18 +122,18 @@ def test_without_a_name_every_stack_is_checked_and_the_example_too(sound: Projec
 
 @pytest.mark.parametrize(
     "word",
-    ["prod", "stacks/Pulumi.prod.yaml", "stacks/keys/pump.txt", "./stacks/keys/../keys/pump.txt"],
+    ["prod", "stacks/Pulumi.prod.yaml", "./stacks/keys/../Pulumi.prod.yaml"],
 )
-def test_a_stack_its_file_and_its_key_file_all_mean_the_stack(sound: Project, run: Run, word: str) -> None:
+def test_a_stack_and_its_file_both_mean_the_stack(sound: Project, run: Run, word: str) -> None:
     another_stack(sound, "dev", sets=WITH_LOOSE_ID)
     result = run("validate", word)
     assert (result.exit_code, result.stderr) == (0, ONE_SOUND)
 
 
-def test_a_key_file_stands_for_every_stack_that_names_it(sound: Project, run: Run) -> None:
+def test_a_key_file_elsewhere_in_the_project_stands_for_all_stacks(sound: Project, run: Run) -> None:
     another_stack(sound, "dev", sets=WITH_FILE)
     another_stack(sound, "other", sets=WITH_LOOSE_ID)
-    assert run("validate", "stacks/keys/pump.txt").stderr == "2 stack files, 2 sets, 2 device keys: no problems\n"
+    assert run("validate", "stacks/keys/pump.txt").stderr == "3 stack files: 1 problem\n"
 
 
 def test_a_key_file_that_was_renamed_is_missed_by_the_stack_that_names_it(sound: Project, run: Run) -> None:
@@ -227,20 +227,13 @@ def test_text_that_is_no_key_list_is_a_problem_and_not_a_warning(sound: Project,
 
 
 @pytest.mark.parametrize(
-    ("content", "text"),
-    [
-        ("", "is empty"),
-        ("# later\nconfig:\n", "is empty"),
-        ("config:\n  enos:orgId: o1\n", "declares no set of cancelled tasks"),
-        ("config:\n  enos-ota:cancelledTaskSets: []\n", "declares no set of cancelled tasks"),
-    ],
+    "content",
+    ["", "# later\nconfig:\n", "config:\n  enos:orgId: o1\n", "config:\n  enos-ota:cancelledTaskSets: []\n"],
 )
-def test_a_stack_file_that_is_empty_or_has_no_set_is_warned_of(
-    project: Project, run: Run, content: str, text: str
-) -> None:
+def test_a_stack_file_that_is_empty_or_has_no_set_is_warned_of(project: Project, run: Run, content: str) -> None:
     project.file.write_text(content)
     result = run("validate")
-    assert warned(result) == [f"stacks/Pulumi.prod.yaml: warning: {text}"]
+    assert warned(result) == ["stacks/Pulumi.prod.yaml: warning: declares no set of cancelled tasks"]
     assert result.stderr.startswith("1 stack file, no sets, no device keys: ")
 
 
@@ -428,15 +421,6 @@ def test_a_file_beside_the_set_files_means_their_stack(project: Project, run: Ru
         assert "does not belong here" in run("validate", word).stdout
     else:
         assert run("validate", word).stderr == ONE_SOUND
-
-
-def test_a_key_file_that_a_set_file_names_means_that_stack_too(project: Project, run: Run) -> None:
-    """Key files may still be elsewhere in the project."""
-    another_stack(project, "dev", sets=WITH_LOOSE_ID)
-    project.write(BASE)
-    project.write_set("pump.yaml", 'jobId: "65a1"\ndeviceKeysFile: ../keys/pump.txt\n')
-    (project.root / "stacks/keys/pump.txt").write_text("dk-01\n")
-    assert run("validate", "stacks/keys/pump.txt").stderr == ONE_SOUND
 
 
 @pytest.mark.parametrize("words", [(), ("stacks/prdo/pump.yaml",)])

@@ -44,7 +44,7 @@ DIFF = "diff --git a/k.txt b/k.txt\nindex 3b18..9f2 100644\n--- a/k.txt\n+++ b/k
 def test_the_text_is_recognised_by_its_first_certain_line(text: str, line: int, what: str) -> None:
     found = recognise(text.split("\n"), is_txt=False)
     assert found is not None
-    assert (found.position + 1, what in found.sentence) == (line, True), found
+    assert (found[0] + 1, what in found[1]) == (line, True), found
 
 
 @pytest.mark.parametrize(
@@ -61,13 +61,13 @@ def test_csv_and_yaml_are_wrong_only_where_each_line_is_read_as_a_key(text: str,
     assert recognise(text.split("\n"), is_txt=False) is None
     found = recognise(text.split("\n"), is_txt=True)
     assert found is not None
-    assert what in found.sentence
+    assert what in found[1]
 
 
 def test_the_sentence_says_what_it_looks_like_by_which_line_and_what_to_do() -> None:
     found = recognise(CONFLICT.split("\n"), is_txt=True)
     assert found is not None
-    assert found.sentence == (
+    assert found[1] == (
         "this looks like an unresolved merge conflict, not like a list of device keys ('<<<<<<< HEAD'): resolve it"
     )
 

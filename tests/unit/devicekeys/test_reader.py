@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from enos_ota.devicekeys import files
 from enos_ota.devicekeys import reader as keyfiles
+from enos_ota.devicekeys.yamltext import Flaw
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,7 +111,7 @@ def test_a_file_of_ordinary_keys_has_no_warning(tmp_path: Path) -> None:
 
 def test_unusual_keys_are_one_warning_with_the_lines_of_the_first_few(tmp_path: Path) -> None:
     path = write(tmp_path, "k.csv", "site,deviceKey\nA,dk-01\n\nB,a b\nC,dk 3\nD,x\nE,y\n")
-    assert keyfiles.load(path).warning() == keyfiles.KeyFileProblem(
+    assert keyfiles.load(path).warning() == Flaw(
         4,
         "4 device keys do not follow EnOS's default rule of 4 to 64 letters, digits or - _ ."
         " (line 4: 'a b', line 5: 'dk 3', line 6: 'x', …)",
@@ -142,7 +144,7 @@ def test_a_named_pipe_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
 
 def test_a_file_over_the_limit_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, "k.txt", "")
-    os.truncate(path, keyfiles.MAX_BYTES + 1)
+    os.truncate(path, files.MAX_BYTES + 1)
     assert refusal(path) == "k.txt: the file cannot be read: it is larger than 64 MiB"
 
 

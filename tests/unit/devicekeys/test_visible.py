@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enos_ota.cli.plain import plain
-from enos_ota.devicekeys import yamltext
+from enos_ota.devicekeys import visible
 from enos_ota.devicekeys.visible import is_visible
 from enos_ota.plan.naming import shown
 
@@ -20,7 +20,7 @@ INVISIBLE = ["\u200b", "\u00ad", "\ufeff", "\u202e", "\u2066", "\u3164", "\u115f
 
 
 @pytest.mark.parametrize("character", INVISIBLE)
-@pytest.mark.parametrize("show", [plain, shown, yamltext.shown])
+@pytest.mark.parametrize("show", [plain, shown, visible.shown])
 def test_an_invisible_character_is_never_printed(show: Callable[[str], str], character: str) -> None:
     text = show(f"dk{character}01")
     assert character not in text

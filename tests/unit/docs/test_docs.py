@@ -17,8 +17,8 @@ import pytest
 from enos_ota import CancelledTaskSet
 from enos_ota.cli import COMMANDS, main
 from enos_ota.plan import Category
-from enos_ota.settings import check_stack_file
 from enos_ota.settings.models import DeclaredSet, EnosKeys, EnosOtaKeys
+from tests.harness.stack_project import check_stack_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

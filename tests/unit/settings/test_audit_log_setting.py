@@ -38,7 +38,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (os.mkdir, "is a directory: name a file in it"),
+        (os.mkdir, "is a directory, not a regular file: name a file"),
         (os.mkfifo, "is a named pipe, not a regular file: name a file"),
         (a_socket, "is a socket, not a regular file: name a file"),
         (link("Pulumi.yaml"), "is a link to Pulumi.yaml, which is not a log: name a separate file"),

@@ -155,7 +155,7 @@ def test_a_deadline_that_is_no_number_is_refused() -> None:
 
 def test_an_audit_log_that_cannot_be_one_is_refused() -> None:
     assert problems({**STACK, "enos-ota:auditLog": "audit/"}) == [
-        "enos-ota:auditLog names a directory: name a file in it"
+        "enos-ota:auditLog audit/ does not end in .jsonl, .ndjson, .log: a log is a file of its own"
     ]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_ota.plan import Guard
-from enos_ota.settings import SetSettings, StackSettings
+from enos_ota.settings import SetSettings, load_checks
 from tests.harness.stack_project import BASE, ONE_SET
 
 if TYPE_CHECKING:
@@ -17,28 +17,17 @@ if TYPE_CHECKING:
 
 def test_a_set_has_its_defaults(project: Project) -> None:
     project.write(BASE, sets=ONE_SET)
-    assert project.load() == StackSettings(
-        gateway="https://apim.example.com",
-        org_id="o16172478070561926",
-        deadline=1800.0,
-        guard=Guard(),
-        preflight="auto",
-        audit_log=None,
-        sets=(
-            SetSettings(
-                file=project.file,
-                name="pump",
-                job_id="65a1",
-                expect_firmware_version=None,
-                reason=None,
-                device_keys=("dk-01",),
-                on_too_late="report",
-                on_missing="fail",
-                guard=Guard(),
-                expires=None,
-                former_names=(),
-                protect=False,
-            ),
+    assert project.load() == (
+        SetSettings(
+            file=project.file,
+            name="pump",
+            job_id="65a1",
+            api_gateway="https://apim.example.com",
+            org_id="o16172478070561926",
+            device_keys=("dk-01",),
+            on_too_late="report",
+            on_missing="fail",
+            guard=Guard(),
         ),
     )
 
@@ -61,9 +50,11 @@ def test_every_key_of_a_set_arrives(project: Project) -> None:
           formerNames: [pump]
           protect: true""",
     )
-    assert project.load().sets == (
+    assert project.load() == (
         SetSettings(
             file=project.file,
+            api_gateway="https://apim.example.com",
+            org_id="o16172478070561926",
             name="pump-2.3.0",
             job_id="123",
             expect_firmware_version="2.3.0",
@@ -81,52 +72,47 @@ def test_every_key_of_a_set_arrives(project: Project) -> None:
 
 def test_a_stack_without_sets_is_fine(project: Project) -> None:
     project.write(BASE)
-    assert project.load().sets == ()
+    assert project.load() == ()
 
 
 def test_missing_credentials_do_not_keep_a_program_from_previewing(project: Project) -> None:
     project.write(BASE, sets=ONE_SET)
-    assert project.load().gateway == "https://apim.example.com"
+    assert project.load()[0].api_gateway == "https://apim.example.com"
 
 
 def test_encrypted_credentials_and_what_pulumi_adds_are_fine(project: Project) -> None:
     project.write(BASE + "enos:appKey: {secure: v1:a}\nenos:appSecret: {secure: v1:b}\n")
     project.file.write_text("encryptionsalt: v1:abc\n" + project.file.read_text())
-    assert project.load().org_id == "o16172478070561926"
+    assert project.load() == ()
 
 
 def test_numbers_may_stand_in_quotes_as_pulumi_config_set_writes_them(project: Project) -> None:
     project.write(BASE + 'enos-ota:deadline: "90"\nenos:batchSize: "50"\n')
-    assert project.load().deadline == 90.0
+    assert project.load() == ()
+    assert project.connection().deadline == 90.0
 
 
 def test_sets_may_be_json_text_as_pulumi_config_set_writes_them(project: Project) -> None:
     sets = json.dumps([{"name": "pump", "jobId": "1", "deviceKeys": ["a"]}])
     project.write(BASE + f"enos-ota:cancelledTaskSets: '{sets}'\n")
-    assert [each.device_keys for each in project.load().sets] == [("a",)]
-
-
-def test_an_alias_in_the_file_works(project: Project) -> None:
-    sets = """\
-        - {name: a, jobId: "1", deviceKeys: [x], reason: &r bad image}
-        - {name: b, jobId: "2", deviceKeys: [x], reason: *r}"""
-    project.write(BASE, sets=sets)
-    assert [each.reason for each in project.load().sets] == ["bad image", "bad image"]
+    assert [each.device_keys for each in project.load()] == [("a",)]
 
 
 def test_keys_without_a_namespace_belong_to_the_project(project: Project) -> None:
     project.write(BASE + "deadline: 60\n")
-    assert project.load().deadline == 60.0
+    assert project.load() == ()
+    assert project.connection().deadline == 60.0
 
 
 def test_defaults_of_the_project_file_count(project: Project) -> None:
-    project.write("enos:orgId: o1\n")
-    assert project.load({**project.delivered(), "enos:apiGateway": "https://a.example"}).gateway == "https://a.example"
+    project.write("enos:orgId: o1\n", sets=ONE_SET)
+    (found,) = project.load({**project.delivered(), "enos:apiGateway": "https://a.example"})
+    assert found.api_gateway == "https://a.example"
 
 
 def test_other_peoples_namespaces_are_left_alone(project: Project) -> None:
     project.write(BASE + "aws:region: eu-west-1\naws:guard: 1\nkubernetes:context: 0012\neos:host: x\n")
-    assert project.load().sets == ()
+    assert project.load() == ()
 
 
 @pytest.mark.parametrize(
@@ -143,7 +129,9 @@ def test_other_peoples_namespaces_are_left_alone(project: Project) -> None:
 )
 def test_preflight_may_stand_with_and_without_quotes(project: Project, value: str, meant: str) -> None:
     project.write(BASE + f"enos-ota:preflight: {value}\n")
-    assert project.load({**project.delivered(), "enos-ota:preflight": value.strip('"')}).preflight == meant
+    delivered = {**project.delivered(), "enos-ota:preflight": value.strip('"')}
+    assert project.load(delivered) == ()
+    assert load_checks(delivered.get).preflight == meant
 
 
 @pytest.mark.parametrize(
@@ -162,31 +150,32 @@ def test_a_sets_guard_overrides_the_stacks_key_by_key(project: Project, of_the_s
           deviceKeys: [a]
           {of_the_set}"""
     project.write(BASE + "enos-ota:guard: {maxDevices: 500, maxShare: 0.25}\n", sets=sets)
-    settings = project.load()
-    assert settings.guard == Guard(500, 0.25)
-    assert settings.sets[0].guard == effective
+    assert project.load()[0].guard == effective
 
 
 def test_a_guard_may_be_json_text_as_pulumi_config_set_writes_it(project: Project) -> None:
     project.write(BASE + """enos-ota:guard: '{"maxDevices": 5}'\n""")
-    assert project.load().guard == Guard(5)
+    assert project.load() == ()
+    assert load_checks(project.delivered().get).guard == Guard(5)
 
 
 @pytest.mark.parametrize("path", ["audit/prod.jsonl", "audit.jsonl", "./a/../audit.jsonl", "/var/log/enos-ota.jsonl"])
 def test_an_audit_log_lies_in_the_project_or_has_a_whole_path(project: Project, path: str) -> None:
     project.write(BASE + f"enos-ota:auditLog: {path}\n")
-    assert project.load().audit_log == path
+    assert project.load() == ()
+    assert project.connection().audit_log == path
 
 
 def test_the_environment_serves_where_the_stack_is_silent(project: Project) -> None:
-    project.write("aws:region: x\n")
-    settings = project.load(ENOS_API_GATEWAY="http://127.0.0.1:8080/", ENOS_ORG_ID="o1")
-    assert (settings.gateway, settings.org_id) == ("http://127.0.0.1:8080", "o1")
+    project.write("aws:region: x\n", sets=ONE_SET)
+    (found,) = project.load(ENOS_API_GATEWAY="http://127.0.0.1:8080/", ENOS_ORG_ID="o1")
+    assert (found.api_gateway, found.org_id) == ("http://127.0.0.1:8080", "o1")
 
 
 def test_two_spellings_of_one_gateway_agree(project: Project) -> None:
-    project.write(BASE)
-    assert project.load(ENOS_API_GATEWAY="HTTPS://APIM.example.com:443/").gateway == "https://apim.example.com"
+    project.write(BASE, sets=ONE_SET)
+    (found,) = project.load(ENOS_API_GATEWAY="HTTPS://APIM.example.com:443/")
+    assert found.api_gateway == "https://apim.example.com"
 
 
 def test_a_gateway_that_differs_is_refused(project: Project) -> None:
@@ -218,14 +207,14 @@ def test_plain_http_to_another_host_is_refused_with_its_source(project: Project)
     project.write("enos:apiGateway: http://apim.example.com\nenos:orgId: o1\n")
     (text,) = project.problems()
     assert text.startswith(
-        "stacks/Pulumi.prod.yaml:2: enos:apiGateway: The gateway 'http://apim.example.com' must use https"
+        "stacks/Pulumi.prod.yaml:2: enos:apiGateway cannot be used: The gateway 'http://apim.example.com' must"
     )
 
 
 def test_plain_http_from_the_environment_names_the_variable(project: Project) -> None:
     project.write("enos:orgId: o1\n")
     (text,) = project.problems(ENOS_API_GATEWAY="http://apim.example.com")
-    assert text.startswith("ENOS_API_GATEWAY: The gateway 'http://apim.example.com' must use https")
+    assert text.startswith("ENOS_API_GATEWAY cannot be used: The gateway 'http://apim.example.com' must use https")
 
 
 def test_half_a_pair_of_credentials_in_the_environment_is_refused(project: Project) -> None:

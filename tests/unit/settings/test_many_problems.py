@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota.settings import check_stack_file
 from enos_ota.settings.problems import MOST
+from tests.harness.stack_project import check_stack_file
 
 if TYPE_CHECKING:
     from tests.harness.stack_project import Project

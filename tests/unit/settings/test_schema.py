@@ -13,10 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from enos_ota.settings import check_stack_file
 from enos_ota.settings.models import DeclaredSet, EnosKeys, EnosOtaKeys
 from enos_ota.settings.schema import set_schema, stack_schema
-from tests.harness.stack_project import BASE, ONE_SET
+from tests.harness.stack_project import BASE, ONE_SET, check_stack_file
 
 if TYPE_CHECKING:
     from tests.harness.stack_project import Project

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota.settings import check_stack_file
 from enos_ota.settings.check import validate_stack_file
-from tests.harness.stack_project import BASE
+from tests.harness.stack_project import BASE, check_stack_file
 
 if TYPE_CHECKING:
     from tests.harness.stack_project import Project
@@ -33,7 +31,7 @@ def test_a_set_file_is_a_set_named_after_it(stack: Project) -> None:
     """Its key file stands beside it."""
     stack.write_set("pump-2.3.0.txt", "dk-02\ndk-01\n")
     file = stack.write_set("pump-2.3.0.yaml", 'jobId: "65a1"\ndeviceKeysFile: pump-2.3.0.txt\n')
-    (found,) = stack.load().sets
+    (found,) = stack.load()
     assert (found.name, found.job_id, found.device_keys, found.file) == (
         "pump-2.3.0",
         "65a1",
@@ -47,7 +45,7 @@ def test_set_files_come_after_the_list_by_name(project: Project) -> None:
     project.write(BASE, sets=LISTED)
     for name in ("valve", "pump"):
         project.write_set(f"{name}.yaml", f'jobId: "{name}"\ndeviceKeys: [a]\n')
-    assert [(each.name, each.file and each.file.name) for each in project.load().sets] == [
+    assert [(each.name, each.file.name) for each in project.load()] == [
         ("listed", "Pulumi.prod.yaml"),
         ("pump", "pump.yaml"),
         ("valve", "valve.yaml"),
@@ -58,21 +56,21 @@ def test_a_set_of_pulumi_yaml_names_that_file(stack: Project) -> None:
     """A list for every stack is in Pulumi.yaml."""
     stack.share('enos-ota:cancelledTaskSets:\n  value: [{name: p, jobId: "1", deviceKeys: [a]}]')
     (found,) = validate_stack_file(stack.file).sets
-    assert found.file == Path("Pulumi.yaml")
+    assert found.file == stack.root / "Pulumi.yaml"
 
 
 def test_the_stack_s_guard_completes_that_of_a_set_file(project: Project) -> None:
     """A set file is an item of the list in every respect."""
     project.write(BASE + "enos-ota:guard: {maxDevices: 5, maxShare: 0.5}\n")
     project.write_set("p.yaml", 'jobId: "1"\ndeviceKeys: [a]\nguard: {maxDevices: 9}\nexpires: "2027-03-31"\n')
-    (found,) = project.load().sets
+    (found,) = project.load()
     assert (found.guard.max_devices, found.guard.max_share, found.expires) == (9, 0.5, "2027-03-31")
 
 
 def test_a_name_in_the_file_may_repeat_the_file_s(stack: Project) -> None:
     """The key is allowed, for those who copy a set out of the list."""
     stack.write_set("pump-2.3.0.yaml", 'name: pump-2.3.0\njobId: "1"\ndeviceKeys: [a]\n')
-    assert [each.name for each in stack.load().sets] == ["pump-2.3.0"]
+    assert [each.name for each in stack.load()] == ["pump-2.3.0"]
 
 
 @pytest.mark.parametrize(
@@ -81,12 +79,12 @@ def test_a_name_in_the_file_may_repeat_the_file_s(stack: Project) -> None:
 def test_hidden_files_and_an_editor_s_backups_are_ignored(stack: Project, name: str) -> None:
     """They are not an operator's, and never hold a set."""
     stack.write_set(name, "jobId: [")
-    assert stack.load().sets == ()
+    assert stack.load() == ()
 
 
 def test_without_a_folder_there_are_no_set_files(stack: Project) -> None:
     """Existing stacks need no change."""
-    assert stack.load().sets == ()
+    assert stack.load() == ()
     assert check_stack_file(stack.file) == ()
 
 
@@ -125,8 +123,7 @@ def test_without_a_folder_there_are_no_set_files(stack: Project) -> None:
         ("deviceKeys: [a]\n", f'{SET}:1: set "pump-2.3.0": jobId is missing'),
         (
             'jobId: "1"\ndeviceKeys:\n- secure: v1:x\n',
-            f"{SET}:3: deviceKeys[0] must not be secret: device keys and outcomes show in previews; write it in plain"
-            " text",
+            f"{SET}:3: deviceKeys[0] must not be secret: it shows in previews and state; write it in plain text",
         ),
         (
             'jobId: "1"\ndeviceKeysFile: /k.txt\n',
@@ -160,7 +157,7 @@ def test_a_file_name_must_be_a_set_name(stack: Project) -> None:
 def test_a_set_file_that_is_not_utf_8_is_refused_with_its_line(stack: Project) -> None:
     """As a stack file is."""
     stack.write_set("pump-2.3.0.yaml").write_bytes(b'jobId: "1"\nreason: \xff\n')
-    assert stack.problems() == [f"{SET}:2: is not UTF-8: save the file as UTF-8"]
+    assert stack.problems() == [f"{SET}:2: is not UTF-8: save it as UTF-8"]
 
 
 def test_a_name_is_unique_over_both_forms(project: Project) -> None:
@@ -254,7 +251,7 @@ def test_a_link_inside_the_project_is_followed(stack: Project) -> None:
     stack.write_set("pump.yaml", stack="shared")
     (stack.root / "stacks/prod").mkdir()
     (stack.root / "stacks/prod/pump.yaml").symlink_to("../shared/pump.yaml")
-    assert [each.name for each in stack.load().sets] == ["pump"]
+    assert [each.name for each in stack.load()] == ["pump"]
 
 
 def test_a_link_that_leads_nowhere_is_refused(stack: Project) -> None:

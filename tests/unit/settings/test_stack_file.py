@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota.settings import Problem, SettingsError, check_stack_file, stack_file_path
-from tests.harness.stack_project import BASE, ONE_SET
+from enos_ota.settings import Problem, SettingsError
+from enos_ota.settings.stackfile import require_project
+from tests.harness.stack_project import BASE, ONE_SET, check_stack_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,21 +21,19 @@ if TYPE_CHECKING:
     ("file", "content", "expected"),
     [
         ("Pulumi.yaml", "name: x\nstackConfigDir: stacks\n", "stacks/Pulumi.prod.yaml"),
-        ("Pulumi.yaml", "name: x\nconfig: old\n", "old/Pulumi.prod.yaml"),
         ("Pulumi.yaml", "name: x\nconfig: {a: 1}\n", "Pulumi.prod.yaml"),
         ("Pulumi.yml", "name: x\n", "Pulumi.prod.yml"),
     ],
 )
 def test_the_stack_file_is_where_pulumi_looks_for_it(tmp_path: Path, file: str, content: str, expected: str) -> None:
     (tmp_path / file).write_text(content)
-    assert stack_file_path(tmp_path, "prod") == tmp_path / expected
+    assert require_project(tmp_path).stack_file("prod") == tmp_path / expected
 
 
-def test_without_a_project_there_is_no_stack_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_without_a_project_there_is_no_stack_file(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
-        stack_file_path(tmp_path, "prod")
-    assert caught.value.problems == ("there is no Pulumi.yaml in .",)
+        require_project(tmp_path)
+    assert caught.value.problems == ("there is no Pulumi.yaml here or above: run this in the project's directory",)
 
 
 def test_a_good_stack_file_passes_offline_without_gateway_and_credentials(project: Project) -> None:
@@ -74,7 +73,7 @@ def test_a_problem_in_a_key_file_has_the_path_that_names_it(project: Project) ->
             b"config: {}\nenos:orgId: o1\n",
             "stacks/Pulumi.prod.yaml:2: enos:orgId has no effect outside of config: move it there",
         ),
-        (b"config: {}\n# \xff\n", "stacks/Pulumi.prod.yaml:2: is not UTF-8: save the file as UTF-8"),
+        (b"config: {}\n# \xff\n", "stacks/Pulumi.prod.yaml:2: is not UTF-8: save it as UTF-8"),
         (
             b"config:\n  enos:orgId: o1\n  enos:orgId: o2\n",
             "stacks/Pulumi.prod.yaml:3: enos:orgId is given twice in one mapping",
@@ -103,12 +102,6 @@ def test_an_empty_stack_file_is_fine_offline(project: Project, content: str) -> 
     assert check_stack_file(project.file) == ()
 
 
-def test_a_missing_stack_file_is_a_problem_offline(project: Project) -> None:
-    assert [str(problem) for problem in check_stack_file(project.file)] == [
-        "stacks/Pulumi.prod.yaml: there is no such file"
-    ]
-
-
 def test_a_stack_file_that_is_a_directory_is_a_problem(project: Project) -> None:
     project.file.mkdir()
     assert [str(problem) for problem in check_stack_file(project.file)] == [
@@ -116,11 +109,11 @@ def test_a_stack_file_that_is_a_directory_is_a_problem(project: Project) -> None
     ]
 
 
-def test_a_stack_file_over_the_limit_names_the_way_out(project: Project) -> None:
+def test_a_stack_file_over_the_limit_is_refused(project: Project) -> None:
     project.file.touch()
     os.truncate(project.file, 64 * 1024 * 1024 + 1)
     assert [str(problem) for problem in check_stack_file(project.file)] == [
-        "stacks/Pulumi.prod.yaml: cannot be read: it is larger than 64 MiB: use deviceKeysFile"
+        "stacks/Pulumi.prod.yaml: cannot be read: it is larger than 64 MiB"
     ]
 
 
@@ -128,13 +121,13 @@ def test_a_stack_file_over_the_limit_names_the_way_out(project: Project) -> None
     ("content", "text"),
     [
         (b"name: [x\n", "Pulumi.yaml:2: this is not YAML: did not find expected ',' or ']'"),
-        (b"name: \xff\n", "Pulumi.yaml: is not UTF-8: save the file as UTF-8"),
+        (b"name: \xff\n", "Pulumi.yaml:1: is not UTF-8: save it as UTF-8"),
     ],
 )
 def test_a_project_file_that_cannot_be_read_is_a_problem(project: Project, content: bytes, text: str) -> None:
     (project.root / "Pulumi.yaml").write_bytes(content)
     with pytest.raises(SettingsError) as caught:
-        stack_file_path(project.root, "prod")
+        require_project(project.root)
     assert caught.value.problems == (text,)
 
 
@@ -144,7 +137,7 @@ def test_beside_the_project_file_key_files_stay_below_it(tmp_path: Path, monkeyp
     root.mkdir()
     monkeypatch.chdir(root)
     (root / "Pulumi.yaml").write_text("name: enos-ota\n")
-    file = stack_file_path(root, "prod")
+    file = require_project(root).stack_file("prod")
     file.write_text("config:\n  enos-ota:cancelledTaskSets:\n  - {name: p, jobId: j, deviceKeysFile: ../keys.txt}\n")
     (problem,) = check_stack_file(file)
     assert "is outside of the project" in problem.text
