@@ -13,7 +13,7 @@ from enos_ota.enos.answers import invalid_answer
 from enos_ota.enos.clock import SYSTEM_CLOCK, Clock
 from enos_ota.enos.connections import HttpSession, check_ca_bundle
 from enos_ota.enos.errors import ConfigurationError
-from enos_ota.enos.expressions import equals, is_in
+from enos_ota.enos.expressions import equals, is_in, is_quotable
 from enos_ota.enos.gateway import check_gateway
 from enos_ota.enos.limiter import Limiter, Pause
 from enos_ota.enos.models import Job, JobStatus, Page, Task, TaskStatus, whole_number
@@ -168,6 +168,8 @@ class EnosClient:
     ) -> Iterator[Job]:
         """Return jobs, newest first, each once; pages are read as they are needed.
 
+        EnOS cannot search for a version that contains quotes or backslashes: such jobs are selected here.
+
         Args:
             firmware_version: only jobs that push this version; None for any.
             status: only jobs in this state; None for any.
@@ -175,9 +177,11 @@ class EnosClient:
 
         Raises:
             IncompleteList: the pages are not the complete list; the jobs read so far have been returned.
-            UnquotableValue: EnOS cannot search for this version; select it from all jobs instead.
             ValueError: a status is UNKNOWN, which EnOS cannot search for.
         """
+        if firmware_version is not None and not is_quotable(firmware_version):
+            every = self.search_jobs(status=status, page_size=page_size)
+            return (job for job in every if job.firmware_version == firmware_version)
         conditions = [] if firmware_version is None else [equals("firmwareVersion", firmware_version)]
         if status is not None:
             conditions.append(equals("status", _searchable(status)))

@@ -168,13 +168,20 @@ def test_one_text_is_not_taken_for_a_collection_of_keys(connect: Connect, use: C
     assert server.names == []
 
 
+def test_jobs_of_a_version_that_enos_cannot_search_for_are_selected_from_all_jobs(connect: Connect) -> None:
+    jobs = [{"jobId": "j1", "firmwareVersion": '2"3'}, {"jobId": "j2", "firmwareVersion": "23"}]
+    with ScriptedServer([rows(*jobs, total=2)]) as server:
+        found = [job.job_id for job in connect(server).search_jobs(firmware_version='2"3')]
+
+    assert (found, server.calls[0].json().get("expression")) == (["j1"], None)
+
+
 @pytest.mark.parametrize(
     ("use", "kind"),
     [
         (lambda client: client.search_tasks("j", device_keys=["it's"]), UnquotableValue),
         (lambda client: client.search_tasks("j' or jobId = 'k"), UnquotableValue),
         (lambda client: client.search_tasks("j", statuses=[TaskStatus.UNKNOWN]), ValueError),
-        (lambda client: client.search_jobs(firmware_version='2"3'), UnquotableValue),
         (lambda client: client.search_jobs(status=JobStatus.UNKNOWN), ValueError),
         (lambda client: client.search_tasks_page("j", page_no=0, page_size=1), ValueError),
     ],
