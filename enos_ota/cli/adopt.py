@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -12,6 +12,9 @@ from enos_ota.cli.output import say, say_aside, write_outcome
 
 if TYPE_CHECKING:
     from enos_ota.operations.adopt import AdoptResult
+
+_MOST_LINES: Final = 40
+"""Lines of one file that --dry-run shows."""
 
 
 @click.command()
@@ -53,11 +56,7 @@ def adopt(
             write_outcome(json.dumps(result.as_json()))
         else:
             _write(result)
-        hints = (
-            commit_hints.lacking(result.change, result.new_set),
-            commit_hints.unread(result.change, result.new_set, result.program),
-        )
-        for hint in filter(None, hints):
+        for hint in commit_hints.describe_gaps(result.change, result.new_set, result.program):
             (say_aside if is_json else say)(hint)
 
 
@@ -68,6 +67,7 @@ def _write(result: AdoptResult) -> None:
         listed,
         shown,
     )
+    from enos_ota.settings.stackfile import shown_path  # noqa: PLC0415 - as above
 
     change = result.change
     some = listed([shown(key) for key in sorted(result.cancelled)])
@@ -80,10 +80,11 @@ def _write(result: AdoptResult) -> None:
     keys = counted(len(change.device_keys), "device key")
     if result.request.dry_run:
         say(f"Would write set {shown(change.set_name)!r} with {keys}:")
-        for line in commit_hints.diff(change):
-            say(line)
+        for each in change.changes:
+            lines = each.after.decode().splitlines()
+            more = [f"… {len(lines) - _MOST_LINES} more lines"] if len(lines) > _MOST_LINES else []
+            say("\n  ".join([f"{shown_path(each.path)}:", *lines[:_MOST_LINES], *more]))
         return
     files = " and ".join(commit_hints.places(change))
     say(f"Written: set {shown(change.set_name)!r} with {keys}, in {files}")
-    is_read = not result.program or result.program.reads_sets
-    say(commit_hints.commit_hint(change, f"Adopt cancelled tasks: set {change.set_name}", is_read=is_read))
+    say(commit_hints.commit_hint(change, f"Adopt cancelled tasks: set {change.set_name}", result.program))

@@ -85,7 +85,7 @@ def cancel(
         raise click.UsageError("--keys - reads stdin, so it cannot ask for a confirmation: add --yes --expect N.")
     from enos_ota.cli.operating import operation  # noqa: PLC0415 - slow to import, and help needs none of it
     from enos_ota.operations import cancel as cancelling  # noqa: PLC0415 - the same
-    from enos_ota.operations.request import CancelRequest  # noqa: PLC0415 - the same
+    from enos_ota.operations.stages import CancelRequest  # noqa: PLC0415 - the same
 
     request = CancelRequest(
         job_id,

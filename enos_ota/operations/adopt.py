@@ -11,8 +11,7 @@ from enos_ota.enos import InvalidArgument, TaskStatus
 from enos_ota.operations import commit_hints
 from enos_ota.operations.bounds import declared_sets
 from enos_ota.operations.errors import OperationRefused
-from enos_ota.operations.set_names import suggested_name
-from enos_ota.operations.set_writer import NewSet, SetWriter, expectable
+from enos_ota.operations.set_writer import NewSet, SetWriter, expectable, suggest_name
 from enos_ota.plan.classify import is_cancelled, normalise_markers
 from enos_ota.plan.naming import name_of, one_line, shown
 from enos_ota.reconciler import Pool
@@ -104,7 +103,7 @@ def adopt(context: OperationContext, request: AdoptRequest) -> AdoptResult:
     new_set = NewSet(
         request.job_id,
         found,
-        name=request.name or suggested_name(job.name, job.firmware_version, request.job_id),
+        name=request.name or suggest_name(job, request.job_id),
         reason=request.reason,
         firmware_version=expectable(job.firmware_version),
         expires=request.expires,

@@ -1,4 +1,4 @@
-"""Which sets a project's program may declare, by its text: the program is not run.
+"""The sets that a project's program may declare, by its text: the program is not run.
 
 `enos_ota.program.declare_sets` declares the sets of a stack. A program that does not call it ignores the sets that
 `cancel` and `adopt` write; and the sets that a program declares itself are only known by running it.
@@ -8,28 +8,22 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from modulefinder import ModuleFinder
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from enos_ota.settings import SettingsError
-from enos_ota.settings import stackfile as documents
+from enos_ota.settings import SettingsError, stackfile
 from enos_ota.settings.sets import SETS_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from enos_ota.settings.project import Project
 
 _MAIN: Final = "__main__.py"
-_MOST: Final = 200
-"""Modules of a program that are read at most."""
-_MAX_BYTES: Final = 1024 * 1024
-"""Size of a module; a larger one is generated, and hardly declares a set."""
-
 _READS: Final = frozenset({"declare_sets", "load_stack", SETS_KEY, SETS_KEY.partition(":")[2]})
 """Names and texts of a program that reads the sets of a stack."""
 _DECLARES: Final = "CancelledTaskSet"
-_OURS: Final = "enos_ota"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +45,14 @@ def program_of(project: Project | None) -> Program | None:
     """Return the program of a project; None if it has none, or its text cannot be read."""
     if project is None or (folder := _folder(project)) is None:
         return None
+    # In a checkout of enos-ota, the package is beside the program.
+    finder = ModuleFinder([str(folder)], excludes=["enos_ota"])
     mentioned: set[str] = set()
     try:
-        for tree in _modules(folder):
-            mentioned.update(_mentioned(tree))
+        finder.run_script(str(folder / _MAIN))  # reads it, and the modules beside it that it imports
+        for module in finder.modules.values():
+            if file := vars(module)["__file__"]:  # a module that is built in has none
+                mentioned.update(_mentioned(ast.parse(Path(file).read_bytes())))
     except (OSError, ValueError, SyntaxError, RecursionError):  # unreadable, or no Python
         return None
     return Program(folder / _MAIN, not _READS.isdisjoint(mentioned), _DECLARES in mentioned) if mentioned else None
@@ -63,7 +61,7 @@ def program_of(project: Project | None) -> Program | None:
 def _folder(project: Project) -> Path | None:
     """Return the folder of the program, if it is in Python."""
     try:
-        keys = documents.read_project(project.root).keys
+        keys = stackfile.read_project(project.root).keys
     except SettingsError:
         return None
     runtime, main = keys.get("runtime"), keys.get("main", ".")
@@ -73,40 +71,6 @@ def _folder(project: Project) -> Path | None:
     place = project.root / main
     folder = place.parent if place.name == _MAIN else place
     return folder if (folder / _MAIN).is_file() else None
-
-
-def _modules(folder: Path) -> Iterator[ast.Module]:
-    """Return the program and the modules beside it that it imports, directly or not."""
-    todo, seen = [folder / _MAIN], {folder / _MAIN}
-    while todo and len(seen) <= _MOST:
-        file = todo.pop()
-        if file.stat().st_size > _MAX_BYTES:
-            raise ValueError(file)
-        tree = ast.parse(file.read_bytes())
-        yield tree
-        found = {path for name in _imported(tree) for path in _files(folder, name)} - seen
-        seen |= found
-        todo.extend(sorted(found))
-
-
-def _imported(tree: ast.Module) -> Iterator[str]:
-    """Return what a module imports, except this package, which is beside the program in a checkout of it."""
-    for node in ast.walk(tree):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            # Relative imports are resolved beside the program too; that finds every module that may declare sets.
-            names = [f"{node.module or ''}.{alias.name}".lstrip(".") for alias in node.names]
-        yield from (name for name in names if name.partition(".")[0] != _OURS)
-
-
-def _files(folder: Path, name: str) -> Iterator[Path]:
-    """Return the files of a module `a.b.c`, its packages first; `c` may be a name in `a.b`."""
-    place = folder
-    for part in name.split("."):
-        place /= part
-        yield from (file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file())
 
 
 def _mentioned(tree: ast.Module) -> Iterator[str]:

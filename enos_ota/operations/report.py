@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from enos_ota.operations.context import OperationContext
-    from enos_ota.operations.request import CancelRequest
-    from enos_ota.operations.stages import CancelRun
+    from enos_ota.operations.stages import CancelRequest, CancelRun
 
 _NO: Final = 1
 _NOT_DONE: Final = 3
@@ -74,9 +73,7 @@ class CancelReport:
 
     def hints(self) -> Iterator[str]:
         """Return what the set lacks, and what to do if the program does not read it."""
-        new_set = self._run.new_set
-        hints = (commit_hints.lacking(self._change, new_set), commit_hints.unread(self._change, new_set, self._program))
-        yield from filter(None, hints)
+        return commit_hints.describe_gaps(self._change, self._run.new_set, self._program)
 
     def _exit_code(self) -> int:
         if not self._record.problem:
@@ -150,7 +147,7 @@ class CancelReport:
             show(commit_hints.aside_hint(self._change, context.set_folder, left=left))
         elif self._change.changes:
             message = f"{self._request.reason} ({self._change.set_name})"
-            show(commit_hints.commit_hint(self._change, message, left=left, is_read=not self._unread_by))
+            show(commit_hints.commit_hint(self._change, message, self._program, left=left))
         for hint in self.hints():
             show(hint)
         if any(finding.can_be_sent for finding in record.outcomes.values()):
@@ -161,7 +158,7 @@ class CancelReport:
     def _undo(self) -> str:
         change, cancelled = self._change, self._record.cancelled_keys()
         program = f" and its devices from {shown_path(self._unread_by)}" if self._unread_by else ""
-        if change.key_file and not change.listed_keys and change.device_keys == cancelled:
+        if change.key_file and change.device_keys == cancelled:
             file = shown_path(change.key_file)
             if_any = " if it exists" if self._context.aside else ""
             first = f"remove {shown_path(self._context.set_folder / change.set_file.name)}{if_any}{program}, then run"

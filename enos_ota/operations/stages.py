@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+import threading
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
-from enos_ota.audit import AuditError
 from enos_ota.enos import EnosError
 from enos_ota.operations import commit_hints
 from enos_ota.operations.bounds import effective_limits
 from enos_ota.operations.errors import OperationRefused
-from enos_ota.operations.recorder import Recorder
-from enos_ota.operations.request import RECORD_ASIDE_ADVICE
-from enos_ota.operations.set_names import suggested_name
-from enos_ota.operations.set_writer import NewSet, SetFileChange, SetWriter, expectable
+from enos_ota.operations.sent_summary import describe_sent
+from enos_ota.operations.set_writer import NewSet, SetFileChange, SetWriter, expectable, suggest_name
 from enos_ota.plan import JobFacts, Record, TaskSet, build_plan
 from enos_ota.plan.guard import break_glass
 from enos_ota.plan.naming import shown
@@ -22,13 +20,106 @@ from enos_ota.settings import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from enos_ota.enos import IncompleteList, WriteWatch
     from enos_ota.operations.bounds import EffectiveLimits
     from enos_ota.operations.context import OperationContext
-    from enos_ota.operations.request import CancelRequest
     from enos_ota.plan import Objection
+    from enos_ota.reconciler.sent import WriteLog
     from enos_ota.settings import SetSettings
+
+RECORD_ASIDE_ADVICE: Final = (
+    "To cancel anyway, use --record-aside DIR: it changes nothing in the project and writes the set and its key file"
+    " into DIR."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequest:
+    """A cancel that the operator asks for.
+
+    Attributes:
+        job_id: The job.
+        keys: A key file, `-` for stdin; empty for all waiting tasks.
+        reason: Why.
+        name: The name of the set, or empty.
+        firmware_version: The firmware version that the job must have, or empty.
+        expires: The last day of the set, or empty.
+        yes: Whether to send without a confirmation.
+        expect: The expected number of device keys; None if not given.
+        aside: The directory to write the set into instead of the project.
+    """
+
+    job_id: str
+    keys: str
+    reason: str
+    name: str = ""
+    firmware_version: str = ""
+    expires: str = ""
+    yes: bool = False
+    expect: int | None = None
+    aside: Path | None = None
+
+
+class NotRecorded(EnosError):  # noqa: N818 - named after what happened, like its relatives
+    """The set could not be written, so the cancel was not sent."""
+
+
+class Recorder:
+    """Writes the files of a set once, so that the project records the cancel whatever ends the run afterwards.
+
+    Args:
+        change: The files.
+        notify: Called after they were written.
+        advice: What to do if they cannot be written.
+    """
+
+    def __init__(self, change: SetFileChange, notify: Callable[[], None], advice: str = "") -> None:
+        self.change = change
+        """The files; may be replaced until they are written."""
+        self.is_written = False
+        self._notify = notify
+        self._advice = advice
+        self._lock = threading.Lock()
+
+    def write(self) -> None:
+        """Write the files, if that was not done before.
+
+        Raises:
+            SettingsError: They could not be written.
+        """
+        with self._lock:
+            if not self.is_written:
+                try:
+                    self.change.write()
+                except SettingsError as error:
+                    raise SettingsError(error.findings, self._advice) from None
+                self.is_written = True
+                self._notify()
+
+    def watch(self, log: WriteLog) -> WriteWatch:
+        """Return a watch that writes the files before the request, if the audit log can be written."""
+        return _RecordingWatch(self, log)
+
+
+class _RecordingWatch:
+    def __init__(self, recorder: Recorder, log: WriteLog) -> None:
+        self._recorder = recorder
+        self._log = log
+
+    def before(self) -> None:
+        if not self._recorder.is_written:
+            self._log.try_out()
+        try:
+            self._recorder.write()
+        except SettingsError as error:
+            text = f"{'; '.join(error.problems)}. No cancel was sent, because the set was not written. {error.advice}"
+            raise NotRecorded(text.rstrip()) from None
+        self._log.before()
+
+    def after(self, outcome: str | EnosError) -> None:
+        self._log.after(outcome)
 
 
 class CancelRun:
@@ -40,16 +131,16 @@ class CancelRun:
         sets: The declared sets, see `enos_ota.operations.bounds.declared_sets`.
         job: The job that the operator confirmed. Left out: the job as it is read before the first request that writes.
         learn: Called with the job once it is read, if it was left out.
-        is_override_told: Whether the operator was told before that the guard is overridden.
+        is_override_told: Whether the operator was notified before that the guard is overridden.
         may_send: False if there was nothing to cancel, so that the operator confirmed nothing.
 
     Attributes:
         keys: The keys of all stages so far.
-        firmware_version: The firmware version that the job must have; empty for any.
         change: The files of the set, written or to be written.
         new_set: The set.
         record: The result.
         is_written: Whether the set was written.
+        objection: Why the plan was refused, if it was.
         is_refused: Whether the problem is a refusal and not a failure.
         cut_off: Why EnOS's list of waiting tasks is incomplete; None if it is complete.
         skipped: The number of waiting tasks with a device key that no set can contain.
@@ -68,7 +159,6 @@ class CancelRun:
         may_send: bool = True,
     ) -> None:
         self.keys: frozenset[str] = frozenset()
-        self.firmware_version = request.firmware_version
         self.change = SetFileChange()
         self.new_set = NewSet(request.job_id, frozenset(), request.name)
         self.record = Record()
@@ -84,6 +174,7 @@ class CancelRun:
         self._learn = learn
         self._may_send = may_send
         self._sets = sets
+        self._advice = "" if request.aside else RECORD_ASIDE_ADVICE
         folder = context.set_folder
         aside = context.aside / folder.name if context.aside else None
         self._writer = SetWriter(aside or folder, sets, reserved=folder if aside else None)
@@ -102,7 +193,7 @@ class CancelRun:
         self.new_set = NewSet(
             request.job_id,
             self.keys | keys,
-            name=request.name or suggested_name(job.name, job.firmware_version, request.job_id),
+            name=request.name or suggest_name(job, request.job_id),
             reason=request.reason,
             firmware_version=expectable(job.firmware_version),
             expires=request.expires,
@@ -111,8 +202,7 @@ class CancelRun:
         try:
             return self._writer.plan(self.new_set, self.change if self.is_written else None)
         except SettingsError as error:
-            advice = [error.advice, "" if request.aside else RECORD_ASIDE_ADVICE]
-            raise SettingsError(error.findings, "\n".join(filter(None, advice))) from None
+            raise SettingsError(error.findings, "\n".join(filter(None, [error.advice, self._advice]))) from None
 
     def cancel(self, keys: frozenset[str], change: SetFileChange) -> None:
         """Cancel some keys; write the set before the first request, or at the end if no request is needed.
@@ -123,19 +213,28 @@ class CancelRun:
             SettingsError: No request was needed, and the set could not be written.
         """
         limits = effective_limits(self._context, self._request, self._sets, keys)
-        self.firmware_version = limits.firmware_version
-        advice = "" if self._request.aside else RECORD_ASIDE_ADVICE
-        recorder = Recorder(change, lambda: self._report_written(recorder.change), advice)
+        recorder = Recorder(change, lambda: self._report_written(recorder.change), self._advice)
         try:
-            record = self._applied(keys, recorder, limits)
+            record = self._apply(keys, recorder, limits)
             if not record.problem:
                 recorder.write()  # no request was needed: all tasks are cancelled already, or held
+        except EnosError:
+            if not self.is_written:
+                has_files = recorder.is_written and recorder.change.changes
+                files = "The set was written." if has_files else "No file was written."
+                self._context.notify(f"{files} {describe_sent(self._context.requests)}")
+            raise
         finally:
             if recorder.is_written or not self.is_written:
                 self.change = recorder.change
             self.is_written = self.is_written or recorder.is_written
         self.keys |= keys
-        self.record = _joined(self.record, record)
+        self.record = Record(
+            keys=self.record.keys | record.keys,
+            outcomes={**self.record.outcomes, **record.outcomes},
+            job=record.job,
+            problem=self.record.problem or record.problem,
+        )
 
     def continue_with(self, next_stage: Callable[[], None]) -> None:
         """Run another stage, unless the previous one has a problem. Its errors become the problem of the run."""
@@ -155,7 +254,7 @@ class CancelRun:
         self.record = replace(self.record, problem=self.record.problem or problem)
         self.is_refused = is_refused
 
-    def _applied(self, keys: frozenset[str], recorder: Recorder, limits: EffectiveLimits) -> Record:
+    def _apply(self, keys: frozenset[str], recorder: Recorder, limits: EffectiveLimits) -> Record:
         request, context = self._request, self._context
 
         def learn(job: JobFacts) -> None:
@@ -190,24 +289,14 @@ class CancelRun:
             guard=limits.guard,
             expect_firmware_version=limits.firmware_version,
         )
-        reason = break_glass(context.environ)
-        plan = build_plan(task_set, Record(), today=context.today, break_glass=reason)
+        plan = build_plan(task_set, Record(), today=context.today, break_glass=break_glass(context.environ))
         options = ApplyOptions(
             override_announced=self._is_override_told,
             learn=learn,
             watch=watch,
             say=context.notify,
         )
-        try:
-            result = self._reconciler.apply(plan, options)
-        except EnosError as error:
-            if recorder.is_written and not context.requests:
-                sent = "EnOS refused the request" if context.requests.refused else "no request was sent"
-                is_new = "The set was written, but " if recorder.change.changes else ""
-                context.notify(f"{is_new}{sent if is_new else sent[0].upper() + sent[1:]}:")
-            elif isinstance(error, AuditError) and not self.is_written:
-                context.notify("No request was sent and no file was written:")
-            raise
+        result = self._reconciler.apply(plan, options)
         self.objection = result.objection
         self.is_refused = self.is_refused or result.objection is not None
         return result.record
@@ -215,12 +304,3 @@ class CancelRun:
     def _report_written(self, change: SetFileChange) -> None:
         if files := " and ".join(commit_hints.places(change)):
             self._context.notify(f"written before the first cancel: set {shown(change.set_name)!r}, in {files}")
-
-
-def _joined(before: Record, after: Record) -> Record:
-    return Record(
-        keys=before.keys | after.keys,
-        outcomes={**before.outcomes, **after.outcomes},
-        job=after.job,
-        problem=before.problem or after.problem,
-    )

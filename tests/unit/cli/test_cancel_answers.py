@@ -11,8 +11,7 @@ from click.testing import CliRunner
 
 from enos_ota.cli import main
 from enos_ota.cli.operating import operation
-from enos_ota.operations.request import CancelRequest
-from enos_ota.operations.stages import CancelRun
+from enos_ota.operations.stages import CancelRequest, CancelRun
 from enos_ota.reconciler import Limits
 from enos_ota.settings import read_stack_file
 from tests.harness.simulator import JOB, running_simulator
@@ -272,11 +271,10 @@ def test_a_cancel_that_the_gateway_refused_is_not_called_unsent(
     simulator.fault("gateway", "cancelTask", status=status)
     ended = cancel("--keys", key_file(project, "dk-01"), "--yes", "--expect", "1")
     assert ended.exit_code == 3
-    assert "The set was written, but EnOS refused the request:\n" in ended.stderr
-    assert "nothing was sent" not in ended.stderr
+    refused = f"EnOS refused the cancel request for job '{JOB}' (1 device key), so nothing was changed.\n"
+    assert f"The set was written. {refused}" in ended.stderr
     again = cancel("--keys", key_file(project, "dk-01"), "--yes", "--expect", "1")
-    assert "EnOS refused the request:\n" in again.stderr
-    assert "was written" not in again.stderr, "the set was there already"
+    assert f"No file was written. {refused}" in again.stderr, "the set was there already"
 
 
 def test_what_enos_accepted_and_does_not_show_yet_is_not_done_and_no_refusal(

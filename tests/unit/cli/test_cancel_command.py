@@ -20,11 +20,9 @@ from enos_ota.cli import main
 from enos_ota.cli.operating import operation
 from enos_ota.devicekeys import files
 from enos_ota.operations.cancel import cancel_published_first
-from enos_ota.operations.recorder import NotRecorded, Recorder
 from enos_ota.operations.report import CancelReport
-from enos_ota.operations.request import CancelRequest
 from enos_ota.operations.set_writer import FileChange, SetFileChange
-from enos_ota.operations.stages import CancelRun
+from enos_ota.operations.stages import CancelRequest, CancelRun, NotRecorded, Recorder
 from enos_ota.settings import read_stack_file
 from tests.harness.reconciling import fleet_of, many
 from tests.harness.reconciling import keys as numbered
@@ -444,7 +442,9 @@ def test_an_audit_log_that_cannot_be_written_keeps_everything_from_being_sent_an
     project.write("enos-ota:auditLog: audit/prod.jsonl\n")
     ended = now(project, "dk-01")
     assert (ended.exit_code, sent(simulator), untouched(project)) == (3, [], True)
-    assert "No request was sent and no file was written:\nError: the audit log " in ended.stderr
+    assert (
+        "No file was written. No request that changes anything in EnOS was sent.\nError: the audit log " in ended.stderr
+    )
 
 
 def test_an_audit_log_that_is_full_keeps_everything_from_being_sent(
@@ -453,7 +453,9 @@ def test_an_audit_log_that_is_full_keeps_everything_from_being_sent(
     fill(project.root / "audit.jsonl")
     ended = now(project, "dk-01")
     assert (ended.exit_code, sent(simulator)) == (3, [])
-    assert "The set was written, but no request was sent:\nError: the audit log " in ended.stderr
+    assert (
+        "The set was written. No request that changes anything in EnOS was sent.\nError: the audit log " in ended.stderr
+    )
 
 
 class _Never:
