@@ -117,12 +117,7 @@ def cancel(
 
 
 def _confirm(context: OperationContext, number: int) -> None:
-    """Ask the operator to type the number of devices.
-
-    Raises:
-        Refused: The operator typed another number, or nothing.
-        KeyboardInterrupt: The command was interrupted.
-    """
+    """Ask the operator to type the number of devices."""
     from enos_ota.operations.errors import NOTHING_DONE  # noqa: PLC0415 - slow to import, and help needs none of it
 
     try:

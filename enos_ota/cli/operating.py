@@ -33,9 +33,6 @@ def operation(
         requires_stack: See `open_context`.
         works_without_stack_file: See `open_context`.
         aside: See `open_context`.
-
-    Raises:
-        click.ClickException: The operation did not complete.
     """
     stop, requests = Stop(), SentRequests()
     with (

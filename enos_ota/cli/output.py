@@ -51,12 +51,7 @@ def write_outcome(text: str) -> None:
 
 
 def write_answer(text: str | bytes, *, nl: bool = True, color: bool | None = None) -> None:
-    """Print a part of what a command that only reads found, on stdout.
-
-    Raises:
-        click.exceptions.Exit: Nobody reads it any more, which is fine.
-        Undetermined: It cannot be written. If stdout is a file, it has nothing of the answer then.
-    """
+    """Print a part of what a command that only reads found, on stdout."""
     meta = click.get_current_context().meta
     if _BEGINNING not in meta:
         meta[_BEGINNING] = _place()

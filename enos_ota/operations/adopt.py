@@ -84,13 +84,7 @@ class AdoptResult:
 
 
 def adopt(context: OperationContext, request: AdoptRequest) -> AdoptResult:
-    """Write a set of the cancelled tasks that no set declares yet. No request that writes is sent.
-
-    Raises:
-        OperationRefused: No task reads as cancelled.
-        EnosError: The tasks could not be read.
-        SettingsError: A set of the stack has a problem, or the files could not be written.
-    """
+    """Write a set of the cancelled tasks that no set declares yet. No request that writes is sent."""
     sets = declared_sets(context)
     job = context.client.get_job(request.job_id)
     found, skipped = _cancelled(context, job)

@@ -50,12 +50,7 @@ class EffectiveLimits:
 
 
 def declared_sets(context: OperationContext, advice: str = "") -> tuple[SetSettings, ...]:
-    """Return the declared sets of the stack, and those that were recorded aside.
-
-    Raises:
-        SettingsError: A set has a problem; its advice is `advice`. A cancel that does not write into the project leaves
-            such sets out, and so does one that does not use the stack file.
-    """
+    """Return the declared sets of the stack, and those that were recorded aside."""
     sets, problems = _read(context, context.stack_file)
     if problems and context.has_stack_file and not context.stack_file_unusable and not context.aside:
         raise SettingsError(problems, advice)
@@ -78,11 +73,7 @@ def has_guard(context: OperationContext, request: CancelRequest, sets: Iterable[
 def effective_limits(
     context: OperationContext, request: CancelRequest, sets: Iterable[SetSettings], keys: frozenset[str]
 ) -> EffectiveLimits:
-    """Return the limits of a cancel of some keys; none if the keys are not known yet.
-
-    Raises:
-        OperationRefused: One of the sets is expired, or the sets expect different firmware.
-    """
+    """Return the limits of a cancel of some keys; none if the keys are not known yet."""
     affected = tuple(each for each in sets if each.job_id == request.job_id and not keys.isdisjoint(each.device_keys))
     for each in affected:
         if days.is_over(each.expires or "", context.today):

@@ -58,11 +58,6 @@ def cancel(
 
     `show` is called with each line of the preview, `confirm` with the number of devices; it raises an exception unless
     the operator confirms it.
-
-    Raises:
-        OperationRefused: No request was sent.
-        EnosError: No request was sent.
-        SettingsError: No request was sent.
     """
     context.warn_of_missing_limits()
     sets = declared_sets(context, RECORD_ASIDE_ADVICE)
@@ -204,12 +199,7 @@ def cancel_published_first(context: OperationContext, request: CancelRequest, ru
 
 
 def _unexpected_number(context: OperationContext, request: CancelRequest, scope: _Scope) -> str:
-    """Return why the number of devices is not the expected one; a stopped or wrong job comes first.
-
-    Raises:
-        EnosError: The job does not exist, or cannot be read.
-        OperationRefused: The job is about other firmware.
-    """
+    """Return why the number of devices is not the expected one; a stopped or wrong job comes first."""
     number, job_id = scope.number, request.job_id
     if request.keys:
         return f"expected {counted(request.expect or 0, 'device key')}, found {number}"
@@ -222,12 +212,7 @@ def _unexpected_number(context: OperationContext, request: CancelRequest, scope:
 
 
 def _job(context: OperationContext, request: CancelRequest) -> Job:
-    """Read a job for which no request will be sent.
-
-    Raises:
-        EnosError: The job does not exist, or cannot be read.
-        OperationRefused: The job is about other firmware.
-    """
+    """Read a job for which no request will be sent."""
     job = context.client.get_job(request.job_id)
     if objection := firmware_objection(request.firmware_version, job.firmware_version):
         why = describe_objection(objection, by_option=True)
@@ -236,11 +221,7 @@ def _job(context: OperationContext, request: CancelRequest) -> Job:
 
 
 def _plan(context: OperationContext, request: CancelRequest, scope: _Scope, limits: EffectiveLimits) -> Plan:
-    """Read what EnOS says now, and build the plan. If there are very many keys, their tasks are only counted.
-
-    Raises:
-        EnosError: The job does not exist, or cannot be read.
-    """
+    """Read what EnOS says now, and build the plan. If there are very many keys, their tasks are only counted."""
     task_set = TaskSet(
         request.name,
         request.job_id,
@@ -270,11 +251,7 @@ def _plan(context: OperationContext, request: CancelRequest, scope: _Scope, limi
 
 
 def _show_plan(plan: Plan, show: Callable[[str], None]) -> None:
-    """Show what the cancel would do.
-
-    Raises:
-        OperationRefused: No request would be sent.
-    """
+    """Show what the cancel would do."""
     messages = preview_messages(plan)
     for each in messages:
         if each.severity is not Severity.REFUSAL:

@@ -132,12 +132,7 @@ class OperationContext:
             return None
 
     def tasks(self, job_id: str, statuses: Collection[TaskStatus]) -> Iterator[Task]:
-        """Read the tasks of a job that are in one of these states, page by page.
-
-        Raises:
-            EnosError: The tasks, or some of them, could not be read.
-            Stopped: The operation was interrupted, or its deadline is over.
-        """
+        """Read the tasks of a job that are in one of these states, page by page."""
         for task in self.client.search_tasks(job_id, statuses=statuses):
             self.ending.check()
             yield task
@@ -188,9 +183,6 @@ def open_context(
         requests: See `OperationContext`.
         works_without_stack_file: Whether the environment alone decides if the stack file is invalid.
         aside: See `OperationContext`.
-
-    Raises:
-        SettingsError: The configuration is invalid.
     """
     environ = os.environ
     try:
@@ -276,11 +268,7 @@ def _required_config(named: str | None, environ: Mapping[str, str]) -> StackConf
 
 
 def _for_unusable_stack_file(config: StackConfig, error: SettingsError, environ: Mapping[str, str]) -> StackConfig:
-    """Return the configuration for a cancel while the stack file is invalid.
-
-    Raises:
-        SettingsError: The operator did not override the guard, or the stack is unknown.
-    """
+    """Return the configuration for a cancel while the stack file is invalid."""
     if config.file is None:
         raise error
     if not break_glass(environ):

@@ -21,9 +21,6 @@ def read_keys(named: str, notify: Callable[[str], None]) -> frozenset[str]:
     Args:
         named: The file, or `STDIN`.
         notify: Called with a warning about unusual keys.
-
-    Raises:
-        KeyFileError: The keys are not valid, or cannot be read.
     """
     if named != STDIN:
         return _keys(Path(named), named, notify)

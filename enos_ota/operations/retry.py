@@ -116,15 +116,7 @@ class RetryResult:
 
 
 def retry(context: OperationContext, request: RetryRequest) -> RetryResult:
-    """Retry the cancelled tasks of a key file.
-
-    Raises:
-        OperationRefused: No request was sent.
-        EnosError: No request was sent.
-        SettingsError: No request was sent.
-        KeyFileError: No request was sent.
-        Stopped: No request was sent.
-    """
+    """Retry the cancelled tasks of a key file."""
     context.warn_of_missing_limits()
     keys = read_keys(request.keys, context.notify)
     if request.expect != len(keys):
@@ -147,12 +139,7 @@ def retry(context: OperationContext, request: RetryRequest) -> RetryResult:
 
 
 def _refuse_declared(context: OperationContext, request: RetryRequest, keys: frozenset[str]) -> None:
-    """Refuse keys that a stack of this project declares, because its next `up` would cancel them again.
-
-    Raises:
-        OperationRefused: A stack declares one of the keys.
-        SettingsError: The sets of a stack have a problem, so that its keys are unknown.
-    """
+    """Refuse keys that a stack of this project declares, because its next `up` would cancel them again."""
     project = context.config.project
     found: list[str] = []
     # Without any stack file, Pulumi.yaml may declare sets for the named stack.
@@ -205,11 +192,7 @@ def _retry(context: OperationContext, request: RetryRequest, keys: frozenset[str
 
 
 def _guard_override(context: OperationContext, request: RetryRequest, count: int) -> str:
-    """Return the reason why the guard is overridden; empty if the guard allows the retry.
-
-    Raises:
-        OperationRefused: The guard refuses the retry.
-    """
+    """Return the reason why the guard is overridden; empty if the guard allows the retry."""
     guard = context.guard
     if not guard.is_set or not count:
         return ""

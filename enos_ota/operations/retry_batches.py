@@ -140,22 +140,13 @@ class RetryOperation:
         self._reader = TaskReader(self._client, self._job_id, workers=self._workers, deadline=ending)
 
     def check(self, keys: Iterable[str]) -> RetryCheck:
-        """Read the state of the keys; a key without a task is read twice.
-
-        Raises:
-            EnosError: The tasks could not be read.
-            Stopped: The deadline is over, or the retry was interrupted.
-        """
+        """Read the state of the keys; a key without a task is read twice."""
         tasks = self._reader.of_keys_surely(keys).complete()
         self._ending.check()
         return RetryCheck(tasks, {key: retry_state(rows, self._markers) for key, rows in tasks.items()})
 
     def run(self, check: RetryCheck, keys: Collection[str]) -> RetryOutcome:
-        """Retry these keys of a check, and read them again.
-
-        Raises:
-            EnosError: Configuration, authentication or transport failed before the first request; no `ApiError`.
-        """
+        """Retry these keys of a check, and read them again."""
         self._before = {key: check.tasks[key][0] for key in keys}
         problem = ""
         try:

@@ -71,11 +71,7 @@ class FileChange:
     after: bytes
 
     def write(self) -> None:
-        """Write the file, unless it has this content already.
-
-        Raises:
-            SettingsError: The file was changed meanwhile, or cannot be written; its content is the old one.
-        """
+        """Write the file, unless it has this content already."""
         if _content(self.path) != self.before:
             raise _error(self.path, "was changed meanwhile, so it was not written: run the same command again")
         try:
@@ -104,11 +100,7 @@ class SetFileChange:
     key_file: Path | None = None
 
     def write(self) -> None:
-        """Write all files.
-
-        Raises:
-            SettingsError: One of them could not be written; those after it are unchanged.
-        """
+        """Write all files."""
         for change in self.changes:
             change.write()
 
@@ -158,9 +150,6 @@ class SetWriter:
         Args:
             new_set: The set.
             begun: The files of the same set with fewer keys, which this run wrote before.
-
-        Raises:
-            SettingsError: No set can have this name, reason or expiry date; or a file cannot be read.
         """
         sharing = [each for each in self._sets if each.job_id == new_set.job_id]
         elsewhere = {each.name: new_set.device_keys.intersection(each.device_keys) for each in sharing}
@@ -176,11 +165,7 @@ class SetWriter:
         return SetFileChange(name, added, MappingProxyType(elsewhere), tuple(changes), key_file)
 
     def _free_name(self, name: str, added: Collection[str]) -> str:
-        """Return the first of `name`, `name-2`, `name-3` … that no set and no file has.
-
-        Raises:
-            SettingsError: No file can have this name.
-        """
+        """Return the first of `name`, `name-2`, `name-3` … that no set and no file has."""
         if not name[:1].isalnum():
             text = f"--name {shown(name)} must begin with a letter or a digit: it is the name of the set file too"
             raise SettingsError([Problem(text)])
@@ -197,11 +182,7 @@ class SetWriter:
         return _content(self._folder / key_file) is None or _holds(self._folder / key_file, added)
 
     def _contents(self, name: str, new_set: NewSet, keys: Collection[str]) -> dict[Path, bytes]:
-        """Return the content of the key file, if any, and of the set file.
-
-        Raises:
-            SettingsError: The set is not valid.
-        """
+        """Return the content of the key file, if any, and of the set file."""
         set_file, key_file = self._folder / f"{name}.yaml", self._folder / f"{name}.txt"
         has_key_file = all(map(keytext.fits_txt, keys))
         item: dict[str, Any] = {
@@ -230,11 +211,7 @@ def _slug(text: str) -> str:
 
 
 def _check(name: str, item: Mapping[str, Any], set_file: Path) -> None:
-    """Check a set as the program will do.
-
-    Raises:
-        SettingsError: It is not valid.
-    """
+    """Check a set as the program will do."""
     try:
         DeclaredSet.model_validate({"name": name, **item})
     except ValidationError as error:

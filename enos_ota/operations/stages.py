@@ -84,11 +84,7 @@ class Recorder:
         self._lock = threading.Lock()
 
     def write(self) -> None:
-        """Write the files, if that was not done before.
-
-        Raises:
-            SettingsError: They could not be written.
-        """
+        """Write the files, if that was not done before."""
         with self._lock:
             if not self.is_written:
                 try:
@@ -185,9 +181,6 @@ class CancelRun:
         """Plan the files of the set with some more keys.
 
         A new set is named after the job, and expects its firmware version from then on.
-
-        Raises:
-            SettingsError: See `SetWriter.plan`.
         """
         request, job = self._request, self._job or JobFacts(firmware_version=self._request.firmware_version)
         self.new_set = NewSet(
@@ -205,13 +198,7 @@ class CancelRun:
             raise SettingsError(error.findings, "\n".join(filter(None, [error.advice, self._advice]))) from None
 
     def cancel(self, keys: frozenset[str], change: SetFileChange) -> None:
-        """Cancel some keys; write the set before the first request, or at the end if no request is needed.
-
-        Raises:
-            OperationRefused: A declared set does not allow it; this stage sent no request.
-            EnosError: This stage sent no request, for a reason other than the job.
-            SettingsError: No request was needed, and the set could not be written.
-        """
+        """Cancel some keys; write the set before the first request, or at the end if no request is needed."""
         limits = effective_limits(self._context, self._request, self._sets, keys)
         recorder = Recorder(change, lambda: self._report_written(recorder.change), self._advice)
         try:

@@ -56,14 +56,7 @@ class StopResult:
 
 
 def stop_job(context: OperationContext, *, job_id: str, reason: str, firmware_version: str) -> StopResult:
-    """Stop a job, and read its status until it is stopped.
-
-    Raises:
-        OperationRefused: The job is about other firmware.
-        OperationUndetermined: Whether the job is stopped is unknown.
-        EnosError: EnOS refused the stop, or it could not be sent.
-        Stopped: The operation was interrupted, or its deadline is over.
-    """
+    """Stop a job, and read its status until it is stopped."""
     client = context.client
     job = client.get_job(job_id)
     if objection := firmware_objection(firmware_version, job.firmware_version):
@@ -86,13 +79,7 @@ def _warn_if_not_logged(context: OperationContext) -> None:
 
 
 def _stop(context: OperationContext, job_id: str, reason: str) -> bool:
-    """Send the stop and wait until it shows. Return whether the job was stopped by someone else before.
-
-    Raises:
-        EnosError: EnOS refused the stop, or it could not be sent.
-        OperationUndetermined: The job does not read as stopped.
-        Stopped: The operation was interrupted, or its deadline is over.
-    """
+    """Send the stop and wait until it shows. Return whether the job was stopped by someone else before."""
     is_lost = False
     watch = DeadlineWatch(context.ending, context.watch("stopJob", (), job_id=job_id, reason=reason))
     try:

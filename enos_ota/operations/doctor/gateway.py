@@ -45,11 +45,7 @@ class GatewayCheck:
 
 
 def check_gateway(gateway: str, ca_bundle: str | None, timeout: Timeout, clock: Clock) -> GatewayCheck:
-    """Send one HEAD request without credentials.
-
-    Raises:
-        ConfigurationError: The CA bundle or the proxy cannot be used.
-    """
+    """Send one HEAD request without credentials."""
     parts = urlsplit(gateway)
     place = (parts.hostname or "", parts.port or _PORTS[parts.scheme])
     limits = (timeout.connect, min(_MOST_SECONDS, timeout.read))

@@ -107,11 +107,7 @@ def _describe(job: Job) -> Finding:
 
 
 def _check_markers(client: EnosClient, job_id: str, markers: Collection[str]) -> Finding:
-    """Check which texts of failed tasks count as cancelled.
-
-    Raises:
-        EnosError: The tasks cannot be read.
-    """
+    """Check which texts of failed tasks count as cancelled."""
     cancelled, failed = Counter[str](), Counter[str]()
     normalised, total, is_whole = normalise_markers(markers), 0, True
     try:

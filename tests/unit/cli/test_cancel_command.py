@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     Reach = Callable[..., None]
 
 NOTHING_DONE = "No request was sent and no file was written."
+NOTHING_SENT = "No request that changes anything in EnOS was sent."
 REASON = ("--reason", "INC-4711: 2.3.0 drains the battery")
 
 
