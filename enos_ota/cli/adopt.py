@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from enos_ota.cli import options, writing_options
+from enos_ota.cli import options
 from enos_ota.cli.output import say, say_aside, write_outcome
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ _MOST_LINES: Final = 40
 @click.command()
 @options.stack
 @options.job
-@writing_options.name
-@writing_options.expires
-@writing_options.reason_if_any
+@options.name
+@options.expires
+@options.reason_if_any
 @click.option("--dry-run", is_flag=True, help="show the files, and write nothing")
 @options.text_or_json
 def adopt(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from enos_ota.cli import options, writing_options
+from enos_ota.cli import options
 from enos_ota.cli.failures import Refused
 from enos_ota.cli.output import say, say_aside, write_outcome
 from enos_ota.cli.plain import plain
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 @options.job
 @click.option("-k", "--keys", metavar="FILE", default="", help="a key file (.txt, .csv, .yaml); - reads stdin")
 @click.option("--waiting", is_flag=True, help="all devices of the job whose task is init or published")
-@writing_options.reason
-@writing_options.expect_firmware
-@writing_options.name
-@writing_options.expires
+@options.reason
+@options.expect_firmware
+@options.name
+@options.expires
 @click.option(
     "--record-aside",
     "aside",

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from enos_ota.cli import options
-from enos_ota.cli.examples import WithExamples
 from enos_ota.cli.output import write_verdict
 from enos_ota.cli.plain import plain
 
@@ -24,8 +23,10 @@ _CHECK_WIDTH: Final = 15
 
 
 @click.command(
-    cls=WithExamples,
-    examples={"before a rollback, with its job": "enos-ota doctor --stack prod --job 65a1b2c3d4e5f60718293a4b"},
+    epilog=options.examples(
+        "# before a rollback, with its job",
+        "enos-ota doctor --stack prod --job 65a1b2c3d4e5f60718293a4b",
+    )
 )
 @options.stack
 @click.option(

@@ -24,16 +24,14 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def operation(
-    stack: str | None, *, requires_stack: bool, works_without_stack_file: bool = False, aside: Path | None = None
+    stack: str | None,
+    *,
+    requires_stack: bool,
+    works_without_stack_file: bool = False,
+    only_reads: bool = False,
+    aside: Path | None = None,
 ) -> Iterator[OperationContext]:
-    """Open the context of an operation; errors end the command with a message and an exit code.
-
-    Args:
-        stack: The stack that the operator named, if any.
-        requires_stack: See `open_context`.
-        works_without_stack_file: See `open_context`.
-        aside: See `open_context`.
-    """
+    """Open the context of an operation, see `open_context`; errors end the command with a message and an exit code."""
     stop, requests = Stop(), SentRequests()
     with (
         exit_with_message(),
@@ -43,6 +41,7 @@ def operation(
             stack,
             requires_stack=requires_stack,
             works_without_stack_file=works_without_stack_file,
+            only_reads=only_reads,
             notify=say_aside,
             stop=stop,
             requests=requests,
@@ -50,6 +49,11 @@ def operation(
         ) as context,
     ):
         yield context
+
+
+def reading(stack: str | None) -> contextlib.AbstractContextManager[OperationContext]:
+    """Open the context of a command that only reads. If the environment is complete, it needs no stack."""
+    return operation(stack, requires_stack=False, works_without_stack_file=True, only_reads=True)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from enos_ota.cli import options, writing_options
+from enos_ota.cli import options
 from enos_ota.cli.output import say, say_aside, write_outcome
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     required=True,
     help="the number of device keys; otherwise no request is sent",
 )
-@writing_options.reason_if_any
-@writing_options.expect_firmware
+@options.reason_if_any
+@options.expect_firmware
 @click.option("--failed-too", is_flag=True, help="also retry tasks that failed for other reasons than a cancel")
 @options.text_or_json
 def retry(

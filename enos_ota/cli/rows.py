@@ -1,4 +1,4 @@
-"""Rows for people and for machines, written as they come: what is listed may be longer than memory is large."""
+"""Rows for people and for machines, written as they are read, because a list may be larger than the memory."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -24,6 +25,8 @@ _GAP: Final = "  "
 _COPIED: Final = 40  # an id or key of this width stays on one line of a terminal
 
 _BEGUN: Final = "enos_ota.begun"
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 _FORMULA: Final = tuple("=+-@\t\r")
 """A cell that begins like this is computed by a spreadsheet."""
@@ -86,6 +89,27 @@ def is_formula(text: str) -> bool:
 def write_text(text: str) -> None:
     """A text on stdout, in UTF-8 whatever the terminal's own: it is to become a file."""
     write_answer(text.encode("utf-8"), nl=False)
+
+
+def age(moment: int | None, now: float) -> str:
+    """Return the time from a moment (Unix ms) to `now` (Unix s), in its largest unit: `3 d`, `5 h`, `12 min`."""
+    if moment is None:
+        return ""
+    seconds = max(0, int(now) - moment // 1000)
+    for unit, name in ((86_400, "d"), (3_600, "h")):
+        if seconds >= unit:
+            return f"{seconds // unit} {name}"
+    return f"{seconds // 60} min"
+
+
+def in_utc(moment: int | None) -> str:
+    """Return a moment (Unix ms) as ISO 8601 in UTC, `2026-12-01T04:36:01.250Z`; empty if no calendar has it."""
+    if moment is None:
+        return ""
+    try:
+        return (_EPOCH + timedelta(milliseconds=moment)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except OverflowError:
+        return ""
 
 
 def _csv_cell(value: object) -> str:

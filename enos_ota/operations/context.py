@@ -58,7 +58,6 @@ class OperationContext:
         stop: Interrupts the operation.
         ending: The deadline of the command, and its end when it is interrupted.
         requests: The writing requests that were sent.
-        environ: The environment.
         today: The date that decides which sets are expired.
         notify: Called with notices for the operator.
         audit_log: Returns the audit log, or None if none is configured. Its entries have the commit that the
@@ -110,10 +109,8 @@ class OperationContext:
 
     def warn_of_missing_limits(self) -> None:
         """Warn that a command has no guard or audit log because the stack file is missing."""
-        missing = [
-            *(["guard"] if not self.guard.is_set else []),
-            *(["audit log"] if not self.connection.audit_log else []),
-        ]
+        limits = {"guard": self.guard.is_set, "audit log": self.connection.audit_log}
+        missing = [name for name, is_set in limits.items() if not is_set]
         if missing and not self.has_stack_file:
             self.notify(f"warning: there is no stack file, so this command has no {' and no '.join(missing)}")
 
@@ -171,23 +168,18 @@ def open_context(
     stop: Stop,
     requests: SentRequests,
     works_without_stack_file: bool = False,
+    only_reads: bool = False,
     aside: Path | None = None,
 ) -> Iterator[OperationContext]:
     """Open the context of an operation in the working directory.
 
-    Args:
-        stack: The stack that the operator named, if any.
-        requires_stack: Whether the operation needs a stack; its stack file may be missing.
-        notify: See `OperationContext`.
-        stop: See `OperationContext`.
-        requests: See `OperationContext`.
-        works_without_stack_file: Whether the environment alone decides if the stack file is invalid.
-        aside: See `OperationContext`.
+    An operation that requires a stack may run while its stack file is missing. If it works without, the environment
+    alone decides if the stack file is invalid. One that only reads needs no stack if the environment is complete.
     """
     environ = os.environ
+    is_unusable = False
     try:
-        config = _required_config(stack, environ) if requires_stack else _optional_config(stack, environ)
-        is_unusable = False
+        config = _read_config(stack, environ, requires_stack=requires_stack, only_reads=only_reads)
     except SettingsError as error:
         if not works_without_stack_file:
             raise
@@ -197,13 +189,8 @@ def open_context(
         is_unusable = True
         for problem in error.problems:
             notify(problem)
-    if config.document and (
-        left := config.document.left_to_esc(AUDIT_LOG_KEY, *((GUARD_KEY,) if requires_stack else ()))
-    ):
-        if requires_stack:
-            raise SettingsError([left])
-        notify(f"WARNING: {left}. If there is an audit log, this request is not in it")
-    connection = load_connection(config.get, environ)
+    _check_esc(config, notify, requires_stack=requires_stack, only_reads=only_reads)
+    connection = _load_connection(config, environ)
     guard = load_checks(config.get).guard
     root = config.project.root if config.project else Path.cwd()
     if is_unusable:
@@ -241,23 +228,28 @@ def open_context(
         )
 
 
-def _optional_config(named: str | None, environ: Mapping[str, str]) -> StackConfig:
-    """Return the configuration of the stack; where there are stacks, one of them has to be chosen."""
-    project = find_project(Path.cwd())
-    if project is None or not project.stacks():
-        return read_stack(Path.cwd(), named, environ)
-    return read_stack(Path.cwd(), choose_stack(project, named, environ), environ, needed=True)
+def _check_esc(config: StackConfig, notify: Callable[[str], None], *, requires_stack: bool, only_reads: bool) -> None:
+    """Refuse a guard or an audit log that Pulumi ESC defines, because only the engine knows it."""
+    keys = (AUDIT_LOG_KEY, GUARD_KEY) if requires_stack else (AUDIT_LOG_KEY,)
+    left = config.document.left_to_esc(*keys) if config.document else None
+    if left and requires_stack:
+        raise SettingsError([left])
+    if left and not only_reads:
+        notify(f"WARNING: {left}. If there is an audit log, this request is not in it")
 
 
-def _required_config(named: str | None, environ: Mapping[str, str]) -> StackConfig:
-    """Return the configuration of the stack. The stack file may be missing if no stack has one."""
-    project = find_project(Path.cwd())
-    if project is None:
-        return read_stack(Path.cwd(), named, environ, needed=True)
+def _read_config(
+    named: str | None, environ: Mapping[str, str], *, requires_stack: bool, only_reads: bool
+) -> StackConfig:
+    """Return the configuration of the stack. A required stack file may be missing if no stack has one."""
+    directory = Path.cwd()
+    project = find_project(directory)
+    if only_reads or project is None or not (requires_stack or project.stacks()):
+        return read_stack(directory, named, environ, needed=requires_stack)
     stack = choose_stack(project, named, environ)
     file = project.stack_file(stack)
-    if os.path.lexists(file):
-        return read_stack(Path.cwd(), stack, environ, needed=True)
+    if os.path.lexists(file) or not requires_stack:
+        return read_stack(directory, stack, environ, needed=True)
     if others := project.stacks():
         # A mistyped name must not lead to a stack without a guard.
         text = (
@@ -265,6 +257,15 @@ def _required_config(named: str | None, environ: Mapping[str, str]) -> StackConf
         )
         raise SettingsError([Problem(text, shown_path(file))])
     return replace(config_of(project, stack, environ, read_secret), file=file)
+
+
+def _load_connection(config: StackConfig, environ: Mapping[str, str]) -> Connection:
+    try:
+        return load_connection(config.get, environ)
+    except SettingsError:
+        if config.not_named and config.project:
+            choose_stack(config.project, None, environ)  # its error lists the stacks
+        raise
 
 
 def _for_unusable_stack_file(config: StackConfig, error: SettingsError, environ: Mapping[str, str]) -> StackConfig:
