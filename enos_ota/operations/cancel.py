@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from enos_ota.devicekeys import rules as device_keys
-from enos_ota.enos import IncompleteList, JobStatus, SearchWindow, TaskStatus
+from enos_ota.enos import IncompleteList, TaskStatus
 from enos_ota.operations import commit_hints
 from enos_ota.operations.bounds import declared_sets, effective_limits, has_guard
 from enos_ota.operations.errors import NOTHING_DONE, OperationRefused
@@ -27,16 +27,15 @@ from enos_ota.plan import JobFacts, Record, RecordedJobStatus, Severity, TaskSet
 from enos_ota.plan.classify import facts_of, normalise_markers
 from enos_ota.plan.guard import break_glass
 from enos_ota.plan.live import WAITING
-from enos_ota.plan.messages import describe_objection, preview_messages
+from enos_ota.plan.messages import preview_messages
 from enos_ota.plan.naming import counted, listed, name_of, one_line
-from enos_ota.plan.objections import firmware_objection
 from enos_ota.reconciler import Pool
 from enos_ota.reconciler.live_reader import read_job, read_live_set
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from enos_ota.enos import Job, Task
+    from enos_ota.enos import Task
     from enos_ota.operations.bounds import EffectiveLimits
     from enos_ota.operations.context import OperationContext
     from enos_ota.operations.stages import CancelRequest
@@ -66,9 +65,9 @@ def cancel(
     is_too_many = request.expect is not None and number > request.expect
     # A fleet moves between two counts, so of waiting tasks the expected number is the highest.
     if is_too_many or (request.keys and request.expect not in {None, number}):
-        raise OperationRefused(f"{_unexpected_number(context, request, scope)}. {NOTHING_DONE}")
+        raise OperationRefused(f"{_unexpected_number(context, request, number)}. {NOTHING_DONE}")
     if not number:
-        _job(context, request)
+        context.read_job(request.job_id, request.firmware_version)
         context.notify(f"no task of job {request.job_id} is waiting: there is nothing to cancel")
         return None
     limits = effective_limits(context, request, sets, keys)
@@ -198,26 +197,11 @@ def cancel_published_first(context: OperationContext, request: CancelRequest, ru
     run.continue_with(cancel_the_rest)
 
 
-def _unexpected_number(context: OperationContext, request: CancelRequest, scope: _Scope) -> str:
-    """Return why the number of devices is not the expected one; a stopped or wrong job comes first."""
-    number, job_id = scope.number, request.job_id
+def _unexpected_number(context: OperationContext, request: CancelRequest, number: int) -> str:
     if request.keys:
         return f"expected {counted(request.expect or 0, 'device key')}, found {number}"
-    expected = f"expected at most {counted(request.expect or 0, 'waiting task')}"
-    if _job(context, request).status is JobStatus.STOPPED:
-        return f"job {job_id} is stopped, so no task can be cancelled; {expected}, found {number}"
-    if isinstance(scope.cut_off, SearchWindow):
-        return f"{expected} in job {job_id}, but EnOS lists {number} of at least {scope.cut_off.total}"
-    return f"{expected} in job {job_id}, found {number}"
-
-
-def _job(context: OperationContext, request: CancelRequest) -> Job:
-    """Read a job for which no request will be sent."""
-    job = context.client.get_job(request.job_id)
-    if objection := firmware_objection(request.firmware_version, job.firmware_version):
-        why = describe_objection(objection, by_option=True)
-        raise OperationRefused(f"job {request.job_id}: {why}. {NOTHING_DONE}")
-    return job
+    context.read_job(request.job_id, request.firmware_version)  # a wrong job explains more than a number
+    return f"expected at most {counted(request.expect or 0, 'waiting task')} in job {request.job_id}, found {number}"
 
 
 def _plan(context: OperationContext, request: CancelRequest, scope: _Scope, limits: EffectiveLimits) -> Plan:

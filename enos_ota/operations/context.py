@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from enos_ota.audit import COMMIT, Subject, commit_of, open_audit_log
 from enos_ota.engine.stack_secrets import read_secret, read_stack
 from enos_ota.enos import EnosError
-from enos_ota.operations.errors import NOTHING_DONE
+from enos_ota.operations.errors import NOTHING_DONE, OperationRefused
 from enos_ota.operations.git_commit import head_of
 from enos_ota.operations.own_program import program_of
 from enos_ota.operations.reporting_clock import ReportingClock
 from enos_ota.plan import days
 from enos_ota.plan.guard import BREAK_GLASS, break_glass
+from enos_ota.plan.messages import describe_objection
+from enos_ota.plan.objections import firmware_objection
 from enos_ota.reconciler import StoppableClock, Stopped
 from enos_ota.reconciler.deadline import COMMAND_IS_OVER, Deadline
 from enos_ota.settings import Problem, SettingsError, load_checks, load_connection
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from enos_ota.audit import AuditLog
-    from enos_ota.enos import EnosClient, Task, TaskStatus
+    from enos_ota.enos import EnosClient, Job, Task, TaskStatus
     from enos_ota.operations.own_program import Program
     from enos_ota.plan import Guard
     from enos_ota.reconciler import Stop
@@ -127,6 +129,13 @@ class OperationContext:
             return read()
         except (EnosError, Stopped, KeyboardInterrupt):
             return None
+
+    def read_job(self, job_id: str, firmware_version: str) -> Job:
+        """Read a job. Refuse one that is about other firmware; an empty version allows any."""
+        job = self.client.get_job(job_id)
+        if objection := firmware_objection(firmware_version, job.firmware_version):
+            raise OperationRefused(f"job {job_id}: {describe_objection(objection, by_option=True)}. {NOTHING_DONE}")
+        return job
 
     def tasks(self, job_id: str, statuses: Collection[TaskStatus]) -> Iterator[Task]:
         """Read the tasks of a job that are in one of these states, page by page."""

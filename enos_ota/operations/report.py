@@ -6,14 +6,12 @@ import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota.engine.properties import rows
-from enos_ota.enos import SearchWindow
 from enos_ota.operations import commit_hints
 from enos_ota.operations.errors import NOTHING_DONE
 from enos_ota.operations.sent_summary import describe_sent
 from enos_ota.plan import Category, TaskSet, describe_record
-from enos_ota.plan.guard import BREAK_GLASS
 from enos_ota.plan.live import WAITING
-from enos_ota.plan.messages import describe_limits, describe_objection
+from enos_ota.plan.messages import describe_objection
 from enos_ota.plan.naming import counted, shown
 from enos_ota.plan.record import AFTER_PUSH
 from enos_ota.settings.stackfile import shown_path
@@ -106,23 +104,17 @@ class CancelReport:
 
     def _why_unfinished(self, waiting: int | None) -> str:
         """Return why `--waiting` did not cancel every waiting task; empty if it did, or was not given."""
-        job_id, cut_off = self._request.job_id, self._run.cut_off
+        job_id = self._request.job_id
         if self._run.unlisted:
             number = f"{self._run.unlisted} of the waiting tasks of job {job_id}"
             return f"{number} were not listed yet and are in no set: run the same command again"
         if self._request.keys or self._record.problem or waiting == 0:
             return ""
-        if isinstance(cut_off, SearchWindow):
-            number = f"{self._record.cancelled_count} of at least {cut_off.total} waiting tasks"
-            return f"{number} of job {job_id} were cancelled: run the same command again for the rest"
-        if cut_off:
-            number = counted(self._record.cancelled_count, "task")
-            why = "but the list of waiting tasks was not complete"
-            return f"{number} of job {job_id} cancelled, {why}: run the same command again"
         if waiting is None:
             return f"it is unknown whether other tasks of job {job_id} are waiting: run the same command again"
-        are = "is" if waiting == 1 else "are"
-        return f"{counted(waiting, 'other task')} of job {job_id} {are} still waiting: run the same command again"
+        at_least, are = "at least " if self._run.cut_off else "", "is" if waiting == 1 else "are"
+        other = f"{at_least}{counted(waiting, 'other task')}"
+        return f"{other} of job {job_id} {are} still waiting: run the same command again"
 
     def _write(self, show: Callable[[str], None], notify: Callable[[str], None]) -> None:
         record, number = self._record, len(self._run.keys)
@@ -170,20 +162,7 @@ class CancelReport:
             f"enos-ota retry --job {shlex.quote(self._request.job_id)} --keys {shlex.quote(file)}"
             f" --expect {len(cancelled)} --reason WHY"
         )
-        limits = self._limits_of_a_retry(len(cancelled))
-        guard = f"\n(The guard stops that: {limits}. Raise it first, or set {BREAK_GLASS}=<reason>.)" if limits else ""
-        return f"To undo, {first}:\n  {command}{guard}"
-
-    def _limits_of_a_retry(self, number: int) -> str:
-        """Return the limits that `retry` would exceed; empty if none is known."""
-        guard = self._context.guard
-        if self._context.stack_file_unusable or not guard.is_set:
-            return ""
-        if guard.max_share is None:
-            return describe_limits(guard, number, None)
-        client, job_id = self._context.client, self._request.job_id
-        total = self._context.read_if_possible(lambda: client.count_tasks(job_id))
-        return "" if total is None else describe_limits(guard, number, total)
+        return f"To undo, {first}:\n  {command}"
 
     def as_json(self) -> dict[str, Any]:
         """Return the report for machines."""

@@ -11,9 +11,8 @@ from enos_ota.operations.key_input import read_keys
 from enos_ota.operations.retry_batches import RetryOperation, RetryOutcome, RetryState
 from enos_ota.plan.classify import normalise_markers
 from enos_ota.plan.guard import BREAK_GLASS, break_glass
-from enos_ota.plan.messages import describe_limits, describe_objection
+from enos_ota.plan.messages import describe_limits
 from enos_ota.plan.naming import counted, listed, shown
-from enos_ota.plan.objections import firmware_objection
 from enos_ota.reconciler import Pool
 from enos_ota.settings import SettingsError, read_stack_file
 from enos_ota.settings.stackfile import shown_path
@@ -125,11 +124,7 @@ def retry(context: OperationContext, request: RetryRequest) -> RetryResult:
         )
     _refuse_declared(context, request, keys)
     _warn_of_own_sets(context)
-    job = context.client.get_job(request.job_id)
-    if objection := firmware_objection(request.firmware_version, job.firmware_version):
-        raise OperationRefused(
-            f"job {request.job_id}: {describe_objection(objection, by_option=True)}. No request was sent."
-        )
+    job = context.read_job(request.job_id, request.firmware_version)
     if job.status is JobStatus.STOPPED:
         raise OperationRefused(
             f"job {request.job_id} is stopped: start it first, in the EnOS console. No request was sent."

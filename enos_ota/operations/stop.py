@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota.enos import EnosError, JobHasStopped, JobStatus, TaskStatus
-from enos_ota.operations.errors import OperationRefused, OperationUndetermined
+from enos_ota.operations.errors import OperationUndetermined
 from enos_ota.plan.live import WAITING
-from enos_ota.plan.messages import describe_objection
-from enos_ota.plan.objections import firmware_objection
 from enos_ota.reconciler.deadline import DeadlineWatch
 
 if TYPE_CHECKING:
@@ -58,9 +56,7 @@ class StopResult:
 def stop_job(context: OperationContext, *, job_id: str, reason: str, firmware_version: str) -> StopResult:
     """Stop a job, and read its status until it is stopped."""
     client = context.client
-    job = client.get_job(job_id)
-    if objection := firmware_objection(firmware_version, job.firmware_version):
-        raise OperationRefused(f"job {job_id} was not stopped: {describe_objection(objection, by_option=True)}")
+    job = context.read_job(job_id, firmware_version)
     was_stopped = job.status is JobStatus.STOPPED
     sent = not was_stopped
     if sent:
