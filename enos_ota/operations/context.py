@@ -62,8 +62,7 @@ class OperationContext:
         requests: The writing requests that were sent.
         today: The date that decides which sets are expired.
         notify: Called with notices for the operator.
-        audit_log: Returns the audit log, or None if none is configured. Its entries have the commit that the
-            environment names, else that of the project's checkout at the first call.
+        audit_log: Returns the audit log, or None if none is configured. Its entries name the commit.
         aside: The directory to write into instead of the project, if any.
         stack_file_unusable: Whether the stack file is invalid, so that the environment alone decides.
     """
