@@ -1,9 +1,9 @@
-"""`enos-ota adopt`. Operations are imported when the command runs: help does not need them."""
+"""`enos-ota adopt`. The names of its options are those of `AdoptRequest`."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -25,16 +25,7 @@ _MOST_LINES: Final = 40
 @options.reason_if_any
 @click.option("--dry-run", is_flag=True, help="show the files, and write nothing")
 @options.text_or_json
-def adopt(
-    *,
-    stack: str | None,
-    job_id: str,
-    name: str,
-    expires: str,
-    reason: str,
-    dry_run: bool,
-    output: str,
-) -> None:
+def adopt(*, stack: str | None, output: str, **asked: Any) -> None:
     """Declare the tasks of an OTA job that are cancelled already as a set of a stack.
 
     Writes a new set, stacks/STACK/NAME.yaml, and its key file beside it. Keys that a set of the stack declares already
@@ -48,9 +39,8 @@ def adopt(
     from enos_ota.operations import adopt as adopting  # noqa: PLC0415 - the same
     from enos_ota.operations import commit_hints  # noqa: PLC0415 - the same
 
-    request = adopting.AdoptRequest(job_id, name=name, reason=reason, expires=expires, dry_run=dry_run)
     with operation(stack, requires_stack=True) as context:
-        result = adopting.adopt(context, request)
+        result = adopting.adopt(context, adopting.AdoptRequest(**asked))
         is_json = output == "json"
         if is_json:
             write_outcome(json.dumps(result.as_json()))
@@ -62,11 +52,7 @@ def adopt(
 
 def _write(result: AdoptResult) -> None:
     from enos_ota.operations import commit_hints  # noqa: PLC0415 - as above
-    from enos_ota.plan.naming import (  # noqa: PLC0415 - as above
-        counted,
-        listed,
-        shown,
-    )
+    from enos_ota.plan.naming import counted, listed, shown  # noqa: PLC0415 - as above
     from enos_ota.settings.stackfile import shown_path  # noqa: PLC0415 - as above
 
     change = result.change

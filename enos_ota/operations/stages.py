@@ -170,7 +170,7 @@ class CancelRun:
         self._learn = learn
         self._may_send = may_send
         self._sets = sets
-        self._advice = "" if request.aside else RECORD_ASIDE_ADVICE
+        self._advice = "" if context.aside else RECORD_ASIDE_ADVICE
         folder = context.set_folder
         aside = context.aside / folder.name if context.aside else None
         self._writer = SetWriter(aside or folder, sets, reserved=folder if aside else None)
