@@ -1,7 +1,7 @@
-"""What a command prints, and what becomes of it where stdout or stderr cannot be written.
+"""Output of commands, also if stdout or stderr cannot be written.
 
-The exit code of a command that changes something is that of its outcome, whatever happens to the text; so the text goes
-to stderr where stdout fails. The answer of a command that only reads is whole, or the command fails.
+A command that changes something keeps the exit code of its result, so its text goes to stderr if stdout fails. A
+command that only reads prints its complete answer, or fails.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ _STDERR: Final = 2
 
 
 def say(text: str) -> None:
-    """Print for the operator, on stdout, a part of what a command did; nothing in it is obeyed by a terminal."""
+    """Print a part of the result of a command that changes something, safe for a terminal."""
     write_outcome("\n".join(map(plain, text.split("\n"))))
 
 
 def say_aside(text: str) -> None:
-    """Print the same on stderr: what no machine reads."""
+    """Print a text for people on stderr, safe for a terminal."""
     with contextlib.suppress(OSError):
         click.echo("\n".join(map(plain, text.split("\n"))), err=True)
 
 
 def write_outcome(text: str) -> None:
-    """Print a part of what a command did on stdout; on stderr, from then on, where stdout cannot be written."""
+    """Print a part of the result of a command that changes something; on stderr once stdout cannot be written."""
     place = _place()
     try:
         _echo(text)
@@ -51,7 +51,7 @@ def write_outcome(text: str) -> None:
 
 
 def write_answer(text: str | bytes, *, nl: bool = True, color: bool | None = None) -> None:
-    """Print a part of what a command that only reads found, on stdout."""
+    """Print a part of the answer of a command that only reads. If that fails, remove the answer from a file."""
     meta = click.get_current_context().meta
     if _BEGINNING not in meta:
         meta[_BEGINNING] = _place()
@@ -67,18 +67,18 @@ def write_answer(text: str | bytes, *, nl: bool = True, color: bool | None = Non
 
 
 def write_verdict(text: str, *, nl: bool = True, color: bool | None = None) -> None:
-    """Like `write_answer`, where the exit code answers too: it counts even if nobody reads the text."""
+    """Print a part of an answer that the exit code gives too, so that the reader of a pipe may end early."""
     with contextlib.suppress(click.exceptions.Exit):
         write_answer(text, nl=nl, color=color)
 
 
 def stdout_is_terminal() -> bool:
-    """Whether a person looks at stdout."""
+    """Whether stdout is a terminal."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
 def prepare_streams() -> None:
-    """Have stdout and stderr take every character, and stderr never fail. For a process of its own."""
+    """Make stdout and stderr accept every character, and stderr never fail. For a separate process."""
     # A stream that was closed must not lend its number to a file or a connection.
     while (spare := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         pass
@@ -91,7 +91,7 @@ def prepare_streams() -> None:
 
 
 def end_process(code: int) -> NoReturn:
-    """End this process with an exit code, whatever its threads wait for: Python would wait for them."""
+    """End this process with an exit code, without waiting for its threads."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             if stream is not None:
@@ -125,7 +125,7 @@ def _write_nowhere() -> None:
 
 
 def _place() -> int | None:
-    """Where the next text begins, if stdout is a file that is being written at its end."""
+    """Return the size of stdout, if it is a file that is written at its end."""
     try:
         file = sys.stdout.fileno()
         size = os.fstat(file).st_size
@@ -137,7 +137,7 @@ def _place() -> int | None:
 
 
 def _cut_back(place: int | None) -> None:
-    """Take back what was written since."""
+    """Remove what was written after `place`."""
     if place is not None:
         with contextlib.suppress(OSError):
             os.ftruncate(sys.stdout.fileno(), place)
