@@ -18,7 +18,7 @@ from enos_ota.reconciler import Pool
 from enos_ota.reconciler.reading import TaskReader
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from enos_ota.enos import Job, Task
     from enos_ota.operations.context import OperationContext
@@ -28,15 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AdoptRequest:
-    """What the operator wants to adopt.
-
-    Attributes:
-        job_id: The job.
-        name: The name of the set, or empty.
-        reason: Why, or empty.
-        expires: The last day of the set, or empty.
-        dry_run: Whether to write no file.
-    """
+    """What the operator wants to adopt; an empty text means none."""
 
     job_id: str
     name: str = ""
@@ -47,17 +39,7 @@ class AdoptRequest:
 
 @dataclass(frozen=True, slots=True)
 class AdoptResult:
-    """The result of an adoption.
-
-    Attributes:
-        stack: The stack.
-        request: The request.
-        job_label: The job as messages name it.
-        cancelled: The keys whose tasks read as cancelled.
-        change: The files.
-        new_set: The set.
-        program: The project's program, if known.
-    """
+    """The result of an adoption: the keys whose tasks read as cancelled, and the set that was written for them."""
 
     stack: str
     request: AdoptRequest
@@ -119,19 +101,14 @@ def _cancelled(context: OperationContext, job: Job) -> tuple[frozenset[str], dic
     cancelled = [task for task in rows if is_cancelled(task, markers)]
     skipped = {name_of(task): f"its key {why}" for task in cancelled if (why := device_keys.problem(task.device_key))}
     found = {task.device_key for task in cancelled if not device_keys.problem(task.device_key)}
-    tasks: Mapping[str, Sequence[Task]] = _by_key(rows)
+    tasks: dict[str, Sequence[Task]] = {}
+    for task in rows:
+        tasks[task.device_key] = [*tasks.get(task.device_key, ()), task]
     if not job.product_key:
         # Several products may have the same key [I]: then all tasks of the key count.
         reader = TaskReader(context.client, job.job_id, workers=Pool(context.connection.max_concurrency))
-        tasks = reader.of_keys_surely(found).complete()
+        tasks.update(reader.of_keys_surely(found).complete())
     mixed = {key for key in found if not tasks[key] or not all(is_cancelled(task, markers) for task in tasks[key])}
     for key in mixed:
         skipped[shown(key)] = "the job has it under several products, and not all of its tasks are cancelled"
     return frozenset(found - mixed), skipped
-
-
-def _by_key(rows: Sequence[Task]) -> dict[str, list[Task]]:
-    tasks: dict[str, list[Task]] = {}
-    for task in rows:
-        tasks.setdefault(task.device_key, []).append(task)
-    return tasks

@@ -91,13 +91,13 @@ def cancel(
         confirm(number)
         context.ending.restart()  # the time of the operator does not count
     if scope.many:
-        cancel_published_first(context, request, run, number)
+        cancel_published_first(run, number)
     else:
         run.cancel(keys, change)
     is_job_unread = run.record.problem and run.record.job.status is RecordedJobStatus.UNKNOWN
     if is_job_unread and not context.requests and not context.stop.reason:
         context.client.get_job(request.job_id)  # an error of the job has its own message and exit code
-    return CancelReport(context, request, run)
+    return CancelReport(run)
 
 
 class _Scope(NamedTuple):
@@ -175,8 +175,9 @@ def _valid_tasks(context: OperationContext, tasks: Iterable[Task]) -> _Scope:
     return _Scope(frozenset(valid), skipped=len(skipped))
 
 
-def cancel_published_first(context: OperationContext, request: CancelRequest, run: CancelRun, number: int) -> None:
+def cancel_published_first(run: CancelRun, number: int) -> None:
     """Cancel all waiting tasks, the published ones first; never more devices than were counted or expected."""
+    context, request = run.context, run.request
     most = number if request.expect is None else request.expect
     urgent = _valid_tasks(context, context.tasks(request.job_id, [TaskStatus.PUBLISHED])).keys
     run.unlisted = max(0, number - len(urgent))

@@ -19,8 +19,7 @@ from enos_ota.settings.stackfile import shown_path
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from enos_ota.operations.context import OperationContext
-    from enos_ota.operations.stages import CancelRequest, CancelRun
+    from enos_ota.operations.stages import CancelRun
 
 _NO: Final = 1
 _NOT_DONE: Final = 3
@@ -29,19 +28,14 @@ _NOT_DONE: Final = 3
 class CancelReport:
     """The result of a cancel. It reads how many other tasks are waiting.
 
-    Args:
-        context: The context.
-        request: The cancel.
-        run: The run, at its end.
-
     Attributes:
         exit_code: The exit code of the command.
         is_written: Whether the set was written, or none was needed.
     """
 
-    def __init__(self, context: OperationContext, request: CancelRequest, run: CancelRun) -> None:
-        self._context = context
-        self._request = request
+    def __init__(self, run: CancelRun) -> None:
+        self._context = context = run.context
+        self._request = request = run.request
         self._run = run
         self._change = run.change
         self._record = run.record
@@ -53,15 +47,6 @@ class CancelReport:
         self._waiting = self._still_waiting() if context.requests or not request.keys else None
         self._unfinished = self._why_unfinished(self._waiting)
         self.exit_code = self._exit_code() or (_NOT_DONE if self._unfinished else 0)
-
-    def write(self, show: Callable[[str], None], notify: Callable[[str], None]) -> None:
-        """Write the report for people: results to `show`, errors to `notify`."""
-        if not self.is_written:
-            notify(self.error())
-            return
-        self._write(show, notify)
-        if unanswered := self._unanswered():
-            notify(unanswered)
 
     def error(self) -> str:
         """Return why no request was sent and no file was written."""
@@ -116,7 +101,11 @@ class CancelReport:
         other = f"{at_least}{counted(waiting, 'other task')}"
         return f"{other} of job {job_id} {are} still waiting: run the same command again"
 
-    def _write(self, show: Callable[[str], None], notify: Callable[[str], None]) -> None:
+    def write(self, show: Callable[[str], None], notify: Callable[[str], None]) -> None:
+        """Write the report for people: results to `show`, errors to `notify`."""
+        if not self.is_written:
+            notify(self.error())
+            return
         record, number = self._record, len(self._run.keys)
         show(f"{record.cancelled_count} of {counted(number, 'device')} read as cancelled (job {self._request.job_id})")
         if held := len(record.of(Category.HELD)):
@@ -132,6 +121,8 @@ class CancelReport:
         elif self._waiting:
             show(f"{counted(self._waiting, 'other task')} of the job still waiting; --waiting cancels all that wait.")
         self._show_next_steps(show, left=len(record.of(Category.PENDING)) + held)
+        if unanswered := self._unanswered():
+            notify(unanswered)
 
     def _show_next_steps(self, show: Callable[[str], None], *, left: int) -> None:
         record, context = self._record, self._context

@@ -32,14 +32,11 @@ _REFUSED: Final = (RetryState.FAILED, RetryState.MISSING, RetryState.AMBIGUOUS, 
 
 @dataclass(frozen=True, slots=True)
 class RetryRequest:
-    """What the operator wants to retry.
+    """What the operator wants to retry; an empty text means none.
 
     Attributes:
-        job_id: The job.
         keys: A key file, or `-` for stdin.
         expect: The expected number of device keys.
-        reason: Why.
-        firmware_version: The firmware version that the job must have, or empty.
         failed_too: Whether to retry tasks that failed for other reasons, too.
     """
 
@@ -58,15 +55,7 @@ class RetryRequest:
 
 @dataclass(frozen=True, slots=True)
 class RetryResult:
-    """The result of a retry.
-
-    Attributes:
-        stack: The stack.
-        request: The request.
-        keys: The keys.
-        check: The tasks before the retry.
-        outcome: The tasks after the retry.
-    """
+    """The result of a retry: the tasks before (`check`) and after it (`outcome`)."""
 
     stack: str
     request: RetryRequest

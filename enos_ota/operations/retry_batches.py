@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -87,12 +87,11 @@ def retry_state(tasks: Sequence[Task], markers: frozenset[str]) -> RetryState:
     return RetryState.NOT_FAILED if task.status in _NOT_FAILED else RetryState.UNKNOWN
 
 
+@dataclass
 class RetryOperation:
     """A retry of tasks of one started job. Used once.
 
-    Args:
-        client: The EnOS client.
-        job_id: The job.
+    Attributes:
         markers: The normalised texts of a cancelled task.
         batch_size: Keys in one retryTask.
         clock: Time and waiting; an interrupt should end its waits.
@@ -102,43 +101,34 @@ class RetryOperation:
         watch: Returns the watch of a retryTask for some keys.
     """
 
-    def __init__(
-        self,
-        client: EnosClient,
-        job_id: str,
-        *,
-        markers: frozenset[str],
-        batch_size: int,
-        clock: Clock,
-        stop: Stop,
-        workers: Workers,
-        deadline: float,
-        watch: Callable[[Sequence[str]], WriteWatch | None],
-    ) -> None:
-        self._plain_client = client
-        self._job_id = job_id
-        self._markers = markers
-        self._batch_size = batch_size
-        self._clock = clock
-        self._stop = stop
-        self._workers = workers
-        self._watch = watch
+    client: EnosClient
+    job_id: str
+    _: KW_ONLY
+    markers: frozenset[str]
+    batch_size: int
+    clock: Clock
+    stop: Stop
+    workers: Workers
+    deadline: float
+    watch: Callable[[Sequence[str]], WriteWatch | None]
+
+    def __post_init__(self) -> None:
         self._before: dict[str, Task] = {}
         self._latest: dict[str, Task] = {}
         self._sent: set[str] = set()
         self._accepted: set[str] = set()
-        self._restart_deadline(Deadline(clock, stop, deadline))
+        self._restart_deadline(Deadline(self.clock, self.stop, self.deadline))
 
     def _restart_deadline(self, ending: Deadline) -> None:
         self._ending = ending
-        self._client = ending.limit(self._plain_client)
-        self._reader = TaskReader(self._client, self._job_id, workers=self._workers, deadline=ending)
+        self._limited_client = ending.limit(self.client)
+        self._reader = TaskReader(self._limited_client, self.job_id, workers=self.workers, deadline=ending)
 
     def check(self, keys: Iterable[str]) -> RetryCheck:
         """Read the state of the keys; a key without a task is read twice."""
         tasks = self._reader.of_keys_surely(keys).complete()
         self._ending.check()
-        return RetryCheck(tasks, {key: retry_state(rows, self._markers) for key, rows in tasks.items()})
+        return RetryCheck(tasks, {key: retry_state(rows, self.markers) for key, rows in tasks.items()})
 
     def run(self, check: RetryCheck, keys: Collection[str]) -> RetryOutcome:
         """Retry these keys of a check, and read them again."""
@@ -165,15 +155,15 @@ class RetryOperation:
 
     def _send_until_settled(self, keys: Sequence[str]) -> None:
         """Send some keys until none of them reads as before, at most `ROUNDS` times."""
-        if len(keys) > self._batch_size:
-            return self._send_parts(keys, self._batch_size)
+        if len(keys) > self.batch_size:
+            return self._send_parts(keys, self.batch_size)
         for attempt in range(ROUNDS):
             refusal = self._send(keys)
             if refusal is None:
                 return None
             half = (len(keys) + 1) // 2
             if isinstance(refusal, RequestTooLarge):
-                self._batch_size = half
+                self.batch_size = half
                 return self._send_parts(keys, half)
             left = self._read_after(refusal, keys, min(FIRST_WAIT * 2 ** (attempt - 1), LONGEST_WAIT) if attempt else 0)
             if not left:
@@ -205,7 +195,7 @@ class RetryOperation:
         """Send one retryTask. Return None if EnOS accepted it, else why the tasks have to be read."""
         self._ending.check()
         try:
-            self._client.retry_tasks(self._job_id, keys, watch=DeadlineWatch(self._ending, self._watch(keys)))
+            self._limited_client.retry_tasks(self.job_id, keys, watch=DeadlineWatch(self._ending, self.watch(keys)))
         except EnosError as error:
             if isinstance(error, RequestTooLarge) and len(keys) > 1:
                 return error
@@ -234,11 +224,11 @@ class RetryOperation:
         if not self._sent or self._ending.interrupted:
             return
         if self._ending.left < _GRACE:
-            self._restart_deadline(Deadline(self._clock, self._stop, _GRACE))
-        until = self._clock.monotonic() + SETTLE
+            self._restart_deadline(Deadline(self.clock, self.stop, _GRACE))
+        until = self.clock.monotonic() + SETTLE
         wait = FIRST_WAIT
         left = self._read_unchanged(self._sent)
-        while left and self._clock.monotonic() < until:
+        while left and self.clock.monotonic() < until:
             self._ending.sleep(wait)
             wait = min(wait * 2, LONGEST_WAIT)
             left = self._read_unchanged(left)

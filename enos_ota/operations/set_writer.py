@@ -130,19 +130,19 @@ def expectable(firmware_version: str) -> str:
         return ""
 
 
+@dataclass(frozen=True, slots=True)
 class SetWriter:
     """Plans the files of new sets of one stack. It writes nothing itself.
 
-    Args:
+    Attributes:
         folder: The folder to write into.
         sets: The declared sets of the stack.
         reserved: Another folder in which the names of new files must be free.
     """
 
-    def __init__(self, folder: Path, sets: Sequence[SetSettings], *, reserved: Path | None = None) -> None:
-        self._folder = folder
-        self._sets = sets
-        self._reserved = reserved
+    folder: Path
+    sets: Sequence[SetSettings]
+    reserved: Path | None = None
 
     def plan(self, new_set: NewSet, begun: SetFileChange | None = None) -> SetFileChange:
         """Plan the files for the keys that no set declares yet.
@@ -151,7 +151,7 @@ class SetWriter:
             new_set: The set.
             begun: The files of the same set with fewer keys, which this run wrote before.
         """
-        sharing = [each for each in self._sets if each.job_id == new_set.job_id]
+        sharing = [each for each in self.sets if each.job_id == new_set.job_id]
         elsewhere = {each.name: new_set.device_keys.intersection(each.device_keys) for each in sharing}
         elsewhere = {name: keys for name, keys in elsewhere.items() if keys}
         added = new_set.device_keys.difference(*elsewhere.values())
@@ -169,21 +169,21 @@ class SetWriter:
         if not name[:1].isalnum():
             text = f"--name {shown(name)} must begin with a letter or a digit: it is the name of the set file too"
             raise SettingsError([Problem(text)])
-        taken = {used for each in self._sets for used in (each.name, *each.former_names)}
+        taken = {used for each in self.sets for used in (each.name, *each.former_names)}
         names = (name if number == 1 else f"{name}-{number}" for number in count(1))
         return next(each for each in names if each not in taken and self._has_room_for(each, added))
 
     def _has_room_for(self, name: str, added: Collection[str]) -> bool:
         set_file, key_file = f"{name}.yaml", f"{name}.txt"
-        if self._reserved and any(os.path.lexists(self._reserved / each) for each in (set_file, key_file)):
+        if self.reserved and any(os.path.lexists(self.reserved / each) for each in (set_file, key_file)):
             return False
-        if _content(self._folder / set_file) is not None:
+        if _content(self.folder / set_file) is not None:
             return False
-        return _content(self._folder / key_file) is None or _holds(self._folder / key_file, added)
+        return _content(self.folder / key_file) is None or _holds(self.folder / key_file, added)
 
     def _contents(self, name: str, new_set: NewSet, keys: Collection[str]) -> dict[Path, bytes]:
         """Return the content of the key file, if any, and of the set file."""
-        set_file, key_file = self._folder / f"{name}.yaml", self._folder / f"{name}.txt"
+        set_file, key_file = self.folder / f"{name}.yaml", self.folder / f"{name}.txt"
         has_key_file = all(map(keytext.fits_txt, keys))
         item: dict[str, Any] = {
             "jobId": new_set.job_id,

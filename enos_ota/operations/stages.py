@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos import EnosError
@@ -37,15 +37,10 @@ RECORD_ASIDE_ADVICE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class CancelRequest:
-    """A cancel that the operator asks for.
+    """A cancel that the operator asks for; an empty text means none.
 
     Attributes:
-        job_id: The job.
         keys: A key file, `-` for stdin; empty for all waiting tasks.
-        reason: Why.
-        name: The name of the set, or empty.
-        firmware_version: The firmware version that the job must have, or empty.
-        expires: The last day of the set, or empty.
         yes: Whether to send without a confirmation.
         expect: The expected number of device keys; None if not given.
         aside: The directory to write the set into instead of the project.
@@ -66,22 +61,21 @@ class NotRecorded(EnosError):  # noqa: N818 - named after what happened, like it
     """The set could not be written, so the cancel was not sent."""
 
 
+@dataclass
 class Recorder:
     """Writes the files of a set once, so that the project records the cancel whatever ends the run afterwards.
 
-    Args:
-        change: The files.
+    Attributes:
+        change: The files; may be replaced until they are written.
         notify: Called after they were written.
         advice: What to do if they cannot be written.
     """
 
-    def __init__(self, change: SetFileChange, notify: Callable[[], None], advice: str = "") -> None:
-        self.change = change
-        """The files; may be replaced until they are written."""
-        self.is_written = False
-        self._notify = notify
-        self._advice = advice
-        self._lock = threading.Lock()
+    change: SetFileChange
+    notify: Callable[[], None]
+    advice: str = ""
+    is_written: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def write(self) -> None:
         """Write the files, if that was not done before."""
@@ -90,47 +84,44 @@ class Recorder:
                 try:
                     self.change.write()
                 except SettingsError as error:
-                    raise SettingsError(error.findings, self._advice) from None
+                    raise SettingsError(error.findings, self.advice) from None
                 self.is_written = True
-                self._notify()
+                self.notify()
 
     def watch(self, log: WriteLog) -> WriteWatch:
         """Return a watch that writes the files before the request, if the audit log can be written."""
         return _RecordingWatch(self, log)
 
 
+@dataclass
 class _RecordingWatch:
-    def __init__(self, recorder: Recorder, log: WriteLog) -> None:
-        self._recorder = recorder
-        self._log = log
+    recorder: Recorder
+    log: WriteLog
 
     def before(self) -> None:
-        if not self._recorder.is_written:
-            self._log.try_out()
+        if not self.recorder.is_written:
+            self.log.try_out()
         try:
-            self._recorder.write()
+            self.recorder.write()
         except SettingsError as error:
             text = f"{'; '.join(error.problems)}. No cancel was sent, because the set was not written. {error.advice}"
             raise NotRecorded(text.rstrip()) from None
-        self._log.before()
+        self.log.before()
 
     def after(self, outcome: str | EnosError) -> None:
-        self._log.after(outcome)
+        self.log.after(outcome)
 
 
+@dataclass
 class CancelRun:
     """Writes the set and cancels its keys, in one or more stages.
 
-    Args:
-        context: The context.
-        request: The cancel.
-        sets: The declared sets, see `enos_ota.operations.bounds.declared_sets`.
-        job: The job that the operator confirmed. Left out: the job as it is read before the first request that writes.
-        learn: Called with the job once it is read, if it was left out.
-        is_override_told: Whether the operator was notified before that the guard is overridden.
-        may_send: False if there was nothing to cancel, so that the operator confirmed nothing.
-
     Attributes:
+        sets: The declared sets, see `enos_ota.operations.bounds.declared_sets`.
+        job: The job that the operator confirmed. None: the job as it is read before the first request that writes.
+        learn: Called with the job once it is read, if it was None.
+        is_override_told: Whether the operator was notified that the guard is overridden.
+        may_send: False if there was nothing to cancel, so that the operator confirmed nothing.
         keys: The keys of all stages so far.
         change: The files of the set, written or to be written.
         new_set: The set.
@@ -143,38 +134,32 @@ class CancelRun:
         unlisted: The number of confirmed tasks that were not listed yet, and are in no set.
     """
 
-    def __init__(
-        self,
-        context: OperationContext,
-        request: CancelRequest,
-        sets: Sequence[SetSettings],
-        *,
-        job: JobFacts | None = None,
-        learn: Callable[[JobFacts], None] | None = None,
-        is_override_told: bool = False,
-        may_send: bool = True,
-    ) -> None:
-        self.keys: frozenset[str] = frozenset()
-        self.change = SetFileChange()
-        self.new_set = NewSet(request.job_id, frozenset(), request.name)
-        self.record = Record()
-        self.is_written = False
-        self.objection: Objection | None = None
-        self.is_refused = False
-        self.cut_off: IncompleteList | None = None
-        self.skipped = 0
-        self.unlisted = 0
-        self._context = context
-        self._request = request
-        self._job = job
-        self._learn = learn
-        self._may_send = may_send
-        self._sets = sets
+    context: OperationContext
+    request: CancelRequest
+    sets: Sequence[SetSettings]
+    _: KW_ONLY
+    job: JobFacts | None = None
+    learn: Callable[[JobFacts], None] | None = None
+    is_override_told: bool = False
+    may_send: bool = True
+    keys: frozenset[str] = frozenset()
+    change: SetFileChange = field(default_factory=SetFileChange)
+    new_set: NewSet = field(init=False)
+    record: Record = field(default_factory=Record)
+    is_written: bool = False
+    objection: Objection | None = None
+    is_refused: bool = False
+    cut_off: IncompleteList | None = None
+    skipped: int = 0
+    unlisted: int = 0
+
+    def __post_init__(self) -> None:
+        context = self.context
+        self.new_set = NewSet(self.request.job_id, frozenset(), self.request.name)
         self._advice = "" if context.aside else RECORD_ASIDE_ADVICE
         folder = context.set_folder
         aside = context.aside / folder.name if context.aside else None
-        self._writer = SetWriter(aside or folder, sets, reserved=folder if aside else None)
-        self._is_override_told = is_override_told
+        self._writer = SetWriter(aside or folder, self.sets, reserved=folder if aside else None)
         self._reconciler = create_reconciler(context.connection, context.client, context.stop)
 
     def declare(self, keys: frozenset[str]) -> SetFileChange:
@@ -182,7 +167,7 @@ class CancelRun:
 
         A new set is named after the job, and expects its firmware version from then on.
         """
-        request, job = self._request, self._job or JobFacts(firmware_version=self._request.firmware_version)
+        request, job = self.request, self.job or JobFacts(firmware_version=self.request.firmware_version)
         self.new_set = NewSet(
             request.job_id,
             self.keys | keys,
@@ -199,7 +184,7 @@ class CancelRun:
 
     def cancel(self, keys: frozenset[str], change: SetFileChange) -> None:
         """Cancel some keys; write the set before the first request, or at the end if no request is needed."""
-        limits = effective_limits(self._context, self._request, self._sets, keys)
+        limits = effective_limits(self.context, self.request, self.sets, keys)
         recorder = Recorder(change, lambda: self._report_written(recorder.change), self._advice)
         try:
             record = self._apply(keys, recorder, limits)
@@ -209,7 +194,7 @@ class CancelRun:
             if not self.is_written:
                 has_files = recorder.is_written and recorder.change.changes
                 files = "The set was written." if has_files else "No file was written."
-                self._context.notify(f"{files} {describe_sent(self._context.requests)}")
+                self.context.notify(f"{files} {describe_sent(self.context.requests)}")
             raise
         finally:
             if recorder.is_written or not self.is_written:
@@ -242,23 +227,23 @@ class CancelRun:
         self.is_refused = is_refused
 
     def _apply(self, keys: frozenset[str], recorder: Recorder, limits: EffectiveLimits) -> Record:
-        request, context = self._request, self._context
+        request, context = self.request, self.context
 
         def learn(job: JobFacts) -> None:
-            if self._job is None:
-                self._job = job
+            if self.job is None:
+                self.job = job
                 recorder.change = self.declare(keys)
-                if self._learn:
-                    self._learn(job)
+                if self.learn:
+                    self.learn(job)
 
         def watch(batch: Sequence[str], override: str) -> WriteWatch:
-            if not self._may_send:
+            if not self.may_send:
                 raise Stopped(
                     "Some tasks became cancellable after the check. No request was sent. Run the same command again to"
                     " confirm"
                 )
             names = dict.fromkeys((*self.change.set_names, *recorder.change.set_names))
-            self._is_override_told = self._is_override_told or bool(override)
+            self.is_override_told = self.is_override_told or bool(override)
             log = context.watch(
                 "cancelTask",
                 batch,
@@ -278,7 +263,7 @@ class CancelRun:
         )
         plan = build_plan(task_set, Record(), today=context.today, break_glass=break_glass(context.environ))
         options = ApplyOptions(
-            override_announced=self._is_override_told,
+            override_announced=self.is_override_told,
             learn=learn,
             watch=watch,
             say=context.notify,
@@ -290,4 +275,4 @@ class CancelRun:
 
     def _report_written(self, change: SetFileChange) -> None:
         if files := " and ".join(commit_hints.places(change)):
-            self._context.notify(f"written before the first cancel: set {shown(change.set_name)!r}, in {files}")
+            self.context.notify(f"written before the first cancel: set {shown(change.set_name)!r}, in {files}")

@@ -819,8 +819,8 @@ def test_of_a_crowd_that_grew_no_more_are_cancelled_than_were_counted(
     request = CancelRequest(JOB, "", "INC-4711")
     with operation("prod", requires_stack=True) as context:
         run = CancelRun(context, request, ())
-        cancel_published_first(context, request, run, 5)
-        code = CancelReport(context, request, run).exit_code
+        cancel_published_first(run, 5)
+        code = CancelReport(run).exit_code
     assert (code, sent(simulator)) == (1, [["dk-07"]])
     assert "expected at most 5 tasks, found 7, those already cancelled included" in run.record.problem
     assert [each.device_keys for each in sets(project).values()] == [("dk-07",)]
