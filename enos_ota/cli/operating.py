@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from enos_ota.cli.failures import Misconfigured, Undetermined, exit_with_message
 from enos_ota.cli.interrupts import interruptible
 from enos_ota.cli.output import say_aside
-from enos_ota.cli.plain import plain
+from enos_ota.cli.plain import plain, plain_lines
 from enos_ota.devicekeys.reader import KeyFileError
 from enos_ota.operations.context import open_context
 from enos_ota.operations.sent_summary import describe_sent
@@ -62,7 +62,7 @@ def _early_ends(requests: SentRequests) -> Iterator[None]:
         yield
     except KeyFileError as error:
         sent = describe_sent(requests) if requests else "No request was sent."
-        raise Misconfigured("\n".join(map(plain, f"{error}\n{sent}".split("\n")))) from None
+        raise Misconfigured(plain_lines(f"{error}\n{sent}")) from None
     except Stopped as end:
         raise Undetermined(plain(f"{end}. {describe_sent(requests)}")) from None
     except KeyboardInterrupt:

@@ -10,3 +10,8 @@ def plain(text: str) -> str:
     if is_visible(text):
         return text
     return "".join(c if is_visible(c) else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def plain_lines(text: str) -> str:
+    """Return the text like `plain`, with its line breaks."""
+    return "\n".join(map(plain, text.split("\n")))
