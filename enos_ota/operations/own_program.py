@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
-from modulefinder import ModuleFinder
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.settings import SettingsError, stackfile
@@ -17,6 +15,7 @@ from enos_ota.settings.sets import SETS_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from enos_ota.settings.project import Project
 
@@ -45,14 +44,8 @@ def program_of(project: Project | None) -> Program | None:
     """Return the program of a project; None if it has none, or its text cannot be read."""
     if project is None or (folder := _folder(project)) is None:
         return None
-    # In a checkout of enos-ota, the package is beside the program.
-    finder = ModuleFinder([str(folder)], excludes=["enos_ota"])
-    mentioned: set[str] = set()
     try:
-        finder.run_script(str(folder / _MAIN))  # reads it, and the modules beside it that it imports
-        for module in finder.modules.values():
-            if file := vars(module)["__file__"]:  # a module that is built in has none
-                mentioned.update(_mentioned(ast.parse(Path(file).read_bytes())))
+        mentioned = {name for tree in _modules(folder) for name in _mentioned(tree)}
     except (OSError, ValueError, SyntaxError, RecursionError):  # unreadable, or no Python
         return None
     return Program(folder / _MAIN, not _READS.isdisjoint(mentioned), _DECLARES in mentioned) if mentioned else None
@@ -71,6 +64,39 @@ def _folder(project: Project) -> Path | None:
     place = project.root / main
     folder = place.parent if place.name == _MAIN else place
     return folder if (folder / _MAIN).is_file() else None
+
+
+def _modules(folder: Path) -> Iterator[ast.Module]:
+    """Return the program and the modules beside it that it imports, directly or not."""
+    todo = [folder / _MAIN]
+    seen: set[Path] = set()
+    while todo:
+        file = todo.pop()
+        if file not in seen:
+            seen.add(file)
+            tree = ast.parse(file.read_bytes())
+            yield tree
+            todo += [path for name in _imported(tree) for path in _files(folder, name)]
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    """Return what a module imports, except enos_ota, which is beside the program in a checkout of it."""
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            # Relative imports are resolved beside the program too; that finds every module that may declare sets.
+            names = [f"{node.module or ''}.{alias.name}".lstrip(".") for alias in node.names]
+        yield from (name for name in names if name.partition(".")[0] != "enos_ota")
+
+
+def _files(folder: Path, name: str) -> Iterator[Path]:
+    """Return the files of a module `a.b.c`, its packages first; `c` may be a name in `a.b`."""
+    place = folder
+    for part in name.split("."):
+        place /= part
+        yield from (file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file())
 
 
 def _mentioned(tree: ast.Module) -> Iterator[str]:

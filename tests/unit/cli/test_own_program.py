@@ -75,7 +75,7 @@ def test_a_program_is_known_by_what_it_mentions(
     assert seen(project.root) == expected
 
 
-@pytest.mark.parametrize("module", ["fleet.py", "fleet/__init__.py"])
+@pytest.mark.parametrize("module", ["fleet.py", "fleet/__init__.py", "fleet/pumps.py"])
 def test_modules_of_a_program_belong_to_it(project: Project, module: str) -> None:
     (project.root / "__main__.py").write_text("from fleet import pumps\n")
     (project.root / module).parent.mkdir(exist_ok=True)
