@@ -50,7 +50,10 @@ class EffectiveLimits:
 
 
 def declared_sets(context: OperationContext, advice: str = "") -> tuple[SetSettings, ...]:
-    """Return the declared sets of the stack, and those that were recorded aside."""
+    """Return the declared sets of the stack, and those that were recorded aside.
+
+    A set with a problem is an error, except for a cancel that does not write into the project or use the stack file.
+    """
     sets, problems = _read(context, context.stack_file)
     if problems and context.has_stack_file and not context.stack_file_unusable and not context.aside:
         raise SettingsError(problems, advice)
@@ -89,10 +92,10 @@ def effective_limits(
 
 def _expected_firmware(context: OperationContext, request: CancelRequest, affected: Iterable[SetSettings]) -> str:
     """Return the firmware version that the option and all sets expect."""
-    sources = {request.firmware_version: "--expect-firmware"} if request.firmware_version else {}
+    sources = {request.firmware_version: "--expect-firmware"}
     for each in affected:
-        if each.expect_firmware_version:
-            sources.setdefault(each.expect_firmware_version, f"set {shown(each.name)!r}")
+        sources.setdefault(each.expect_firmware_version or "", f"set {shown(each.name)!r}")
+    sources.pop("", None)
     if len(sources) > 1:
         versions = " and ".join(f"{one_line(version)} ({source})" for version, source in sources.items())
         raise OperationRefused(

@@ -82,7 +82,7 @@ def cancel(
         may_send = not plan.is_held and bool(plan.cancels or plan.unread_count)
         _show_plan(plan, show)
         announced = plan.override is not None
-        run = CancelRun(context, request, sets, job=plan.job, is_override_told=announced, may_send=may_send)
+        run = CancelRun(context, request, sets, job=plan.job, is_override_announced=announced, may_send=may_send)
     run.cut_off, run.skipped = scope.cut_off, scope.skipped
     change = run.declare(keys)
     for line in commit_hints.already_declared(change):

@@ -120,7 +120,7 @@ class CancelRun:
         sets: The declared sets, see `enos_ota.operations.bounds.declared_sets`.
         job: The job that the operator confirmed. None: the job as it is read before the first request that writes.
         learn: Called with the job once it is read, if it was None.
-        is_override_told: Whether the operator was notified that the guard is overridden.
+        is_override_announced: Whether the operator was notified that the guard is overridden.
         may_send: False if there was nothing to cancel, so that the operator confirmed nothing.
         keys: The keys of all stages so far.
         change: The files of the set, written or to be written.
@@ -140,7 +140,7 @@ class CancelRun:
     _: KW_ONLY
     job: JobFacts | None = None
     learn: Callable[[JobFacts], None] | None = None
-    is_override_told: bool = False
+    is_override_announced: bool = False
     may_send: bool = True
     keys: frozenset[str] = frozenset()
     change: SetFileChange = field(default_factory=SetFileChange)
@@ -243,7 +243,7 @@ class CancelRun:
                     " confirm"
                 )
             names = dict.fromkeys((*self.change.set_names, *recorder.change.set_names))
-            self.is_override_told = self.is_override_told or bool(override)
+            self.is_override_announced = self.is_override_announced or bool(override)
             log = context.watch(
                 "cancelTask",
                 batch,
@@ -263,7 +263,7 @@ class CancelRun:
         )
         plan = build_plan(task_set, Record(), today=context.today, break_glass=break_glass(context.environ))
         options = ApplyOptions(
-            override_announced=self.is_override_told,
+            override_announced=self.is_override_announced,
             learn=learn,
             watch=watch,
             say=context.notify,

@@ -87,20 +87,15 @@ def _stop(context: OperationContext, job_id: str, reason: str) -> bool:
             raise
         is_lost = True
         context.notify(f"reading the job, because it is unknown whether the stop was processed: {error}")
-    for wait in (*_WAITS, None):
-        if _reads_as_stopped(context, job_id):
-            return False
-        if wait:
-            context.ending.sleep(wait)
-    sent = "It is unknown whether EnOS processed the stop" if is_lost else "EnOS accepted the stop"
-    advice = "Check with `enos-ota jobs`, then run the same command again."
-    raise OperationUndetermined(f"job {job_id} still reads as started. {sent}. {advice}")
-
-
-def _reads_as_stopped(context: OperationContext, job_id: str) -> bool:
     try:
-        return context.client.get_job(job_id).status is JobStatus.STOPPED
+        for wait in (*_WAITS, 0):
+            if context.client.get_job(job_id).status is JobStatus.STOPPED:
+                return False
+            context.ending.sleep(wait)
     except EnosError as error:
         raise OperationUndetermined(
             f"the stop of job {job_id} was sent, but the job cannot be read: {error} Run the same command again."
         ) from None
+    sent = "It is unknown whether EnOS processed the stop" if is_lost else "EnOS accepted the stop"
+    advice = "Check with `enos-ota jobs`, then run the same command again."
+    raise OperationUndetermined(f"job {job_id} still reads as started. {sent}. {advice}")
