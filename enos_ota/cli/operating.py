@@ -35,7 +35,7 @@ def operation(
     stop, requests = Stop(), SentRequests()
     with (
         exit_with_message(),
-        _early_ends(requests),
+        _early_ends(requests, only_reads=only_reads),
         interruptible(stop, requests),
         open_context(
             stack,
@@ -57,15 +57,14 @@ def reading(stack: str | None) -> contextlib.AbstractContextManager[OperationCon
 
 
 @contextlib.contextmanager
-def _early_ends(requests: SentRequests) -> Iterator[None]:
+def _early_ends(requests: SentRequests, *, only_reads: bool) -> Iterator[None]:
     try:
         yield
     except KeyFileError as error:
         sent = describe_sent(requests) if requests else "No request was sent."
         raise Misconfigured(plain_lines(f"{error}\n{sent}")) from None
-    except Stopped as end:
-        raise Undetermined(plain(f"{end}. {describe_sent(requests)}")) from None
-    except KeyboardInterrupt:
-        raise Undetermined(plain(f"interrupted. {describe_sent(requests)}")) from None
+    except (Stopped, KeyboardInterrupt) as end:
+        text = str(end) if isinstance(end, Stopped) else "interrupted"
+        raise Undetermined(plain(text if only_reads else f"{text}. {describe_sent(requests)}")) from None
     finally:
         requests.give_up("enos-ota ended before EnOS answered")
