@@ -145,12 +145,7 @@ class SetWriter:
     reserved: Path | None = None
 
     def plan(self, new_set: NewSet, begun: SetFileChange | None = None) -> SetFileChange:
-        """Plan the files for the keys that no set declares yet.
-
-        Args:
-            new_set: The set.
-            begun: The files of the same set with fewer keys, which this run wrote before.
-        """
+        """Plan the files for the keys that no set declares yet; `begun` are the files that this run wrote before."""
         sharing = [each for each in self.sets if each.job_id == new_set.job_id]
         elsewhere = {each.name: new_set.device_keys.intersection(each.device_keys) for each in sharing}
         elsewhere = {name: keys for name, keys in elsewhere.items() if keys}

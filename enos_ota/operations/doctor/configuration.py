@@ -33,13 +33,7 @@ _NO_FILE: Final = Finding("stack file", FindingState.SKIPPED, "there is none, or
 def check_configuration(
     directory: Path, stack: str | None, environ: Mapping[str, str]
 ) -> tuple[Finding, StackConfig | None, Connection | None]:
-    """Check the configuration from stack file and environment. Return it as far as it can be used.
-
-    Args:
-        directory: Where the command runs.
-        stack: The stack that the operator named, if any.
-        environ: The environment.
-    """
+    """Check the configuration from stack file and environment. Return it as far as it can be used."""
     try:
         config = read_stack(directory, stack, environ)
     except SettingsError as error:

@@ -31,15 +31,7 @@ _TIMEOUT: Final = Timeout(connect=5, read=10)
 def examine(
     directory: Path, stack: str | None, job_id: str | None, environ: Mapping[str, str], clock: Clock = SYSTEM_CLOCK
 ) -> Iterator[Finding]:
-    """Run every check. Return each finding as soon as it is known.
-
-    Args:
-        directory: Where the command runs.
-        stack: The stack that the operator named, if any.
-        job_id: The job to check, if any.
-        environ: The environment.
-        clock: This machine's clock.
-    """
+    """Run every check. Return each finding as soon as it is known."""
     configuration, config, connection = check_configuration(directory, stack, environ)
     yield configuration
     files = check_files(directory, stack, environ)

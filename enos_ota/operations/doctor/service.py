@@ -39,14 +39,7 @@ _REFUSALS: Final = (
 def check_service(
     client: EnosClient, job_id: str | None, markers: Collection[str], skew: float | None
 ) -> Iterator[Finding]:
-    """Check credentials, permission and a job.
-
-    Args:
-        client: A new client, so that it gets a token.
-        job_id: The job, if any.
-        markers: The texts of a cancelled task.
-        skew: See `GatewayCheck`.
-    """
+    """Check credentials, permission and a job, with a new client, so that it gets a token."""
     access = _check_access(client, skew)
     yield from access
     if job_id is None or access[-1].state is not FindingState.OK:
