@@ -1,4 +1,4 @@
-"""The command line, `enos-ota`: one module a command, imported when the command is asked for."""
+"""The command line, `enos-ota`: one module for each command, imported when the command is used."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FORMAT: Final = re.compile("\0--format[=\0]([^\0]*)")
 
 
 class _Commands(click.Group):
-    """Commands by name. A module that is not asked for is not imported: it may need much, or an optional package."""
+    """Commands by name. Other modules are not imported, because they may need an optional package."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
@@ -48,12 +48,12 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Take down what was typed: it tells in which format a failure is to be told, even one of the typing."""
+        """Keep the arguments: they name the format of error messages, also of those about the arguments."""
         ctx.meta[_TYPED] = tuple(args)
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command; who asked for JSON gets one document of it on stdout, also when it fails."""
+        """Run a command; with --format json, also print an error as a document on stdout."""
         try:
             return self._run(ctx)
         except click.ClickException as error:
@@ -63,7 +63,7 @@ class _Commands(click.Group):
             raise
 
     def _run(self, ctx: click.Context) -> object:
-        """Run a command; what nobody foresaw is told like anything else, without a traceback."""
+        """Run a command; print unexpected errors without a traceback."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -93,15 +93,14 @@ def _is_json(typed: Sequence[str]) -> bool:
 def main() -> None:
     """Call back a firmware rollout on Envision EnOS as safely as a code change.
 
-    Exit codes: 0 fine, 1 the answer is no, 2 wrong usage or configuration, 3 it could not be done or determined, also
-    when it was interrupted (Ctrl-C, SIGTERM) or its deadline is over (enos-ota:deadline).
+    Exit codes: 0 success, 1 the answer is no, 2 wrong usage or configuration, 3 the command failed or its result is
+    unknown, also after an interrupt (Ctrl-C, SIGTERM) or at its deadline (enos-ota:deadline).
 
-    If stdout cannot be written, a command that changes something prints its outcome on stderr and keeps its exit code.
-    A command that only reads ends with 3, and takes back what it wrote if stdout is a file. When the reader of a pipe
-    leaves (| head), jobs and tasks end quietly with 0; doctor, validate and review keep their exit code.
+    If stdout cannot be written, a command that changes something prints its result on stderr and keeps its exit code. A
+    command that only reads ends with 3, and removes what it wrote if stdout is a file. If the reader of a pipe ends
+    (| head), jobs and tasks end with 0; doctor, validate and review keep their exit code.
 
-    With --format json there is one JSON document on stdout, whatever happens. Of a command that fails it is an object
-    with exitCode and error, and in error the message that stands on stderr, and where EnOS said no, its code and
-    requestId. What a command finds is told in its own form even if the answer is no. (A list of jobs or tasks that
-    breaks off after it has begun is no JSON: the exit code tells.)
+    With --format json, stdout has one JSON document, also if the command fails: an object with exitCode and error,
+    which has the message of stderr and, if EnOS refused a request, its code and requestId. A result has its own form
+    even if the answer is no. (A list of jobs or tasks that ends early is not valid JSON: check the exit code.)
     """

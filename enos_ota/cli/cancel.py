@@ -1,4 +1,4 @@
-"""`enos-ota cancel`. Operations are imported when the command runs: help does not need them."""
+"""`enos-ota cancel`. The names of its options are those of `CancelRequest`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from enos_ota.cli import options, writing_options
+from enos_ota.cli import options
 from enos_ota.cli.failures import Refused
 from enos_ota.cli.output import say, say_aside, write_outcome
 from enos_ota.cli.plain import plain
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 @options.job
 @click.option("-k", "--keys", metavar="FILE", default="", help="a key file (.txt, .csv, .yaml); - reads stdin")
 @click.option("--waiting", is_flag=True, help="all devices of the job whose task is init or published")
-@writing_options.reason
-@writing_options.expect_firmware
-@writing_options.name
-@writing_options.expires
+@options.reason
+@options.expect_firmware
+@options.name
+@options.expires
 @click.option(
     "--record-aside",
     "aside",
@@ -43,21 +43,7 @@ if TYPE_CHECKING:
     help="the number of device keys of --keys, or the highest number of --waiting; otherwise no request is sent",
 )
 @options.text_or_json
-def cancel(
-    *,
-    stack: str | None,
-    job_id: str,
-    keys: str,
-    waiting: bool,
-    reason: str,
-    firmware_version: str,
-    name: str,
-    expires: str,
-    aside: Path | None,
-    yes: bool,
-    expect: int | None,
-    output: str,
-) -> None:
+def cancel(*, stack: str | None, waiting: bool, output: str, **asked: Any) -> None:
     """Cancel OTA tasks now: without a pull request, and without the Pulumi engine.
 
     For emergencies. The guard, the limits, the audit log and ENOS_OTA_BREAK_GLASS are those of `pulumi up`. The limits
@@ -77,34 +63,24 @@ def cancel(
     Exit codes: 0 every task is cancelled or too late; 1 refused, or a key cannot be cancelled; 3 the cancel failed
     wholly or in part, or was interrupted.
     """
-    if bool(keys) == waiting:
-        raise click.UsageError("Which devices? Give either --keys FILE or --waiting.")
-    if yes and expect is None:
-        raise click.UsageError("--yes needs --expect N, the number of device keys.")
-    if keys == "-" and not yes:
-        raise click.UsageError("--keys - reads stdin, so it cannot ask for a confirmation: add --yes --expect N.")
     from enos_ota.cli.operating import operation  # noqa: PLC0415 - slow to import, and help needs none of it
     from enos_ota.operations import cancel as cancelling  # noqa: PLC0415 - the same
-    from enos_ota.operations.request import CancelRequest  # noqa: PLC0415 - the same
+    from enos_ota.operations.stages import CancelRequest  # noqa: PLC0415 - the same
 
-    request = CancelRequest(
-        job_id,
-        keys,
-        reason,
-        name=name,
-        firmware_version=firmware_version,
-        expires=expires,
-        yes=yes,
-        expect=expect,
-        aside=aside,
-    )
+    request = CancelRequest(**asked)
+    if bool(request.keys) == waiting:
+        raise click.UsageError("Which devices? Give either --keys FILE or --waiting.")
+    if request.yes and request.expect is None:
+        raise click.UsageError("--yes needs --expect N, the number of device keys.")
+    if request.keys == "-" and not request.yes:
+        raise click.UsageError("--keys - reads stdin, so it cannot ask for a confirmation: add --yes --expect N.")
     is_json = output == "json"
-    with operation(stack, requires_stack=True, works_without_stack_file=True, aside=aside) as context:
+    with operation(stack, requires_stack=True, works_without_stack_file=True, aside=request.aside) as context:
         show, confirm = say_aside if is_json else say, partial(_confirm, context)
         report = cancelling.cancel(context, request, show=show, confirm=confirm)
         if report is None:
             if is_json:
-                about = {"stack": context.config.stack, "job": job_id, "reason": reason}
+                about = {"stack": context.config.stack, "job": request.job_id, "reason": request.reason}
                 write_outcome(json.dumps(about | {"keys": 0, "cancelled": 0, "files": [], "exitCode": 0}))
             return
         if not is_json:
@@ -117,12 +93,7 @@ def cancel(
 
 
 def _confirm(context: OperationContext, number: int) -> None:
-    """Ask the operator to type the number of devices.
-
-    Raises:
-        Refused: The operator typed another number, or nothing.
-        KeyboardInterrupt: The command was interrupted.
-    """
+    """Ask the operator to type the number of devices."""
     from enos_ota.operations.errors import NOTHING_DONE  # noqa: PLC0415 - slow to import, and help needs none of it
 
     try:

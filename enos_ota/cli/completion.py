@@ -1,4 +1,4 @@
-"""What the shell offers when TAB is pressed; it never fails, it only has nothing to offer."""
+"""Completion of stack names in the shell; without a valid project it returns nothing."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def stacks(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The stacks of the project around the working directory."""
+    """Return the stacks of the project around the working directory."""
     return [CompletionItem(name) for name in _stack_files() if name.startswith(incomplete)]
 
 
 def stacks_and_files(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The same, the example among them, and whatever files the shell finds (bash: if no stack begins like this)."""
+    """Return the stacks, the example too, and let the shell add files (bash: if no stack begins like this)."""
     named = [CompletionItem(name) for name in _stack_files(example=True) if name.startswith(incomplete)]
     # For bash click forgets what came before a file.
     return [CompletionItem(incomplete, type="file"), *named]

@@ -1,4 +1,4 @@
-"""`enos-ota doctor`: what is in the way."""
+"""`enos-ota doctor`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from enos_ota.cli import options
-from enos_ota.cli.examples import WithExamples
 from enos_ota.cli.output import write_verdict
 from enos_ota.cli.plain import plain
 
@@ -24,8 +23,10 @@ _CHECK_WIDTH: Final = 15
 
 
 @click.command(
-    cls=WithExamples,
-    examples={"before a rollback, about its job": "enos-ota doctor --stack prod --job 65a1b2c3d4e5f60718293a4b"},
+    epilog=options.examples(
+        "# before a rollback, with its job",
+        "enos-ota doctor --stack prod --job 65a1b2c3d4e5f60718293a4b",
+    )
 )
 @options.stack
 @click.option(
@@ -34,28 +35,27 @@ _CHECK_WIDTH: Final = 15
     "job_id",
     metavar="ID",
     callback=options.job_id,
-    help="an OTA job to look at too: its state, and what its tasks say",
+    help="an OTA job to check too: its status, and the texts of its failed tasks",
 )
 @options.text_or_json
 @click.pass_context
 def doctor(ctx: click.Context, *, stack: str | None, job_id: str | None, output: str) -> None:
-    """Look at everything it takes to cancel tasks, and say what to do about what is missing.
+    """Check everything that a cancel needs, and print what to do about each problem.
 
     Only reads: configuration (where each value comes from, never a secret), network, TLS, clock, credentials,
-    permission, the job, the texts by which its cancelled tasks are known, Pulumi's engine and state.
+    permission, the job, the texts of its cancelled tasks, Pulumi's engine and state.
 
-    Exit codes: 0 all is fine or only warned about; 1 EnOS says no: to the credentials, for want of permission or of
-    the job, or its cancelled tasks have a text that nobody knows; 2 the stack file, a key file or the environment is
-    wrong; 3 something could not be found out: the gateway was not reached, TLS failed, or EnOS had trouble. Of several
-    the first of 2, 1, 3 counts.
+    Exit codes: 0 no problem, or only warnings; 1 EnOS refuses the credentials, the permission or the job, or the job's
+    cancelled tasks have an unknown text; 2 the stack file, a key file or the environment is invalid; 3 a check failed:
+    no connection to the gateway, TLS failed, or an error of EnOS. If there are several, the first of 2, 1, 3 counts.
     """
-    from enos_ota.operations.doctor import Examination, exit_code  # noqa: PLC0415 - slow to import, and help needs none of it
+    from enos_ota.operations.doctor import examine, exit_code  # noqa: PLC0415 - slow to import, and help needs none of it
 
     findings = []
-    for finding in Examination(Path.cwd(), stack, job_id, os.environ).findings():
+    for finding in examine(Path.cwd(), stack, job_id, os.environ):
         findings.append(finding)
         if output == "text":
-            _tell(finding)
+            _write(finding)
     code = exit_code(findings)
     if output == "json":
         checks = [_as_json(finding) for finding in findings]
@@ -64,7 +64,6 @@ def doctor(ctx: click.Context, *, stack: str | None, job_id: str | None, output:
 
 
 def _as_json(finding: Finding) -> dict[str, Any]:
-    """A check; its `exitCode` is that of the command if there were nothing else."""
     return {
         "check": finding.check,
         "state": finding.state.value,
@@ -75,7 +74,7 @@ def _as_json(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _tell(finding: Finding) -> None:
+def _write(finding: Finding) -> None:
     state = click.style(finding.state.value.ljust(_STATE_WIDTH), fg=_COLOURS[finding.state.value])
     write_verdict(f"{state}{finding.check.ljust(_CHECK_WIDTH)}{plain(finding.text)}")
     margin = " " * (_STATE_WIDTH + _CHECK_WIDTH)

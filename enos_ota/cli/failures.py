@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from enos_ota.cli.plain import plain
+from enos_ota.cli.plain import plain, plain_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,16 +80,16 @@ def exit_with_message() -> Iterator[None]:
         yield
     except (SettingsError, enos.ConfigurationError) as error:
         # Names of files and stacks come from the repository, which anyone may have written.
-        raise Misconfigured(_printable(error)) from None
+        raise Misconfigured(plain_lines(str(error))) from None
     except OperationRefused as error:
-        raise Refused(_printable(error)) from None
+        raise Refused(plain_lines(str(error))) from None
     except OperationUndetermined as error:
-        raise Undetermined(_printable(error)) from None
+        raise Undetermined(plain_lines(str(error))) from None
     except answers as error:
-        raise Refused(_printable(error), **_answer(error)) from None
+        raise Refused(plain_lines(str(error)), **_answer(error)) from None
     except enos.EnosError as error:
         # The id of a job may come from a file, EnOS's texts from anywhere.
-        raise Undetermined(_printable(error.advised_text), **_answer(error)) from None
+        raise Undetermined(plain_lines(error.advised_text), **_answer(error)) from None
 
 
 def as_json(error: click.ClickException) -> dict[str, Any]:
@@ -105,7 +105,3 @@ def as_json(error: click.ClickException) -> dict[str, Any]:
 def _answer(error: Exception) -> dict[str, Any]:
     """Return the code and requestId of EnOS's answer, as arguments of an `Ended`."""
     return {"enos_code": getattr(error, "code", None), "request_id": plain(getattr(error, "request_id", ""))}
-
-
-def _printable(error: Exception | str) -> str:
-    return "\n".join(map(plain, str(error).split("\n")))

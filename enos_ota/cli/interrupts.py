@@ -28,9 +28,6 @@ def interruptible(stop: Stop, requests: SentRequests) -> Iterator[None]:
 
     If no writing request was sent, the run ends at once. Otherwise it continues for `ANSWERS_PATIENCE` to receive the
     answers; a second signal ends it at once.
-
-    Raises:
-        KeyboardInterrupt: The run ends at once.
     """
     received = 0
 

@@ -1,4 +1,4 @@
-"""`enos-ota jobs`: which OTA jobs there are."""
+"""`enos-ota jobs`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from enos_ota.cli import options
-from enos_ota.cli.connected import connected
-from enos_ota.cli.examples import WithExamples
-from enos_ota.cli.moments import age
-from enos_ota.cli.rows import Column, write_json, write_table
+from enos_ota.cli.rows import Column, age, write_json, write_table
 
 if TYPE_CHECKING:
     from enos_ota.enos import Job
 
 
 @click.command(
-    cls=WithExamples,
-    examples={"which jobs push the firmware that has to go": "enos-ota jobs --firmware-version 2.3.0 --status started"},
+    epilog=options.examples(
+        "# which jobs push the firmware that has to go",
+        "enos-ota jobs --firmware-version 2.3.0 --status started",
+    )
 )
 @options.stack
 @click.option("--firmware-version", metavar="V", help="only jobs that push this version")
@@ -28,12 +27,15 @@ if TYPE_CHECKING:
 def jobs(*, stack: str | None, firmware_version: str | None, status: str | None, output: str) -> None:
     """List the OTA jobs of the organization, newest first.
 
-    Only reads. Names and texts are EnOS's own; what does not print in them is shown as an escape.
+    Only reads. Names and texts are EnOS's own; characters that do not print are escaped.
     """
-    from enos_ota.enos import JobStatus  # noqa: PLC0415 - slow to import, and help needs none of it
+    from enos_ota.cli.operating import reading  # noqa: PLC0415 - slow to import, and help needs none of it
+    from enos_ota.enos import JobStatus  # noqa: PLC0415 - the same
 
-    with connected(stack) as (client, _):
-        found = client.search_jobs(firmware_version=firmware_version, status=JobStatus(status) if status else None)
+    with reading(stack) as context:
+        found = context.client.search_jobs(
+            firmware_version=firmware_version, status=JobStatus(status) if status else None
+        )
         if output == "json":
             write_json(map(as_json, found))
         elif not write_table(found, _columns(time.time())):
@@ -41,7 +43,7 @@ def jobs(*, stack: str | None, firmware_version: str | None, status: str | None,
 
 
 def as_json(job: Job) -> dict[str, Any]:
-    """A job under EnOS's own names; `automaticRetry` is `enableRetry` of its retryPolicy, times are Unix ms."""
+    """Return a job with EnOS's own names; `automaticRetry` is `enableRetry` of its retryPolicy, times are Unix ms."""
     return {
         "jobId": job.job_id,
         "name": job.name,
@@ -71,5 +73,5 @@ def _columns(now: float) -> list[Column[Job]]:
 
 
 def _policy(job: Job) -> str:
-    """Which devices join later, and whether failed tasks are tried again: a cancelled task is a failed one [I]."""
+    """Return the upgrade policy, and whether failed tasks are retried: a cancelled task is a failed one [I]."""
     return ", ".join(filter(None, [job.upgrade_policy, "retries" if job.automatic_retry else ""]))

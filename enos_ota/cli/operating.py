@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from enos_ota.cli.failures import Misconfigured, Undetermined, exit_with_message
 from enos_ota.cli.interrupts import interruptible
 from enos_ota.cli.output import say_aside
-from enos_ota.cli.plain import plain
+from enos_ota.cli.plain import plain, plain_lines
 from enos_ota.devicekeys.reader import KeyFileError
 from enos_ota.operations.context import open_context
 from enos_ota.operations.sent_summary import describe_sent
@@ -24,28 +24,24 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def operation(
-    stack: str | None, *, requires_stack: bool, works_without_stack_file: bool = False, aside: Path | None = None
+    stack: str | None,
+    *,
+    requires_stack: bool,
+    works_without_stack_file: bool = False,
+    only_reads: bool = False,
+    aside: Path | None = None,
 ) -> Iterator[OperationContext]:
-    """Open the context of an operation; errors end the command with a message and an exit code.
-
-    Args:
-        stack: The stack that the operator named, if any.
-        requires_stack: See `open_context`.
-        works_without_stack_file: See `open_context`.
-        aside: See `open_context`.
-
-    Raises:
-        click.ClickException: The operation did not complete.
-    """
+    """Open the context of an operation, see `open_context`; errors end the command with a message and an exit code."""
     stop, requests = Stop(), SentRequests()
     with (
         exit_with_message(),
-        _early_ends(requests),
+        _early_ends(requests, only_reads=only_reads),
         interruptible(stop, requests),
         open_context(
             stack,
             requires_stack=requires_stack,
             works_without_stack_file=works_without_stack_file,
+            only_reads=only_reads,
             notify=say_aside,
             stop=stop,
             requests=requests,
@@ -55,16 +51,20 @@ def operation(
         yield context
 
 
+def reading(stack: str | None) -> contextlib.AbstractContextManager[OperationContext]:
+    """Open the context of a command that only reads. If the environment is complete, it needs no stack."""
+    return operation(stack, requires_stack=False, works_without_stack_file=True, only_reads=True)
+
+
 @contextlib.contextmanager
-def _early_ends(requests: SentRequests) -> Iterator[None]:
+def _early_ends(requests: SentRequests, *, only_reads: bool) -> Iterator[None]:
     try:
         yield
     except KeyFileError as error:
         sent = describe_sent(requests) if requests else "No request was sent."
-        raise Misconfigured("\n".join(map(plain, f"{error}\n{sent}".split("\n")))) from None
-    except Stopped as end:
-        raise Undetermined(plain(f"{end}. {describe_sent(requests)}")) from None
-    except KeyboardInterrupt:
-        raise Undetermined(plain(f"interrupted. {describe_sent(requests)}")) from None
+        raise Misconfigured(plain_lines(f"{error}\n{sent}")) from None
+    except (Stopped, KeyboardInterrupt) as end:
+        text = str(end) if isinstance(end, Stopped) else "interrupted"
+        raise Undetermined(plain(text if only_reads else f"{text}. {describe_sent(requests)}")) from None
     finally:
         requests.give_up("enos-ota ended before EnOS answered")

@@ -1,7 +1,7 @@
-"""What a command prints, and what becomes of it where stdout or stderr cannot be written.
+"""Output of commands, also if stdout or stderr cannot be written.
 
-The exit code of a command that changes something is that of its outcome, whatever happens to the text; so the text goes
-to stderr where stdout fails. The answer of a command that only reads is whole, or the command fails.
+A command that changes something keeps the exit code of its result, so its text goes to stderr if stdout fails. A
+command that only reads prints its complete answer, or fails.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import os
 import stat
 import sys
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TextIO
 
 import click
 
 from enos_ota.cli.failures import Undetermined
-from enos_ota.cli.plain import plain
+from enos_ota.cli.plain import plain_lines
 from enos_ota.engine.process import exit_immediately
 
 _BEGINNING: Final = "enos_ota.beginning"
@@ -27,21 +27,21 @@ _STDERR: Final = 2
 
 
 def say(text: str) -> None:
-    """Print for the operator, on stdout, a part of what a command did; nothing in it is obeyed by a terminal."""
-    write_outcome("\n".join(map(plain, text.split("\n"))))
+    """Print a part of the result of a command that changes something, safe for a terminal."""
+    write_outcome(plain_lines(text))
 
 
 def say_aside(text: str) -> None:
-    """Print the same on stderr: what no machine reads."""
+    """Print a text for people on stderr, safe for a terminal."""
     with contextlib.suppress(OSError):
-        click.echo("\n".join(map(plain, text.split("\n"))), err=True)
+        click.echo(plain_lines(text), err=True)
 
 
 def write_outcome(text: str) -> None:
-    """Print a part of what a command did on stdout; on stderr, from then on, where stdout cannot be written."""
+    """Print a part of the result of a command that changes something; on stderr once stdout cannot be written."""
     place = _place()
     try:
-        _echo(text)
+        click.echo(text)
     except OSError:
         _cut_back(place)
         sys.stdout = sys.stderr
@@ -51,17 +51,12 @@ def write_outcome(text: str) -> None:
 
 
 def write_answer(text: str | bytes, *, nl: bool = True, color: bool | None = None) -> None:
-    """Print a part of what a command that only reads found, on stdout.
-
-    Raises:
-        click.exceptions.Exit: Nobody reads it any more, which is fine.
-        Undetermined: It cannot be written. If stdout is a file, it has nothing of the answer then.
-    """
+    """Print a part of the answer of a command that only reads. If that fails, remove the answer from a file."""
     meta = click.get_current_context().meta
     if _BEGINNING not in meta:
         meta[_BEGINNING] = _place()
     try:
-        _echo(text, nl=nl, color=color)
+        click.echo(text, nl=nl, color=color)
     except BrokenPipeError:
         _write_nowhere()
         raise click.exceptions.Exit(0) from None
@@ -72,35 +67,32 @@ def write_answer(text: str | bytes, *, nl: bool = True, color: bool | None = Non
 
 
 def write_verdict(text: str, *, nl: bool = True, color: bool | None = None) -> None:
-    """Like `write_answer`, where the exit code answers too: it counts even if nobody reads the text."""
+    """Print a part of an answer that the exit code gives too, so that the reader of a pipe may end early."""
     with contextlib.suppress(click.exceptions.Exit):
         write_answer(text, nl=nl, color=color)
 
 
 def stdout_is_terminal() -> bool:
-    """Whether a person looks at stdout."""
-    return sys.stdout is not None and sys.stdout.isatty()
+    """Whether stdout is a terminal."""
+    return sys.stdout.isatty()
 
 
 def prepare_streams() -> None:
-    """Have stdout and stderr take every character, and stderr never fail. For a process of its own."""
-    # A stream that was closed must not lend its number to a file or a connection.
+    """Make stdout and stderr accept every character, and stderr never fail. For a separate process."""
+    # A closed stream becomes /dev/null, so that no file or connection gets its number.
     while (spare := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         pass
     os.close(spare)
-    if sys.stdin is None:
-        sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
-    if sys.stdout is not None:
-        sys.stdout = _stream(io.FileIO(_STDOUT, "w", closefd=False), sys.stdout.encoding)
-    sys.stderr = _stream(_Unfailing(_STDERR, "w", closefd=False), sys.stderr.encoding if sys.stderr else "utf-8")
+    sys.stdin = sys.stdin or Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
+    sys.stdout = _stream(io.FileIO(_STDOUT, "w", closefd=False), sys.stdout)
+    sys.stderr = _stream(_Unfailing(_STDERR, "w", closefd=False), sys.stderr)
 
 
 def end_process(code: int) -> NoReturn:
-    """End this process with an exit code, whatever its threads wait for: Python would wait for them."""
+    """End this process with an exit code, without waiting for its threads."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
-            if stream is not None:
-                stream.flush()
+            stream.flush()
     exit_immediately(code)
 
 
@@ -114,15 +106,10 @@ class _Unfailing(io.FileIO):
             return len(memoryview(data).cast("B"))
 
 
-def _stream(file: io.FileIO, encoding: str) -> io.TextIOWrapper:
+def _stream(file: io.FileIO, before: TextIO | None) -> io.TextIOWrapper:
     # Always with a buffer, which writes everything or fails: without (PYTHONUNBUFFERED) half of a text may be lost.
+    encoding = before.encoding if before else "utf-8"
     return io.TextIOWrapper(io.BufferedWriter(file), encoding, "backslashreplace", line_buffering=True)
-
-
-def _echo(text: str | bytes, **how: Any) -> None:
-    if sys.stdout is None:
-        raise OSError(None, "it is closed")
-    click.echo(text, **how)
 
 
 def _write_nowhere() -> None:
@@ -130,19 +117,19 @@ def _write_nowhere() -> None:
 
 
 def _place() -> int | None:
-    """Where the next text begins, if stdout is a file that is being written at its end."""
+    """Return the size of stdout, if it is a file that is written at its end."""
     try:
         file = sys.stdout.fileno()
         size = os.fstat(file).st_size
         appends = bool(fcntl.fcntl(file, fcntl.F_GETFL) & os.O_APPEND)
         at_end = stat.S_ISREG(os.fstat(file).st_mode) and (appends or os.lseek(file, 0, os.SEEK_CUR) == size)
-    except (OSError, AttributeError):  # no stdout, or one without a file
+    except OSError:  # a stdout without a file
         return None
     return size if at_end else None
 
 
 def _cut_back(place: int | None) -> None:
-    """Take back what was written since."""
+    """Remove what was written after `place`."""
     if place is not None:
         with contextlib.suppress(OSError):
             os.ftruncate(sys.stdout.fileno(), place)

@@ -1,4 +1,4 @@
-"""Text from outside as it may stand on a terminal: whatever it holds, it is shown and never obeyed."""
+"""Text from outside, made safe for a terminal."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from enos_ota.devicekeys.visible import is_visible
 
 
 def plain(text: str) -> str:
-    r"""The text with everything that does not print, or would steer a terminal, as an escape such as `\x1b`.
-
-    Line breaks are among it, characters that do not show, and marks that turn the direction of writing.
-    """
+    r"""Return the text; line breaks, and characters that do not print or steer a terminal, are escaped: `\x1b`."""
     if is_visible(text):
         return text
     return "".join(c if is_visible(c) else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def plain_lines(text: str) -> str:
+    """Return the text like `plain`, with its line breaks."""
+    return "\n".join(map(plain, text.split("\n")))

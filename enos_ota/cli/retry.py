@@ -1,13 +1,13 @@
-"""`enos-ota retry`. Operations are imported when the command runs: help does not need them."""
+"""`enos-ota retry`. The names of its options are those of `RetryRequest`."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from enos_ota.cli import options, writing_options
+from enos_ota.cli import options
 from enos_ota.cli.output import say, say_aside, write_outcome
 
 if TYPE_CHECKING:
@@ -27,21 +27,11 @@ if TYPE_CHECKING:
     required=True,
     help="the number of device keys; otherwise no request is sent",
 )
-@writing_options.reason_if_any
-@writing_options.expect_firmware
+@options.reason_if_any
+@options.expect_firmware
 @click.option("--failed-too", is_flag=True, help="also retry tasks that failed for other reasons than a cancel")
 @options.text_or_json
-def retry(
-    *,
-    stack: str | None,
-    job_id: str,
-    keys: str,
-    expect: int,
-    reason: str,
-    firmware_version: str,
-    failed_too: bool,
-    output: str,
-) -> None:
+def retry(*, stack: str | None, output: str, **asked: Any) -> None:
     """Undo a cancel: tell EnOS to push the firmware to these devices again.
 
     Only tasks that read as cancelled are sent. The stack's guard counts them. Keys that a stack of this project still
@@ -54,11 +44,8 @@ def retry(
     from enos_ota.cli.operating import operation  # noqa: PLC0415 - slow to import, and help needs none of it
     from enos_ota.operations import retry as retrying  # noqa: PLC0415 - the same
 
-    request = retrying.RetryRequest(
-        job_id, keys, expect, reason, firmware_version=firmware_version, failed_too=failed_too
-    )
     with operation(stack, requires_stack=True) as context:
-        result = retrying.retry(context, request)
+        result = retrying.retry(context, retrying.RetryRequest(**asked))
         if output == "json":
             write_outcome(json.dumps(result.as_json()))
         else:
@@ -69,11 +56,7 @@ def retry(
 def _write(result: RetryResult) -> None:
     from enos_ota.operations.retry_batches import RetryState  # noqa: PLC0415 - as above
     from enos_ota.plan.live import WAITING  # noqa: PLC0415 - as above
-    from enos_ota.plan.naming import (  # noqa: PLC0415 - as above
-        counted,
-        listed,
-        shown,
-    )
+    from enos_ota.plan.naming import counted, listed, shown  # noqa: PLC0415 - as above
 
     outcome, check = result.outcome, result.check
     say(f"{len(outcome.retried)} of {counted(len(result.keys), 'device')} retried (job {result.request.job_id})")
@@ -98,10 +81,6 @@ def _write(result: RetryResult) -> None:
 
 
 def _some(result: RetryResult, keys: Sequence[str]) -> str:
-    from enos_ota.plan.naming import (  # noqa: PLC0415 - as above
-        listed,
-        one_line,
-        shown,
-    )
+    from enos_ota.plan.naming import listed, one_line, shown  # noqa: PLC0415 - as above
 
     return listed([f"{shown(key)} {one_line(status)}".strip() for key, status in result.statuses(keys).items()])

@@ -22,20 +22,14 @@ _FORMATS: Final = {"terminal": "terminal", "markdown": "markdown", "html": "html
 """The modules of `enos_ota.review` whose `render` makes each; only those that are asked for are imported."""
 
 
-class _Also(click.ParamType[tuple[str, Path]]):
-    """FORMAT=FILE."""
-
-    name = "format=file"
-
-    def convert(
-        self, value: str | tuple[str, Path], param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, Path]:
-        if isinstance(value, tuple):
-            return value
-        name, equals, file = value.partition("=")
-        if not equals or not file or name not in _FORMATS:
-            self.fail(f"{value!r} is no FORMAT=FILE, FORMAT one of {', '.join(_FORMATS)}", param, ctx)
-        return name, Path(file)
+def _formats_and_files(
+    _ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> list[tuple[str, Path]]:
+    pairs = [value.partition("=") for value in values]
+    for name, equals, file in pairs:
+        if not file or name not in _FORMATS:
+            raise click.BadParameter(f"{name + equals + file!r} is no FORMAT=FILE, FORMAT one of {', '.join(_FORMATS)}")
+    return [(name, Path(file)) for name, _, file in pairs]
 
 
 @click.command()
@@ -57,7 +51,7 @@ class _Also(click.ParamType[tuple[str, Path]]):
 @click.option(
     "--also",
     "others",
-    type=_Also(),
+    callback=_formats_and_files,
     multiple=True,
     metavar="FORMAT=FILE",
     help="write the same review in another format too, such as html=review.html; may be repeated",
@@ -84,17 +78,17 @@ def review(
     stack: str | None,
     output: str,
     out: Path | None,
-    others: tuple[tuple[str, Path], ...],
+    others: list[tuple[str, Path]],
     packs: tuple[Path, ...],
     pack_configs: tuple[Path, ...],
     expect_no_changes: bool,
 ) -> None:
     """Show what `pulumi up` would do to a rollout, so that it can be approved.
 
-    Runs `pulumi preview` and asks EnOS how the tasks stand now. It changes nothing. Without credentials for EnOS it
-    shows the declared change, and says so.
+    Runs `pulumi preview` and reads the tasks from EnOS. It changes nothing. Without credentials for EnOS it shows the
+    declared change, and says so.
 
-    Exits with 1 where `pulumi up` would fail, 2 for a wrong configuration, 3 where EnOS or Pulumi could not tell.
+    Exit codes: 1 `pulumi up` would fail; 2 the configuration is invalid; 3 EnOS or Pulumi could not be read.
     """
     from enos_ota.review.reviewing import review as look  # noqa: PLC0415 - slow to import, and help needs none of it
 
@@ -119,7 +113,6 @@ def _renderer(name: str) -> Callable[..., str]:
 
 
 def _width() -> int:
-    """As wide as the terminal, within what can be read."""
     return max(60, min(120, shutil.get_terminal_size((100, 24)).columns))
 
 

@@ -1,4 +1,4 @@
-"""Rows for people and for machines, written as they come: what is listed may be longer than memory is large."""
+"""Rows for people and for machines, written as they are read, because a list may be larger than the memory."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -19,19 +20,20 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_AT_ONCE: Final = 200  # as many rows as a page of EnOS has; the first ones decide how wide columns are
+_AT_ONCE: Final = 200
+"""Rows that are formatted together, as many as a page of EnOS has; the first ones decide the widths of columns."""
 _GAP: Final = "  "
-_COPIED: Final = 40  # an id or key of this width stays on one line of a terminal
-
+_COPIED: Final = 40
+"""Characters of an id or key that stay on one line of a terminal."""
 _BEGUN: Final = "enos_ota.begun"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 _FORMULA: Final = tuple("=+-@\t\r")
-"""A cell that begins like this is computed by a spreadsheet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[T]):
-    """A column of a table; what `folds` may be broken into lines, other columns are to be copied from."""
+    """A column of a table. Only one that `folds` may be broken into lines, because the others are copied."""
 
     title: str
     cell: Callable[[T], str]
@@ -39,7 +41,7 @@ class Column(Generic[T]):
 
 
 def write_table(rows: Iterable[T], columns: Sequence[Column[T]]) -> int:
-    """A table on stdout, plain when it is piped; returns the number of rows. Nothing at all without a row."""
+    """Write a table, plain if stdout is no terminal. Return the number of rows; without any, write nothing."""
     chunks = _chunks([plain(column.cell(row)) for column in columns] for row in rows)
     if not (first := next(chunks, [])):
         return 0
@@ -53,8 +55,8 @@ def write_table(rows: Iterable[T], columns: Sequence[Column[T]]) -> int:
 
 
 def write_json(rows: Iterable[Mapping[str, Any]]) -> None:
-    """One JSON document on stdout, a list with a row a line. ASCII, so that no terminal obeys what is in it."""
-    before = "["  # written with the first row: what fails before that writes nothing
+    """Write a JSON list, one row per line. It is ASCII, so that no terminal acts on it."""
+    before = "["  # written with the first row, so that an earlier failure writes nothing
     context = click.get_current_context(silent=True)
     for row in rows:
         write_answer(f"{before}\n{json.dumps(row)}", nl=False)
@@ -65,27 +67,48 @@ def write_json(rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def has_begun(context: click.Context) -> bool:
-    """Whether `write_json` has written a part of its document, so that another one would be no help."""
+    """Whether `write_json` has written a part of its document."""
     return _BEGUN in context.meta
 
 
 def write_csv(rows: Iterable[Mapping[str, Any]], names: Sequence[str]) -> None:
-    """CSV in UTF-8 on stdout: a header, then a row a line. Texts that a spreadsheet would compute get a ' before."""
+    """Write CSV in UTF-8, with a header. A ' is added before texts that a spreadsheet takes for formulas."""
     lines = (_csv_line([_csv_cell(row[name]) for name in names]) for row in rows)
-    first = next(lines, "")  # what fails before that writes nothing
+    first = next(lines, "")  # a failure before the first row writes nothing
     write_text(_csv_line(names) + first)
     for line in lines:
         write_text(line)
 
 
 def is_formula(text: str) -> bool:
-    """Whether `write_csv` puts a ' before this text."""
+    """Whether a spreadsheet takes a text for a formula."""
     return text.startswith(_FORMULA)
 
 
 def write_text(text: str) -> None:
-    """A text on stdout, in UTF-8 whatever the terminal's own: it is to become a file."""
+    """Write a text for a file, in UTF-8 whatever the encoding of the terminal is."""
     write_answer(text.encode("utf-8"), nl=False)
+
+
+def age(moment: int | None, now: float) -> str:
+    """Return the time from a moment (Unix ms) to `now` (Unix s), in its largest unit: `3 d`, `5 h`, `12 min`."""
+    if moment is None:
+        return ""
+    seconds = max(0, int(now) - moment // 1000)
+    for unit, name in ((86_400, "d"), (3_600, "h")):
+        if seconds >= unit:
+            return f"{seconds // unit} {name}"
+    return f"{seconds // 60} min"
+
+
+def in_utc(moment: int | None) -> str:
+    """Return a moment (Unix ms) as ISO 8601 in UTC, `2026-12-01T04:36:01.250Z`; empty if no calendar has it."""
+    if moment is None:
+        return ""
+    try:
+        return (_EPOCH + timedelta(milliseconds=moment)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except OverflowError:
+        return ""
 
 
 def _csv_cell(value: object) -> str:

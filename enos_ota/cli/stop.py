@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from enos_ota.cli import options, writing_options
+from enos_ota.cli import options
 from enos_ota.cli.output import say, write_outcome
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 @click.command()
 @options.stack
 @options.job
-@writing_options.reason
-@writing_options.expect_firmware
+@options.reason
+@options.expect_firmware
 @options.text_or_json
 def stop(*, stack: str | None, job_id: str, reason: str, firmware_version: str, output: str) -> None:
     """Stop an OTA job: the brake. It asks for no confirmation.

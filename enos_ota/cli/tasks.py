@@ -1,4 +1,4 @@
-"""`enos-ota tasks`: the tasks of a job; as a key file they are what a set declares."""
+"""`enos-ota tasks`."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from enos_ota.cli import options
-from enos_ota.cli.connected import connected
-from enos_ota.cli.examples import WithExamples
 from enos_ota.cli.failures import Refused, Undetermined
-from enos_ota.cli.moments import age, in_utc
 from enos_ota.cli.plain import plain
-from enos_ota.cli.rows import Column, is_formula, write_csv, write_json, write_table, write_text
+from enos_ota.cli.rows import Column, age, in_utc, is_formula, write_csv, write_json, write_table, write_text
 from enos_ota.devicekeys import rules as keys
 from enos_ota.devicekeys import writer as keytext
 from enos_ota.devicekeys.visible import excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from enos_ota.enos import EnosClient, Job, Task
+    from enos_ota.enos import Task
+    from enos_ota.operations.context import OperationContext
 
 _CANCELLED: Final = "cancelled"
 _STATUSES: Final = ("init", "published", "upgrading", "succeeded", "failed", _CANCELLED)
@@ -42,15 +40,12 @@ _FEW: Final = 3
 
 
 @click.command(
-    cls=WithExamples,
-    examples={
-        "everything that still waits, into a pull request": (
-            "enos-ota tasks --job J --status init --status published --format keys > stacks/keys/j.txt"
-        ),
-        "what was cancelled, for a spreadsheet": (
-            "enos-ota tasks --job J --status cancelled --format csv > cancelled.csv"
-        ),
-    },
+    epilog=options.examples(
+        "# everything that still waits, into a pull request",
+        "enos-ota tasks --job J --status init --status published --format keys > stacks/keys/j.txt",
+        "# what was cancelled, for a spreadsheet",
+        "enos-ota tasks --job J --status cancelled --format csv > cancelled.csv",
+    )
 )
 @options.stack
 @options.job
@@ -78,11 +73,12 @@ def tasks(*, stack: str | None, job_id: str, statuses: tuple[str, ...], output: 
     AGE is the time since EnOS last changed the task. updateTime is that moment: ISO 8601 in UTC as CSV, Unix ms as
     JSON.
     """
-    with connected(stack) as (client, connection):
-        job = client.get_job(job_id)
-        search = _Search(client, job, statuses, connection.cancelled_markers)
+    from enos_ota.cli.operating import reading  # noqa: PLC0415 - slow to import, and help needs none of it
+
+    with reading(stack) as context:
+        search = _Search(context, job_id, statuses)
         if output in {"keys", "yaml"}:
-            _write_keys(search, connection.gateway, as_yaml=output == "yaml")
+            _write_keys(search, context.connection.gateway, as_yaml=output == "yaml")
         elif output == "json":
             write_json(search.as_json(task) for task in search.rows())
         elif output == "csv":
@@ -92,17 +88,17 @@ def tasks(*, stack: str | None, job_id: str, statuses: tuple[str, ...], output: 
 
 
 class _Search:
-    """The tasks that were asked for."""
+    """The tasks of a job that the operator asked for."""
 
-    def __init__(self, client: EnosClient, job: Job, wanted: Collection[str], markers: Collection[str]) -> None:
+    def __init__(self, context: OperationContext, job_id: str, wanted: Collection[str]) -> None:
         from enos_ota.enos import TaskStatus  # noqa: PLC0415 - slow to import, and help needs none of it
         from enos_ota.plan.classify import is_cancelled, normalise_markers  # noqa: PLC0415 - the same
 
-        self.job = job
-        self._client = client
+        self.job = context.client.get_job(job_id)
+        self._client = context.client
         self._wanted = frozenset(wanted)
-        self._markers = normalise_markers(markers)
-        self._is_cancelled = is_cancelled
+        markers = normalise_markers(context.connection.cancelled_markers)
+        self.is_cancelled: Callable[[Task], bool] = lambda task: is_cancelled(task, markers)
         self._unknown = TaskStatus.UNKNOWN
         named = {TaskStatus(status) for status in wanted if status != _CANCELLED}
         if _CANCELLED in self._wanted:
@@ -111,12 +107,12 @@ class _Search:
 
     @property
     def nothing(self) -> str:
-        """What to say when there is none."""
+        """The message if there is none."""
         return f"Job {self.job.job_id} has no task" + (f" that is {self._states}" if self._wanted else "")
 
     @property
     def something(self) -> str:
-        """What they are."""
+        """Their description."""
         return f"Tasks of job {self.job.job_id}" + (f" that were {self._states}" if self._wanted else "")
 
     @property
@@ -124,10 +120,10 @@ class _Search:
         return " or ".join(sorted(self._wanted, key=_STATUSES.index))
 
     def rows(self) -> Iterator[Task]:
-        """The tasks, in EnOS's order, read page by page."""
+        """Return the tasks, in EnOS's order, read page by page."""
         unknown: list[str] = []
         for task in self._client.search_tasks(self.job.job_id, statuses=self._statuses):
-            wanted = task.status.value in self._wanted or (_CANCELLED in self._wanted and self.cancelled(task))
+            wanted = task.status.value in self._wanted or (_CANCELLED in self._wanted and self.is_cancelled(task))
             if wanted or not self._wanted:
                 yield task
             elif task.status is self._unknown:
@@ -139,16 +135,12 @@ class _Search:
                 " listed, with its status."
             )
 
-    def cancelled(self, task: Task) -> bool:
-        """Whether a task reads as cancelled."""
-        return self._is_cancelled(task, self._markers)
-
     def as_json(self, task: Task) -> dict[str, Any]:
-        """A task under EnOS's own names, and whether it reads as cancelled; times are Unix ms."""
+        """Return a task with EnOS's own names, and whether it reads as cancelled; times are Unix ms."""
         return {
             "deviceKey": task.device_key,
             "status": task.raw_status,
-            _CANCELLED: self.cancelled(task),
+            _CANCELLED: self.is_cancelled(task),
             "progress": task.progress,
             "fromVersion": task.from_version,
             "toVersion": task.to_version,
@@ -165,7 +157,7 @@ def _columns(search: _Search, now: float) -> list[Column[Task]]:
 
     return [
         Column("DEVICE", lambda task: task.device_key if task.device_key.strip() else name_of(task)),
-        Column("STATUS", lambda task: _CANCELLED if search.cancelled(task) else task.raw_status),
+        Column("STATUS", lambda task: _CANCELLED if search.is_cancelled(task) else task.raw_status),
         Column("PROGRESS", lambda task: "" if task.progress is None else str(task.progress)),
         Column("FROM", lambda task: task.from_version),
         Column("TO", lambda task: task.to_version),
@@ -186,14 +178,16 @@ def _write_csv(search: _Search) -> None:
     write_csv(rows(), _FIELDS)
     if changed:
         text = (
-            f"{_count(changed)} would be taken for formulas, or do not print: they stand there with a ' before them, or"
-            " escaped. This table is no key file; --format keys makes one."
+            f"{_count(changed)} changed in this table: a ' was added, so that no spreadsheet takes it for a formula, or"
+            " characters that do not print are escaped. The table is no key file; --format keys writes one."
         )
         click.echo(text, err=True)
 
 
 def _write_keys(search: _Search, gateway: str, *, as_yaml: bool) -> None:
-    """The key file; nothing at all unless every key can stand in it."""
+    """Write a key file, or nothing unless it can contain every key."""
+    from enos_ota.plan.naming import counted, listed, name_of  # noqa: PLC0415 - slow to import, and help needs none of it
+
     found: set[str] = set()
     twice: set[str] = set()
     invalid: list[Task] = []
@@ -205,8 +199,16 @@ def _write_keys(search: _Search, gateway: str, *, as_yaml: bool) -> None:
     if not found:
         raise Refused(f"{search.nothing}: there is nothing to write.")
     if invalid:
-        raise Refused(_no_keys_of(invalid, about))
-    _refuse_what_does_not_fit(found, about, as_yaml=as_yaml)
+        raise Refused(
+            f"{counted(len(invalid), 'task')} of {about} cannot be in a set ({listed(sorted(map(name_of, invalid)))}):"
+            " the device key is empty, too long, or has control or invisible characters. Nothing was written."
+            " --format json lists them all."
+        )
+    if not as_yaml and (bad := sorted(key for key in found if not keytext.fits_txt(key))):
+        raise Refused(
+            f"{_count(len(bad))} of {about} cannot be in a .txt key file ({_few(bad)}: # at the beginning makes a"
+            " comment, white space at the ends is cut off). Nothing was written. Use --format yaml."
+        )
     comments = (f"{search.something}, on {gateway}; by `enos-ota tasks`",)
     write_text((keytext.to_yaml if as_yaml else keytext.to_txt)(found, comments))
     if twice:
@@ -215,24 +217,6 @@ def _write_keys(search: _Search, gateway: str, *, as_yaml: bool) -> None:
             " apart: `pulumi up` will call this ambiguous and not send it."
         )
         click.echo(text, err=True)
-
-
-def _no_keys_of(invalid: Sequence[Task], about: str) -> str:
-    from enos_ota.plan.naming import listed, name_of  # noqa: PLC0415 - slow to import, and help needs none of it
-
-    tasks = "1 task" if len(invalid) == 1 else f"{len(invalid)} tasks"
-    return (
-        f"{tasks} of {about} cannot be in any set ({listed(sorted(map(name_of, invalid)))}): the device key is empty,"
-        " too long, or has control or invisible characters. Nothing was written. --format json lists them all."
-    )
-
-
-def _refuse_what_does_not_fit(found: Collection[str], about: str, *, as_yaml: bool) -> None:
-    if not as_yaml and (bad := sorted(key for key in found if not keytext.fits_txt(key))):
-        raise Refused(
-            f"{_count(len(bad))} of {about} cannot stand in a .txt key file ({_few(bad)}: # at the beginning makes a"
-            " comment, white space at the ends is cut off). Nothing was written. Write a .yaml one: --format yaml."
-        )
 
 
 def _count(number: int) -> str:

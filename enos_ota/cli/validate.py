@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from enos_ota.cli import completion, options
-from enos_ota.cli.examples import WithExamples
 from enos_ota.cli.output import write_verdict
 from enos_ota.cli.plain import plain
 
@@ -19,11 +18,12 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    cls=WithExamples,
-    examples={
-        "all stacks of this project": "enos-ota validate",
-        "one stack, and the stack of a set file": "enos-ota validate prod stacks/test/pump-2.3.0.yaml",
-    },
+    epilog=options.examples(
+        "# all stacks of this project",
+        "enos-ota validate",
+        "# one stack, and the stack of a set file",
+        "enos-ota validate prod stacks/test/pump-2.3.0.yaml",
+    )
 )
 @click.argument("names", metavar="[STACK|FILE]...", nargs=-1, shell_complete=completion.stacks_and_files)
 @options.text_or_json

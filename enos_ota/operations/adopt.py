@@ -11,15 +11,14 @@ from enos_ota.enos import InvalidArgument, TaskStatus
 from enos_ota.operations import commit_hints
 from enos_ota.operations.bounds import declared_sets
 from enos_ota.operations.errors import OperationRefused
-from enos_ota.operations.set_names import suggested_name
-from enos_ota.operations.set_writer import NewSet, SetWriter, expectable
+from enos_ota.operations.set_writer import NewSet, SetWriter, expectable, suggest_name
 from enos_ota.plan.classify import is_cancelled, normalise_markers
 from enos_ota.plan.naming import name_of, one_line, shown
 from enos_ota.reconciler import Pool
 from enos_ota.reconciler.reading import TaskReader
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from enos_ota.enos import Job, Task
     from enos_ota.operations.context import OperationContext
@@ -29,15 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AdoptRequest:
-    """What the operator wants to adopt.
-
-    Attributes:
-        job_id: The job.
-        name: The name of the set, or empty.
-        reason: Why, or empty.
-        expires: The last day of the set, or empty.
-        dry_run: Whether to write no file.
-    """
+    """What the operator wants to adopt; an empty text means none."""
 
     job_id: str
     name: str = ""
@@ -48,17 +39,7 @@ class AdoptRequest:
 
 @dataclass(frozen=True, slots=True)
 class AdoptResult:
-    """The result of an adoption.
-
-    Attributes:
-        stack: The stack.
-        request: The request.
-        job_label: The job as messages name it.
-        cancelled: The keys whose tasks read as cancelled.
-        change: The files.
-        new_set: The set.
-        program: The project's program, if known.
-    """
+    """The result of an adoption: the keys whose tasks read as cancelled, and the set that was written for them."""
 
     stack: str
     request: AdoptRequest
@@ -85,13 +66,7 @@ class AdoptResult:
 
 
 def adopt(context: OperationContext, request: AdoptRequest) -> AdoptResult:
-    """Write a set of the cancelled tasks that no set declares yet. No request that writes is sent.
-
-    Raises:
-        OperationRefused: No task reads as cancelled.
-        EnosError: The tasks could not be read.
-        SettingsError: A set of the stack has a problem, or the files could not be written.
-    """
+    """Write a set of the cancelled tasks that no set declares yet. No request that writes is sent."""
     sets = declared_sets(context)
     job = context.client.get_job(request.job_id)
     found, skipped = _cancelled(context, job)
@@ -104,7 +79,7 @@ def adopt(context: OperationContext, request: AdoptRequest) -> AdoptResult:
     new_set = NewSet(
         request.job_id,
         found,
-        name=request.name or suggested_name(job.name, job.firmware_version, request.job_id),
+        name=request.name or suggest_name(job, request.job_id),
         reason=request.reason,
         firmware_version=expectable(job.firmware_version),
         expires=request.expires,
@@ -126,19 +101,14 @@ def _cancelled(context: OperationContext, job: Job) -> tuple[frozenset[str], dic
     cancelled = [task for task in rows if is_cancelled(task, markers)]
     skipped = {name_of(task): f"its key {why}" for task in cancelled if (why := device_keys.problem(task.device_key))}
     found = {task.device_key for task in cancelled if not device_keys.problem(task.device_key)}
-    tasks: Mapping[str, Sequence[Task]] = _by_key(rows)
+    tasks: dict[str, Sequence[Task]] = {}
+    for task in rows:
+        tasks[task.device_key] = [*tasks.get(task.device_key, ()), task]
     if not job.product_key:
         # Several products may have the same key [I]: then all tasks of the key count.
         reader = TaskReader(context.client, job.job_id, workers=Pool(context.connection.max_concurrency))
-        tasks = reader.of_keys_surely(found).complete()
+        tasks.update(reader.of_keys_surely(found).complete())
     mixed = {key for key in found if not tasks[key] or not all(is_cancelled(task, markers) for task in tasks[key])}
     for key in mixed:
         skipped[shown(key)] = "the job has it under several products, and not all of its tasks are cancelled"
     return frozenset(found - mixed), skipped
-
-
-def _by_key(rows: Sequence[Task]) -> dict[str, list[Task]]:
-    tasks: dict[str, list[Task]] = {}
-    for task in rows:
-        tasks.setdefault(task.device_key, []).append(task)
-    return tasks

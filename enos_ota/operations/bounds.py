@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from enos_ota.operations.context import OperationContext
-    from enos_ota.operations.request import CancelRequest
+    from enos_ota.operations.stages import CancelRequest
     from enos_ota.settings import Problem, SetSettings
 
 
@@ -51,13 +51,7 @@ class EffectiveLimits:
 def declared_sets(context: OperationContext, advice: str = "") -> tuple[SetSettings, ...]:
     """Return the declared sets of the stack, and those that were recorded aside.
 
-    Args:
-        context: The context.
-        advice: What to do about problems.
-
-    Raises:
-        SettingsError: A set has a problem. A cancel that does not write into the project leaves such sets out, and so
-            does one that does not use the stack file.
+    A set with a problem is an error, except for a cancel that does not write into the project or use the stack file.
     """
     sets, problems = _read(context, context.stack_file)
     if problems and context.has_stack_file and not context.stack_file_unusable and not context.aside:
@@ -81,20 +75,10 @@ def has_guard(context: OperationContext, request: CancelRequest, sets: Iterable[
 def effective_limits(
     context: OperationContext, request: CancelRequest, sets: Iterable[SetSettings], keys: frozenset[str]
 ) -> EffectiveLimits:
-    """Return the limits of a cancel of some keys.
-
-    Args:
-        context: The context.
-        request: The cancel.
-        sets: The declared sets.
-        keys: The keys; none if they are not known yet.
-
-    Raises:
-        OperationRefused: One of the sets is expired, or the sets expect different firmware.
-    """
+    """Return the limits of a cancel of some keys; none if the keys are not known yet."""
     affected = tuple(each for each in sets if each.job_id == request.job_id and not keys.isdisjoint(each.device_keys))
     for each in affected:
-        if is_expired(context, each):
+        if each.is_expired(context.today):
             common = counted(len(keys.intersection(each.device_keys)), "device key")
             raise OperationRefused(
                 f"set {shown(each.name)!r} expired on {each.expires} and contains {common} of this cancel. Tasks of an"
@@ -107,10 +91,10 @@ def effective_limits(
 
 def _expected_firmware(context: OperationContext, request: CancelRequest, affected: Iterable[SetSettings]) -> str:
     """Return the firmware version that the option and all sets expect."""
-    sources = {request.firmware_version: "--expect-firmware"} if request.firmware_version else {}
+    sources = {request.firmware_version: "--expect-firmware"}
     for each in affected:
-        if each.expect_firmware_version:
-            sources.setdefault(each.expect_firmware_version, f"set {shown(each.name)!r}")
+        sources.setdefault(each.expect_firmware_version or "", f"set {shown(each.name)!r}")
+    sources.pop("", None)
     if len(sources) > 1:
         versions = " and ".join(f"{one_line(version)} ({source})" for version, source in sources.items())
         raise OperationRefused(
@@ -118,8 +102,3 @@ def _expected_firmware(context: OperationContext, request: CancelRequest, affect
             f" {context.nothing_done}"
         )
     return next(iter(sources), "")
-
-
-def is_expired(context: OperationContext, found: SetSettings) -> bool:
-    """Whether a set is expired."""
-    return found.is_expired(context.today)

@@ -15,31 +15,30 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from enos_ota.devicekeys import rules as device_keys
-from enos_ota.enos import IncompleteList, JobStatus, SearchWindow, TaskStatus
+from enos_ota.enos import IncompleteList, TaskStatus
 from enos_ota.operations import commit_hints
 from enos_ota.operations.bounds import declared_sets, effective_limits, has_guard
 from enos_ota.operations.errors import NOTHING_DONE, OperationRefused
 from enos_ota.operations.key_input import read_keys
 from enos_ota.operations.report import CancelReport
-from enos_ota.operations.request import RECORD_ASIDE_ADVICE
-from enos_ota.operations.set_names import suggested_name
-from enos_ota.operations.stages import CancelRun
+from enos_ota.operations.set_writer import suggest_name
+from enos_ota.operations.stages import RECORD_ASIDE_ADVICE, CancelRun
 from enos_ota.plan import JobFacts, Record, RecordedJobStatus, Severity, TaskSet, build_plan
 from enos_ota.plan.classify import facts_of, normalise_markers
-from enos_ota.plan.guard import break_glass, firmware_objection
+from enos_ota.plan.guard import break_glass
 from enos_ota.plan.live import WAITING
-from enos_ota.plan.messages import describe_objection, preview_messages
+from enos_ota.plan.messages import preview_messages
 from enos_ota.plan.naming import counted, listed, name_of, one_line
 from enos_ota.reconciler import Pool
 from enos_ota.reconciler.live_reader import read_job, read_live_set
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from enos_ota.enos import Job, Task
+    from enos_ota.enos import Task
     from enos_ota.operations.bounds import EffectiveLimits
     from enos_ota.operations.context import OperationContext
-    from enos_ota.operations.request import CancelRequest
+    from enos_ota.operations.stages import CancelRequest
     from enos_ota.plan import Plan
     from enos_ota.settings import SetSettings
 
@@ -56,25 +55,19 @@ def cancel(
 ) -> CancelReport | None:
     """Cancel tasks. Return None if no task is waiting.
 
-    Args:
-        context: A context that requires a stack.
-        request: The cancel.
-        show: Called with each line of the preview.
-        confirm: Called with the number of devices; raises `OperationRefused` unless the operator confirms it.
-
-    Raises:
-        OperationRefused: No request was sent.
-        EnosError: No request was sent.
-        SettingsError: No request was sent.
+    `show` is called with each line of the preview, `confirm` with the number of devices; it raises an exception unless
+    the operator confirms it.
     """
     context.warn_of_missing_limits()
     sets = declared_sets(context, RECORD_ASIDE_ADVICE)
     scope = _scope(context, request, sets, show)
     keys, number = scope.keys, scope.number
-    if request.expect is not None and not scope.is_expected(request.expect):
-        raise OperationRefused(f"{_unexpected_number(context, request, scope)}. {NOTHING_DONE}")
+    is_too_many = request.expect is not None and number > request.expect
+    # A fleet moves between two counts, so of waiting tasks the expected number is the highest.
+    if is_too_many or (request.keys and request.expect not in {None, number}):
+        raise OperationRefused(f"{_unexpected_number(context, request, number)}. {NOTHING_DONE}")
     if not number:
-        _job(context, request)
+        context.read_job(request.job_id, request.firmware_version)
         context.notify(f"no task of job {request.job_id} is waiting: there is nothing to cancel")
         return None
     limits = effective_limits(context, request, sets, keys)
@@ -89,7 +82,7 @@ def cancel(
         may_send = not plan.is_held and bool(plan.cancels or plan.unread_count)
         _show_plan(plan, show)
         announced = plan.override is not None
-        run = CancelRun(context, request, sets, job=plan.job, is_override_told=announced, may_send=may_send)
+        run = CancelRun(context, request, sets, job=plan.job, is_override_announced=announced, may_send=may_send)
     run.cut_off, run.skipped = scope.cut_off, scope.skipped
     change = run.declare(keys)
     for line in commit_hints.already_declared(change):
@@ -98,48 +91,43 @@ def cancel(
         confirm(number)
         context.ending.restart()  # the time of the operator does not count
     if scope.many:
-        cancel_published_first(context, request, run, number)
+        cancel_published_first(run, number)
     else:
         run.cancel(keys, change)
-    if run.record.problem and not context.requests and run.record.job.status is RecordedJobStatus.UNKNOWN:
-        _check_job(context, request)
-    return CancelReport(context, request, run)
+    is_job_unread = run.record.problem and run.record.job.status is RecordedJobStatus.UNKNOWN
+    if is_job_unread and not context.requests and not context.stop.reason:
+        context.client.get_job(request.job_id)  # an error of the job has its own message and exit code
+    return CancelReport(run)
 
 
 class _Scope(NamedTuple):
     """The tasks to cancel.
 
     Attributes:
-        many: The number of waiting tasks if they are too many to list before the first cancel; else 0.
-        keys: The device keys; none if there are too many.
+        keys: The device keys; none if there are too many tasks to list before the first cancel.
+        many: The number of waiting tasks if they are too many; else 0.
         skipped: The number of waiting tasks with a device key that no set can contain.
         cut_off: Why the list of waiting tasks is incomplete; None if it is complete.
-        is_at_most: Whether the number may be smaller than expected, because tasks start meanwhile.
     """
 
-    many: int = 0
     keys: frozenset[str] = frozenset()
+    many: int = 0
     skipped: int = 0
     cut_off: IncompleteList | None = None
-    is_at_most: bool = True
 
     @property
     def number(self) -> int:
         """The number of devices."""
         return self.many or len(self.keys)
 
-    def is_expected(self, number: int) -> bool:
-        """Whether the number of devices is the expected one; of waiting tasks, at most the expected one."""
-        return self.number <= number if self.is_at_most else self.number == number
-
 
 def _scope(
     context: OperationContext, request: CancelRequest, sets: Sequence[SetSettings], show: Callable[[str], None]
 ) -> _Scope:
     if request.keys:
-        return _Scope(keys=read_keys(request.keys, context.notify), is_at_most=False)
+        return _Scope(read_keys(request.keys, context.notify))
     if many := _too_many_to_list(context, request, sets):
-        return _Scope(many)
+        return _Scope(many=many)
     found: list[Task] = []
     cut_off: IncompleteList | None = None
     try:
@@ -152,11 +140,11 @@ def _scope(
                 found.append(task)  # noqa: PERF402 - as above
         show(f"warning: {incomplete} This run cancels what EnOS lists. Run the same command again for the rest.")
         cut_off = incomplete
-    waiting = _with_valid_keys(context, found)
-    if waiting.skipped and not waiting.keys:
-        only = "only waiting tasks" if waiting.skipped > 1 else "only waiting task"
+    scope = _valid_tasks(context, found)
+    if scope.skipped and not scope.keys:
+        only = "only waiting tasks" if scope.skipped > 1 else "only waiting task"
         raise OperationRefused(f"the {only} of job {request.job_id} cannot be in a set. {NOTHING_DONE}")
-    return _Scope(keys=waiting.keys, skipped=waiting.skipped, cut_off=cut_off)
+    return scope._replace(cut_off=cut_off)
 
 
 def _too_many_to_list(context: OperationContext, request: CancelRequest, sets: Sequence[SetSettings]) -> int:
@@ -170,24 +158,7 @@ def _too_many_to_list(context: OperationContext, request: CancelRequest, sets: S
     return waiting if waiting is not None and waiting > _MOST_READ else 0
 
 
-class _Waiting(NamedTuple):
-    """The waiting tasks of a job.
-
-    Attributes:
-        keys: The valid device keys.
-        skipped: The number of tasks with an invalid device key, or none.
-    """
-
-    keys: frozenset[str]
-    skipped: int
-
-
-def _waiting(context: OperationContext, request: CancelRequest, statuses: Collection[TaskStatus]) -> _Waiting:
-    """Read all tasks in these states."""
-    return _with_valid_keys(context, context.tasks(request.job_id, statuses))
-
-
-def _with_valid_keys(context: OperationContext, tasks: Iterable[Task]) -> _Waiting:
+def _valid_tasks(context: OperationContext, tasks: Iterable[Task]) -> _Scope:
     """Return the tasks that a set can contain; report the others."""
     valid: set[str] = set()
     skipped: set[str] = set()
@@ -201,20 +172,21 @@ def _with_valid_keys(context: OperationContext, tasks: Iterable[Task]) -> _Waiti
             f"Skipped {counted(len(skipped), 'task')} with an invalid device key ({listed(sorted(skipped))})."
             f" Cancel {'it' if len(skipped) == 1 else 'them'} in the EnOS console."
         )
-    return _Waiting(frozenset(valid), len(skipped))
+    return _Scope(frozenset(valid), skipped=len(skipped))
 
 
-def cancel_published_first(context: OperationContext, request: CancelRequest, run: CancelRun, number: int) -> None:
+def cancel_published_first(run: CancelRun, number: int) -> None:
     """Cancel all waiting tasks, the published ones first; never more devices than were counted or expected."""
+    context, request = run.context, run.request
     most = number if request.expect is None else request.expect
-    urgent = _waiting(context, request, [TaskStatus.PUBLISHED]).keys
+    urgent = _valid_tasks(context, context.tasks(request.job_id, [TaskStatus.PUBLISHED])).keys
     run.unlisted = max(0, number - len(urgent))
     if urgent and len(urgent) <= most:
         run.cancel(urgent, run.declare(urgent))
 
     def cancel_the_rest() -> None:
         context.notify(f"listing {number} waiting tasks, 200 per request")
-        waiting = _waiting(context, request, WAITING)
+        waiting = _valid_tasks(context, context.tasks(request.job_id, WAITING))
         run.skipped, run.unlisted = waiting.skipped, 0
         rest = waiting.keys - urgent
         if len(urgent) + len(rest) > most:
@@ -226,54 +198,15 @@ def cancel_published_first(context: OperationContext, request: CancelRequest, ru
     run.continue_with(cancel_the_rest)
 
 
-def _check_job(context: OperationContext, request: CancelRequest) -> None:
-    """Read the job, because an error of the job has its own message and exit code.
-
-    Raises:
-        EnosError: The job could not be read.
-    """
-    if not context.stop.reason:
-        context.client.get_job(request.job_id)
-
-
-def _unexpected_number(context: OperationContext, request: CancelRequest, scope: _Scope) -> str:
-    """Return why the number of devices is not the expected one; a stopped or wrong job comes first.
-
-    Raises:
-        EnosError: The job does not exist, or cannot be read.
-        OperationRefused: The job is about other firmware.
-    """
-    number, job_id = scope.number, request.job_id
+def _unexpected_number(context: OperationContext, request: CancelRequest, number: int) -> str:
     if request.keys:
         return f"expected {counted(request.expect or 0, 'device key')}, found {number}"
-    expected = f"expected at most {counted(request.expect or 0, 'waiting task')}"
-    if _job(context, request).status is JobStatus.STOPPED:
-        return f"job {job_id} is stopped, so no task can be cancelled; {expected}, found {number}"
-    if isinstance(scope.cut_off, SearchWindow):
-        return f"{expected} in job {job_id}, but EnOS lists {number} of at least {scope.cut_off.total}"
-    return f"{expected} in job {job_id}, found {number}"
-
-
-def _job(context: OperationContext, request: CancelRequest) -> Job:
-    """Read a job for which no request will be sent.
-
-    Raises:
-        EnosError: The job does not exist, or cannot be read.
-        OperationRefused: The job is about other firmware.
-    """
-    job = context.client.get_job(request.job_id)
-    if objection := firmware_objection(request.firmware_version, job.firmware_version):
-        why = describe_objection(objection, by_option=True)
-        raise OperationRefused(f"job {request.job_id}: {why}. {NOTHING_DONE}")
-    return job
+    context.read_job(request.job_id, request.firmware_version)  # a wrong job explains more than a number
+    return f"expected at most {counted(request.expect or 0, 'waiting task')} in job {request.job_id}, found {number}"
 
 
 def _plan(context: OperationContext, request: CancelRequest, scope: _Scope, limits: EffectiveLimits) -> Plan:
-    """Read what EnOS says now, and build the plan. If there are very many keys, their tasks are only counted.
-
-    Raises:
-        EnosError: The job does not exist, or cannot be read.
-    """
+    """Read what EnOS says now, and build the plan. If there are very many keys, their tasks are only counted."""
     task_set = TaskSet(
         request.name,
         request.job_id,
@@ -290,7 +223,7 @@ def _plan(context: OperationContext, request: CancelRequest, scope: _Scope, limi
     if scope.cut_off:
         live = replace(live, waiting=None)  # where EnOS cuts off lists, its totals may be capped
     job = facts_of(live.job) if live.job else JobFacts()
-    name = request.name or suggested_name(job.name, job.firmware_version, request.job_id)
+    name = request.name or suggest_name(job, request.job_id)
     return build_plan(
         replace(task_set, name=name),
         Record(),
@@ -303,11 +236,7 @@ def _plan(context: OperationContext, request: CancelRequest, scope: _Scope, limi
 
 
 def _show_plan(plan: Plan, show: Callable[[str], None]) -> None:
-    """Show what the cancel would do.
-
-    Raises:
-        OperationRefused: No request would be sent.
-    """
+    """Show what the cancel would do."""
     messages = preview_messages(plan)
     for each in messages:
         if each.severity is not Severity.REFUSAL:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from enos_ota.audit import COMMIT, Subject, commit_of, open_audit_log
 from enos_ota.engine.stack_secrets import read_secret, read_stack
 from enos_ota.enos import EnosError
-from enos_ota.operations.errors import NOTHING_DONE
+from enos_ota.operations.errors import NOTHING_DONE, OperationRefused
 from enos_ota.operations.git_commit import head_of
 from enos_ota.operations.own_program import program_of
 from enos_ota.operations.reporting_clock import ReportingClock
 from enos_ota.plan import days
-from enos_ota.plan.guard import BREAK_GLASS, break_glass
+from enos_ota.plan.guard import BREAK_GLASS, break_glass, firmware_objection
+from enos_ota.plan.messages import describe_objection
 from enos_ota.reconciler import StoppableClock, Stopped
 from enos_ota.reconciler.deadline import COMMAND_IS_OVER, Deadline
 from enos_ota.settings import Problem, SettingsError, load_checks, load_connection
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from enos_ota.audit import AuditLog
-    from enos_ota.enos import EnosClient, Task, TaskStatus
+    from enos_ota.enos import EnosClient, Job, Task, TaskStatus
     from enos_ota.operations.own_program import Program
     from enos_ota.plan import Guard
     from enos_ota.reconciler import Stop
@@ -57,11 +58,9 @@ class OperationContext:
         stop: Interrupts the operation.
         ending: The deadline of the command, and its end when it is interrupted.
         requests: The writing requests that were sent.
-        environ: The environment.
         today: The date that decides which sets are expired.
         notify: Called with notices for the operator.
-        audit_log: Returns the audit log, or None if none is configured. Its entries have the commit that the
-            environment names, else that of the project's checkout at the first call.
+        audit_log: Returns the audit log, or None if none is configured. Its entries name the commit.
         aside: The directory to write into instead of the project, if any.
         stack_file_unusable: Whether the stack file is invalid, so that the environment alone decides.
     """
@@ -109,10 +108,8 @@ class OperationContext:
 
     def warn_of_missing_limits(self) -> None:
         """Warn that a command has no guard or audit log because the stack file is missing."""
-        missing = [
-            *(["guard"] if not self.guard.is_set else []),
-            *(["audit log"] if not self.connection.audit_log else []),
-        ]
+        limits = {"guard": self.guard.is_set, "audit log": self.connection.audit_log}
+        missing = [name for name, is_set in limits.items() if not is_set]
         if missing and not self.has_stack_file:
             self.notify(f"warning: there is no stack file, so this command has no {' and no '.join(missing)}")
 
@@ -130,13 +127,15 @@ class OperationContext:
         except (EnosError, Stopped, KeyboardInterrupt):
             return None
 
-    def tasks(self, job_id: str, statuses: Collection[TaskStatus]) -> Iterator[Task]:
-        """Read the tasks of a job that are in one of these states, page by page.
+    def read_job(self, job_id: str, firmware_version: str) -> Job:
+        """Read a job. Refuse one that is about other firmware; an empty version allows any."""
+        job = self.client.get_job(job_id)
+        if objection := firmware_objection(firmware_version, job.firmware_version):
+            raise OperationRefused(f"job {job_id}: {describe_objection(objection, by_option=True)}. {NOTHING_DONE}")
+        return job
 
-        Raises:
-            EnosError: The tasks, or some of them, could not be read.
-            Stopped: The operation was interrupted, or its deadline is over.
-        """
+    def tasks(self, job_id: str, statuses: Collection[TaskStatus]) -> Iterator[Task]:
+        """Read the tasks of a job that are in one of these states, page by page."""
         for task in self.client.search_tasks(job_id, statuses=statuses):
             self.ending.check()
             yield task
@@ -175,26 +174,18 @@ def open_context(
     stop: Stop,
     requests: SentRequests,
     works_without_stack_file: bool = False,
+    only_reads: bool = False,
     aside: Path | None = None,
 ) -> Iterator[OperationContext]:
     """Open the context of an operation in the working directory.
 
-    Args:
-        stack: The stack that the operator named, if any.
-        requires_stack: Whether the operation needs a stack; its stack file may be missing.
-        notify: See `OperationContext`.
-        stop: See `OperationContext`.
-        requests: See `OperationContext`.
-        works_without_stack_file: Whether the environment alone decides if the stack file is invalid.
-        aside: See `OperationContext`.
-
-    Raises:
-        SettingsError: The configuration is invalid.
+    An operation that requires a stack may run while its stack file is missing. If it works without, the environment
+    alone decides if the stack file is invalid. One that only reads needs no stack if the environment is complete.
     """
     environ = os.environ
+    is_unusable = False
     try:
-        config = _required_config(stack, environ) if requires_stack else _optional_config(stack, environ)
-        is_unusable = False
+        config = _read_config(stack, environ, requires_stack=requires_stack, only_reads=only_reads)
     except SettingsError as error:
         if not works_without_stack_file:
             raise
@@ -204,13 +195,8 @@ def open_context(
         is_unusable = True
         for problem in error.problems:
             notify(problem)
-    if config.document and (
-        left := config.document.left_to_esc(AUDIT_LOG_KEY, *((GUARD_KEY,) if requires_stack else ()))
-    ):
-        if requires_stack:
-            raise SettingsError([left])
-        notify(f"WARNING: {left}. If there is an audit log, this request is not in it")
-    connection = load_connection(config.get, environ)
+    _check_esc(config, notify, requires_stack=requires_stack, only_reads=only_reads)
+    connection = _load_connection(config, environ)
     guard = load_checks(config.get).guard
     root = config.project.root if config.project else Path.cwd()
     if is_unusable:
@@ -248,23 +234,28 @@ def open_context(
         )
 
 
-def _optional_config(named: str | None, environ: Mapping[str, str]) -> StackConfig:
-    """Return the configuration of the stack; where there are stacks, one of them has to be chosen."""
-    project = find_project(Path.cwd())
-    if project is None or not project.stacks():
-        return read_stack(Path.cwd(), named, environ)
-    return read_stack(Path.cwd(), choose_stack(project, named, environ), environ, needed=True)
+def _check_esc(config: StackConfig, notify: Callable[[str], None], *, requires_stack: bool, only_reads: bool) -> None:
+    """Refuse a guard or an audit log that Pulumi ESC defines, because only the engine knows it."""
+    keys = (AUDIT_LOG_KEY, GUARD_KEY) if requires_stack else (AUDIT_LOG_KEY,)
+    left = config.document.left_to_esc(*keys) if config.document else None
+    if left and requires_stack:
+        raise SettingsError([left])
+    if left and not only_reads:
+        notify(f"WARNING: {left}. If there is an audit log, this request is not in it")
 
 
-def _required_config(named: str | None, environ: Mapping[str, str]) -> StackConfig:
-    """Return the configuration of the stack. The stack file may be missing if no stack has one."""
-    project = find_project(Path.cwd())
-    if project is None:
-        return read_stack(Path.cwd(), named, environ, needed=True)
+def _read_config(
+    named: str | None, environ: Mapping[str, str], *, requires_stack: bool, only_reads: bool
+) -> StackConfig:
+    """Return the configuration of the stack. A required stack file may be missing if no stack has one."""
+    directory = Path.cwd()
+    project = find_project(directory)
+    if only_reads or project is None or not (requires_stack or project.stacks()):
+        return read_stack(directory, named, environ, needed=requires_stack)
     stack = choose_stack(project, named, environ)
     file = project.stack_file(stack)
-    if os.path.lexists(file):
-        return read_stack(Path.cwd(), stack, environ, needed=True)
+    if os.path.lexists(file) or not requires_stack:
+        return read_stack(directory, stack, environ, needed=True)
     if others := project.stacks():
         # A mistyped name must not lead to a stack without a guard.
         text = (
@@ -274,12 +265,17 @@ def _required_config(named: str | None, environ: Mapping[str, str]) -> StackConf
     return replace(config_of(project, stack, environ, read_secret), file=file)
 
 
-def _for_unusable_stack_file(config: StackConfig, error: SettingsError, environ: Mapping[str, str]) -> StackConfig:
-    """Return the configuration for a cancel while the stack file is invalid.
+def _load_connection(config: StackConfig, environ: Mapping[str, str]) -> Connection:
+    try:
+        return load_connection(config.get, environ)
+    except SettingsError:
+        if config.not_named and config.project:
+            choose_stack(config.project, None, environ)  # its error lists the stacks
+        raise
 
-    Raises:
-        SettingsError: The operator did not override the guard, or the stack is unknown.
-    """
+
+def _for_unusable_stack_file(config: StackConfig, error: SettingsError, environ: Mapping[str, str]) -> StackConfig:
+    """Return the configuration for a cancel while the stack file is invalid."""
     if config.file is None:
         raise error
     if not break_glass(environ):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import shlex
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Final
@@ -14,12 +12,6 @@ from enos_ota.audit import COMMIT
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
-
-DIRTY: Final = "-dirty"
-"""Suffix of the commit if tracked files differ from it."""
-
-_TIMEOUT: Final = 2.0
-"""Seconds to wait for git: a cancel is urgent, and must not wait for the commit."""
 
 # Without tags, the result is the full commit. Programs that the repository's own settings name are not started.
 _DESCRIBE: Final = (
@@ -31,27 +23,19 @@ _DESCRIBE: Final = (
     "--always",
     "--abbrev=64",
     "--exclude=*",
-    f"--dirty={DIRTY}",
+    "--dirty",
 )
-
 _QUIETLY: Final = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_NO_LAZY_FETCH": "1",  # a partial clone must not fetch
-    "LC_ALL": "C",  # the text about ownership is parsed below
 }
 
-_ADVICE: Final = re.compile(r"--add safe\.directory (\S.*)$", re.MULTILINE)
-"""The end of git's refusal of a repository of another user: the directory, quoted for a shell."""
 
+def head_of(directory: Path, environ: Mapping[str, str], warn: Callable[[str], None], *, timeout: float = 2.0) -> str:
+    """Return the full commit, followed by `-dirty` if tracked files differ from it; empty if it is unknown.
 
-def head_of(
-    directory: Path, environ: Mapping[str, str], warn: Callable[[str], None], *, timeout: float = _TIMEOUT
-) -> str:
-    """Return the full commit, followed by `DIRTY` if tracked files differ from it.
-
-    Empty if there is no git, no checkout or no commit. Empty, with a warning that says what to do, if git refuses the
-    checkout because of its owner, or takes longer than `timeout` seconds.
+    Warn if git refuses the checkout because of its owner, or takes longer than `timeout` seconds: a cancel is urgent.
     """
     git = shutil.which("git", path=environ.get("PATH", os.defpath))
     if git is None:
@@ -72,13 +56,6 @@ def head_of(
         return ""
     except OSError:
         return ""
-    if done.returncode == 0:
-        return done.stdout.strip()
     if "safe.directory" in done.stderr:
-        advice = _ADVICE.search(done.stderr)
-        owned = advice[1] if advice else shlex.quote(str(directory))
-        warn(
-            "warning: the commit is unknown: Git refuses a repository that belongs to another user. "
-            f"Run `git config --global --add safe.directory {owned}`, or name the commit in {COMMIT}."
-        )
-    return ""
+        warn(f"warning: the commit is unknown. Name it in {COMMIT}, or follow git's advice:\n{done.stderr.strip()}")
+    return done.stdout.strip() if done.returncode == 0 else ""

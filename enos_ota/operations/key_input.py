@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from enos_ota.devicekeys import files
 from enos_ota.devicekeys import reader as keyfiles
@@ -13,20 +13,10 @@ from enos_ota.devicekeys import reader as keyfiles
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-STDIN: Final = "-"
-
 
 def read_keys(named: str, notify: Callable[[str], None]) -> frozenset[str]:
-    """Return the keys of a file, or of stdin, which is read like a .txt file.
-
-    Args:
-        named: The file, or `STDIN`.
-        notify: Called with a warning about unusual keys.
-
-    Raises:
-        KeyFileError: The keys are not valid, or cannot be read.
-    """
-    if named != STDIN:
+    """Return the keys of a file, or of stdin (`-`), which is read like a .txt file; warn about unusual keys."""
+    if named != "-":
         return _keys(Path(named), named, notify)
     with tempfile.TemporaryDirectory(prefix="enos-ota-") as folder:
         file = Path(folder) / "stdin.txt"

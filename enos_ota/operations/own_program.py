@@ -1,4 +1,4 @@
-"""Which sets a project's program may declare, by its text: the program is not run.
+"""The sets that a project's program may declare, by its text: the program is not run.
 
 `enos_ota.program.declare_sets` declares the sets of a stack. A program that does not call it ignores the sets that
 `cancel` and `adopt` write; and the sets that a program declares itself are only known by running it.
@@ -19,15 +19,9 @@ if TYPE_CHECKING:
     from enos_ota.settings.stackfile import Project
 
 _MAIN: Final = "__main__.py"
-_MOST: Final = 200
-"""Modules of a program that are read at most."""
-_MAX_BYTES: Final = 1024 * 1024
-"""Size of a module; a larger one is generated, and hardly declares a set."""
-
 _READS: Final = frozenset({"declare_sets", "load_sets", SETS_KEY, SETS_KEY.partition(":")[2]})
 """Names and texts of a program that reads the sets of a stack."""
 _DECLARES: Final = "CancelledTaskSet"
-_OURS: Final = "enos_ota"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +43,8 @@ def program_of(project: Project | None) -> Program | None:
     """Return the program of a project; None if it has none, or its text cannot be read."""
     if project is None or (folder := _folder(project)) is None:
         return None
-    mentioned: set[str] = set()
     try:
-        for tree in _modules(folder):
-            mentioned.update(_mentioned(tree))
+        mentioned = {name for tree in _modules(folder) for name in _mentioned(tree)}
     except (OSError, ValueError, SyntaxError, RecursionError):  # unreadable, or no Python
         return None
     return Program(folder / _MAIN, not _READS.isdisjoint(mentioned), _DECLARES in mentioned) if mentioned else None
@@ -72,20 +64,19 @@ def _folder(project: Project) -> Path | None:
 
 def _modules(folder: Path) -> Iterator[ast.Module]:
     """Return the program and the modules beside it that it imports, directly or not."""
-    todo, seen = [folder / _MAIN], {folder / _MAIN}
-    while todo and len(seen) <= _MOST:
+    todo = [folder / _MAIN]
+    seen: set[Path] = set()
+    while todo:
         file = todo.pop()
-        if file.stat().st_size > _MAX_BYTES:
-            raise ValueError(file)
-        tree = ast.parse(file.read_bytes())
-        yield tree
-        found = {path for name in _imported(tree) for path in _files(folder, name)} - seen
-        seen |= found
-        todo.extend(sorted(found))
+        if file not in seen:
+            seen.add(file)
+            tree = ast.parse(file.read_bytes())
+            yield tree
+            todo += [path for name in _imported(tree) for path in _files(folder, name)]
 
 
 def _imported(tree: ast.Module) -> Iterator[str]:
-    """Return what a module imports, except this package, which is beside the program in a checkout of it."""
+    """Return what a module imports, except enos_ota, which is beside the program in a checkout of it."""
     for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -93,7 +84,7 @@ def _imported(tree: ast.Module) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             # Relative imports are resolved beside the program too; that finds every module that may declare sets.
             names = [f"{node.module or ''}.{alias.name}".lstrip(".") for alias in node.names]
-        yield from (name for name in names if name.partition(".")[0] != _OURS)
+        yield from (name for name in names if name.partition(".")[0] != "enos_ota")
 
 
 def _files(folder: Path, name: str) -> Iterator[Path]:

@@ -6,14 +6,12 @@ import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota.engine.properties import rows
-from enos_ota.enos import SearchWindow
 from enos_ota.operations import commit_hints
 from enos_ota.operations.errors import NOTHING_DONE
 from enos_ota.operations.sent_summary import describe_sent
 from enos_ota.plan import Category, TaskSet, describe_record
-from enos_ota.plan.guard import BREAK_GLASS
 from enos_ota.plan.live import WAITING
-from enos_ota.plan.messages import describe_limits, describe_objection
+from enos_ota.plan.messages import describe_objection
 from enos_ota.plan.naming import counted, shown
 from enos_ota.plan.record import AFTER_PUSH
 from enos_ota.settings.stackfile import shown_path
@@ -21,8 +19,6 @@ from enos_ota.settings.stackfile import shown_path
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from enos_ota.operations.context import OperationContext
-    from enos_ota.operations.request import CancelRequest
     from enos_ota.operations.stages import CancelRun
 
 _NO: Final = 1
@@ -32,19 +28,14 @@ _NOT_DONE: Final = 3
 class CancelReport:
     """The result of a cancel. It reads how many other tasks are waiting.
 
-    Args:
-        context: The context.
-        request: The cancel.
-        run: The run, at its end.
-
     Attributes:
         exit_code: The exit code of the command.
         is_written: Whether the set was written, or none was needed.
     """
 
-    def __init__(self, context: OperationContext, request: CancelRequest, run: CancelRun) -> None:
-        self._context = context
-        self._request = request
+    def __init__(self, run: CancelRun) -> None:
+        self._context = context = run.context
+        self._request = request = run.request
         self._run = run
         self._change = run.change
         self._record = run.record
@@ -57,15 +48,6 @@ class CancelReport:
         self._unfinished = self._why_unfinished(self._waiting)
         self.exit_code = self._exit_code() or (_NOT_DONE if self._unfinished else 0)
 
-    def write(self, show: Callable[[str], None], notify: Callable[[str], None]) -> None:
-        """Write the report for people: results to `show`, errors to `notify`."""
-        if not self.is_written:
-            notify(self.error())
-            return
-        self._write(show, notify)
-        if unanswered := self._unanswered():
-            notify(unanswered)
-
     def error(self) -> str:
         """Return why no request was sent and no file was written."""
         objection = self._run.objection
@@ -74,9 +56,7 @@ class CancelReport:
 
     def hints(self) -> Iterator[str]:
         """Return what the set lacks, and what to do if the program does not read it."""
-        new_set = self._run.new_set
-        hints = (commit_hints.lacking(self._change, new_set), commit_hints.unread(self._change, new_set, self._program))
-        yield from filter(None, hints)
+        return commit_hints.describe_gaps(self._change, self._run.new_set, self._program)
 
     def _exit_code(self) -> int:
         if not self._record.problem:
@@ -109,25 +89,23 @@ class CancelReport:
 
     def _why_unfinished(self, waiting: int | None) -> str:
         """Return why `--waiting` did not cancel every waiting task; empty if it did, or was not given."""
-        job_id, cut_off = self._request.job_id, self._run.cut_off
+        job_id = self._request.job_id
         if self._run.unlisted:
             number = f"{self._run.unlisted} of the waiting tasks of job {job_id}"
             return f"{number} were not listed yet and are in no set: run the same command again"
         if self._request.keys or self._record.problem or waiting == 0:
             return ""
-        if isinstance(cut_off, SearchWindow):
-            number = f"{self._record.cancelled_count} of at least {cut_off.total} waiting tasks"
-            return f"{number} of job {job_id} were cancelled: run the same command again for the rest"
-        if cut_off:
-            number = counted(self._record.cancelled_count, "task")
-            why = "but the list of waiting tasks was not complete"
-            return f"{number} of job {job_id} cancelled, {why}: run the same command again"
         if waiting is None:
             return f"it is unknown whether other tasks of job {job_id} are waiting: run the same command again"
-        are = "is" if waiting == 1 else "are"
-        return f"{counted(waiting, 'other task')} of job {job_id} {are} still waiting: run the same command again"
+        at_least, are = "at least " if self._run.cut_off else "", "is" if waiting == 1 else "are"
+        other = f"{at_least}{counted(waiting, 'other task')}"
+        return f"{other} of job {job_id} {are} still waiting: run the same command again"
 
-    def _write(self, show: Callable[[str], None], notify: Callable[[str], None]) -> None:
+    def write(self, show: Callable[[str], None], notify: Callable[[str], None]) -> None:
+        """Write the report for people: results to `show`, errors to `notify`."""
+        if not self.is_written:
+            notify(self.error())
+            return
         record, number = self._record, len(self._run.keys)
         show(f"{record.cancelled_count} of {counted(number, 'device')} read as cancelled (job {self._request.job_id})")
         if held := len(record.of(Category.HELD)):
@@ -143,6 +121,8 @@ class CancelReport:
         elif self._waiting:
             show(f"{counted(self._waiting, 'other task')} of the job still waiting; --waiting cancels all that wait.")
         self._show_next_steps(show, left=len(record.of(Category.PENDING)) + held)
+        if unanswered := self._unanswered():
+            notify(unanswered)
 
     def _show_next_steps(self, show: Callable[[str], None], *, left: int) -> None:
         record, context = self._record, self._context
@@ -150,7 +130,7 @@ class CancelReport:
             show(commit_hints.aside_hint(self._change, context.set_folder, left=left))
         elif self._change.changes:
             message = f"{self._request.reason} ({self._change.set_name})"
-            show(commit_hints.commit_hint(self._change, message, left=left, is_read=not self._unread_by))
+            show(commit_hints.commit_hint(self._change, message, self._program, left=left))
         for hint in self.hints():
             show(hint)
         if any(finding.can_be_sent for finding in record.outcomes.values()):
@@ -161,7 +141,7 @@ class CancelReport:
     def _undo(self) -> str:
         change, cancelled = self._change, self._record.cancelled_keys()
         program = f" and its devices from {shown_path(self._unread_by)}" if self._unread_by else ""
-        if change.key_file and not change.listed_keys and change.device_keys == cancelled:
+        if change.key_file and change.device_keys == cancelled:
             file = shown_path(change.key_file)
             if_any = " if it exists" if self._context.aside else ""
             first = f"remove {shown_path(self._context.set_folder / change.set_file.name)}{if_any}{program}, then run"
@@ -173,20 +153,7 @@ class CancelReport:
             f"enos-ota retry --job {shlex.quote(self._request.job_id)} --keys {shlex.quote(file)}"
             f" --expect {len(cancelled)} --reason WHY"
         )
-        limits = self._limits_of_a_retry(len(cancelled))
-        guard = f"\n(The guard stops that: {limits}. Raise it first, or set {BREAK_GLASS}=<reason>.)" if limits else ""
-        return f"To undo, {first}:\n  {command}{guard}"
-
-    def _limits_of_a_retry(self, number: int) -> str:
-        """Return the limits that `retry` would exceed; empty if none is known."""
-        guard = self._context.guard
-        if self._context.stack_file_unusable or not guard.is_set:
-            return ""
-        if guard.max_share is None:
-            return describe_limits(guard, number, None)
-        client, job_id = self._context.client, self._request.job_id
-        total = self._context.read_if_possible(lambda: client.count_tasks(job_id))
-        return "" if total is None else describe_limits(guard, number, total)
+        return f"To undo, {first}:\n  {command}"
 
     def as_json(self) -> dict[str, Any]:
         """Return the report for machines."""

@@ -18,13 +18,7 @@ _SHORTEST: Final = 1.0
 
 
 class ReportingClock:
-    """A clock that reports now and then why a request waits, and for how long. Safe to share between threads.
-
-    Args:
-        clock: The clock that it wraps.
-        pause: Returns the current pause, see `EnosClient.pause`.
-        notify: Called with each report.
-    """
+    """A clock that reports now and then why a request waits, and for how long. Safe to share between threads."""
 
     def __init__(self, clock: Clock, pause: Callable[[], Pause], notify: Callable[[str], None]) -> None:
         self.time = clock.time

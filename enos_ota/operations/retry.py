@@ -10,8 +10,8 @@ from enos_ota.operations.errors import OperationRefused
 from enos_ota.operations.key_input import read_keys
 from enos_ota.operations.retry_batches import RetryOperation, RetryOutcome, RetryState
 from enos_ota.plan.classify import normalise_markers
-from enos_ota.plan.guard import BREAK_GLASS, break_glass, firmware_objection
-from enos_ota.plan.messages import describe_limits, describe_objection
+from enos_ota.plan.guard import BREAK_GLASS, break_glass
+from enos_ota.plan.messages import describe_limits
 from enos_ota.plan.naming import counted, listed, shown
 from enos_ota.reconciler import Pool
 from enos_ota.settings import SettingsError, read_stack_file
@@ -32,14 +32,11 @@ _REFUSED: Final = (RetryState.FAILED, RetryState.MISSING, RetryState.AMBIGUOUS, 
 
 @dataclass(frozen=True, slots=True)
 class RetryRequest:
-    """What the operator wants to retry.
+    """What the operator wants to retry; an empty text means none.
 
     Attributes:
-        job_id: The job.
         keys: A key file, or `-` for stdin.
         expect: The expected number of device keys.
-        reason: Why.
-        firmware_version: The firmware version that the job must have, or empty.
         failed_too: Whether to retry tasks that failed for other reasons, too.
     """
 
@@ -58,15 +55,7 @@ class RetryRequest:
 
 @dataclass(frozen=True, slots=True)
 class RetryResult:
-    """The result of a retry.
-
-    Attributes:
-        stack: The stack.
-        request: The request.
-        keys: The keys.
-        check: The tasks before the retry.
-        outcome: The tasks after the retry.
-    """
+    """The result of a retry: the tasks before (`check`) and after it (`outcome`)."""
 
     stack: str
     request: RetryRequest
@@ -115,15 +104,7 @@ class RetryResult:
 
 
 def retry(context: OperationContext, request: RetryRequest) -> RetryResult:
-    """Retry the cancelled tasks of a key file.
-
-    Raises:
-        OperationRefused: No request was sent.
-        EnosError: No request was sent.
-        SettingsError: No request was sent.
-        KeyFileError: No request was sent.
-        Stopped: No request was sent.
-    """
+    """Retry the cancelled tasks of a key file."""
     context.warn_of_missing_limits()
     keys = read_keys(request.keys, context.notify)
     if request.expect != len(keys):
@@ -132,11 +113,7 @@ def retry(context: OperationContext, request: RetryRequest) -> RetryResult:
         )
     _refuse_declared(context, request, keys)
     _warn_of_own_sets(context)
-    job = context.client.get_job(request.job_id)
-    if objection := firmware_objection(request.firmware_version, job.firmware_version):
-        raise OperationRefused(
-            f"job {request.job_id}: {describe_objection(objection, by_option=True)}. No request was sent."
-        )
+    job = context.read_job(request.job_id, request.firmware_version)
     if job.status is JobStatus.STOPPED:
         raise OperationRefused(
             f"job {request.job_id} is stopped: start it first, in the EnOS console. No request was sent."
@@ -146,12 +123,7 @@ def retry(context: OperationContext, request: RetryRequest) -> RetryResult:
 
 
 def _refuse_declared(context: OperationContext, request: RetryRequest, keys: frozenset[str]) -> None:
-    """Refuse keys that a stack of this project declares, because its next `up` would cancel them again.
-
-    Raises:
-        OperationRefused: A stack declares one of the keys.
-        SettingsError: The sets of a stack have a problem, so that its keys are unknown.
-    """
+    """Refuse keys that a stack of this project declares, because its next `up` would cancel them again."""
     project = context.config.project
     found: list[str] = []
     # Without any stack file, Pulumi.yaml may declare sets for the named stack.
@@ -204,11 +176,7 @@ def _retry(context: OperationContext, request: RetryRequest, keys: frozenset[str
 
 
 def _guard_override(context: OperationContext, request: RetryRequest, count: int) -> str:
-    """Return the reason why the guard is overridden; empty if the guard allows the retry.
-
-    Raises:
-        OperationRefused: The guard refuses the retry.
-    """
+    """Return the reason why the guard is overridden; empty if the guard allows the retry."""
     guard = context.guard
     if not guard.is_set or not count:
         return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -74,12 +74,7 @@ class RetryOutcome:
 
 
 def retry_state(tasks: Sequence[Task], markers: frozenset[str]) -> RetryState:
-    """Return the state of a key.
-
-    Args:
-        tasks: Its tasks in the job.
-        markers: The texts of a cancelled task, as `enos_ota.plan.classify.normalise_markers` gives them.
-    """
+    """Return the state of a key by its tasks and the normalised texts of a cancelled task."""
     if not tasks:
         return RetryState.MISSING
     if len(tasks) > 1:
@@ -92,13 +87,12 @@ def retry_state(tasks: Sequence[Task], markers: frozenset[str]) -> RetryState:
     return RetryState.NOT_FAILED if task.status in _NOT_FAILED else RetryState.UNKNOWN
 
 
+@dataclass
 class RetryOperation:
     """A retry of tasks of one started job. Used once.
 
-    Args:
-        client: The EnOS client.
-        job_id: The job.
-        markers: See `retry_state`.
+    Attributes:
+        markers: The normalised texts of a cancelled task.
         batch_size: Keys in one retryTask.
         clock: Time and waiting; an interrupt should end its waits.
         stop: Interrupts the retry: no further request is sent.
@@ -107,55 +101,37 @@ class RetryOperation:
         watch: Returns the watch of a retryTask for some keys.
     """
 
-    def __init__(
-        self,
-        client: EnosClient,
-        job_id: str,
-        *,
-        markers: frozenset[str],
-        batch_size: int,
-        clock: Clock,
-        stop: Stop,
-        workers: Workers,
-        deadline: float,
-        watch: Callable[[Sequence[str]], WriteWatch | None],
-    ) -> None:
-        self._plain_client = client
-        self._job_id = job_id
-        self._markers = markers
-        self._batch_size = batch_size
-        self._clock = clock
-        self._stop = stop
-        self._workers = workers
-        self._watch = watch
+    client: EnosClient
+    job_id: str
+    _: KW_ONLY
+    markers: frozenset[str]
+    batch_size: int
+    clock: Clock
+    stop: Stop
+    workers: Workers
+    deadline: float
+    watch: Callable[[Sequence[str]], WriteWatch | None]
+
+    def __post_init__(self) -> None:
         self._before: dict[str, Task] = {}
         self._latest: dict[str, Task] = {}
         self._sent: set[str] = set()
         self._accepted: set[str] = set()
-        self._restart_deadline(Deadline(clock, stop, deadline))
+        self._restart_deadline(Deadline(self.clock, self.stop, self.deadline))
 
     def _restart_deadline(self, ending: Deadline) -> None:
         self._ending = ending
-        self._client = ending.limit(self._plain_client)
-        self._reader = TaskReader(self._client, self._job_id, workers=self._workers, deadline=ending)
+        self._limited_client = ending.limit(self.client)
+        self._reader = TaskReader(self._limited_client, self.job_id, workers=self.workers, deadline=ending)
 
     def check(self, keys: Iterable[str]) -> RetryCheck:
-        """Read the state of the keys; a key without a task is read twice.
-
-        Raises:
-            EnosError: The tasks could not be read.
-            Stopped: The deadline is over, or the retry was interrupted.
-        """
+        """Read the state of the keys; a key without a task is read twice."""
         tasks = self._reader.of_keys_surely(keys).complete()
         self._ending.check()
-        return RetryCheck(tasks, {key: retry_state(rows, self._markers) for key, rows in tasks.items()})
+        return RetryCheck(tasks, {key: retry_state(rows, self.markers) for key, rows in tasks.items()})
 
     def run(self, check: RetryCheck, keys: Collection[str]) -> RetryOutcome:
-        """Retry these keys of a check, and read them again.
-
-        Raises:
-            EnosError: Configuration, authentication or transport failed before the first request; no `ApiError`.
-        """
+        """Retry these keys of a check, and read them again."""
         self._before = {key: check.tasks[key][0] for key in keys}
         problem = ""
         try:
@@ -178,57 +154,53 @@ class RetryOperation:
         )
 
     def _send_until_settled(self, keys: Sequence[str]) -> None:
-        """Send keys in requests that the gateway does not refuse as too large."""
-        rest = keys
-        while rest:
-            part, rest = rest[: self._batch_size], rest[self._batch_size :]
-            try:
-                self._send_part_until_settled(part)
-            except RequestTooLarge:
-                if len(part) == 1:
-                    raise
-                self._batch_size = (len(part) + 1) // 2
-                rest = [*part, *rest]
-
-    def _send_part_until_settled(self, keys: Sequence[str]) -> None:
         """Send some keys until none of them reads as before, at most `ROUNDS` times."""
-        wait = FIRST_WAIT
+        if len(keys) > self.batch_size:
+            return self._send_parts(keys, self.batch_size)
         for attempt in range(ROUNDS):
-            if (refusal := self._send(keys)) is None:
-                return
-            is_answered = isinstance(refusal, (InvalidArgument, TasksNotRetryable))
-            if attempt and is_answered:
-                self._ending.sleep(wait)
-                wait = min(wait * 2, LONGEST_WAIT)
-            left = self._read_unchanged(keys)
-            if not is_answered:
-                # It may have been processed: searches lag behind by about 2 s [D].
-                for lag in LAG:
-                    if left:
-                        self._ending.sleep(lag)
-                        left = self._read_unchanged(left)
+            refusal = self._send(keys)
+            if refusal is None:
+                return None
+            half = (len(keys) + 1) // 2
+            if isinstance(refusal, RequestTooLarge):
+                self.batch_size = half
+                return self._send_parts(keys, half)
+            left = self._read_after(refusal, keys, min(FIRST_WAIT * 2 ** (attempt - 1), LONGEST_WAIT) if attempt else 0)
             if not left:
-                return
+                return None
             if isinstance(refusal, InvalidArgument) and len(left) == len(keys) > 1:
                 # Too many for one request, or one of them is invalid for an unknown reason [U].
-                for half in chunks(keys, (len(keys) + 1) // 2):
-                    self._send_part_until_settled(half)
-                return
+                return self._send_parts(keys, half)
             keys = left
         tasks = "1 task still reads" if len(keys) == 1 else f"{len(keys)} tasks still read"
         raise Stopped(f"{tasks} as before after {ROUNDS} attempts, the last: {refusal}")
+
+    def _send_parts(self, keys: Sequence[str], size: int) -> None:
+        for part in chunks(keys, size):
+            self._send_until_settled(part)
+
+    def _read_after(self, refusal: EnosError, keys: Sequence[str], wait: float) -> list[str]:
+        """Read the keys after a refused or lost request. Return those that read as before."""
+        if isinstance(refusal, (InvalidArgument, TasksNotRetryable)):
+            self._ending.sleep(wait)
+            return self._read_unchanged(keys)
+        left = self._read_unchanged(keys)
+        for lag in LAG:  # It may have been processed: searches lag behind by about 2 s [D].
+            if left:
+                self._ending.sleep(lag)
+                left = self._read_unchanged(left)
+        return left
 
     def _send(self, keys: Sequence[str]) -> EnosError | None:
         """Send one retryTask. Return None if EnOS accepted it, else why the tasks have to be read."""
         self._ending.check()
         try:
-            self._client.retry_tasks(self._job_id, keys, watch=DeadlineWatch(self._ending, self._watch(keys)))
-        except (TasksNotRetryable, InvalidArgument) as refusal:
-            # It is not documented whether a refused request changes nothing [U], so the tasks are read.
-            self._sent.update(keys)
-            return refusal
+            self._limited_client.retry_tasks(self.job_id, keys, watch=DeadlineWatch(self._ending, self.watch(keys)))
         except EnosError as error:
-            if not error.may_have_been_processed:
+            if isinstance(error, RequestTooLarge) and len(keys) > 1:
+                return error
+            # It is not documented whether a refused request changes nothing [U], so the tasks are read.
+            if not (error.may_have_been_processed or isinstance(error, (TasksNotRetryable, InvalidArgument))):
                 raise
             self._sent.update(keys)
             return error
@@ -252,11 +224,11 @@ class RetryOperation:
         if not self._sent or self._ending.interrupted:
             return
         if self._ending.left < _GRACE:
-            self._restart_deadline(Deadline(self._clock, self._stop, _GRACE))
-        until = self._clock.monotonic() + SETTLE
+            self._restart_deadline(Deadline(self.clock, self.stop, _GRACE))
+        until = self.clock.monotonic() + SETTLE
         wait = FIRST_WAIT
         left = self._read_unchanged(self._sent)
-        while left and self._clock.monotonic() < until:
+        while left and self.clock.monotonic() < until:
             self._ending.sleep(wait)
             wait = min(wait * 2, LONGEST_WAIT)
             left = self._read_unchanged(left)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
-from difflib import unified_diff
+from itertools import count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,6 @@ from pydantic import ValidationError
 from enos_ota.devicekeys import files
 from enos_ota.devicekeys import reader as keyfiles
 from enos_ota.devicekeys import writer as keytext
-from enos_ota.operations.set_names import free_names
 from enos_ota.plan.naming import shown
 from enos_ota.settings import Problem, SettingsError
 from enos_ota.settings.models import DeclaredSet, ExpectKeys
@@ -21,12 +21,16 @@ from enos_ota.settings.stackfile import shown_path
 from enos_ota.settings.wording import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
+    from enos_ota.enos import Job
+    from enos_ota.plan import JobFacts
     from enos_ota.settings import SetSettings
 
-_NO_CHANGE: Final[Mapping[Path, bytes]] = MappingProxyType({})
+_LONGEST_PART: Final = 60
+_LONGEST: Final = 100
+"""Characters that the name of a set may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +71,14 @@ class FileChange:
     after: bytes
 
     def write(self) -> None:
-        """Write the file, unless it has this content already.
-
-        Raises:
-            SettingsError: The file was changed meanwhile, or cannot be written; its content is the old one.
-        """
+        """Write the file, unless it has this content already."""
+        if _content(self.path) != self.before:
+            raise _error(self.path, "was changed meanwhile, so it was not written: run the same command again")
         try:
-            if _read(self.path) != self.before:
-                raise _error(self.path, "was changed meanwhile, so it was not written: run the same command again")
             if self.before != self.after:
                 files.replace(self.path, self.after)
         except OSError as error:
             raise _error(self.path, f"cannot be written: {error.strerror}") from None
-
-    def diff(self) -> Iterator[str]:
-        """Return the lines that change, as `diff -u` prints them."""
-        name = shown_path(self.path)
-        old, new = _lines(self.before or b""), _lines(self.after)
-        yield from unified_diff(old, new, "/dev/null" if self.before is None else name, name, lineterm="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +90,7 @@ class SetFileChange:
         device_keys: The keys of the new set.
         elsewhere: The other keys, by the name of the set that declares them.
         changes: The files, in the order of writing: until the last one is written, the stack stays as it was.
-        key_file: The key file of the new set; None without one.
-        listed_keys: The keys that the set file itself lists, because no .txt file can hold them.
+        key_file: The key file of the new set; None if the set file lists the keys, because no .txt file can hold them.
     """
 
     set_name: str = ""
@@ -105,14 +98,9 @@ class SetFileChange:
     elsewhere: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
     changes: tuple[FileChange, ...] = ()
     key_file: Path | None = None
-    listed_keys: tuple[str, ...] = ()
 
     def write(self) -> None:
-        """Write all files.
-
-        Raises:
-            SettingsError: One of them could not be written; those after it are unchanged.
-        """
+        """Write all files."""
         for change in self.changes:
             change.write()
 
@@ -127,6 +115,13 @@ class SetFileChange:
         return tuple(filter(None, (self.set_name, *self.elsewhere)))
 
 
+def suggest_name(job: Job | JobFacts, job_id: str) -> str:
+    """Return a name for a set, made of the job's name and firmware version: `pump-firmware-2.3.0`."""
+    name, version = _slug(job.name) or _slug(f"job-{job_id}"), _slug(job.firmware_version)
+    parts = [name, version if version not in name else ""]
+    return "-".join(filter(None, parts))[:_LONGEST] or "set"
+
+
 def expectable(firmware_version: str) -> str:
     """Return a job's firmware version if a set can expect it, else an empty text."""
     try:
@@ -135,109 +130,83 @@ def expectable(firmware_version: str) -> str:
         return ""
 
 
+@dataclass(frozen=True, slots=True)
 class SetWriter:
     """Plans the files of new sets of one stack. It writes nothing itself.
 
-    Args:
+    Attributes:
         folder: The folder to write into.
         sets: The declared sets of the stack.
         reserved: Another folder in which the names of new files must be free.
     """
 
-    def __init__(self, folder: Path, sets: Sequence[SetSettings], *, reserved: Path | None = None) -> None:
-        self._folder = folder
-        self._sets = sets
-        self._reserved = reserved
+    folder: Path
+    sets: Sequence[SetSettings]
+    reserved: Path | None = None
 
     def plan(self, new_set: NewSet, begun: SetFileChange | None = None) -> SetFileChange:
-        """Plan the files for the keys that no set declares yet.
-
-        Args:
-            new_set: The set.
-            begun: The files of the same set with fewer keys, which this run wrote before.
-
-        Raises:
-            SettingsError: No set can have this name, reason or expiry date; or a file cannot be read.
-        """
-        sharing = [each for each in self._sets if each.job_id == new_set.job_id]
+        """Plan the files for the keys that no set declares yet; `begun` are the files that this run wrote before."""
+        sharing = [each for each in self.sets if each.job_id == new_set.job_id]
         elsewhere = {each.name: new_set.device_keys.intersection(each.device_keys) for each in sharing}
         elsewhere = {name: keys for name, keys in elsewhere.items() if keys}
         added = new_set.device_keys.difference(*elsewhere.values())
         if not added:
             return SetFileChange(elsewhere=MappingProxyType(elsewhere))
-        begun = begun if begun and begun.set_name else None
-        name = begun.set_name if begun else self._free_name(new_set.name, added)
-        written = {change.path: change.after for change in begun.changes} if begun else _NO_CHANGE
-        fitting, listed = _split(added)
-        key_file = self._key_file(name) if fitting else None
-        item = _item(new_set, key_file, listed)
-        set_file = self._folder / f"{name}.yaml"
-        _check(name, item, set_file)
-        after = {set_file: f"# Written by {new_set.written_by}.\n{_block(item)}".encode()}
-        if key_file:
-            after = {key_file: self._keys_as_bytes(key_file, name, new_set, fitting), **after}
-        changes = tuple(FileChange(path, written.get(path, _content(path)), data) for path, data in after.items())
-        return SetFileChange(name, added, MappingProxyType(elsewhere), changes, key_file, tuple(listed))
+        written = {change.path: change.after for change in begun.changes} if begun else {}
+        name = begun.set_name if begun and begun.set_name else self._free_name(new_set.name, added)
+        after = self._contents(name, new_set, added)
+        changes = [FileChange(path, written.get(path, _content(path)), data) for path, data in after.items()]
+        key_file = changes[0].path if len(changes) > 1 else None
+        return SetFileChange(name, added, MappingProxyType(elsewhere), tuple(changes), key_file)
 
     def _free_name(self, name: str, added: Collection[str]) -> str:
-        """Return the first name that no set and no file has.
-
-        Raises:
-            SettingsError: No file can have this name, or a file cannot be read.
-        """
+        """Return the first of `name`, `name-2`, `name-3` … that no set and no file has."""
         if not name[:1].isalnum():
             text = f"--name {shown(name)} must begin with a letter or a digit: it is the name of the set file too"
             raise SettingsError([Problem(text)])
-        taken = {used for each in self._sets for used in (each.name, *each.former_names)}
-        return next(free for free in free_names(name) if free not in taken and self._has_room_for(free, added))
+        taken = {used for each in self.sets for used in (each.name, *each.former_names)}
+        names = (name if number == 1 else f"{name}-{number}" for number in count(1))
+        return next(each for each in names if each not in taken and self._has_room_for(each, added))
 
     def _has_room_for(self, name: str, added: Collection[str]) -> bool:
-        names = (f"{name}.yaml", f"{name}.txt")
-        if self._reserved and any(os.path.lexists(self._reserved / each) for each in names):
+        set_file, key_file = f"{name}.yaml", f"{name}.txt"
+        if self.reserved and any(os.path.lexists(self.reserved / each) for each in (set_file, key_file)):
             return False
-        if _content(self._folder / names[0]) is not None:
+        if _content(self.folder / set_file) is not None:
             return False
-        key_file = self._key_file(name)
-        return _content(key_file) is None or _holds(key_file, added)
+        return _content(self.folder / key_file) is None or _holds(self.folder / key_file, added)
 
-    def _key_file(self, name: str) -> Path:
-        return self._folder / f"{name}.txt"
-
-    def _keys_as_bytes(self, key_file: Path, name: str, new_set: NewSet, keys: Sequence[str]) -> bytes:
-        """Return the content of a key file: the existing one where the operator listed the same keys before."""
+    def _contents(self, name: str, new_set: NewSet, keys: Collection[str]) -> dict[Path, bytes]:
+        """Return the content of the key file, if any, and of the set file."""
+        set_file, key_file = self.folder / f"{name}.yaml", self.folder / f"{name}.txt"
+        has_key_file = all(map(keytext.fits_txt, keys))
+        item: dict[str, Any] = {
+            "jobId": new_set.job_id,
+            "reason": new_set.reason,
+            "expect": {"firmwareVersion": new_set.firmware_version} if new_set.firmware_version else None,
+            "deviceKeys": [] if has_key_file else sorted(keys),
+            "deviceKeysFile": key_file.name if has_key_file else "",
+            "expires": new_set.expires,
+        }
+        item = {key: value for key, value in item.items() if value}
+        _check(name, item, set_file)
+        contents = {set_file: f"# Written by {new_set.written_by}.\n{_block(item)}".encode()}
+        if not has_key_file:
+            return contents
         existing = _content(key_file)
-        if existing is not None and _holds(key_file, keys):
-            return existing
-        # No time in it: the same command must give the same file.
-        comment = f"Device keys of OTA job {new_set.job_id}, set {name}; written by {new_set.written_by}."
-        return keytext.to_txt(keys, (comment,)).encode()
+        if existing is None or not _holds(key_file, keys):  # else the operator listed these keys before
+            # No time in it: the same command must give the same file.
+            comment = f"Device keys of OTA job {new_set.job_id}, set {name}; written by {new_set.written_by}."
+            existing = keytext.to_txt(keys, (comment,)).encode()
+        return {key_file: existing, **contents}
 
 
-def _split(keys: Collection[str]) -> tuple[list[str], list[str]]:
-    """Return the keys that a .txt file can hold, and the others."""
-    fitting = sorted(filter(keytext.fits_txt, keys))
-    return fitting, sorted(set(keys).difference(fitting))
-
-
-def _item(new_set: NewSet, key_file: Path | None, listed: list[str]) -> dict[str, Any]:
-    """Return the set as a set file has it, without its name, which is that of the file."""
-    item = {
-        "jobId": new_set.job_id,
-        "reason": new_set.reason,
-        "expect": {"firmwareVersion": new_set.firmware_version} if new_set.firmware_version else None,
-        "deviceKeys": listed,
-        "deviceKeysFile": key_file.name if key_file else "",
-        "expires": new_set.expires,
-    }
-    return {key: value for key, value in item.items() if value}
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9._]+", "-", text.lower()).strip("-._")[:_LONGEST_PART].rstrip("-._")
 
 
 def _check(name: str, item: Mapping[str, Any], set_file: Path) -> None:
-    """Check a set as the program will do.
-
-    Raises:
-        SettingsError: It is not valid.
-    """
+    """Check a set as the program will do."""
     try:
         DeclaredSet.model_validate({"name": name, **item})
     except ValidationError as error:
@@ -269,20 +238,11 @@ def _holds(key_file: Path, keys: Collection[str]) -> bool:
 
 def _content(path: Path) -> bytes | None:
     try:
-        return _read(path)
-    except OSError as error:
-        raise _error(path, f"cannot be read: {error.strerror}") from None
-
-
-def _read(path: Path) -> bytes | None:
-    try:
         return files.read(path)
     except FileNotFoundError:
         return None
-
-
-def _lines(data: bytes) -> Sequence[str]:
-    return data.decode("utf-8", "replace").splitlines()
+    except OSError as error:
+        raise _error(path, f"cannot be read: {error.strerror}") from None
 
 
 def _error(path: Path, text: str) -> SettingsError:

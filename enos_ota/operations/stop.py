@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota.enos import EnosError, JobHasStopped, JobStatus, TaskStatus
-from enos_ota.operations.errors import OperationRefused, OperationUndetermined
-from enos_ota.plan.guard import firmware_objection
+from enos_ota.operations.errors import OperationUndetermined
 from enos_ota.plan.live import WAITING
-from enos_ota.plan.messages import describe_objection
 from enos_ota.reconciler.deadline import DeadlineWatch
 
 if TYPE_CHECKING:
@@ -56,18 +54,9 @@ class StopResult:
 
 
 def stop_job(context: OperationContext, *, job_id: str, reason: str, firmware_version: str) -> StopResult:
-    """Stop a job, and read its status until it is stopped.
-
-    Raises:
-        OperationRefused: The job is about other firmware.
-        OperationUndetermined: Whether the job is stopped is unknown.
-        EnosError: EnOS refused the stop, or it could not be sent.
-        Stopped: The operation was interrupted, or its deadline is over.
-    """
+    """Stop a job, and read its status until it is stopped."""
     client = context.client
-    job = client.get_job(job_id)
-    if objection := firmware_objection(firmware_version, job.firmware_version):
-        raise OperationRefused(f"job {job_id} was not stopped: {describe_objection(objection, by_option=True)}")
+    job = context.read_job(job_id, firmware_version)
     was_stopped = job.status is JobStatus.STOPPED
     sent = not was_stopped
     if sent:
@@ -86,13 +75,7 @@ def _warn_if_not_logged(context: OperationContext) -> None:
 
 
 def _stop(context: OperationContext, job_id: str, reason: str) -> bool:
-    """Send the stop and wait until it shows. Return whether the job was stopped by someone else before.
-
-    Raises:
-        EnosError: EnOS refused the stop, or it could not be sent.
-        OperationUndetermined: The job does not read as stopped.
-        Stopped: The operation was interrupted, or its deadline is over.
-    """
+    """Send the stop and wait until it shows. Return whether the job was stopped by someone else before."""
     is_lost = False
     watch = DeadlineWatch(context.ending, context.watch("stopJob", (), job_id=job_id, reason=reason))
     try:
@@ -104,20 +87,15 @@ def _stop(context: OperationContext, job_id: str, reason: str) -> bool:
             raise
         is_lost = True
         context.notify(f"reading the job, because it is unknown whether the stop was processed: {error}")
-    for wait in (*_WAITS, None):
-        if _reads_as_stopped(context, job_id):
-            return False
-        if wait:
-            context.ending.sleep(wait)
-    sent = "It is unknown whether EnOS processed the stop" if is_lost else "EnOS accepted the stop"
-    advice = "Check with `enos-ota jobs`, then run the same command again."
-    raise OperationUndetermined(f"job {job_id} still reads as started. {sent}. {advice}")
-
-
-def _reads_as_stopped(context: OperationContext, job_id: str) -> bool:
     try:
-        return context.client.get_job(job_id).status is JobStatus.STOPPED
+        for wait in (*_WAITS, 0):
+            if context.client.get_job(job_id).status is JobStatus.STOPPED:
+                return False
+            context.ending.sleep(wait)
     except EnosError as error:
         raise OperationUndetermined(
             f"the stop of job {job_id} was sent, but the job cannot be read: {error} Run the same command again."
         ) from None
+    sent = "It is unknown whether EnOS processed the stop" if is_lost else "EnOS accepted the stop"
+    advice = "Check with `enos-ota jobs`, then run the same command again."
+    raise OperationUndetermined(f"job {job_id} still reads as started. {sent}. {advice}")

@@ -1,6 +1,6 @@
-"""Whether everything is there that it takes to cancel tasks: looked at in order, from the outside in, never writing."""
+"""Checks of everything that a cancel needs. They only read."""
 
-from enos_ota.operations.doctor.examination import Examination
-from enos_ota.operations.doctor.findings import Finding, State, exit_code
+from enos_ota.operations.doctor.examination import examine
+from enos_ota.operations.doctor.findings import Finding, FindingState, exit_code
 
-__all__ = ["Examination", "Finding", "State", "exit_code"]
+__all__ = ["Finding", "FindingState", "examine", "exit_code"]

@@ -1,4 +1,4 @@
-"""Whether the configuration says how EnOS is reached, and where each value comes from."""
+"""The configuration of the stack, and where each value comes from."""
 
 from __future__ import annotations
 
@@ -8,133 +8,105 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.engine.stack_secrets import read_stack
-from enos_ota.operations.doctor.findings import Cause, Finding, State
-from enos_ota.settings import SettingsError, load_address, load_connection, read_stack_file
-from enos_ota.settings import stackfile as documents
+from enos_ota.operations.doctor.findings import CONFIGURATION, Finding, FindingState
+from enos_ota.plan.naming import counted
+from enos_ota.settings import SettingsError, load_connection, read_stack_file, stackfile
 from enos_ota.settings.connection import VARIABLES
 from enos_ota.settings.models import ENOS, SECRETS
 from enos_ota.settings.project import StackConfig, locate_stack, settings_from_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from enos_ota.settings import Connection, EnosAddress, Problem
+    from enos_ota.settings import Connection
 
 _SOURCES: Final = {f"{ENOS}:{name}": variable for name, variable in VARIABLES.items()}
 _SECRET: Final = frozenset(f"{ENOS}:{name}" for name in SECRETS)
-_ADVICE: Final = "Correct what is named above."
-_MOST: Final = 20  # problems that are listed here; `validate` lists all
-_NO_FILE: Final = Finding("stack file", State.SKIPPED, "there is none, or none was named")
+_ADVICE: Final = "Correct these problems."
+_MOST: Final = 20
+"""Problems that are listed; `validate` lists all."""
+_NO_FILE: Final = Finding("stack file", FindingState.SKIPPED, "there is none, or no stack was named")
 
 
 def check_configuration(
     directory: Path, stack: str | None, environ: Mapping[str, str]
 ) -> tuple[Finding, StackConfig | None, Connection | None]:
-    """What stack file and environment say together; None for what they do not give.
-
-    Args:
-        directory: where the command runs.
-        stack: the stack that was asked for, if any.
-        environ: the environment.
-    """
+    """Check the configuration from stack file and environment. Return it as far as it can be used."""
     try:
         config = read_stack(directory, stack, environ)
     except SettingsError as error:
-        return _without_file(error, directory, stack, environ)
-    where = sources(config, environ)
+        return _check_environment(error, directory, stack, environ)
+    sources = _sources(config, environ)
     try:
         connection = load_connection(config.get, environ)
     except SettingsError as error:
-        return _wrong(error, where), config, None
-    stack_named = f"stack {config.stack}" if config.stack else "the environment alone"
-    text = f"{stack_named}: organization {connection.org_id} on {connection.gateway}"
-    return Finding("configuration", State.OK, text, where), config, connection
-
-
-def address_of(config: StackConfig, environ: Mapping[str, str]) -> EnosAddress | None:
-    """Gateway and organization where nothing else is needed to know them, None if nobody says or they are wrong."""
-    try:
-        return load_address(config.get, environ)
-    except SettingsError:
-        return None
+        return _invalid(error, sources), config, None
+    name = f"stack {config.stack}" if config.stack else "the environment alone"
+    text = f"{name}: organization {connection.org_id} on {connection.gateway}"
+    return Finding("configuration", FindingState.OK, text, sources), config, connection
 
 
 def check_files(directory: Path, stack: str | None, environ: Mapping[str, str]) -> Finding:
-    """Whether the stack file and its key files are sound; the arguments are those of `check_configuration`."""
+    """Check the stack file, its set files and key files."""
     try:
-        project, named, file = locate_stack(directory, stack, environ)
+        project, name, file = locate_stack(directory, stack, environ)
     except SettingsError:
         return _NO_FILE
     if not os.path.lexists(file):
         return _NO_FILE
-    name = documents.shown_path(file)
+    path = stackfile.shown_path(file)
     _, problems = read_stack_file(file, environ, project=project.name)
     if not problems:
-        return Finding("stack file", State.OK, f"{name} and its key files have no problem")
-    details = tuple(str(problem) for problem in problems[:_MOST])
-    rest = len(problems) - _MOST
-    more = (f"… and {rest} more: `enos-ota validate {shlex.quote(named)}`",) if rest > 0 else ()
-    text = f"{name} has {_count(problems)}"
-    return Finding("stack file", State.FAILED, text, (*details, *more), _ADVICE, Cause.CONFIGURATION)
+        return Finding("stack file", FindingState.OK, f"{path} and its key files have no problem")
+    more = len(problems) - _MOST
+    rest = [f"… and {more} more: `enos-ota validate {shlex.quote(name)}`"] if more > 0 else []
+    text = f"{path} has {counted(len(problems), 'problem')}"
+    return _failed("stack file", text, (*map(str, problems[:_MOST]), *rest), _ADVICE)
 
 
-def sources(config: StackConfig, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Where each value comes from, a line each; never the value."""
+def _sources(config: StackConfig, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return where each value comes from, a line each; never the value."""
     document = config.document
-    pair = all(environ.get(_SOURCES[key]) for key in _SECRET)
+    has_credentials = all(environ.get(_SOURCES[key]) for key in _SECRET)
     lines = [f"no stack was named; there are {', '.join(config.not_named)}"] if config.not_named else []
     for key, variable in _SOURCES.items():
-        told = []
-        if environ.get(variable):
-            told.append(f"{variable} in the environment")
+        places = [f"{variable} in the environment"] if environ.get(variable) else []
         if document and key in document.values:
             place = document.problem(key, (), "")
-            secret = ", encrypted" if documents.is_secret(document.values[key]) else ""
-            beside = ", not used" if pair and key in _SECRET else ""
-            told.append(f"{place.file}:{place.line}{secret}{beside}")
-        usual = "not set; the usual authorities are trusted" if key == "enos:caBundle" else "not set"
-        lines.append(f"{key}: {'; '.join(told) or usual}")
+            encrypted = ", encrypted" if stackfile.is_secret(document.values[key]) else ""
+            unused = ", not used" if has_credentials and key in _SECRET else ""
+            places.append(f"{place.file}:{place.line}{encrypted}{unused}")
+        lines.append(f"{key}: {'; '.join(places) or 'not set'}")
     return tuple(lines)
 
 
-def _stack_file(directory: Path, stack: str | None, environ: Mapping[str, str]) -> Path | None:
-    try:
-        return locate_stack(directory, stack, environ)[2]
-    except SettingsError:
-        return None
-
-
-def _without_file(
+def _check_environment(
     error: SettingsError, directory: Path, stack: str | None, environ: Mapping[str, str]
 ) -> tuple[Finding, StackConfig | None, Connection | None]:
-    """What is left where the stack file is broken: what the environment says, if it says enough."""
-    file = _stack_file(directory, stack, environ)
-    found = _wrong(error, (), file)
-    able = f"jobs, tasks{', stop and cancel' if file else ' and stop'}"
+    """Check what is left if the stack file is invalid: the environment, if it is complete."""
+    found = _invalid(error, (), check_files(directory, stack, environ))
     try:
         config = settings_from_environment(error, directory, stack, environ)
         connection = load_connection(config.get, environ)
     except SettingsError as other:
         more = tuple(str(problem) for problem in other.findings if problem not in error.findings)
-        way = f"{other.advice} {able.capitalize()} can." if other.advice else ""
-        advice = " ".join(filter(None, (found.advice, way)))
+        advice = " ".join(filter(None, (found.advice, other.advice)))
         return replace(found, details=(*found.details, *more), advice=advice), None, None
     text = f"the environment alone: organization {connection.org_id} on {connection.gateway}"
-    details = (*found.details, text, *sources(config, environ))
-    advice = " ".join(filter(None, (found.advice, f"Meanwhile {able} go by the environment.")))
-    return replace(found, details=details, advice=advice), config, connection
+    details = (*found.details, text, *_sources(config, environ))
+    advice = "Until then, jobs, tasks, stop and cancel use the environment."
+    return replace(found, details=details, advice=f"{found.advice} {advice}".strip()), config, connection
 
 
-def _wrong(error: SettingsError, where: tuple[str, ...], file: Path | None = None) -> Finding:
-    name = documents.shown_path(file) if file and os.path.lexists(file) else None
-    if name and all(problem.file == name for problem in error.findings):
-        text = f"nothing of {name} can be used before it is mended; its problems are below"
-        return Finding("configuration", State.FAILED, text, where, cause=Cause.CONFIGURATION)
-    details = (*error.problems[:_MOST], *where)
-    text = f"it has {_count(error.findings)}"
-    return Finding("configuration", State.FAILED, text, details, _ADVICE, Cause.CONFIGURATION)
+def _invalid(error: SettingsError, sources: tuple[str, ...], files: Finding = _NO_FILE) -> Finding:
+    """Return the finding about an invalid configuration; the problems of the stack file have a finding of their own."""
+    listed = {detail.partition(":")[0] for detail in files.details}
+    if files.details and all(problem.file in listed for problem in error.findings):
+        return _failed("configuration", "the stack file has problems, which are listed below", sources)
+    text = f"it has {counted(len(error.findings), 'problem')}"
+    return _failed("configuration", text, (*error.problems[:_MOST], *sources), _ADVICE)
 
 
-def _count(problems: Sequence[Problem]) -> str:
-    return "a problem" if len(problems) == 1 else f"{len(problems)} problems"
+def _failed(check: str, text: str, details: tuple[str, ...], advice: str = "") -> Finding:
+    return Finding(check, FindingState.FAILED, text, details, advice, CONFIGURATION)

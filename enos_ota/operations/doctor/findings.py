@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The result of one check of `doctor`."""
 
 from __future__ import annotations
 
@@ -9,68 +9,58 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+ANSWER: Final = 1
+"""Exit code of a failed check: EnOS refuses, or its answer is not what a cancel needs."""
+CONFIGURATION: Final = 2
+"""Exit code of a failed check: the stack file, a key file or the environment is invalid."""
+UNDETERMINED: Final = 3
+"""Exit code of a failed check: without a connection to the gateway, EnOS's answer is unknown."""
 
-class State(str, Enum):
-    """How a check came out."""
+
+class FindingState(str, Enum):
+    """The state of a check."""
 
     OK = "ok"
     WARNING = "warning"
-    """It works, and there is something to know or to do."""
     FAILED = "failed"
-    """It will not work like this, for sure."""
     UNKNOWN = "unknown"
-    """It could not be found out: no answer, or none that says."""
     SKIPPED = "skipped"
-    """Not looked at: there is nothing to look at, or a check before it failed."""
-
-
-class Cause(Enum):
-    """What a failure lies in: the exit code that it asks for."""
-
-    ANSWER = 1
-    """EnOS says no, or what it says is not what is needed."""
-    CONFIGURATION = 2
-    """The stack file, a key file or the environment is wrong."""
-    WAY = 3
-    """There is no way to the gateway: nobody knows what EnOS would say."""
-
-
-_GRAVEST: Final = (Cause.CONFIGURATION.value, Cause.ANSWER.value, Cause.WAY.value)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A check and what it found. No text holds a secret; texts of EnOS may hold anything else.
+    """A check and its result. No text contains a secret; texts of EnOS may contain anything else.
 
     Attributes:
-        check: what was looked at.
-        state: how it came out.
-        text: what was found, a line.
-        details: more of it, a line each.
-        advice: what to do, or "".
-        cause: what a failure lies in, if it failed.
+        check: The name of the check.
+        state: Its state.
+        text: The result, one line.
+        details: More about it, a line each.
+        advice: What to do, or empty.
+        failure_code: The exit code of the command if the check failed.
     """
 
     check: str
-    state: State
+    state: FindingState
     text: str
     details: tuple[str, ...] = ()
     advice: str = ""
-    cause: Cause = Cause.ANSWER
+    failure_code: int = ANSWER
 
     @property
     def exit_code(self) -> int:
-        """Of the command if there were nothing but this finding."""
-        if self.state is State.FAILED:
-            return self.cause.value
-        return Cause.WAY.value if self.state is State.UNKNOWN else 0
+        """The exit code of the command if there were no other finding."""
+        if self.state is FindingState.FAILED:
+            return self.failure_code
+        return UNDETERMINED if self.state is FindingState.UNKNOWN else 0
+
+
+def skip(why: str, *checks: str) -> list[Finding]:
+    """Return the findings of checks that cannot be made."""
+    return [Finding(check, FindingState.SKIPPED, why) for check in checks]
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
-    """0 all is fine; else the first that there is of 2 wrong configuration, 1 a clear no, 3 not found out.
-
-    What is asked with a wrong configuration may be answered wrongly, so that it goes first; and a no stays one whatever
-    else could not be found out.
-    """
+    """Return the exit code of the command: 2 comes before 1, because a wrong configuration leads to wrong answers."""
     codes = {finding.exit_code for finding in findings}
-    return next((code for code in _GRAVEST if code in codes), 0)
+    return next((code for code in (CONFIGURATION, ANSWER, UNDETERMINED) if code in codes), 0)

@@ -121,10 +121,8 @@ def test_a_checkout_of_another_user_is_told_once_with_the_ways_out(
     assert result.exit_code == 0
     assert commits(project) == {""}
     assert result.stderr.count("warning: the commit is unknown") == 1
-    assert (
-        "warning: the commit is unknown: Git refuses a repository that belongs to another user. "
-        f"Run `git config --global --add safe.directory {project.root}`, or name the commit in ENOS_OTA_COMMIT.\n"
-    ) in result.stderr
+    assert "warning: the commit is unknown. Name it in ENOS_OTA_COMMIT, or follow git's advice:\n" in result.stderr
+    assert f"git config --global --add safe.directory {project.root}\n" in result.stderr
 
 
 def test_the_way_out_that_is_told_leads_out(run: Run, project: Project, head: str, tmp_path: Path) -> None:
@@ -151,7 +149,7 @@ def test_the_repository_that_is_named_is_the_one_around_the_project(project: Pro
     (inner / "deeper").mkdir()
     told: list[str] = []
     assert head_of(inner / "deeper", FOREIGN, told.append) == ""
-    assert f"safe.directory '{inner}'`" in told[0]
+    assert f"safe.directory '{inner}'" in told[0]
 
 
 def a_git(folder: Path, script: str) -> dict[str, str]:

@@ -66,8 +66,8 @@ def test_a_dry_run_shows_what_would_be_written_and_writes_nothing(run: Run, proj
     before = project.file.read_bytes()
     ended = run("adopt", "--job", JOB, "--dry-run")
     assert ended.exit_code == 0
-    assert "\n+dk-11\n" in ended.stdout
-    assert f'\n+jobId: "{JOB}"\n' in ended.stdout
+    assert "\n  dk-11\n" in ended.stdout
+    assert f'\n  jobId: "{JOB}"\n' in ended.stdout
     assert (project.file.read_bytes(), (project.root / "stacks" / "prod").exists()) == (before, False)
 
 

@@ -20,11 +20,9 @@ from enos_ota.cli import main
 from enos_ota.cli.operating import operation
 from enos_ota.devicekeys import files
 from enos_ota.operations.cancel import cancel_published_first
-from enos_ota.operations.recorder import NotRecorded, Recorder
 from enos_ota.operations.report import CancelReport
-from enos_ota.operations.request import CancelRequest
 from enos_ota.operations.set_writer import FileChange, SetFileChange
-from enos_ota.operations.stages import CancelRun
+from enos_ota.operations.stages import CancelRequest, CancelRun, NotRecorded, Recorder
 from enos_ota.settings import read_stack_file
 from tests.harness.reconciling import fleet_of, many
 from tests.harness.reconciling import keys as numbered
@@ -46,6 +44,7 @@ if TYPE_CHECKING:
     Reach = Callable[..., None]
 
 NOTHING_DONE = "No request was sent and no file was written."
+NOTHING_SENT = "No request that changes anything in EnOS was sent."
 REASON = ("--reason", "INC-4711: 2.3.0 drains the battery")
 
 
@@ -444,7 +443,9 @@ def test_an_audit_log_that_cannot_be_written_keeps_everything_from_being_sent_an
     project.write("enos-ota:auditLog: audit/prod.jsonl\n")
     ended = now(project, "dk-01")
     assert (ended.exit_code, sent(simulator), untouched(project)) == (3, [], True)
-    assert "No request was sent and no file was written:\nError: the audit log " in ended.stderr
+    assert (
+        "No file was written. No request that changes anything in EnOS was sent.\nError: the audit log " in ended.stderr
+    )
 
 
 def test_an_audit_log_that_is_full_keeps_everything_from_being_sent(
@@ -453,7 +454,9 @@ def test_an_audit_log_that_is_full_keeps_everything_from_being_sent(
     fill(project.root / "audit.jsonl")
     ended = now(project, "dk-01")
     assert (ended.exit_code, sent(simulator)) == (3, [])
-    assert "The set was written, but no request was sent:\nError: the audit log " in ended.stderr
+    assert (
+        "The set was written. No request that changes anything in EnOS was sent.\nError: the audit log " in ended.stderr
+    )
 
 
 class _Never:
@@ -816,8 +819,8 @@ def test_of_a_crowd_that_grew_no_more_are_cancelled_than_were_counted(
     request = CancelRequest(JOB, "", "INC-4711")
     with operation("prod", requires_stack=True) as context:
         run = CancelRun(context, request, ())
-        cancel_published_first(context, request, run, 5)
-        code = CancelReport(context, request, run).exit_code
+        cancel_published_first(run, 5)
+        code = CancelReport(run).exit_code
     assert (code, sent(simulator)) == (1, [["dk-07"]])
     assert "expected at most 5 tasks, found 7, those already cancelled included" in run.record.problem
     assert [each.device_keys for each in sets(project).values()] == [("dk-07",)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from enos_ota.cli.moments import age, in_utc
+from enos_ota.cli.rows import age, in_utc
 
 NOW = 1_800_000_000
 

@@ -48,7 +48,7 @@ def is_calm(done: subprocess.CompletedProcess[str]) -> bool:
 # Commands that change something: the exit code is the outcome's, and the text is not lost
 
 
-@pytest.mark.parametrize("where", ['"$@" > /dev/full', '"$@" >&-', '"$@" | true'])
+@pytest.mark.parametrize("where", ['"$@" > /dev/full', '"$@" | true'])
 @pytest.mark.parametrize(
     ("command", "told"),
     [
@@ -128,7 +128,6 @@ def test_a_reader_that_leaves_does_not_change_the_answer_of_a_check(project: Pro
     assert (done.returncode, is_calm(done)) == (2, True)
 
 
-@pytest.mark.parametrize("where", ["> /dev/full", ">&-"])
 @pytest.mark.parametrize(
     "command",
     [
@@ -142,11 +141,10 @@ def test_a_reader_that_leaves_does_not_change_the_answer_of_a_check(project: Pro
     ],
 )
 @pytest.mark.usefixtures("simulator")
-def test_an_answer_that_cannot_be_written_is_3_with_one_clear_line(command: tuple[str, ...], where: str) -> None:
-    done = shell(f'"$@" {where}', *command)
-    why = "No space left on device" if "full" in where else "it is closed"
+def test_an_answer_that_cannot_be_written_is_3_with_one_clear_line(command: tuple[str, ...]) -> None:
+    done = shell('"$@" > /dev/full', *command)
     assert done.returncode == 3
-    assert f"Error: stdout cannot be written ({why}), so there is no answer\n" in done.stderr
+    assert "Error: stdout cannot be written (No space left on device), so there is no answer\n" in done.stderr
     assert is_calm(done)
 
 

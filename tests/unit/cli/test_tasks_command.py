@@ -135,7 +135,7 @@ def test_a_key_that_a_txt_cannot_hold_is_refused_and_fits_into_yaml(
         refused, written = run("tasks", "-j", JOB, "--format", "keys"), run("tasks", "-j", JOB, "--format", "yaml")
     (tmp_path / "j.yaml").write_bytes(written.stdout_bytes)
     assert (refused.exit_code, refused.stdout) == (1, "")
-    assert "Write a .yaml one: --format yaml" in refused.stderr
+    assert "Use --format yaml." in refused.stderr
     assert list(keyfiles.read_key_file(tmp_path / "j.yaml")) == sorted([key, "dk-01"])
 
 
@@ -154,7 +154,7 @@ def test_a_key_that_no_set_may_have_is_refused(run: Run, output: str) -> None:
     ) as server:
         result = run("tasks", "-j", JOB, "--format", output, **reaching(server))
     assert (result.exit_code, result.stdout) == (1, "")
-    assert r"1 task of job 65a1b2c3d4e5f60718293a4b cannot be in any set ('a\nb')" in result.stderr
+    assert r"1 task of job 65a1b2c3d4e5f60718293a4b cannot be in a set ('a\nb')" in result.stderr
 
 
 def test_one_key_of_two_products_is_written_once_and_said(reach: Reach, run: Run) -> None:
@@ -219,8 +219,8 @@ def test_a_key_that_had_to_be_changed_for_spreadsheets_is_said(reach: Reach, run
         reach(simulator)
         result = run("tasks", "-j", JOB, "--format", "csv")
     assert "'=1+1," in result.stdout
-    assert result.stderr.startswith("1 device key would be taken for formulas")
-    assert "This table is no key file; --format keys makes one." in result.stderr
+    assert result.stderr.startswith("1 device key changed in this table: a ' was added")
+    assert "The table is no key file; --format keys writes one." in result.stderr
 
 
 @pytest.mark.parametrize("output", ["table", "csv", "json"])

@@ -12,9 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 from enos_ota.cli import main
-from enos_ota.operations.doctor import Examination, Finding, State, exit_code
+from enos_ota.operations.doctor import Finding, FindingState, exit_code
+from enos_ota.operations.doctor import examine as run_checks
 from enos_ota.operations.doctor.engine import OLDEST, check_engine
-from enos_ota.operations.doctor.findings import Cause
+from enos_ota.operations.doctor.findings import CONFIGURATION, UNDETERMINED
 from tests.harness.authority import Authority
 from tests.harness.clock import FakeClock
 from tests.harness.scripted_server import ScriptedServer, envelope, free_port, http, ok, refusal, rejection, rows
@@ -68,7 +69,7 @@ def examine(
     directory: Path, environ: dict[str, str], job: str | None = None, clock: Clock | None = None
 ) -> dict[str, Finding]:
     more = {"clock": clock} if clock else {}
-    findings = list(Examination(directory, None, job, environ, **more).findings())
+    findings = list(run_checks(directory, None, job, environ, **more))
     assert [finding.check for finding in findings] == CHECKS
     return {finding.check: finding for finding in findings}
 
@@ -107,7 +108,7 @@ def test_it_says_where_each_value_comes_from_and_never_a_secret(project: Project
         "enos:orgId: ENOS_ORG_ID in the environment; stacks/Pulumi.prod.yaml:3",
         "enos:appKey: ENOS_APP_KEY in the environment; stacks/Pulumi.prod.yaml:4, not used",
         "enos:appSecret: ENOS_APP_SECRET in the environment; stacks/Pulumi.prod.yaml:5, encrypted, not used",
-        "enos:caBundle: not set; the usual authorities are trusted",
+        "enos:caBundle: not set",
     )
     assert not {word for word in ("the-key", "outer-key", "hunter2", "v1:abc") if word in str(found)}
 
@@ -145,9 +146,7 @@ def test_every_problem_of_a_stack_file_is_told_once_whatever_keeps_it_from_being
     project.write(BASE + "enos:batchSize: many\n", sets='- {name: pump, jobId: "1", deviceKeysFile: keys/gone.txt}')
     found = examine(project.root, {"ENOS_APP_KEY": "k", "ENOS_APP_SECRET": "s"})
     assert state_of(found, "configuration", "stack file") == ["failed", "failed"]
-    assert found["configuration"].text == (
-        "nothing of stacks/Pulumi.prod.yaml can be used before it is mended; its problems are below"
-    )
+    assert found["configuration"].text == "the stack file has problems, which are listed below"
     assert found["configuration"].details == ()
     batch_size, key_file = found["stack file"].details
     assert ("enos:batchSize must be a whole number" in batch_size, "there is no such file" in key_file) == (True, True)
@@ -165,16 +164,15 @@ def test_what_lies_behind_a_broken_stack_file_is_looked_at_by_the_environment(
         *["failed"] * 2,
         *["ok"] * 4,
     ]
-    assert found["configuration"].advice == "Meanwhile jobs, tasks, stop and cancel go by the environment."
+    assert found["configuration"].advice == "Until then, jobs, tasks, stop and cancel use the environment."
 
 
 def test_a_broken_stack_file_and_half_an_environment_say_what_would_do(project: Project) -> None:
     project.file.write_text(BROKEN)
     found = examine(project.root, {"ENOS_APP_KEY": "k", "ENOS_APP_SECRET": "s"})
-    assert found["network"].text == found["credentials"].text == "the configuration cannot be used"
+    assert found["network"].text == found["credentials"].text == "the configuration is invalid"
     assert found["configuration"].advice == (
         "To run without the stack file, set ENOS_API_GATEWAY, ENOS_ORG_ID, ENOS_APP_KEY and ENOS_APP_SECRET."
-        " Jobs, tasks, stop and cancel can."
     )
 
 
@@ -326,15 +324,15 @@ def test_a_job_that_does_not_exist_is_a_no(shared: RunningSimulator, tmp_path: P
 @pytest.mark.parametrize(
     ("more", "advice"),
     [
-        ({"status": "stopped"}, "It is stopped: what waits is held"),
+        ({"status": "stopped"}, "The job is stopped: its waiting tasks are on hold"),
         ({"retryPolicy": {"enableRetry": True}}, "EnOS may push cancelled tasks again"),
-        ({"upgradePolicy": "incremental"}, "Devices that match later join"),
+        ({"upgradePolicy": "incremental"}, "New devices join this job"),
     ],
 )
 def test_what_is_special_about_a_job_is_told(tmp_path: Path, more: dict[str, Any], advice: str) -> None:
     with running_simulator({"jobs": [{"jobId": JOB, "name": "Pumps", "tasks": [], **more}]}) as simulator:
         found = examine(tmp_path, surroundings(simulator), JOB)["job"]
-    assert (found.state, found.advice.startswith(advice)) == (State.WARNING, True)
+    assert (found.state, found.advice.startswith(advice)) == (FindingState.WARNING, True)
 
 
 def failed_tasks(*texts: str) -> dict[str, Any]:
@@ -350,13 +348,14 @@ def markers_of(fleet: dict[str, Any], tmp_path: Path, **switches: Any) -> Findin
 @pytest.mark.parametrize(
     ("text", "state"),
     [
-        ("已取消", State.FAILED),
-        ("Upgrade CANCELED", State.FAILED),
-        ("download aborted", State.WARNING),  # a device may say so of its own accord
-        ("download failed", State.OK),
+        ("已取消", FindingState.FAILED),
+        ("Upgrade CANCELED", FindingState.FAILED),
+        ("download failed", FindingState.OK),
     ],
 )
-def test_a_text_that_nobody_knows_is_shown_with_the_setting_to_add(tmp_path: Path, text: str, state: State) -> None:
+def test_a_text_that_nobody_knows_is_shown_with_the_setting_to_add(
+    tmp_path: Path, text: str, state: FindingState
+) -> None:
     found = markers_of(failed_tasks(text, text, "flash"), tmp_path)
     assert found.state is state
     assert found.details == (f'2 failed: "{text}"', '1 failed: "flash"')
@@ -364,28 +363,28 @@ def test_a_text_that_nobody_knows_is_shown_with_the_setting_to_add(tmp_path: Pat
 
 
 def test_a_second_text_that_reads_like_a_cancel_is_told_too(tmp_path: Path) -> None:
-    assert markers_of(failed_tasks("Cancelled by user", "cancelled by system"), tmp_path).state is State.WARNING
+    assert markers_of(failed_tasks("Cancelled by user", "cancelled by system"), tmp_path).state is FindingState.WARNING
 
 
 def test_where_a_marker_is_known_other_failures_are_the_devices_own(tmp_path: Path) -> None:
     found = markers_of(failed_tasks("cancelled by USER ", "flash", ""), tmp_path)
-    assert (found.state, found.advice) == (State.OK, "")
+    assert (found.state, found.advice) == (FindingState.OK, "")
     assert found.details == ('1 cancelled: "cancelled by USER"', '1 failed: "flash"', "1 failed: no text")
 
 
 def test_a_literal_cancelled_status_counts_as_known(tmp_path: Path) -> None:
     fleet = {"jobs": [{"jobId": JOB, "tasks": [{"deviceKey": "dk-01", "status": "cancelled"}]}]}
     found = markers_of(fleet, tmp_path, cancelled_as="canceled")
-    assert (found.state, found.details) == (State.OK, ('1 cancelled: "canceled"',))
+    assert (found.state, found.details) == (FindingState.OK, ('1 cancelled: "canceled"',))
 
 
 def test_without_a_failed_task_there_is_no_text_to_judge(tmp_path: Path) -> None:
-    assert markers_of(failed_tasks(), tmp_path).state is State.SKIPPED
+    assert markers_of(failed_tasks(), tmp_path).state is FindingState.SKIPPED
 
 
 def test_many_texts_are_counted_and_few_are_shown(tmp_path: Path) -> None:
     found = markers_of(failed_tasks(*(f"error {at}" for at in range(30))), tmp_path)
-    assert found.details[5:] == ("… and 25 more texts of failed ones",)
+    assert found.details[5:] == ("… and 25 more texts of failed tasks",)
 
 
 def test_of_a_large_job_a_bounded_number_of_tasks_is_read(tmp_path: Path) -> None:
@@ -409,26 +408,26 @@ def pulumi(folder: Path, script: str, *, host: bool = True) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("script", "state", "said"),
     [
-        ("echo v3.259.0", State.OK, "is 3.259.0"),
-        ("echo 3.250.0", State.OK, "is 3.250.0"),
-        ("echo v3.249.9", State.WARNING, "is 3.249.9"),
-        ("echo nothing", State.WARNING, "does not say its version"),
-        ("exit 1", State.WARNING, "does not say its version"),
+        ("echo v3.259.0", FindingState.OK, "is 3.259.0"),
+        ("echo 3.250.0", FindingState.OK, "is 3.250.0"),
+        ("echo v3.249.9", FindingState.WARNING, "is 3.249.9"),
+        ("echo nothing", FindingState.WARNING, "prints no version"),
+        ("exit 1", FindingState.WARNING, "prints no version"),
     ],
 )
-def test_the_engine_is_judged_by_its_version(tmp_path: Path, script: str, state: State, said: str) -> None:
+def test_the_engine_is_judged_by_its_version(tmp_path: Path, script: str, state: FindingState, said: str) -> None:
     found = check_engine(pulumi(tmp_path, script))
     assert (found.state, found.text.endswith(said)) == (state, True)
 
 
 def test_an_engine_without_a_host_for_python_cannot_run_the_program(tmp_path: Path) -> None:
     found = check_engine(pulumi(tmp_path, "echo v3.259.0", host=False))
-    assert (found.state, "without pulumi-language-python" in found.text) == (State.WARNING, True)
+    assert (found.state, "without pulumi-language-python" in found.text) == (FindingState.WARNING, True)
 
 
 def test_without_an_engine_that_is_told(tmp_path: Path) -> None:
     found = check_engine({"PATH": str(tmp_path)})
-    assert (found.state, found.text) == (State.WARNING, "there is no pulumi on the PATH")
+    assert (found.state, found.text) == (FindingState.WARNING, "there is no pulumi on the PATH")
 
 
 def state(project: Project, folder: Path, script: str) -> Finding:
@@ -440,12 +439,12 @@ def state(project: Project, folder: Path, script: str) -> Finding:
 
 
 def test_a_state_that_can_be_read_is_fine(project: Project) -> None:
-    assert state(project, project.root / "bin", "exit 0").state is State.OK
+    assert state(project, project.root / "bin", "exit 0").state is FindingState.OK
 
 
 def test_a_state_that_cannot_be_read_is_told_in_the_words_of_a_review(project: Project) -> None:
     found = state(project, project.root / "bin", "echo 'error: incorrect passphrase' >&2; exit 255")
-    assert (found.state, found.text) == (State.WARNING, "incorrect passphrase")
+    assert (found.state, found.text) == (FindingState.WARNING, "incorrect passphrase")
     assert found.advice.startswith("Set PULUMI_CONFIG_PASSPHRASE or ")
 
 
@@ -457,7 +456,7 @@ def test_a_stack_that_is_not_made_yet_is_a_hint(project: Project) -> None:
 def test_an_engine_that_looks_at_the_state_cannot_write_into_the_stack_file(project: Project) -> None:
     adds = 'for a in "$@"; do case $a in --config-file=*) echo "salt: x" >> "${a#*=}";; esac; done'
     found = state(project, project.root / "bin", adds)
-    assert (found.state, "salt" in project.file.read_text()) == (State.OK, False)
+    assert (found.state, "salt" in project.file.read_text()) == (FindingState.OK, False)
 
 
 def test_the_oldest_engine_is_the_one_that_make_takes() -> None:
@@ -467,9 +466,16 @@ def test_the_oldest_engine_is_the_one_that_make_takes() -> None:
 # The command.
 
 FINE, WARNED, SKIPPED, OPEN, NO = (
-    Finding("check", state, "") for state in (State.OK, State.WARNING, State.SKIPPED, State.UNKNOWN, State.FAILED)
+    Finding("check", state, "")
+    for state in (
+        FindingState.OK,
+        FindingState.WARNING,
+        FindingState.SKIPPED,
+        FindingState.UNKNOWN,
+        FindingState.FAILED,
+    )
 )
-WRONG, NO_WAY = (replace(NO, cause=cause) for cause in (Cause.CONFIGURATION, Cause.WAY))
+WRONG, NO_WAY = (replace(NO, failure_code=code) for code in (CONFIGURATION, UNDETERMINED))
 
 
 def run(*arguments: str, **environ: str) -> Any:
