@@ -291,7 +291,7 @@ def test_an_up_is_green_where_nothing_is_left_that_an_up_can_do_and_drift_says_t
     assert repository.run("drift")["Review"].code == 1
     (issue,) = repository.github.issues
     advice = issue["body"].splitlines()[1]
-    assert "`up` does nothing: see to them, and take them out of their set." in advice
+    assert "`up` cannot cancel the tasks of some devices" in advice
     assert "start a new run" not in advice
 
 
