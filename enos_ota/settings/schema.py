@@ -85,7 +85,7 @@ def _tidy(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     tidy = {
-        # Under "properties" stand names, and one of them may be "title".
+        # "properties" contains names, and one of them may be "title".
         key: {name: _tidy(part) for name, part in value.items()} if key == "properties" else _tidy(value)
         for key, value in schema.items()
         if not (key == "title" and isinstance(value, str)) and not (key == "default" and value is None)

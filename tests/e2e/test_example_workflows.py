@@ -259,7 +259,7 @@ def test_a_merge_is_brought_about_and_proved_and_no_later_run_undoes_what_was_do
     assert repository.run("drift")["Review"].code == 1
     (issue,) = repository.github.issues
     advice = issue["body"].splitlines()[1]
-    assert "`up` does nothing: see to them, and take them out of their set." in advice
+    assert "`up` cannot cancel the tasks of some devices" in advice
     assert "start a new run" not in advice
     assert touched(simulator) == before
 

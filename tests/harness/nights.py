@@ -48,7 +48,7 @@ DECLARED_MEANWHILE = a_set("update", {"pump-00016": "will be cancelled again", "
 MAKES_IT = "it restores the declared state."
 MAKES_SOME = "it restores what it can of the declared state."
 FAILS = "An `up` would fail: the review below says why, and what to change."
-DOES_NOTHING = "`up` cannot cancel the upgrade of some devices"
+DOES_NOTHING = "`up` cannot cancel the tasks of some devices"
 
 ADVISED = [
     pytest.param((RETRIED,), [MAKES_IT], id="retried"),

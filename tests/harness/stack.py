@@ -256,8 +256,8 @@ class Stack:
 
     def resources(self) -> dict[str, dict[str, Any]]:
         """Every set in the state, by name; read from the backend's file, as `pulumi` takes half a second for that."""
-        file = self.home / "state" / ".pulumi" / "stacks" / "enos-ota" / f"{NAME}.json"
-        latest = json.loads(file.read_text(encoding="utf-8"))["checkpoint"]["latest"] or {}
+        (file,) = (self.home / "state" / ".pulumi" / "stacks").glob("*/*.json")
+        latest = json.loads(file.read_text(encoding="utf-8"))["checkpoint"].get("latest") or {}
         return {
             each["urn"].rpartition("::")[2]: each
             for each in latest.get("resources") or ()

@@ -164,7 +164,7 @@ def advise(report: dict[str, Any]) -> str:
         advice.append("An `up` would fail: the review below says why, and what to change.")
     if lost:
         advice.append(
-            "`up` cannot cancel the upgrade of some devices: handle them in the EnOS console, then take them out of "
+            "`up` cannot cancel the tasks of some devices: handle them in the EnOS console, then take them out of "
             "the set."
         )
     return " ".join(advice)

@@ -86,7 +86,7 @@ def test_encrypted_credentials_and_what_pulumi_adds_are_fine(project: Project) -
     assert project.load() == ()
 
 
-def test_numbers_may_stand_in_quotes_as_pulumi_config_set_writes_them(project: Project) -> None:
+def test_numbers_may_be_in_quotes_as_pulumi_config_set_writes_them(project: Project) -> None:
     project.write(BASE + 'enos-ota:deadline: "90"\nenos:batchSize: "50"\n')
     assert project.load() == ()
     assert project.connection().deadline == 90.0
@@ -127,7 +127,7 @@ def test_other_peoples_namespaces_are_left_alone(project: Project) -> None:
         ("true", "on"),
     ],
 )
-def test_preflight_may_stand_with_and_without_quotes(project: Project, value: str, meant: str) -> None:
+def test_preflight_may_be_written_with_and_without_quotes(project: Project, value: str, meant: str) -> None:
     project.write(BASE + f"enos-ota:preflight: {value}\n")
     delivered = {**project.delivered(), "enos-ota:preflight": value.strip('"')}
     assert project.load(delivered) == ()

@@ -198,7 +198,7 @@ def test_sets_of_two_jobs_may_hold_the_same_keys(project: Project) -> None:
     assert [each.device_keys for each in project.load()] == [("a",), ("a",)]
 
 
-def test_a_set_that_is_wrong_otherwise_is_compared_all_the_same(project: Project) -> None:
+def test_a_set_that_is_wrong_otherwise_is_compared_too(project: Project) -> None:
     sets = '- {name: p, jobId: "1", deviceKeys: [a], colour: red}\n- {name: q, jobId: "1", deviceKeys: [a]}'
     project.write(BASE, sets=sets)
     assert [problem.split(": ", 2)[2].split(" ")[0] for problem in project.problems()] == ["colour", "shares"]

@@ -116,7 +116,7 @@ def test_an_app_secret_in_plain_text_is_refused_and_not_shown(project: Project) 
     ]
 
 
-def test_an_app_secret_of_a_simulator_may_stand_in_plain_text(project: Project) -> None:
+def test_an_app_secret_of_a_simulator_may_be_in_plain_text(project: Project) -> None:
     project.write(f"enos:apiGateway: http://127.0.0.1:8080\nenos:orgId: o1\nenos:appSecret: {SECRET}\n")
     assert project.load() == ()
 

@@ -62,7 +62,7 @@ const adviceOn = ({ sets, others, previewed }) => {
   if (refused) advice.push('An `up` would fail: the review below says why, and what to change.')
   if (lost) {
     advice.push(
-      '`up` cannot cancel the upgrade of some devices: handle them in the EnOS console, then take them out of the set.',
+      '`up` cannot cancel the tasks of some devices: handle them in the EnOS console, then take them out of the set.',
     )
   }
   return advice.join(' ')
