@@ -3,45 +3,56 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota.engine.preview_json import Change
 from enos_ota.enos import JobStatus
-from enos_ota.plan import Code, RecordedJobStatus
+from enos_ota.plan import Code, Guard, RecordedJobStatus, build_plan
 from enos_ota.review.model import (
     Effect,
     JobReport,
     OtherChange,
-    OtherJob,
     Outcome,
     ReviewReport,
     SetReport,
     StatusCount,
 )
-from enos_ota.review.set_report import report_set
+from enos_ota.review.set_report import record_before, report_set
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from enos_ota.engine.preview_json import Preview, SetStep
     from enos_ota.plan import JobFacts, Plan, TaskSet
     from enos_ota.review.live import LiveJob
-    from enos_ota.review.set_report import ReviewSettings
 
 _STATUSES: Final = {JobStatus.STARTED: "started", JobStatus.STOPPED: "stopped"}
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewContext:
-    """The stack and commit that are reviewed, the time, the policy packs, and ignored options of Pulumi."""
+    """What is reviewed, when (UTC), and the the stack's own guard, policy packs, ignored options of Pulumi."""
 
     project: str
     stack: str
     commit: str
-    made_at: str
+    now: datetime
     policy_packs: tuple[str, ...] = ()
     ignored_options: tuple[str, ...] = ()
+    guard: Guard = field(default_factory=Guard)
+
+    def report(self, outcome: Outcome, headline: str, **more: Any) -> ReviewReport:
+        """Return a report on what is reviewed."""
+        return ReviewReport(
+            project=self.project,
+            stack=self.stack,
+            commit=self.commit,
+            made_at=self.now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            outcome=outcome,
+            headline=headline,
+            **more,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +61,8 @@ class ReviewFacts:
 
     Attributes:
         preview: What Pulumi's preview says.
-        previewed: Whether it came to its end.
-        refreshed: Whether it compared what is recorded with EnOS.
+        previewed: Whether it completed.
+        refreshed: Whether it compared the recorded state with EnOS.
         jobs: The jobs as EnOS has them now, by id.
         plans: The plan of each declared set with what EnOS says now, by identity of its step.
         blind: Why something could not be read; empty if everything was.
@@ -61,48 +72,28 @@ class ReviewFacts:
     preview: Preview
     previewed: bool
     refreshed: bool
-    jobs: Mapping[str, LiveJob] = field(default_factory=lambda: MappingProxyType({}))
-    plans: Mapping[str, Plan] = field(default_factory=lambda: MappingProxyType({}))
+    jobs: Mapping[str, LiveJob] = field(default_factory=dict)
+    plans: Mapping[str, Plan] = field(default_factory=dict)
     blind: tuple[str, ...] = ()
     no_credentials: str = ""
 
 
 def report_misconfigured(context: ReviewContext, problems: Sequence[str]) -> ReviewReport:
     """Report a configuration that cannot be used: neither Pulumi nor EnOS was asked."""
-    return ReviewReport(
-        project=context.project,
-        stack=context.stack,
-        commit=context.commit,
-        made_at=context.made_at,
-        outcome=Outcome.MISCONFIGURED,
-        headline=f"the configuration has {_count(len(problems), 'problem')}: nothing was checked",
-        reasons=tuple(problems),
-    )
+    headline = f"the configuration has {_count(len(problems), 'problem')}: nothing was checked"
+    return context.report(Outcome.MISCONFIGURED, headline, reasons=tuple(problems))
 
 
-def build_report(
-    context: ReviewContext, found: ReviewFacts, settings: ReviewSettings, *, expect_no_changes: bool
-) -> ReviewReport:
-    """Build the report.
-
-    Args:
-        context: What is reviewed.
-        found: What Pulumi and EnOS answered.
-        settings: The settings of the review.
-        expect_no_changes: Whether any change is a no.
-    """
-    sets = [report_set(step, found.plans.get(step.identity), settings) for step in found.preview.sets]
+def build_report(context: ReviewContext, found: ReviewFacts, *, expect_no_changes: bool) -> ReviewReport:
+    """Build the report. With `expect_no_changes` any change is a no."""
+    sets = [report_set(step, _plan(step, found, context), context.guard) for step in found.preview.sets]
     ordered = tuple(sorted(sets, key=_gravity))  # stable: otherwise in Pulumi's order
     outcome, reasons = _verdict(ordered, found, expect_no_changes=expect_no_changes)
-    return ReviewReport(
-        project=context.project,
-        stack=context.stack,
-        commit=context.commit,
-        made_at=context.made_at,
-        outcome=outcome,
-        headline=_headline(outcome, ordered, found),
+    return context.report(
+        outcome,
+        _headline(outcome, ordered, found),
         reasons=reasons,
-        warnings=(*_ignored(context.ignored_options), *_others(found)),
+        warnings=tuple(_warnings(context, found)),
         live=bool(found.jobs),
         refreshed=found.refreshed,
         previewed=found.previewed,
@@ -111,6 +102,13 @@ def build_report(
         sets=ordered,
         others=tuple(OtherChange(op=each.op, type=each.type, name=each.name) for each in found.preview.others),
     )
+
+
+def _plan(step: SetStep, found: ReviewFacts, context: ReviewContext) -> Plan | None:
+    if step.declared is None:
+        return None
+    unread = build_plan(step.declared, record_before(step), today=context.now.date())
+    return found.plans.get(step.identity, unread)
 
 
 def _gravity(each: SetReport) -> int:
@@ -191,16 +189,13 @@ def _replacements(sets: Sequence[SetReport]) -> str:
     return f"{_count(number, 'set')} will be replaced" if number else ""
 
 
-def _ignored(options: Sequence[str]) -> Iterator[str]:
-    if options:
+def _warnings(context: ReviewContext, found: ReviewFacts) -> Iterator[str]:
+    """Return the warnings that are not about a set; those are in its report."""
+    if options := context.ignored_options:
         yield (
             f"{', '.join(options)} in the environment: `pulumi up` would use {'it' if len(options) == 1 else 'them'}, "
             "this review did not: it covers the whole stack as it is configured"
         )
-
-
-def _others(found: ReviewFacts) -> Iterator[str]:
-    """What Pulumi and the program warned of. The sets of a reviewed preview say nothing: their reports do."""
     if found.no_credentials:
         yield f"without credentials tasks were not checked, only what is declared is shown: {found.no_credentials}"
     yield from found.preview.warnings
@@ -213,60 +208,45 @@ def _jobs(found: ReviewFacts, sets: Sequence[SetReport]) -> Iterator[JobReport]:
         for about in filter(None, (step.declared, step.recorded)):
             steps.setdefault(about.job_id, []).append((about, step))
     for job_id, abouts in steps.items():
-        recorded = (step.now.job for about, step in abouts if step.now and step.recorded and about == step.recorded)
-        facts = next(recorded, None)
-        if job_id in found.jobs:
-            own = sum(plan.own_waiting for plan in found.plans.values() if plan.task_set.job_id == job_id)
-            cancels = sum(each.will_cancel for each in sets if each.job_id == job_id)
-            yield _live_job(abouts[0][0], found.jobs[job_id], own, cancels, facts)
-        else:
-            yield _recorded_job(abouts[0][0], facts)
+        recorded = (step.now.job for about, step in abouts if step.now and about == step.recorded)
+        job = _job(abouts[0][0], next(recorded, None), found.jobs.get(job_id))
+        own = sum(plan.own_waiting for plan in found.plans.values() if plan.task_set.job_id == job_id)
+        # A total that is smaller than the sets' own tasks lags behind, or is capped [U].
+        exposed = None if job.waiting is None or job.waiting < own else job.waiting - own
+        cancels = sum(each.will_cancel for each in sets if each.job_id == job_id)
+        yield job.model_copy(update={"exposed": exposed, "will_cancel": cancels})
 
 
-def _live_job(task_set: TaskSet, found: LiveJob, own: int, cancels: int, facts: JobFacts | None) -> JobReport:
-    place = JobReport(job_id=task_set.job_id, org_id=task_set.org_id, gateway=task_set.api_gateway, looked=True)
-    live, job = found.live, found.live.job
-    if job is None:
-        if facts is None or facts.status is RecordedJobStatus.UNKNOWN:
-            return place  # it was never there
-        return _recorded_job(task_set, facts).model_copy(update={"status": "deleted", "looked": True})
-    return place.model_copy(
-        update={
-            "status": _STATUSES.get(job.status, "unknown"),
-            "name": job.name,
-            "firmware_version": job.firmware_version,
-            "firmware_name": job.firmware_name,
-            "product_key": job.product_key,
-            "type": job.type,
-            "incremental": job.upgrade_policy.strip().lower() == "incremental",
-            "automatic_retry": job.automatic_retry,
-            "total": live.total,
-            "waiting": live.waiting,
-            "will_cancel": cancels,
-            # A total that is smaller than the sets' own tasks lags behind, or is capped [U].
-            "exposed": None if live.waiting is None or live.waiting < own else live.waiting - own,
-            "by_status": tuple(
-                StatusCount(status=status.value, tasks=number)
-                for status, number in live.by_status.items()
-                if number is not None
-            ),
-            "same_firmware": None
-            if found.related is None
-            else tuple(OtherJob(job_id=each.job_id, name=each.name, waiting=each.waiting) for each in found.related),
-        }
+def _job(task_set: TaskSet, recorded: JobFacts | None, found: LiveJob | None) -> JobReport:
+    job = JobReport(
+        job_id=task_set.job_id, org_id=task_set.org_id, gateway=task_set.api_gateway, looked=found is not None
     )
-
-
-def _recorded_job(task_set: TaskSet, facts: JobFacts | None) -> JobReport:
-    place = JobReport(job_id=task_set.job_id, org_id=task_set.org_id, gateway=task_set.api_gateway)
-    if facts is None:
-        return place
-    return place.model_copy(
+    if found and (live := found.live.job):
+        counts = found.live.by_status.items()
+        return job.model_copy(
+            update={
+                "status": _STATUSES.get(live.status, "unknown"),
+                "name": live.name,
+                "firmware_version": live.firmware_version,
+                "firmware_name": live.firmware_name,
+                "product_key": live.product_key,
+                "type": live.type,
+                "incremental": live.upgrade_policy.strip().lower() == "incremental",
+                "automatic_retry": live.automatic_retry,
+                "total": found.live.total,
+                "waiting": found.live.waiting,
+                "by_status": tuple(StatusCount(status=each.value, tasks=n) for each, n in counts if n is not None),
+                "same_firmware": found.related,
+            }
+        )
+    if recorded is None or (found and recorded.status is RecordedJobStatus.UNKNOWN):
+        return job  # it was never there
+    return job.model_copy(
         update={
-            "status": facts.status.value,
-            "name": facts.name,
-            "firmware_version": facts.firmware_version,
-            "automatic_retry": facts.automatic_retry,
+            "status": "deleted" if found else recorded.status.value,
+            "name": recorded.name,
+            "firmware_version": recorded.firmware_version,
+            "automatic_retry": recorded.automatic_retry,
         }
     )
 

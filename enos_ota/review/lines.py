@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from enos_ota.engine.preview_json import Change
 from enos_ota.plan import Category, Code, Severity
 from enos_ota.plan.guard import BREAK_GLASS
-from enos_ota.review.exposure import OF_EFFECT, Exposure, of_status
+from enos_ota.review.exposure import EFFECTS, Exposure, of_status
 from enos_ota.review.model import STATUS_AFTER_PUSH, STATUS_UNKNOWN_TEXT, Effect
 from enos_ota.review.text import Kind, Piece, Text, command, exposed_number, name, say, saying
 
@@ -61,21 +61,6 @@ class ReportLine:
     items: tuple[Text, ...]
     tone: Tone = Tone.PLAIN
 
-
-EFFECTS: Final = {
-    Effect.CANCEL_AGAIN: "recorded as cancelled, retried since",
-    Effect.ESCAPED: "were cancelled, no longer are, and cannot be cancelled again",
-    Effect.AMBIGUOUS: "in several products, which a cancel cannot tell apart, so none is sent",
-    Effect.MISSING: "the job has no task for them",
-    Effect.TOO_LATE: "upgrading, succeeded or failed: nothing left to cancel",
-    Effect.PENDING: "not cancelled yet, and no cancel is planned",
-    Effect.HELD: "waiting, but the job is stopped: EnOS does not push and cannot cancel",
-    Effect.UNREAD: "their tasks were not read",
-    Effect.CANCEL: "",
-    Effect.RELEASED: "no request is sent, cancelled tasks stay cancelled",
-    Effect.CANCELLED: "no request is sent",
-}
-"""What each effect means, in the order of the lists of keys."""
 
 _ELSEWHERE: Final = {
     Effect.CANCELLED: "already cancelled",
@@ -270,7 +255,7 @@ def _elsewhere(sets: Sequence[SetReport], *, looked: bool) -> Iterator[ReportLin
     for each in sets:
         counts.update(each.counts)
     items = [
-        say(exposed_number(counts[effect], OF_EFFECT[effect]), f" {words}")
+        say(exposed_number(counts[effect], EFFECTS[effect].exposure), f" {words}")
         for effect, words in _ELSEWHERE.items()
         if counts[effect]
     ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from enos_ota.enos import EnosError, JobNotFound, JobStatus
 from enos_ota.plan.live import WAITING, LiveSet
 from enos_ota.reconciler.live_reader import read_job
+from enos_ota.review.model import OtherJob
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -19,34 +20,15 @@ _OTHER_JOBS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class RelatedJob:
-    """Another started job with the same firmware."""
-
-    job_id: str
-    name: str
-    waiting: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class LiveJob:
-    """A job as EnOS has it now.
-
-    Attributes:
-        live: The job and its counts by status.
-        related: Other started jobs with its firmware; None when they could not be read.
-    """
+    """A job with its counts by status, and other started jobs with its firmware; None: they could not be read."""
 
     live: LiveSet
-    related: tuple[RelatedJob, ...] | None = ()
+    related: tuple[OtherJob, ...] | None = ()
 
 
 def read_live_job(client: EnosClient, job_id: str, ours: Collection[str]) -> LiveJob:
-    """Read a job, and the other started ones with its firmware: seven requests, and one for each of these.
-
-    Args:
-        client: The EnOS client.
-        job_id: The job.
-        ours: Jobs of the stack's sets, which are not related jobs.
+    """Read a job, and the started ones with its firmware that are not ours: seven requests, and one for each of these.
 
     Raises:
         EnosError: It could not be read. Not for related jobs: an `up` does without them.
@@ -55,24 +37,20 @@ def read_live_job(client: EnosClient, job_id: str, ours: Collection[str]) -> Liv
         live = read_job(client, job_id, by_status=True)
     except JobNotFound as error:
         return LiveJob(LiveSet(None, not_found=str(error)))
-    return LiveJob(live, _related_if_possible(client, live.job, {job_id, *ours}) if live.job else ())
-
-
-def _related_if_possible(client: EnosClient, job: Job, ours: Collection[str]) -> tuple[RelatedJob, ...] | None:
+    if live.job is None or not live.job.firmware_version:
+        return LiveJob(live)
     try:
-        return tuple(_related(client, job, ours))
+        return LiveJob(live, tuple(_related(client, live.job, {job_id, *ours})))
     except EnosError:
-        return None
+        return LiveJob(live, None)
 
 
-def _related(client: EnosClient, job: Job, ours: Collection[str]) -> Iterable[RelatedJob]:
-    if not job.firmware_version:
-        return
+def _related(client: EnosClient, job: Job, ours: Collection[str]) -> Iterable[OtherJob]:
     found = client.search_jobs(firmware_version=job.firmware_version, status=JobStatus.STARTED)
     others = (each for each in found if each.job_id not in ours and _same_firmware(each, job))
     for number, other in enumerate(others):
         waiting = client.count_tasks(other.job_id, statuses=WAITING) if number < _OTHER_JOBS else None
-        yield RelatedJob(other.job_id, other.name, waiting)
+        yield OtherJob(job_id=other.job_id, name=other.name, waiting=waiting)
 
 
 def _same_firmware(one: Job, other: Job) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from enos_ota.audit import commit_of
 from enos_ota.engine import preview_run as pulumi
@@ -27,12 +27,12 @@ from enos_ota.enos import (
 from enos_ota.plan import Code, days
 from enos_ota.plan.guard import break_glass
 from enos_ota.plan.messages import has_code, without_code
-from enos_ota.reconciler import DEFAULT_MARKERS, Pool, Stop, Stopped
+from enos_ota.reconciler import Pool, Stop, Stopped
 from enos_ota.reconciler.deadline import Deadline
 from enos_ota.reconciler.live_reader import read_plan
 from enos_ota.review.compose import ReviewContext, ReviewFacts, build_report, report_misconfigured
-from enos_ota.review.live import LiveJob, read_live_job
-from enos_ota.review.set_report import ReviewSettings, record_before
+from enos_ota.review.live import read_live_job
+from enos_ota.review.set_report import record_before
 from enos_ota.settings import (
     NoCredentials,
     SettingsError,
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
     from enos_ota.enos import Clock, EnosClient
     from enos_ota.plan import Plan
+    from enos_ota.review.live import LiveJob
     from enos_ota.review.model import ReviewReport
     from enos_ota.settings import Connection
     from enos_ota.settings.project import StackConfig
@@ -85,10 +86,9 @@ def review(
         clock: Time and waiting.
     """
     now = datetime.fromtimestamp(clock.time(), timezone.utc)
-    made_at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
     to_run = Packs(packs, pack_configs)
     named = short_name(stack or environ.get(PULUMI_STACK, ""))
-    context = ReviewContext("", named, commit_of(environ), made_at, to_run.names, ignored_options(environ))
+    context = ReviewContext("", named, commit_of(environ), now, to_run.names, ignored_options(environ))
     try:
         if around := find_project(directory):
             context = replace(context, project=around.name)
@@ -97,24 +97,12 @@ def review(
         if problems := check_stack_file(file, project=project.name):
             return report_misconfigured(context, [str(problem) for problem in problems])
         config = read_stack(directory, name, environ, needed=True)
-        run = _ReviewRun(config, environ, clock, now.date(), to_run)
-        report = build_report(context, run.read(), run.settings, expect_no_changes=expect_no_changes)
+        context = replace(context, guard=load_checks(config.get).guard)
+        found = _ReviewRun(config, environ, clock, now.date(), to_run).read()
+        report = build_report(context, found, expect_no_changes=expect_no_changes)
         return report.with_files(declaring_files(config.document)) if config.document else report
     except SettingsError as error:
         return report_misconfigured(context, error.problems)
-
-
-@dataclass(frozen=True, slots=True)
-class _Previewed:
-    """A preview, or why there is none."""
-
-    preview: Preview
-    succeeded: bool
-    why_not: tuple[str, ...] = ()
-
-
-_SetsRead: TypeAlias = "tuple[dict[str, LiveJob], dict[str, Plan]]"
-"""The jobs by id, and the plans of the declared sets by identity of their steps."""
 
 
 class _ReviewRun:
@@ -132,15 +120,7 @@ class _ReviewRun:
         self._packs = packs
         self._environ = environ
         self._clock = clock
-        self._connection: Connection | None
-        try:
-            self._connection = load_connection(config.get, environ)
-            self._why_not = ""
-        except NoCredentials as error:
-            self._connection = None
-            self._why_not = "; ".join(error.problems)
-        markers = self._connection.cancelled_markers if self._connection else DEFAULT_MARKERS
-        self.settings = ReviewSettings(markers, today, break_glass(environ), load_checks(config.get).guard)
+        self._today = today
 
     def read(self) -> ReviewFacts:
         """Ask Pulumi, then EnOS.
@@ -148,33 +128,23 @@ class _ReviewRun:
         Raises:
             SettingsError: The configuration cannot be used.
         """
-        connection = self._connection
-        if connection is None:
-            previewed = self._preview(refresh=False)
-            return ReviewFacts(
-                previewed.preview,
-                previewed=previewed.succeeded,
-                refreshed=False,
-                blind=previewed.why_not or (() if previewed.succeeded else (self._why_not,)),
-                no_credentials=self._why_not,
-            )
+        try:
+            connection = load_connection(self._config.get, self._environ)
+        except NoCredentials as error:
+            why_not = "; ".join(error.problems)
+            found = self._preview(refresh=False)
+            blind = found.blind or (() if found.previewed else (why_not,))
+            return replace(found, blind=blind, no_credentials=why_not)
         with create_client(connection, clock=self._clock) as client:
             # In an outage a refresh would wait for EnOS set by set, only to fail.
             if unreached := self._unreached(client):
                 return self._outage(unreached)
-            previewed = self._preview(refresh=True)
+            found = self._preview(refresh=True)
             try:
-                jobs, plans = self._read_sets(client, connection, previewed)
+                jobs, plans = self._read_sets(client, connection, found)
             except (EnosError, Stopped) as error:
-                return self._outage(error, previewed)
-        return ReviewFacts(
-            previewed.preview,
-            previewed=previewed.succeeded,
-            refreshed=not previewed.why_not,
-            jobs=jobs,
-            plans=plans,
-            blind=previewed.why_not or _unread(previewed.preview),
-        )
+                return self._outage(error, found)
+        return replace(found, jobs=jobs, plans=plans, blind=found.blind or _unread(found.preview))
 
     def _unreached(self, client: EnosClient) -> EnosError | Stopped | None:
         """Why EnOS gives no answer after all retries; None if it answers.
@@ -199,26 +169,20 @@ class _ReviewRun:
 
     def _any_job(self) -> str:
         """Return a job of the declared sets that have not expired; empty if there is none."""
-        today = self.settings.today
         sets = declared_items(self._config.document) if self._config.document else ()  # was checked
-        return next((each["jobId"] for _, each in sets if not days.is_over(each.get("expires", ""), today)), "")
+        return next((each["jobId"] for _, each in sets if not days.is_over(each.get("expires", ""), self._today)), "")
 
     def _waiting(self, client: EnosClient) -> EnosClient:
         return client.waiting_by(Deadline(self._clock, Stop(), _PATIENCE).sleep)
 
-    def _outage(self, error: Exception, previewed: _Previewed | None = None) -> ReviewFacts:
-        """Without EnOS the review still shows what is declared."""
-        declared = previewed if previewed and previewed.succeeded else self._preview(refresh=False)
+    def _outage(self, error: Exception, found: ReviewFacts | None = None) -> ReviewFacts:
+        """Return what is declared, and that EnOS could not be asked."""
+        declared = found if found and found.previewed else self._preview(refresh=False)
         rejected = isinstance(error, EnosError) and error.rejects_access
         text = error.advised_text if isinstance(error, EnosError) else str(error)
-        return ReviewFacts(
-            declared.preview,
-            previewed=declared.succeeded,
-            refreshed=declared is previewed,
-            blind=(f"{_REFUSED if rejected else _UNASKED}: {text}", *declared.why_not),
-        )
+        return replace(declared, blind=(f"{_REFUSED if rejected else _UNASKED}: {text}", *declared.blind))
 
-    def _preview(self, *, refresh: bool) -> _Previewed:
+    def _preview(self, *, refresh: bool) -> ReviewFacts:
         root = self._config.project.root if self._config.project else Path.cwd()
         environ = {**self._environ, REVIEWED: "1"}
         call = pulumi.Call(root, self._config.full_name, environ, refresh, self._packs)
@@ -226,21 +190,18 @@ class _ReviewRun:
             ran = pulumi.preview(call)
             preview = parse(ran.stdout)
             objections = pulumi.violations(call) if self._packs.directories and not ran.succeeded else ()
-        except pulumi.PulumiFailed as error:
-            return _Previewed(self._only_declared(Preview()), succeeded=False, why_not=error.lines)
-        except UnreadablePreview as error:
-            return _Previewed(self._only_declared(Preview()), succeeded=False, why_not=(str(error),))
+        except (pulumi.PulumiFailed, UnreadablePreview) as error:
+            why_not = tuple(str(error).splitlines())
+            return ReviewFacts(self._with_declared(Preview()), previewed=False, refreshed=False, blind=why_not)
         if ran.succeeded:
-            return _Previewed(preview, succeeded=True)
+            return ReviewFacts(preview, previewed=True, refreshed=refresh)
         unexplained: tuple[str, ...] = ()
         if not (preview.errors or objections):
             unexplained = preview.asides or ran.said or ("`pulumi preview` failed and did not say why",)
-        declared = self._only_declared(preview)
-        return _Previewed(
-            replace(declared, errors=(*declared.errors, *objections)), succeeded=False, why_not=unexplained
-        )
+        preview = replace(self._with_declared(preview), errors=(*preview.errors, *objections))
+        return ReviewFacts(preview, previewed=False, refreshed=refresh and not unexplained, blind=unexplained)
 
-    def _only_declared(self, preview: Preview) -> Preview:
+    def _with_declared(self, preview: Preview) -> Preview:
         """Add the sets that a preview did not reach, as the stack declares them."""
         try:
             settings = load_stack(
@@ -250,45 +211,46 @@ class _ReviewRun:
                 project=self._config.project.name if self._config.project else "",
             )
         except SettingsError:
-            return preview  # the address may be nowhere but in the program
+            return preview  # the gateway may be in the program only
         steps = {step.name: step for step in preview.sets}  # of our own program, where no name comes twice
         missing: dict[str, SetStep] = {}
         for each in settings.sets:
-            step = steps.get(each.name)
-            if step is not None and step.declared is not None:
-                continue
-            declared = each.task_set(settings.gateway, settings.org_id)
-            blank = SetStep(each.name, Change.DECLARED)
-            missing[each.name] = replace(step or blank, change=Change.DECLARED, declared=declared)
+            step = steps.get(each.name, SetStep(each.name, Change.DECLARED))
+            if step.declared is None:
+                declared = each.task_set(settings.gateway, settings.org_id)
+                missing[each.name] = replace(step, change=Change.DECLARED, declared=declared)
         there = tuple(step for step in preview.sets if step.name not in missing)
         return replace(preview, sets=(*there, *missing.values()))
 
-    def _read_sets(self, client: EnosClient, connection: Connection, previewed: _Previewed) -> _SetsRead:
+    def _read_sets(
+        self, client: EnosClient, connection: Connection, found: ReviewFacts
+    ) -> tuple[dict[str, LiveJob], dict[str, Plan]]:
         """As `_read_all`; where the preview waited for EnOS without success, the review does not wait once more."""
-        if not _unread(previewed.preview):
-            return self._read_all(client, connection, previewed)
+        if not _unread(found.preview):
+            return self._read_all(client, connection, found)
         with create_client(connection, clock=self._clock, retry=RetryPolicy(attempts=1)) as impatient:
-            return self._read_all(impatient, connection, previewed)
+            return self._read_all(impatient, connection, found)
 
-    def _read_all(self, client: EnosClient, connection: Connection, previewed: _Previewed) -> _SetsRead:
-        """Read the jobs of a preview's sets, and build the plans of those that are declared.
+    def _read_all(
+        self, client: EnosClient, connection: Connection, found: ReviewFacts
+    ) -> tuple[dict[str, LiveJob], dict[str, Plan]]:
+        """Read the jobs of a preview's sets by id, and build the plans of the declared ones by identity of their step.
 
         Raises:
             EnosError: EnOS could not be read.
             Stopped: EnOS asked for a pause that is too long.
         """
-        settings = self.settings
-        steps = [(step, about) for step in previewed.preview.sets if (about := step.declared or step.recorded)]
+        steps = [(step, about) for step in found.preview.sets if (about := step.declared or step.recorded)]
         jobs: dict[str, LiveJob] = {}
         plans: dict[str, Plan] = {}
         waiting = self._waiting(client)
         workers = Pool(connection.max_concurrency)
-        if not (steps or previewed.succeeded):
+        if not (steps or found.previewed):
             # A program of one's own may have failed because EnOS does not answer: then the review says so.
             next(waiting.search_jobs(page_size=1), None)
         ours = {about.job_id for _, about in steps}
         for step, about in steps:
-            if about.is_expired(settings.today):
+            if about.is_expired(self._today):
                 continue
             if about.org_id != connection.org_id:
                 raise TransportError(f"set {step.name!r} is of another organization, {about.org_id}")
@@ -299,9 +261,9 @@ class _ReviewRun:
                     waiting,
                     step.declared,
                     record_before(step),
-                    today=settings.today,
-                    markers=settings.markers,
-                    break_glass=settings.break_glass,
+                    today=self._today,
+                    markers=connection.cancelled_markers,
+                    break_glass=break_glass(self._environ),
                     job=jobs[about.job_id].live,
                     max_keys=None,
                     workers=workers,

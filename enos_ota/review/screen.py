@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from enos_ota.engine.preview_json import Change
 from enos_ota.review import lines
-from enos_ota.review.exposure import OF_EFFECT
+from enos_ota.review.exposure import EFFECTS
 from enos_ota.review.lines import ReportLine, Tone
 from enos_ota.review.model import Effect, JobReport, Outcome
 from enos_ota.review.text import Text, command, name, say, saying
@@ -248,8 +248,8 @@ def _groups(each: SetReport, will: str) -> Iterator[KeyGroup]:
     by_effect: dict[Effect, list[KeyReport]] = {}
     for key in each.keys:
         by_effect.setdefault(key.effect, []).append(key)
-    for effect, meaning in lines.EFFECTS.items():
+    for effect, display in EFFECTS.items():
         keys = by_effect.get(effect, [])
         if total := max(len(keys), each.counts.get(effect, 0)):
             title = effect.value.replace("will ", f"{will} ")
-            yield KeyGroup(effect, title, meaning, OF_EFFECT[effect], total, tuple(keys))
+            yield KeyGroup(effect, title, display.meaning, display.exposure, total, tuple(keys))

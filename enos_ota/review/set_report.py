@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.audit import digest
 from enos_ota.engine.preview_json import Change
-from enos_ota.plan import Category, Guard, Record, Severity, build_plan, describe_plan
+from enos_ota.plan import Category, Record, Severity, describe_plan
 from enos_ota.plan.messages import FAILING, unknown_inputs, unusual_keys
 from enos_ota.plan.record import AFTER_PUSH, UNKNOWN_TEXT
+from enos_ota.review.exposure import EFFECTS
 from enos_ota.review.model import (
     STATUS_AFTER_PUSH,
     STATUS_UNKNOWN_TEXT,
@@ -24,83 +24,34 @@ from enos_ota.review.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
-    from datetime import date
+    from collections.abc import Iterable, Iterator
 
     from enos_ota.engine.preview_json import SetStep
     from enos_ota.enos import Task
-    from enos_ota.plan import KeyOutcome, Message, Plan
+    from enos_ota.plan import Guard, KeyOutcome, Message, Plan
 
-_EFFECTS: Final = {
-    Category.CANCELLED: Effect.CANCELLED,
-    Category.TOO_LATE: Effect.TOO_LATE,
-    Category.ESCAPED: Effect.ESCAPED,
-    Category.MISSING: Effect.MISSING,
-    Category.AMBIGUOUS: Effect.AMBIGUOUS,
-    Category.HELD: Effect.HELD,
-    Category.PENDING: Effect.PENDING,
-}
-_ORDER: Final = {
-    effect: place
-    for place, effect in enumerate(
-        (
-            Effect.CANCEL_AGAIN,
-            Effect.ESCAPED,
-            Effect.AMBIGUOUS,
-            Effect.MISSING,
-            Effect.TOO_LATE,
-            Effect.PENDING,
-            Effect.HELD,
-            Effect.UNREAD,
-            Effect.CANCEL,
-            Effect.RELEASED,
-            Effect.CANCELLED,
-        )
-    )
-}
-"""What a reviewer has to see first."""
-
-_NOTHING: Final = Record()
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewSettings:
-    """Settings of a review.
-
-    Attributes:
-        markers: Texts by which a failed task is known to have been cancelled.
-        today: The day (UTC).
-        break_glass: The reason for which guards are overridden; empty when they are not.
-        guard: The stack's own limits.
-    """
-
-    markers: Collection[str]
-    today: date
-    break_glass: str = ""
-    guard: Guard = field(default_factory=Guard)
+_ORDER: Final = {effect: place for place, effect in enumerate(EFFECTS)}
 
 
 def record_before(step: SetStep) -> Record:
     """The record that an `up` would start from: after the refresh, and none where the job changes."""
-    return _NOTHING if step.changes_job or step.now is None else step.now
+    return Record() if step.changes_job or step.now is None else step.now
 
 
-def report_set(step: SetStep, plan: Plan | None, settings: ReviewSettings) -> SetReport:
+def report_set(step: SetStep, plan: Plan | None, stack_guard: Guard) -> SetReport:
     """Report on one set.
 
     Args:
         step: What Pulumi would do to it.
-        plan: Its plan with what EnOS says now; None if EnOS was not asked or did not answer.
-        settings: The settings of the review.
+        plan: Its plan; None for a set that is removed, or whose job or keys are not known until `pulumi up`.
+        stack_guard: The stack's own limits.
     """
-    task_set = step.declared
-    if task_set is None:
+    if plan is None:
         return _without_keys(step)
-    plan = plan or build_plan(task_set, record_before(step), today=settings.today)
+    task_set = plan.task_set
     keys = sorted(
         [*_declared_keys(step, plan), *_released_keys(step)], key=lambda key: (_ORDER[key.effect], key.device_key)
     )
-    counts = Counter(key.effect for key in keys)
     recorded = frozenset(step.recorded.device_keys) if step.recorded else frozenset()
     added = frozenset(task_set.device_keys) - recorded
     messages = (*describe_plan(plan), *unusual_keys(task_set, added))
@@ -120,9 +71,9 @@ def report_set(step: SetStep, plan: Plan | None, settings: ReviewSettings) -> Se
         removed=len(recorded.difference(task_set.device_keys)),
         digest=digest(task_set.device_keys),
         digest_before=digest(recorded) if recorded else "",
-        counts=dict(sorted(counts.items(), key=lambda item: _ORDER[item[0]])),
+        counts=dict(Counter(key.effect for key in keys)),
         will_cancel_by=tuple(_by_version(plan.cancels.values())),
-        guard=_guard_use(step, plan, settings),
+        guard=_guard_use(step, plan, stack_guard),
         metadata=step.metadata,
         outdated=len(plan.outdated),
         errors=tuple(each.text for each in messages if each.severity in FAILING),
@@ -149,15 +100,14 @@ def _declared_keys(step: SetStep, plan: Plan) -> Iterator[KeyReport]:
         outcome = _outcome(plan, key)
         if key in plan.cancels:
             effect = Effect.CANCEL_AGAIN if key in was_cancelled else Effect.CANCEL
-            yield KeyReport(device_key=key, effect=effect, status=plan.cancels[key].raw_status, source_version=version)
+            status = plan.cancels[key].raw_status
         elif key in plan.unread:
-            yield KeyReport(device_key=key, effect=Effect.UNREAD)
+            effect, status = Effect.UNREAD, ""
         elif outcome is None:
-            status = tasks[0].raw_status if tasks else ""
-            yield KeyReport(device_key=key, effect=Effect.CANCELLED, status=status, source_version=version)
+            effect, status = Effect.CANCELLED, tasks[0].raw_status if tasks else ""
         else:
-            effect = _EFFECTS[outcome.category]
-            yield KeyReport(device_key=key, effect=effect, status=_status(outcome), source_version=version)
+            effect, status = Effect[outcome.category.name], _status(outcome)
+        yield KeyReport(device_key=key, effect=effect, status=status, source_version=version)
 
 
 def _outcome(plan: Plan, key: str) -> KeyOutcome | None:
@@ -186,7 +136,6 @@ def _released_keys(step: SetStep) -> Iterator[KeyReport]:
 def _without_keys(step: SetStep) -> SetReport:
     """Report on a set that is removed, or whose job or keys are not known until `pulumi up`."""
     recorded = step.recorded
-    unknown = (unknown_inputs(step.name).text,) if step.unknown else ()
     keys = tuple(_released_keys(step)) if step.change is Change.DELETE else ()
     return SetReport(
         name=recorded.name if recorded else step.name,
@@ -200,7 +149,7 @@ def _without_keys(step: SetStep) -> SetReport:
         counts={Effect.RELEASED: len(keys)} if keys else {},
         guard=GuardUse(limit=Limit(), before=_limit(recorded.guard) if recorded else None),
         unknown=step.unknown,
-        warnings=unknown,
+        warnings=(unknown_inputs(step.name).text,) if step.unknown else (),
         keys=keys,
     )
 
@@ -211,7 +160,7 @@ def _by_version(tasks: Iterable[Task]) -> Iterator[StatusCount]:
         yield StatusCount(status=status, source_version=version, tasks=number)
 
 
-def _guard_use(step: SetStep, plan: Plan, settings: ReviewSettings) -> GuardUse:
+def _guard_use(step: SetStep, plan: Plan, usual: Guard) -> GuardUse:
     guard, before = plan.task_set.guard, step.recorded.guard if step.recorded else None
     return GuardUse(
         limit=_limit(guard),
@@ -219,8 +168,8 @@ def _guard_use(step: SetStep, plan: Plan, settings: ReviewSettings) -> GuardUse:
         would_send=len(plan.cancels) if plan.is_read else None,
         allowed=guard.allowed(plan.total),
         exceeded=plan.exceeds_guard if plan.is_read else None,
-        usual=_limit(settings.guard) if settings.guard.is_set else None,
-        raised=guard.allows_more_than(before or settings.guard),
+        usual=_limit(usual) if usual.is_set else None,
+        raised=guard.allows_more_than(before or usual),
         broken_glass=plan.break_glass if plan.override else "",
     )
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota.review import text
-from enos_ota.review.exposure import OF_EFFECT
+from enos_ota.review.exposure import EFFECTS
 from enos_ota.review.html.firstscreen import inline
 from enos_ota.review.html.markup import Element, element, number
-from enos_ota.review.lines import EFFECTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,8 +35,8 @@ def payload(report: ReviewReport) -> dict[str, Any]:
     return {
         "sets": [text.name(each.name).text for each in report.sets],
         "effects": [
-            {"name": effect.value, "meaning": meaning, "exposure": OF_EFFECT[effect].value}
-            for effect, meaning in EFFECTS.items()
+            {"name": effect.value, "meaning": display.meaning, "exposure": display.exposure.value}
+            for effect, display in EFFECTS.items()
         ],
         "groups": [
             {

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import datetime, timezone
 
 from enos_ota.engine.preview_json import Change, Preview, ResourceChange, SetStep
 from enos_ota.enos import Job, JobStatus, Task, TaskStatus
 from enos_ota.plan import LiveSet, Record, TaskSet, build_plan
 from enos_ota.review.compose import ReviewContext, ReviewFacts, build_report, report_misconfigured
-from enos_ota.review.live import LiveJob, RelatedJob
-from enos_ota.review.model import Effect, Outcome, ReviewReport
+from enos_ota.review.live import LiveJob
+from enos_ota.review.model import Effect, OtherJob, Outcome, ReviewReport
 from enos_ota.review.screen import first_screen
-from enos_ota.review.set_report import ReviewSettings
 
-CONTEXT = ReviewContext("enos-ota", "prod", "abc", "2026-11-23T18:00:00Z")
-SETTINGS = ReviewSettings(("Cancelled by user",), date(2026, 11, 23))
+NOW = datetime(2026, 11, 23, 18, tzinfo=timezone.utc)
+CONTEXT = ReviewContext("enos-ota", "prod", "abc", NOW)
 STATUSES: dict[TaskStatus, int | None] = {TaskStatus.INIT: 80, TaskStatus.PUBLISHED: 4, TaskStatus.SUCCEEDED: 16}
 JOB = Job("j1", name="Pumps", status=JobStatus.STARTED, upgrade_policy="incremental", firmware_version="2.3.0")
 LIVE = LiveSet(JOB, 100, 84, STATUSES)
@@ -28,7 +27,7 @@ def a_step(name: str, *keys: str, urn: str = "") -> SetStep:
 def facts(
     *steps: SetStep,
     live: LiveSet = LIVE,
-    related: tuple[RelatedJob, ...] | None = (RelatedJob("j2", "Others", 7),),
+    related: tuple[OtherJob, ...] | None = (OtherJob(job_id="j2", name="Others", waiting=7),),
     status: TaskStatus = TaskStatus.INIT,
     statuses: dict[str, TaskStatus | None] | None = None,
 ) -> ReviewFacts:
@@ -40,7 +39,7 @@ def facts(
         tasks = {
             key: (Task(key, "j1", key, status=each, raw_status=each.value),) if each else () for key, each in of.items()
         }
-        plans[step.identity] = build_plan(step.declared, Record(), live.with_tasks(tasks), today=SETTINGS.today)
+        plans[step.identity] = build_plan(step.declared, Record(), live.with_tasks(tasks), today=NOW.date())
     jobs = {"j1": LiveJob(live, related)}
     return ReviewFacts(Preview(steps), previewed=True, refreshed=True, jobs=jobs, plans=plans)
 
@@ -49,7 +48,7 @@ FINE = facts(a_step("a", "k1", "k2"))
 
 
 def verdict(found: ReviewFacts, *, expect_no_changes: bool = False) -> ReviewReport:
-    return build_report(CONTEXT, found, SETTINGS, expect_no_changes=expect_no_changes)
+    return build_report(CONTEXT, found, expect_no_changes=expect_no_changes)
 
 
 def test_a_change_that_would_work_is_fine() -> None:
@@ -113,7 +112,7 @@ def test_a_set_that_is_replaced_is_a_change_although_nothing_is_cancelled() -> N
 
 def test_options_in_the_environment_that_an_up_would_use_are_named() -> None:
     context = replace(CONTEXT, ignored_options=("PULUMI_OPTION_TARGET",))
-    report = build_report(context, FINE, SETTINGS, expect_no_changes=False)
+    report = build_report(context, FINE, expect_no_changes=False)
     assert report.warnings == (
         "PULUMI_OPTION_TARGET in the environment: `pulumi up` would use it, this review did not: it covers the whole "
         "stack as it is configured",

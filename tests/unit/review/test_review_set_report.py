@@ -16,7 +16,7 @@ from enos_ota.plan import plan as plans
 from enos_ota.plan.classify import normalise_markers
 from enos_ota.plan.record import AFTER_PUSH
 from enos_ota.review.model import Effect, Limit
-from enos_ota.review.set_report import ReviewSettings, record_before, report_set
+from enos_ota.review.set_report import record_before, report_set
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from enos_ota.review.model import SetReport
 
 TODAY = date(2026, 11, 23)
-AROUND = ReviewSettings(("Cancelled by user",), TODAY)
+NO_GUARD = Guard()
 STARTED = JobFacts(RecordedJobStatus.STARTED, "Pumps", "2.3.0")
 
 
@@ -46,18 +46,13 @@ def seen(*tasks: Task, status: JobStatus = JobStatus.STARTED, version: str = "2.
     return LiveSet(job, total, tasks={each.device_key: (each,) for each in tasks})
 
 
-def report(step: SetStep, live: LiveSet | None, settings: ReviewSettings = AROUND) -> SetReport:
+def report(step: SetStep, live: LiveSet | None, *, break_glass: str = "", stack_guard: Guard = NO_GUARD) -> SetReport:
     plan = None
-    if live and step.declared:
-        plan = build_plan(
-            step.declared,
-            record_before(step),
-            live,
-            today=settings.today,
-            markers=normalise_markers(settings.markers),
-            break_glass=settings.break_glass,
-        )
-    return report_set(step, plan, settings)
+    if step.declared:
+        markers = normalise_markers(("Cancelled by user",))
+        before = record_before(step)
+        plan = build_plan(step.declared, before, live, today=TODAY, markers=markers, break_glass=break_glass)
+    return report_set(step, plan, stack_guard)
 
 
 def keys_to_read(step: SetStep, *, stopped: bool) -> frozenset[str]:
@@ -186,7 +181,7 @@ def test_a_raised_guard_is_said(was: Guard, now: Guard, *, raised: bool) -> None
 
 def test_a_broken_glass_turns_the_guard_into_a_warning() -> None:
     step = replace(CREATE, declared=declared("k1", guard=Guard(max_devices=0)))
-    found = report(step, seen(WAITS), replace(AROUND, break_glass="fire"))
+    found = report(step, seen(WAITS), break_glass="fire")
     assert (found.errors, found.guard.broken_glass) == ((), "fire")
     assert "overridden by ENOS_OTA_BREAK_GLASS (fire)" in found.warnings[0]
 
@@ -296,7 +291,7 @@ def test_the_digest_is_that_of_the_audit_log() -> None:
 @pytest.mark.parametrize(("own", "raised"), [(Guard(6), True), (Guard(5), False), (Guard(), True)], ids=str)
 def test_a_new_set_that_allows_itself_more_than_the_stack_is_said(own: Guard, *, raised: bool) -> None:
     step = replace(CREATE, declared=declared("k1", guard=own))
-    guard = report(step, seen(WAITS), replace(AROUND, guard=Guard(max_devices=5))).guard
+    guard = report(step, seen(WAITS), stack_guard=Guard(max_devices=5)).guard
     assert (guard.raised, guard.before, guard.usual) == (raised, None, Limit(max_devices=5))
 
 

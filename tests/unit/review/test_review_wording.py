@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +14,6 @@ from enos_ota.review.compose import ReviewContext, ReviewFacts, build_report
 from enos_ota.review.lines import status
 from enos_ota.review.live import LiveJob
 from enos_ota.review.screen import first_screen
-from enos_ota.review.set_report import ReviewSettings
 from enos_ota.review.text import Kind, plain
 from tests.harness import reports
 
@@ -124,12 +123,12 @@ def test_a_job_that_is_no_longer_there_is_deleted_and_one_that_never_was_is_unkn
     declared = TaskSet("pumps", "j1", ("k1",), "https://enos", "o1")
     record = Record(frozenset({"k1"}), job=JobFacts(recorded, "Pumps", "2.3.0"))
     step = SetStep("pumps", Change.NONE, declared, recorded=declared, before=record, now=record)
-    settings = ReviewSettings(("Cancelled by user",), date(2026, 11, 23))
+    now = datetime(2026, 11, 23, 18, tzinfo=timezone.utc)
     gone = LiveSet(None, not_found="there is no such job")
-    plans = {step.identity: build_plan(declared, record, gone, today=settings.today)}
+    plans = {step.identity: build_plan(declared, record, gone, today=now.date())}
     found = ReviewFacts(Preview((step,)), previewed=True, refreshed=True, jobs={"j1": LiveJob(gone)}, plans=plans)
-    context = ReviewContext("enos-ota", "prod", "", "2026-11-23T18:00:00Z")
-    report = build_report(context, found, settings, expect_no_changes=True)
+    context = ReviewContext("enos-ota", "prod", "", now)
+    report = build_report(context, found, expect_no_changes=True)
     (job,) = report.jobs
     assert (report.exit_code, job.status, job.looked) == (0, told, True)
     assert job.name == ("Pumps" if told == "deleted" else "")
