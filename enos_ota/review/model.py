@@ -161,6 +161,11 @@ class JobReport(ReportPart):
     )
     looked: bool = Field(default=False, description="Whether EnOS was asked about it just now.")
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether EnOS was not asked about the job, or does not have it."""
+        return self.status == "unknown" and not (self.name or self.firmware_version)
+
 
 class OtherJob(ReportPart):
     """A job that has no declared set."""
@@ -258,19 +263,10 @@ class ReviewReport(ReportPart):
         """Exit code of the command."""
         return EXIT_CODES[self.outcome]
 
-    @property
-    def will_cancel(self) -> int:
-        """Number of tasks that `pulumi up` would cancel."""
-        return sum(each.will_cancel for each in self.sets)
-
     def with_files(self, files: Mapping[str, str]) -> ReviewReport:
         """Return the report with the file of each set, by name of the set."""
         sets = tuple(each.model_copy(update={"file": files.get(each.name, "")}) for each in self.sets)
         return self.model_copy(update={"sets": sets})
-
-    def job(self, job_id: str) -> JobReport | None:
-        """Return the job of a set."""
-        return next((job for job in self.jobs if job.job_id == job_id), None)
 
 
 JobReport.model_rebuild()

@@ -71,8 +71,7 @@ def everything(screen: Screen) -> list[str]:
     ]
     for job in screen.jobs:
         texts += [job.title, *(item for line in job.lines for item in line.items)]
-        for part in job.sets:
-            texts += [part.title, *(item for line in part.lines for item in line.items)]
+        texts += [part.title for part in job.sets]
     return [plain(text) for text in [*texts, screen.everything]]
 
 
@@ -91,11 +90,21 @@ def test_the_lines_stand_in_the_order_of_a_decision(case: object) -> None:
     assert [label for label in labels if label in ORDER] == ORDER
 
 
-def test_several_sets_on_a_job_keep_that_order_each() -> None:
+def test_several_sets_on_a_job_keep_that_order_and_are_named_on_their_lines() -> None:
     job, *_ = first_screen(reports.several_sets()).jobs
-    for labels in ([line.label for line in job.lines], *([line.label for line in part.lines] for part in job.sets)):
-        known = [label for label in labels if label in ORDER]
-        assert known == sorted(known, key=ORDER.index)
+    labels = [line.label for line in job.lines]
+    known = [label for label in labels if label in ORDER]
+    assert known == sorted(known, key=ORDER.index)
+    for label in ("Set", "Guard", "Digest"):
+        told = [shown(line) for line in job.lines if line.label == label]
+        assert [each.partition(" · ")[0] for each in told] == ["pump-north", "pump-south"]
+
+
+def test_of_very_many_sets_on_a_job_the_first_have_lines() -> None:
+    one = reports.drift()
+    sets = tuple(one.sets[0].model_copy(update={"name": f"pump-{number}"}) for number in range(400))
+    told = [shown(line) for line in only_job(one.model_copy(update={"sets": sets})).lines if line.label == "Set"]
+    assert (len(told), told[-1]) == (21, "and 380 more")
 
 
 def test_it_is_told_what_is_rolled_back() -> None:
@@ -354,10 +363,10 @@ def test_the_gravest_keys_come_first() -> None:
 
 def test_keys_that_are_counted_but_not_there_are_counted() -> None:
     groups = only_job(reports.large_first_preview()).sets[0].groups
-    assert {group.title: (group.total, len(group.keys)) for group in groups} == {
-        "too late": (13, 3),
-        "will be cancelled": (79_812, 8),
-        "cancelled already": (1_204, 0),
+    assert {group.effect: (group.total, len(group.keys)) for group in groups} == {
+        Effect.TOO_LATE: (13, 3),
+        Effect.CANCEL: (79_812, 8),
+        Effect.CANCELLED: (1_204, 0),
     }
 
 

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_ota.engine.preview_json import Change, Preview, SetStep
-from enos_ota.plan import Category, JobFacts, LiveSet, Record, RecordedJobStatus, TaskSet, build_plan
+from enos_ota.plan import JobFacts, LiveSet, Record, RecordedJobStatus, TaskSet, build_plan
 from enos_ota.review import terminal
 from enos_ota.review.compose import ReviewContext, ReviewFacts, build_report
-from enos_ota.review.lines import status
 from enos_ota.review.live import LiveJob
 from enos_ota.review.screen import first_screen
-from enos_ota.review.text import Kind, plain
+from enos_ota.review.text import plain
 from tests.harness import reports
 
 if TYPE_CHECKING:
@@ -51,35 +50,12 @@ def test_of_a_removed_set_only_what_is_cancelled_is_counted() -> None:
     assert "--expect 35," in undo(removed.model_copy(update={"sets": (changed,)}))
 
 
-@pytest.mark.parametrize(
-    ("told", "names"),
-    [
-        ("cancelled after push", []),
-        ("after push", []),
-        ("cancelled failed, with an unknown text", []),
-        ("cancelled", []),
-        ("missing", []),
-        ("too late upgrading", ["upgrading"]),
-        ("init", ["init"]),
-        ("cancelled\\n after push", ["cancelled\\\\n after push"]),  # no category, but a text of EnOS
-        ("after pushing", ["after pushing"]),
-        ("", []),
-    ],
-)
-def test_only_what_enos_says_of_a_status_is_a_name(told: str, names: list[str]) -> None:
-    assert [piece.text for piece in status(told) if piece.kind is Kind.NAME] == names
-
-
 def test_what_we_say_of_a_status_stands_without_quotes() -> None:
     removed = reports.removal()
     key = removed.sets[0].keys[0].model_copy(update={"status": "cancelled after push"})
     changed = removed.sets[0].model_copy(update={"keys": (key, *removed.sets[0].keys[1:])})
     shown = terminal.render(removed.model_copy(update={"sets": (changed,)}))
     assert ("cancelled after push" in shown, "'cancelled after push'" in shown) == (True, False)
-
-
-def test_every_category_is_a_word_of_ours() -> None:
-    assert {each.value for each in Category if any(piece.kind is Kind.NAME for piece in status(each.value))} == set()
 
 
 # A job that is gone: nothing fails, but an approver has to know at once.
