@@ -8,7 +8,6 @@ sentence.
 from __future__ import annotations
 
 import html
-import itertools
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final
@@ -67,12 +66,8 @@ _SUSPECT: Final = re.compile(
 
 def marker(stack: str) -> str:
     """Return the invisible first line of a comment, by which a workflow finds the comment of a stack."""
-    quoted = "".join(character if _is_tame(character) else f"%{ord(character):02X}" for character in stack)
+    quoted = "".join(each if each.isprintable() and each not in "<>%" else f"%{ord(each):02X}" for each in stack)
     return f"<!-- enos-ota review: {quoted[:_MARKER]} -->"
-
-
-def _is_tame(character: str) -> bool:
-    return character.isprintable() and character not in "<>%"
 
 
 def render(report: ReviewReport) -> str:
@@ -208,26 +203,16 @@ def _sentence(sentence: str) -> str:
 
 
 def _words(part: str) -> str:
-    """Return words unchanged and suspect words as code; neighbours share one code span."""
-    done: list[str] = []
-    words = [(_is_plain(word), word) for word in part.split(" ")]
-    for number, (plain, run) in enumerate(itertools.groupby(words, key=lambda each: each[0])):
-        together = " ".join(word for _, word in run)
-        done += [" "] if number else []
-        done.append(together if plain else _peeled(together))
-    return "".join(done)
+    return " ".join(map(_word, part.split(" ")))
 
 
-def _is_plain(word: str) -> bool:
-    inside = word.lstrip(_BEFORE).rstrip(_AFTER)
-    return _PLAIN.fullmatch(inside) is not None and not _SUSPECT.search(inside)
-
-
-def _peeled(words: str) -> str:
-    """Return words as code, except brackets, quotes and stops around them."""
-    rest = words.lstrip(_BEFORE)
+def _word(word: str) -> str:
+    """Return a word; if it is suspect, as code, except brackets, quotes and stops around it."""
+    rest = word.lstrip(_BEFORE)
     inside = rest.rstrip(_AFTER)
-    return words[: len(words) - len(rest)] + _code(inside) + rest[len(inside) :]
+    if _PLAIN.fullmatch(inside) and not _SUSPECT.search(inside):
+        return word
+    return word[: len(word) - len(rest)] + _code(inside) + rest[len(inside) :]
 
 
 def _code(inside: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,7 +19,6 @@ from enos_ota.enos import (
     AuthenticationError,
     EnosError,
     GatewayRefusal,
-    RetryPolicy,
     ServerError,
     Throttled,
     TransportError,
@@ -74,16 +73,10 @@ def review(
     pack_configs: Sequence[Path] = (),
     clock: Clock = SYSTEM_CLOCK,
 ) -> ReviewReport:
-    """Review a stack. Everything that is wrong is in the report.
+    """Review a stack of the project that a directory is in. Everything that is wrong is in the report.
 
-    Args:
-        directory: A directory of the project.
-        stack: The stack; None for the one that `enos_ota.settings.project` selects.
-        environ: The environment, for Pulumi too.
-        expect_no_changes: Whether any change is a no.
-        packs: Directories of policy packs that the preview runs.
-        pack_configs: Their settings, in the same order.
-        clock: Time and waiting.
+    With `expect_no_changes` any change is a no. `packs` are directories of policy packs that the preview runs, and
+    `pack_configs` their settings in the same order.
     """
     now = datetime.fromtimestamp(clock.time(), timezone.utc)
     to_run = Packs(packs, pack_configs)
@@ -105,22 +98,15 @@ def review(
         return report_misconfigured(context, error.problems)
 
 
+@dataclass(frozen=True, slots=True)
 class _ReviewRun:
     """One review of one stack."""
 
-    def __init__(
-        self,
-        config: StackConfig,
-        environ: Mapping[str, str],
-        clock: Clock,
-        today: date,
-        packs: Packs,
-    ) -> None:
-        self._config = config
-        self._packs = packs
-        self._environ = environ
-        self._clock = clock
-        self._today = today
+    config: StackConfig
+    environ: Mapping[str, str]
+    clock: Clock
+    today: date
+    packs: Packs
 
     def read(self) -> ReviewFacts:
         """Ask Pulumi, then EnOS.
@@ -129,67 +115,58 @@ class _ReviewRun:
             SettingsError: The configuration cannot be used.
         """
         try:
-            connection = load_connection(self._config.get, self._environ)
+            connection = load_connection(self.config.get, self.environ)
         except NoCredentials as error:
             why_not = "; ".join(error.problems)
             found = self._preview(refresh=False)
             blind = found.blind or (() if found.previewed else (why_not,))
             return replace(found, blind=blind, no_credentials=why_not)
-        with create_client(connection, clock=self._clock) as client:
+        with create_client(connection, clock=self.clock) as client:
             # In an outage a refresh would wait for EnOS set by set, only to fail.
             if unreached := self._unreached(client):
-                return self._outage(unreached)
+                return self._declared_only(_describe(unreached))
             found = self._preview(refresh=True)
+            errors = found.preview.errors
+            if unread := [without_code(text, Code.NOT_READ) for text in errors if has_code(text, Code.NOT_READ)]:
+                return self._declared_only(*unread)
             try:
-                jobs, plans = self._read_sets(client, connection, found)
+                jobs, plans = self._read_sets(client, connection, found.preview)
             except (EnosError, Stopped) as error:
-                return self._outage(error, found)
-        return replace(found, jobs=jobs, plans=plans, blind=found.blind or _unread(found.preview))
+                if not found.previewed:
+                    return self._declared_only(_describe(error))
+                return replace(found, blind=(_describe(error),))
+        return replace(found, jobs=jobs, plans=plans)
 
     def _unreached(self, client: EnosClient) -> EnosError | Stopped | None:
-        """Why EnOS gives no answer after all retries; None if it answers.
-
-        The review asks for a job that an `up` asks for too. A program of one's own may have any job: a list that fails
-        says nothing about these.
-        """
-        job_id = self._any_job()
-        waiting = self._waiting(client)
+        """Why EnOS does not answer for a job that an `up` asks for too; None if it does, or if there is no such job."""
+        sets = declared_items(self.config.document) if self.config.document else ()  # was checked
+        today = self.today
+        job_id = next((each["jobId"] for _, each in sets if not days.is_over(each.get("expires", ""), today)), "")
         try:
             if job_id:
-                waiting.get_job(job_id)
-            else:
-                next(waiting.search_jobs(page_size=1), None)
-        except (TransportError, AuthenticationError, GatewayRefusal, Stopped) as error:
+                self._waiting(client).get_job(job_id)
+        except (TransportError, AuthenticationError, GatewayRefusal, ServerError, Throttled, Stopped) as error:
             return error
-        except (ServerError, Throttled) as error:
-            return error if job_id else None
         except EnosError:
-            return None  # a refusal is an answer
+            pass  # a refusal is an answer
         return None
 
-    def _any_job(self) -> str:
-        """Return a job of the declared sets that have not expired; empty if there is none."""
-        sets = declared_items(self._config.document) if self._config.document else ()  # was checked
-        return next((each["jobId"] for _, each in sets if not days.is_over(each.get("expires", ""), self._today)), "")
-
     def _waiting(self, client: EnosClient) -> EnosClient:
-        return client.waiting_by(Deadline(self._clock, Stop(), _PATIENCE).sleep)
+        return client.waiting_by(Deadline(self.clock, Stop(), _PATIENCE).sleep)
 
-    def _outage(self, error: Exception, found: ReviewFacts | None = None) -> ReviewFacts:
-        """Return what is declared, and that EnOS could not be asked."""
-        declared = found if found and found.previewed else self._preview(refresh=False)
-        rejected = isinstance(error, EnosError) and error.rejects_access
-        text = error.advised_text if isinstance(error, EnosError) else str(error)
-        return replace(declared, blind=(f"{_REFUSED if rejected else _UNASKED}: {text}", *declared.blind))
+    def _declared_only(self, *blind: str) -> ReviewFacts:
+        """Return what is declared, and why EnOS could not be asked."""
+        declared = self._preview(refresh=False)
+        return replace(declared, blind=(*blind, *declared.blind))
 
     def _preview(self, *, refresh: bool) -> ReviewFacts:
-        root = self._config.project.root if self._config.project else Path.cwd()
-        environ = {**self._environ, REVIEWED: "1"}
-        call = pulumi.Call(root, self._config.full_name, environ, refresh, self._packs)
+        root = self.config.project.root if self.config.project else Path.cwd()
+        environ = {**self.environ, REVIEWED: "1"}
+        call = pulumi.Call(root, self.config.full_name, environ, refresh, self.packs)
         try:
             ran = pulumi.preview(call)
             preview = parse(ran.stdout)
-            objections = pulumi.violations(call) if self._packs.directories and not ran.succeeded else ()
+            objections = pulumi.violations(call) if self.packs.directories and not ran.succeeded else ()
         except (pulumi.PulumiFailed, UnreadablePreview) as error:
             why_not = tuple(str(error).splitlines())
             return ReviewFacts(self._with_declared(Preview()), previewed=False, refreshed=False, blind=why_not)
@@ -206,9 +183,9 @@ class _ReviewRun:
         try:
             settings = load_stack(
                 None,
-                self._environ,
-                stack_file=self._config.file,
-                project=self._config.project.name if self._config.project else "",
+                self.environ,
+                stack_file=self.config.file,
+                project=self.config.project.name if self.config.project else "",
             )
         except SettingsError:
             return preview  # the gateway may be in the program only
@@ -223,16 +200,7 @@ class _ReviewRun:
         return replace(preview, sets=(*there, *missing.values()))
 
     def _read_sets(
-        self, client: EnosClient, connection: Connection, found: ReviewFacts
-    ) -> tuple[dict[str, LiveJob], dict[str, Plan]]:
-        """As `_read_all`; where the preview waited for EnOS without success, the review does not wait once more."""
-        if not _unread(found.preview):
-            return self._read_all(client, connection, found)
-        with create_client(connection, clock=self._clock, retry=RetryPolicy(attempts=1)) as impatient:
-            return self._read_all(impatient, connection, found)
-
-    def _read_all(
-        self, client: EnosClient, connection: Connection, found: ReviewFacts
+        self, client: EnosClient, connection: Connection, preview: Preview
     ) -> tuple[dict[str, LiveJob], dict[str, Plan]]:
         """Read the jobs of a preview's sets by id, and build the plans of the declared ones by identity of their step.
 
@@ -240,17 +208,14 @@ class _ReviewRun:
             EnosError: EnOS could not be read.
             Stopped: EnOS asked for a pause that is too long.
         """
-        steps = [(step, about) for step in found.preview.sets if (about := step.declared or step.recorded)]
+        steps = [(step, about) for step in preview.sets if (about := step.declared or step.recorded)]
         jobs: dict[str, LiveJob] = {}
         plans: dict[str, Plan] = {}
         waiting = self._waiting(client)
         workers = Pool(connection.max_concurrency)
-        if not (steps or found.previewed):
-            # A program of one's own may have failed because EnOS does not answer: then the review says so.
-            next(waiting.search_jobs(page_size=1), None)
         ours = {about.job_id for _, about in steps}
         for step, about in steps:
-            if about.is_expired(self._today):
+            if about.is_expired(self.today):
                 continue
             if about.org_id != connection.org_id:
                 raise TransportError(f"set {step.name!r} is of another organization, {about.org_id}")
@@ -261,9 +226,9 @@ class _ReviewRun:
                     waiting,
                     step.declared,
                     record_before(step),
-                    today=self._today,
+                    today=self.today,
                     markers=connection.cancelled_markers,
-                    break_glass=break_glass(self._environ),
+                    break_glass=break_glass(self.environ),
                     job=jobs[about.job_id].live,
                     max_keys=None,
                     workers=workers,
@@ -271,6 +236,7 @@ class _ReviewRun:
         return jobs, plans
 
 
-def _unread(preview: Preview) -> tuple[str, ...]:
-    """Why the preview's refresh could not read EnOS; empty if it could."""
-    return tuple(without_code(text, Code.NOT_READ) for text in preview.errors if has_code(text, Code.NOT_READ))
+def _describe(error: Exception) -> str:
+    rejected = isinstance(error, EnosError) and error.rejects_access
+    text = error.advised_text if isinstance(error, EnosError) else str(error)
+    return f"{_REFUSED if rejected else _UNASKED}: {text}"

@@ -205,7 +205,7 @@ def test_no_stack_ends_its_marker(stack: str) -> None:
         ("run `pulumi up` again", "run `pulumi up` again"),
         ("set ENOS_OTA_BREAK_GLASS=<reason> for this run", "set `ENOS_OTA_BREAK_GLASS=<reason>` for this run"),
         ("set 'pump-2.3.0' (job 65a1b2c3d4e5f607): x", "set '`pump-2.3.0`' (job `65a1b2c3d4e5f607`): x"),
-        ("ask @team about #12, !3 and GH-1", "ask `@team` about `#12, !3` and `GH-1`"),
+        ("ask @team about #12, !3 and GH-1", "ask `@team` about `#12`, `!3` and `GH-1`"),
         ("see https://evil.example or www.evil.example", "see `https://evil.example` or `www.evil.example`"),
         ("https://a.example did not answer", "`https://a.example` did not answer"),
         ("re-publishes failed tasks", "re-publishes failed tasks"),
@@ -215,7 +215,7 @@ def test_no_stack_ends_its_marker(stack: str) -> None:
         ("/close now", "`/close` now"),
         ("|`code`|", "`|` `code` `|`"),
         ("<b>bold</b>", "`<b>bold</b>`"),
-        ("fix :tada: 1f0e2d3c", "fix `:tada: 1f0e2d3c`"),
+        ("fix :tada: 1f0e2d3c", "fix `:tada`: `1f0e2d3c`"),
     ],
 )
 def test_of_a_sentence_only_what_a_renderer_could_act_on_is_code(said: str, markdown: str) -> None:
