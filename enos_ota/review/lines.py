@@ -28,7 +28,7 @@ _KINDS: Final = 6
 _NAMED: Final = 3
 """Sets, or other jobs, that one line names."""
 _NOTES: Final = 6
-"""Errors, or warnings, of one job that are shown."""
+"""Warnings of one job that are shown."""
 _DIGEST: Final = 12
 """Characters of the digest before the change, which is shown for comparison only."""
 
@@ -169,9 +169,7 @@ def _cancels(job: JobReport, sets: Sequence[SetReport], counts: Counter[Effect],
     # Counts come from a search that may lag behind what was just read.
     waiting = job.waiting if job.waiting is not None and job.waiting >= number else None
     tone = Tone.PLAIN
-    if all(each.change is Change.DELETE for each in sets):
-        items = [say("nothing to cancel")]
-    elif job.looked and job.is_unknown:
+    if job.looked and job.is_unknown:
         items, tone = [say("nothing to cancel: EnOS has no such job")], Tone.CAREFUL
     elif not (job.looked or number or is_open) and any(e.count(Effect.CANCELLED) for e in sets if not e.expired):
         # They may have been retried since.
@@ -350,19 +348,16 @@ def _place(job: JobReport) -> ReportLine:
 
 
 def _notes(sets: Sequence[SetReport], reasons: frozenset[str]) -> Iterator[ReportLine]:
-    """Return the errors and warnings that are neither reasons of the verdict nor on a line of their own."""
-    errors: list[Text] = []
-    warnings: list[Text] = []
+    """Return the warnings that are neither reasons of the verdict, as all errors are, nor on another line."""
+    texts: list[str] = []
     for each in sets:
         about = f"set {each.name!r} (job {each.job_id}): " if len(sets) == 1 else ""
         covered = {*reasons, *_on_other_lines(each)}
-        errors += [say(saying(text.removeprefix(about))) for text in each.errors if text not in covered]
-        warnings += [say(saying(text.removeprefix(about))) for text in each.warnings if text not in covered]
-    for label, tone, texts in (("Fails", Tone.BAD, errors), ("Note", Tone.CAREFUL, warnings)):
-        for text in texts[:_NOTES]:
-            yield ReportLine(label, (text,), tone)
-        if (rest := len(texts) - _NOTES) > 0:
-            yield ReportLine(label, (say("and ", rest, " more"),), tone)
+        texts += [text.removeprefix(about) for text in each.warnings if text not in covered]
+    for text in texts[:_NOTES]:
+        yield ReportLine("Note", (say(saying(text)),), Tone.CAREFUL)
+    if (rest := len(texts) - _NOTES) > 0:
+        yield ReportLine("Note", (say("and ", rest, " more"),), Tone.CAREFUL)
 
 
 def _on_other_lines(each: SetReport) -> Iterator[str]:

@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Final
 
 from enos_ota.review import text
 from enos_ota.review.exposure import EFFECTS, Exposure
-from enos_ota.review.screen import Tone, first_screen
+from enos_ota.review.lines import Tone
+from enos_ota.review.screen import first_screen
 from enos_ota.review.text import Kind, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from enos_ota.review.lines import ReportLine
     from enos_ota.review.model import KeyReport, ReviewReport
-    from enos_ota.review.screen import Headline, JobSection, KeyGroup, ReportLine
+    from enos_ota.review.screen import Headline, JobSection, KeyGroup
     from enos_ota.review.text import Piece, Text
 
 LIMIT: Final = 64_000
@@ -56,7 +58,7 @@ _PLAIN: Final = re.compile(r"[^\W_]+(?:['.,-][^\W_]+)*…?|…|·|→|")
 _SUSPECT: Final = re.compile(
     r"""
     (?i:[0-9a-f]{7})                     # a commit
-    | (?i:[a-z][a-z0-9]*-[0-9])          # an issue: GH-1, INC-4711
+    | (?i:[a-z][0-9]*-[0-9])               # an issue: GH-1, INC-4711
     | [A-Z]{2}-                          # an advisory
     | (?i:[^\W\d]\.\w | \w\.[^\W\d])     # a host, a file
     """,
@@ -120,7 +122,7 @@ class _Page:
         is_last = most == _STEPS[-1]
         for job in jobs:
             groups = [(part, group) for part in job.sets for group in part.groups]
-            if not self.add(f"\n\n#### Job {_inline(job.title[1:])}\n\n{_lines(job.lines)}", reserved=2 * _LISTED):
+            if not self.add(f"\n\n#### {_inline(job.title)}\n\n{_lines(job.lines)}", reserved=2 * _LISTED):
                 if not is_last:
                     return False
                 self.left.update(sets=len(job.sets), keys=sum(group.total for _, group in groups))
@@ -144,11 +146,10 @@ def _heading(verdict: Headline) -> str:
 
 
 def _lines(lines: Iterable[ReportLine]) -> str:
-    return "\n".join(f"- {_mark(line)}**{line.label}:** {' · '.join(map(_inline, line.items))}" for line in lines)
-
-
-def _mark(line: ReportLine) -> str:
-    return f"{_MARKS[line.tone]} " if line.tone in {Tone.CAREFUL, Tone.BAD} else ""
+    marks = {tone: f"{_MARKS[tone]} " for tone in (Tone.CAREFUL, Tone.BAD)}
+    return "\n".join(
+        f"- {marks.get(line.tone, '')}**{line.label}:** {' · '.join(map(_inline, line.items))}" for line in lines
+    )
 
 
 def _group(group: KeyGroup, most: int) -> str:

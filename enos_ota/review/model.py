@@ -86,12 +86,6 @@ EXIT_CODES: Final = {
 }
 
 
-STATUS_AFTER_PUSH: Final = "after push"
-"""Replaces the status of a task that was cancelled after the device had been notified."""
-STATUS_UNKNOWN_TEXT: Final = "failed, with an unknown text"
-"""Replaces the status of a task that failed with an unknown text after EnOS had accepted its cancel."""
-
-
 class KeyReport(ReportPart):
     """One device key of a set."""
 

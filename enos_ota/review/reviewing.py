@@ -19,19 +19,28 @@ from enos_ota.enos import (
     AuthenticationError,
     EnosError,
     GatewayRefusal,
+    JobNotFound,
+    JobStatus,
     ServerError,
     Throttled,
     TransportError,
 )
 from enos_ota.plan import Code, days
 from enos_ota.plan.guard import break_glass
+from enos_ota.plan.live import WAITING, LiveSet
 from enos_ota.plan.messages import has_code, without_code
 from enos_ota.reconciler import Pool, Stop, Stopped
 from enos_ota.reconciler.deadline import Deadline
-from enos_ota.reconciler.live_reader import read_plan
-from enos_ota.review.compose import ReviewContext, ReviewFacts, build_report, report_misconfigured
-from enos_ota.review.live import read_live_job
-from enos_ota.review.set_report import record_before
+from enos_ota.reconciler.live_reader import read_job, read_plan
+from enos_ota.review.compose import (
+    LiveJob,
+    ReviewContext,
+    ReviewFacts,
+    build_report,
+    record_before,
+    report_misconfigured,
+)
+from enos_ota.review.model import OtherJob
 from enos_ota.settings import (
     NoCredentials,
     SettingsError,
@@ -46,12 +55,11 @@ from enos_ota.settings.project import PULUMI_STACK, find_project, locate_stack
 from enos_ota.settings.set_files import declared_items, declaring_files
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import date
 
-    from enos_ota.enos import Clock, EnosClient
+    from enos_ota.enos import Clock, EnosClient, Job
     from enos_ota.plan import Plan
-    from enos_ota.review.live import LiveJob
     from enos_ota.review.model import ReviewReport
     from enos_ota.settings import Connection
     from enos_ota.settings.project import StackConfig
@@ -61,6 +69,8 @@ _REFUSED: Final = "EnOS rejected the credentials or the organization, and retryi
 
 _PATIENCE: Final = 60.0
 """Seconds after which the review waits no more for EnOS to take requests again."""
+_OTHER_JOBS: Final = 10
+"""Other jobs with the same firmware whose tasks are counted."""
 
 
 def review(
@@ -240,3 +250,34 @@ def _describe(error: Exception) -> str:
     rejected = isinstance(error, EnosError) and error.rejects_access
     text = error.advised_text if isinstance(error, EnosError) else str(error)
     return f"{_REFUSED if rejected else _UNASKED}: {text}"
+
+
+def read_live_job(client: EnosClient, job_id: str, ours: Collection[str]) -> LiveJob:
+    """Read a job, and the started ones with its firmware that are not ours: seven requests, and one for each of these.
+
+    Raises:
+        EnosError: It could not be read. Not for related jobs: an `up` does without them.
+    """
+    try:
+        live = read_job(client, job_id, by_status=True)
+    except JobNotFound as error:
+        return LiveJob(LiveSet(None, not_found=str(error)))
+    if live.job is None or not live.job.firmware_version:
+        return LiveJob(live)
+    try:
+        return LiveJob(live, tuple(_related(client, live.job, {job_id, *ours})))
+    except EnosError:
+        return LiveJob(live, None)
+
+
+def _related(client: EnosClient, job: Job, ours: Collection[str]) -> Iterable[OtherJob]:
+    found = client.search_jobs(firmware_version=job.firmware_version, status=JobStatus.STARTED)
+    others = (each for each in found if each.job_id not in ours and _same_firmware(each, job))
+    for number, other in enumerate(others):
+        waiting = client.count_tasks(other.job_id, statuses=WAITING) if number < _OTHER_JOBS else None
+        yield OtherJob(job_id=other.job_id, name=other.name, waiting=waiting)
+
+
+def _same_firmware(one: Job, other: Job) -> bool:
+    # The same version may be another product's firmware: only where EnOS names both files are they compared.
+    return not (one.firmware_id and other.firmware_id) or one.firmware_id == other.firmware_id

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from enos_ota.review.model import KeyReport, ReviewReport, SetReport
 
-__all__ = ["Headline", "JobSection", "KeyGroup", "ReportLine", "Screen", "SetKeys", "Tone", "first_screen"]
-
 _BADGES: Final = {
     Outcome.FINE: "OK",
     Outcome.CHANGES: "CHANGED",
@@ -31,7 +29,6 @@ _UNSEEN: Final = "NOT CHECKED"
 """Badge instead of OK where EnOS was not asked."""
 _TONES: Final = {Outcome.FINE: Tone.GOOD, Outcome.UNDETERMINED: Tone.CAREFUL}
 
-_HASH: Final = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 _COMMIT: Final = 12
 """Characters of a commit's hash that are enough."""
 _PACKS: Final = 10
@@ -41,21 +38,14 @@ _UTC: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2}:[0-9]
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """What a reader sees first.
-
-    Attributes:
-        badge: The verdict in a word or two, in capitals.
-        tone: GOOD, CAREFUL or BAD.
-        sentence: The verdict in a sentence.
-        context: What was reviewed, when, and what was not checked; one fact each.
-        reasons: Why the outcome is not `fine`, the most serious first.
-        warnings: What does not fail the change.
-    """
+    """The verdict, which a reader sees first."""
 
     badge: str
+    """In a word or two, in capitals."""
     tone: Tone
     sentence: Text
     context: tuple[Text, ...]
+    """What was reviewed, when, and what was not checked."""
     reasons: tuple[Text, ...]
     warnings: tuple[Text, ...]
 
@@ -90,21 +80,17 @@ class JobSection:
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """The first screen.
-
-    Attributes:
-        verdict: What a reader sees first.
-        jobs: Jobs with a change, an error or a warning.
-        others: Changes of resources that are not sets.
-        unchanged: One line for each set of the other jobs.
-        everything: How to list all keys.
-    """
+    """The first screen."""
 
     verdict: Headline
     jobs: tuple[JobSection, ...]
+    """Jobs with a change, an error or a warning."""
     others: tuple[Text, ...]
+    """Changes of resources that are not sets."""
     unchanged: tuple[Text, ...]
+    """One line for each set of the other jobs."""
     everything: Text
+    """How to list all keys."""
 
 
 def first_screen(report: ReviewReport) -> Screen:
@@ -161,7 +147,7 @@ def _context(report: ReviewReport) -> Iterator[Text]:
     elif report.project:
         yield say("project ", name(report.project))
     if report.commit:
-        yield say("commit ", name(report.commit[:_COMMIT] if _HASH.fullmatch(report.commit) else report.commit))
+        yield say("commit ", name(report.commit[:_COMMIT]))
     match = _UTC.fullmatch(report.made_at)
     when = f"{match[1]} {match[2]} UTC" if match else name(report.made_at)
     yield say("EnOS asked at ", when) if report.live else say(when, ", EnOS was not asked")
@@ -184,7 +170,7 @@ def _job_section(report: ReviewReport, job: JobReport, sets: Sequence[SetReport]
     will = "will" if report.previewed else "would"
     return JobSection(
         job=job,
-        title=say("job ", name(job.name or job.job_id)),
+        title=say("Job ", name(job.name or job.job_id)),
         lines=tuple(job_lines(job, sets, will=will, reasons=frozenset(report.reasons))),
         sets=tuple(SetKeys(say("set ", name(each.name)), tuple(_groups(each, will))) for each in sets),
     )

@@ -12,8 +12,9 @@ from rich.text import Text as Styled
 
 from enos_ota.review import text
 from enos_ota.review.exposure import EFFECTS, Exposure
+from enos_ota.review.lines import Tone
 from enos_ota.review.model import Effect
-from enos_ota.review.screen import Tone, first_screen
+from enos_ota.review.screen import first_screen
 from enos_ota.review.text import Kind, Piece
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _screen(screen: Screen) -> Iterator[RenderableType]:
     yield from _verdict(screen.verdict)
     for job in screen.jobs:
         yield ""
-        yield _styled(job.title, "bold", capital=True)
+        yield _styled(job.title, "bold")
         yield _table((Styled(f"  {line.label}", "dim"), _joined(line.items, _COLOURS[line.tone])) for line in job.lines)
     for title, texts in (("Other changes", screen.others), ("Unchanged", screen.unchanged)):
         if texts:
@@ -143,13 +144,11 @@ def _joined(texts: Iterable[Text], style: str) -> Styled:
     return Styled(" · ").join([_styled(each, style) for each in texts])
 
 
-def _styled(texts: Text, style: str = "", *, capital: bool = False) -> Styled:
+def _styled(texts: Text, style: str = "") -> Styled:
     styled = Styled(style=style)
     for piece in texts:
         colour = _EXPOSURES[piece.exposure] if piece.exposure else ""
         styled.append(_quoted(piece), f"{_KINDS.get(piece.kind, '')} {colour}".strip())
-    if capital and styled.plain:
-        styled.plain = styled.plain[0].upper() + styled.plain[1:]
     return styled
 
 

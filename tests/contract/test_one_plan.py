@@ -30,7 +30,7 @@ from enos_ota.plan.record import UNKNOWN_TEXT
 from enos_ota.reconciler import DEFAULT_MARKERS, ApplyResult, Reconciler
 from enos_ota.reconciler.live_reader import read_plan
 from enos_ota.review.compose import ReviewContext, ReviewFacts, build_report
-from enos_ota.review.live import read_live_job
+from enos_ota.review.reviewing import read_live_job
 from enos_simulator.fleet import parse_fleet
 from enos_simulator.simulator import Simulator
 from tests.harness.clock import FakeClock

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.review import text
@@ -35,17 +34,8 @@ _LABELLED: Final = 14.0
 _HEIGHT: Final = 34
 
 
-@dataclass(frozen=True, slots=True)
-class StatusRow:
-    """Tasks of one status, or `ROLLED_BACK`, now and after `pulumi up`."""
-
-    status: str
-    now: int
-    after: int
-
-
-def rows(job: JobReport, report: ReviewReport) -> list[StatusRow]:
-    """Return the tasks of a job by status; nothing if EnOS did not return them."""
+def count_tasks(job: JobReport, report: ReviewReport) -> dict[str, dict[str, int]]:
+    """Return the tasks of a job by status: "Now", and "After" the change if it is one; empty if EnOS returned none."""
     now: Counter[str] = Counter()
     for each in job.by_status:
         now[text.name(each.status).text] += each.tasks
@@ -60,18 +50,16 @@ def rows(job: JobReport, report: ReviewReport) -> list[StatusRow]:
         cancelled[status] += max(0, min(missing, now[status] - cancelled[status]))
     after = now - cancelled
     after[ROLLED_BACK] = cancelled.total()
-    names = [*_MEANING, *(status for status in now if status not in _MEANING)]
-    return [StatusRow(name, now[name], after[name]) for name in names if now[name] or after[name]]
+    statuses = [each for each in dict.fromkeys([*_MEANING, *now]) if now[each] or after[each]]
+    columns = {"Now": now, "After": after} if cancelled.total() else {"Now": now}
+    return {name: {status: tasks[status] for status in statuses} for name, tasks in columns.items() if statuses}
 
 
 def chart(job: JobReport, report: ReviewReport) -> Element | None:
-    """Return a bar for now and one for after a change, and their numbers; None if EnOS did not return the tasks."""
-    found = rows(job, report)
-    if not found:
+    """Return a bar for now and one for after the change, and a table of their numbers; None without tasks."""
+    columns = count_tasks(job, report)
+    if not columns:
         return None
-    columns = {"Now": {row.status: row.now for row in found}}
-    if any(row.now != row.after for row in found):
-        columns["After"] = {row.status: row.after for row in found}
     bars = (_bar(name, tasks) for name, tasks in columns.items())
     return element("div", *bars, _table(columns, job.total), class_="chart")
 

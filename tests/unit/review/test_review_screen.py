@@ -22,10 +22,11 @@ from enos_ota.plan import (
 )
 from enos_ota.plan.record import AFTER_PUSH
 from enos_ota.review import html
+from enos_ota.review.compose import set_messages
+from enos_ota.review.lines import Tone
 from enos_ota.review.model import Effect, GuardUse, JobReport, Limit, Outcome, ReviewReport, SetMessage
 from enos_ota.review.reviewing import review
-from enos_ota.review.screen import Tone, first_screen
-from enos_ota.review.set_report import set_messages
+from enos_ota.review.screen import first_screen
 from enos_ota.review.text import Kind, plain
 from tests.harness import reports
 from tests.harness.any_report import reports as any_report
@@ -33,8 +34,9 @@ from tests.harness.any_report import reports as any_report
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from enos_ota.review.lines import ReportLine
     from enos_ota.review.model import SetReport
-    from enos_ota.review.screen import JobSection, ReportLine, Screen
+    from enos_ota.review.screen import JobSection, Screen
 
 PUMPS = TaskSet("pump-2.3.0", reports.JOB_ID)
 KEYS = [f"k{number}" for number in range(10)]

@@ -15,8 +15,8 @@ from enos_ota.plan import Category, Guard, JobFacts, KeyOutcome, LiveSet, Record
 from enos_ota.plan import plan as plans
 from enos_ota.plan.classify import normalise_markers
 from enos_ota.plan.record import AFTER_PUSH
+from enos_ota.review.compose import record_before, report_set
 from enos_ota.review.model import Effect, Limit
-from enos_ota.review.set_report import record_before, report_set
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,8 +10,7 @@ import pytest
 from enos_ota.engine.preview_json import Change, Preview, SetStep
 from enos_ota.plan import JobFacts, LiveSet, Record, RecordedJobStatus, TaskSet, build_plan
 from enos_ota.review import terminal
-from enos_ota.review.compose import ReviewContext, ReviewFacts, build_report
-from enos_ota.review.live import LiveJob
+from enos_ota.review.compose import LiveJob, ReviewContext, ReviewFacts, build_report
 from enos_ota.review.screen import first_screen
 from enos_ota.review.text import plain
 from tests.harness import reports
