@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota.audit import digest
 from enos_ota.engine.preview_json import Change
-from enos_ota.enos import JobStatus
 from enos_ota.plan import Code, Guard, Record, RecordedJobStatus, Severity, build_plan, describe_plan
 from enos_ota.plan.messages import FAILING, unknown_inputs, unusual_keys
 from enos_ota.plan.record import AFTER_PUSH, UNKNOWN_TEXT
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from enos_ota.enos import Task
     from enos_ota.plan import JobFacts, LiveSet, Message, Plan, TaskSet
 
-_STATUSES: Final = {JobStatus.STARTED: "started", JobStatus.STOPPED: "stopped"}
 _REMARKS: Final = {AFTER_PUSH: "after push", UNKNOWN_TEXT: "failed, with an unknown text"}
 """What is shown instead of the status of a task that was cancelled."""
 _ORDER: Final = {effect: place for place, effect in enumerate(EFFECTS)}
@@ -123,8 +121,8 @@ def build_report(context: ReviewContext, found: ReviewFacts, *, expect_no_change
 def _plan(step: SetStep, found: ReviewFacts, context: ReviewContext) -> Plan | None:
     if step.declared is None:
         return None
-    unread = build_plan(step.declared, record_before(step), today=context.now.date())
-    return found.plans.get(step.identity, unread)
+    plan = found.plans.get(step.identity)
+    return plan or build_plan(step.declared, record_before(step), today=context.now.date())
 
 
 def _gravity(each: SetReport) -> int:
@@ -229,7 +227,7 @@ def _job(task_set: TaskSet, recorded: JobFacts | None, found: LiveJob | None) ->
         counts = found.live.by_status.items()
         return job.model_copy(
             update={
-                "status": _STATUSES.get(live.status, "unknown"),
+                "status": live.status.value,
                 "name": live.name,
                 "firmware_version": live.firmware_version,
                 "firmware_name": live.firmware_name,

@@ -43,8 +43,8 @@ _ELSEWHERE: Final = {
     Effect.RELEASED: "no longer declared",
 }
 """Keys for which no request would be sent, in the order of the first screen."""
-_COUNTED: Final = frozenset({Code.TOO_LATE.value, Code.MISSING.value})
-"""Codes of warnings whose keys are counted beside "Other keys"."""
+_ON_A_LINE: Final = frozenset({Code.TOO_LATE.value, Code.MISSING.value, Code.GUARD_OVERRIDDEN.value})
+"""Codes of warnings that say the same as the lines "Other keys" and "Guard"."""
 _PUSHED: Final = "published"
 
 
@@ -71,11 +71,7 @@ class ReportLine:
 def job_lines(job: JobReport, sets: Sequence[SetReport], *, will: str, reasons: frozenset[str]) -> Iterator[ReportLine]:
     """Return the lines about a job and its sets, in the order of a decision.
 
-    Args:
-        job: The job.
-        sets: Its sets.
-        will: "will", or "would" where an `up` would fail.
-        reasons: Reasons of the verdict, which need no line of their own.
+    `will` is "would" where an `up` would fail. The reasons of the verdict need no line of their own.
     """
     counts: Counter[Effect] = Counter()
     for each in sets:
@@ -106,9 +102,8 @@ def _of_each(sets: Sequence[SetReport], about: Callable[[SetReport], Iterator[Re
 
 def _rollback(job: JobReport) -> ReportLine:
     if job.is_unknown:
-        return ReportLine(
-            "Rollback of", (say("an unknown job" if job.looked else "a job that was not read"),), Tone.CAREFUL
-        )
+        what = "an unknown job" if job.looked else "a job that was not read"
+        return ReportLine("Rollback of", (say(what),), Tone.CAREFUL)
     if job.firmware_version or job.firmware_name:
         named = (" (", name(job.firmware_name), ")") if job.firmware_name and job.firmware_version else ()
         about = say("firmware ", name(job.firmware_version or job.firmware_name), *named)
@@ -271,11 +266,9 @@ def _guard(each: SetReport) -> Iterator[ReportLine]:
         return
     items = [_use(use), *([say(*_limits(use.limit))] if use.limit.is_set else [])]
     tone = Tone.PLAIN
-    if use.raised and use.before is not None:
-        items.append(say("raised by this change, from ", *_limits(use.before)))
-        tone = Tone.CAREFUL
-    if use.raised and use.before is None and use.usual is not None:
-        items.append(say("more than the stack's guard, ", *_limits(use.usual)))
+    if use.raised and (was := use.before or use.usual):
+        words = "raised by this change, from " if use.before else "more than the stack's guard, "
+        items.append(say(words, *_limits(was)))
         tone = Tone.CAREFUL
     if use.broken_glass:
         items.append(say("overridden by ", command(BREAK_GLASS), ": ", name(use.broken_glass)))
@@ -342,9 +335,9 @@ def _digest(each: SetReport) -> Iterator[ReportLine]:
 
 
 def _place(job: JobReport) -> ReportLine:
-    where = [say("organization ", name(job.org_id))] if job.org_id else []
-    at = [say("at ", name(job.gateway))] if job.gateway else []
-    return ReportLine("Job id", (say(name(job.job_id)), *where, *at), Tone.QUIET)
+    where = (("organization ", job.org_id), ("at ", job.gateway))
+    items = (say(words, name(text)) for words, text in where if text)
+    return ReportLine("Job id", (say(name(job.job_id)), *items), Tone.QUIET)
 
 
 def _notes(sets: Sequence[SetReport], reasons: frozenset[str]) -> Iterator[ReportLine]:
@@ -364,11 +357,9 @@ def _on_other_lines(each: SetReport) -> Iterator[str]:
     """Return the warnings that say the same as another line."""
     published = sum(one.tasks for one in each.will_cancel_by if one.status == _PUSHED)
     for message in each.messages:
-        is_counted = message.code in _COUNTED
         # Beside "By status" are the keys that are yet to be cancelled.
         is_published = message.code == Code.AFTER_PUSH.value and message.keys == published
-        is_overridden = message.code == Code.GUARD_OVERRIDDEN.value and each.guard.broken_glass
-        if message.severity is Severity.WARNING and (is_counted or is_published or is_overridden):
+        if message.severity is Severity.WARNING and (message.code in _ON_A_LINE or is_published):
             yield message.text
 
 

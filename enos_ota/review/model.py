@@ -27,7 +27,7 @@ class ReportPart(BaseModel):
 
     model_config = ConfigDict(
         frozen=True,
-        extra="forbid",
+        json_schema_serialization_defaults_required=True,
         alias_generator=to_camel,
         validate_by_name=True,
         validate_by_alias=True,
@@ -38,28 +38,19 @@ class ReportPart(BaseModel):
 class Effect(str, Enum):
     """What the change does about one device key of a set."""
 
+    # `EFFECTS` says what each means.
     CANCEL = "will be cancelled"
-    """Its task waits, and `pulumi up` would cancel it for the first time."""
     CANCEL_AGAIN = "will be cancelled again"
-    """It was recorded as cancelled and retried since; its task waits, and `pulumi up` would cancel it again."""
     CANCELLED = "cancelled already"
-    """Its task is cancelled: no request is sent."""
     TOO_LATE = "too late"
-    """Its task is `upgrading`, `succeeded` or `failed` and cannot be cancelled."""
     ESCAPED = "escaped"
-    """It was cancelled, no longer is, and cannot be cancelled again."""
     MISSING = "missing"
-    """The job has no task for it."""
     AMBIGUOUS = "ambiguous"
-    """It has tasks in several products: a cancel cannot tell them apart, so none is sent."""
     HELD = "held"
-    """Its task waits, but the job is stopped: EnOS neither pushes nor cancels."""
     PENDING = "pending"
     """Not cancelled yet, and no cancel is planned: job deleted, set expired, or unknown status."""
     UNREAD = "not looked at"
-    """`pulumi up` would work on it; its task was not read."""
     RELEASED = "no longer declared"
-    """It leaves the set. No request is sent; a cancelled task stays cancelled."""
 
 
 class Outcome(str, Enum):
