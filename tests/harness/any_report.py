@@ -34,7 +34,7 @@ HOSTILE: Final = (
     "\\x1b \\",
     "日本語 Gerät ключ",
 )
-"""Texts of a stranger: HTML, Markdown, ANSI, a shell's, and what is not to be seen."""
+"""Foreign texts: HTML, Markdown, ANSI, shell, and invisible characters."""
 
 _SHORT_TEXTS: Final = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=40))
 _TEXTS: Final = st.one_of(

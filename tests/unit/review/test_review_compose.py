@@ -67,7 +67,7 @@ def test_the_job_says_what_waits_and_is_not_declared() -> None:
     assert {each.status: each.tasks for each in job.by_status} == {"init": 80, "published": 4, "succeeded": 16}
 
 
-def test_other_jobs_that_could_not_be_read_are_told_from_none() -> None:
+def test_unreadable_related_jobs_are_null_in_the_report() -> None:
     (job,) = verdict(facts(a_step("a", "k1"), related=None)).jobs
     assert job.same_firmware is None
 
@@ -78,7 +78,7 @@ def test_two_sets_of_one_job_share_its_report() -> None:
 
 
 def test_a_total_that_is_smaller_than_the_tasks_that_were_read_leaves_exposure_open() -> None:
-    """As where totals are capped: it says nothing of the tasks that nobody declared."""
+    """As where totals are capped: it says nothing of the tasks that are not in any set."""
     (job,) = verdict(facts(a_step("a", "k1", "k2"), live=replace(LIVE, waiting=1))).jobs
     assert job.exposed is None
 
@@ -135,8 +135,8 @@ def test_a_set_that_would_fail_comes_first_and_fails_the_review() -> None:
 def test_a_preview_that_failed_fails_the_review_beside_what_fails_a_set() -> None:
     refused = facts(a_step("a", "k1"), statuses={"k1": None})
     (error,) = verdict(refused).reasons
-    told = Preview(refused.preview.sets, errors=("the disk",))
-    report = verdict(replace(refused, preview=told, previewed=False))
+    failed = Preview(refused.preview.sets, errors=("the disk",))
+    report = verdict(replace(refused, preview=failed, previewed=False))
     assert (report.outcome, report.reasons) == (Outcome.FAILS, (error, "the disk"))
 
 
@@ -186,7 +186,7 @@ def test_what_is_known_only_during_an_up_is_not_called_nothing() -> None:
     )
 
 
-def test_two_sets_of_one_name_are_told_apart() -> None:
+def test_two_sets_with_the_same_name_get_a_report_each() -> None:
     one, other = (a_step("a", key, urn=urn) for key, urn in (("k1", "urn:one"), ("k2", "urn:two")))
     report = verdict(facts(one, other, statuses={"k2": TaskStatus.SUCCEEDED}))
     assert [[(key.device_key, key.effect) for key in each.keys] for each in report.sets] == [

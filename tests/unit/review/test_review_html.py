@@ -1,4 +1,4 @@
-"""The HTML report: one file, all of the report in it, and whatever a stranger wrote stays text."""
+"""The HTML report: one file, all of the report in it, and foreign text stays text."""
 
 from __future__ import annotations
 
@@ -140,12 +140,12 @@ def test_its_policy_allows_its_own_style_and_script_and_nothing_else() -> None:
     }
 
 
-def test_the_policy_stands_before_all_that_it_is_about() -> None:
+def test_the_policy_precedes_what_it_restricts() -> None:
     assert [tag for tag, _ in page("first_preview").tags[:4]] == ["html", "head", "meta", "meta"]
 
 
 @CASES
-def test_no_style_or_handler_stands_in_an_attribute(name: str) -> None:
+def test_no_attribute_has_a_style_or_a_handler(name: str) -> None:
     assert [each for each in page(name).attributes() if each[0] == "style" or each[0].startswith("on")] == []
 
 
@@ -278,7 +278,7 @@ def test_a_single_task_among_very_many_can_be_seen_and_the_bar_stays_full() -> N
     assert sum(parts) == pytest.approx(100, abs=0.01)
 
 
-# A stranger's texts
+# Foreign texts
 
 
 def test_hostile_texts_make_no_element_that_harmless_ones_do_not() -> None:

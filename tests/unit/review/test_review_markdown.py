@@ -1,4 +1,4 @@
-"""The report as a comment of a pull request: bounded, and no text of a stranger's is markup."""
+"""The report as a comment of a pull request: bounded, and no foreign text is markup."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def check(parsed: Sequence[Token]) -> None:
 
 
 def tamed(value: Any, names: dict[str, str]) -> Any:
-    """A part of a report in which a stranger's texts are harmless words, different ones where they differ."""
+    """A part of a report in which foreign texts are harmless words, different ones where they differ."""
     if isinstance(value, ReportPart):
         # A literal is none of theirs.
         theirs = [name for name, each in type(value).model_fields.items() if get_origin(each.annotation) is not Literal]
@@ -98,12 +98,12 @@ def test_each_situation_is_well_formed(case: str) -> None:
 
 
 @given(any_report())
-def test_any_report_is_well_formed_and_nothing_of_a_stranger_is_markup(report: ReviewReport) -> None:
+def test_any_report_is_well_formed_and_no_foreign_text_is_markup(report: ReviewReport) -> None:
     check(tokens(render(report)))
 
 
 @given(any_report())
-def test_the_structure_does_not_depend_on_a_strangers_texts(report: ReviewReport) -> None:
+def test_the_structure_does_not_depend_on_foreign_texts(report: ReviewReport) -> None:
     theirs, harmless = render(report), render(tamed(report, {}))
     assume(_LEFT_OUT not in theirs)
     assume(_LEFT_OUT not in harmless)
@@ -238,5 +238,5 @@ def rows(markdown: str) -> Sequence[str]:
     return [line.strip() for token in tokens(markdown) if token.type == "fence" for line in token.content.splitlines()]
 
 
-def test_each_key_stands_with_its_status_and_the_version_it_comes_from() -> None:
+def test_each_key_has_its_status_and_source_version_beside_it() -> None:
     assert "pump-00001  upgrading  from 2.2.0" in rows(render(reports.first_preview()))

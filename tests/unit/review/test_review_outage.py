@@ -1,4 +1,4 @@
-"""An outage is told after EnOS was waited for once, not again for every set and for every preview."""
+"""An outage is reported after one wait for EnOS, not after a wait for every set and every preview."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ A_JOB = ok({"jobId": "0", "orgId": "o1", "status": "started"})
 
 
 class Engine:
-    """A `pulumi` whose previews end as they are told to, in the order of the files that say so."""
+    """A `pulumi` whose previews print the files of a folder, in their order."""
 
     def __init__(self, folder: Path, *previews: str) -> None:
         self._folder = folder
@@ -69,24 +69,24 @@ A_NO = "EnOS rejected the credentials or the organization, and retrying does not
 
 
 @pytest.mark.parametrize(
-    ("tokens", "told"),
+    ("tokens", "reason"),
     [([DROP] * ATTEMPTS, NO_ANSWER), ([rejection(1005)] * ATTEMPTS, NO_ANSWER), ([rejection(1002)], A_NO)],
     ids=["broken", "failing", "refused"],
 )
-def test_where_enos_answers_nobody_it_is_asked_once_and_nothing_is_refreshed(
-    tmp_path: Path, tokens: list[Any], told: str
+def test_an_unreachable_enos_is_asked_once_and_nothing_is_refreshed(
+    tmp_path: Path, tokens: list[Any], reason: str
 ) -> None:
-    """Credentials that are refused, as after a rotation, are not told as an outage."""
+    """Credentials that are refused, as after a rotation, are not reported as an outage."""
     engine = Engine(tmp_path, FINE)
     with ScriptedServer([], tokens=tokens) as server:
         report = reviewed(tmp_path, server)
         assert server.names == ["token/get"] * len(tokens)
     assert (report.outcome, engine.calls) == (Outcome.UNDETERMINED, [False])
-    assert report.reasons[0].startswith(told)
+    assert report.reasons[0].startswith(reason)
 
 
 @pytest.mark.parametrize(("script", "tokens"), [([NOT_ALLOWED], None), ([], [NOT_ALLOWED])], ids=["call", "token"])
-def test_a_gateway_that_refuses_is_asked_once_and_its_words_are_told(
+def test_a_gateway_that_refuses_is_asked_once_and_quoted(
     tmp_path: Path, script: list[bytes], tokens: list[bytes] | None
 ) -> None:
     engine = Engine(tmp_path, FINE)

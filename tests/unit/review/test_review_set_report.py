@@ -96,7 +96,7 @@ def test_each_status_has_its_effect(status: TaskStatus, desc: str, effect: Effec
     assert found.counts == {effect: 1}
 
 
-def test_a_retried_key_is_told_from_a_new_one() -> None:
+def test_a_retried_key_differs_from_a_new_one() -> None:
     before = recorded("k1", "k2")
     now = recorded("k2", outcomes={"k1": KeyOutcome(Category.PENDING, "init", was_cancelled=True)})
     step = update("k1", "k2", "k3", before=before, now=now)
@@ -170,7 +170,7 @@ def test_a_share_is_of_all_tasks_of_the_job() -> None:
     ],
     ids=str,
 )
-def test_a_raised_guard_is_said(was: Guard, now: Guard, *, raised: bool) -> None:
+def test_a_raised_guard_is_reported(was: Guard, now: Guard, *, raised: bool) -> None:
     step = SetStep(
         "pumps", Change.UPDATE, declared("k1", guard=now), declared("k1", guard=was), recorded("k1"), recorded("k1")
     )
@@ -238,7 +238,7 @@ def test_a_replacement_for_the_same_job_keeps_what_is_known_of_its_keys() -> Non
     ]
 
 
-def test_a_key_that_somebody_retried_is_cancelled_again_by_a_replacement_for_the_same_job() -> None:
+def test_a_retried_key_is_cancelled_again_by_a_replacement_for_the_same_job() -> None:
     now = Record(outcomes={"k1": KeyOutcome(Category.PENDING, "init", was_cancelled=True)}, job=STARTED)
     step = replace(update("k1", before=recorded("k1"), now=now), change=Change.REPLACE)
     assert effects(report(step, seen(task("k1", TaskStatus.INIT)))) == {"k1": "will be cancelled again"}
@@ -289,7 +289,7 @@ def test_the_digest_is_that_of_the_audit_log() -> None:
 
 
 @pytest.mark.parametrize(("own", "raised"), [(Guard(6), True), (Guard(5), False), (Guard(), True)], ids=str)
-def test_a_new_set_that_allows_itself_more_than_the_stack_is_said(own: Guard, *, raised: bool) -> None:
+def test_a_new_set_that_allows_more_than_the_stack_is_reported(own: Guard, *, raised: bool) -> None:
     step = replace(CREATE, declared=declared("k1", guard=own))
     guard = report(step, seen(WAITS), stack_guard=Guard(max_devices=5)).guard
     assert (guard.raised, guard.before, guard.usual) == (raised, None, Limit(max_devices=5))
@@ -318,7 +318,7 @@ def test_a_cancellation_after_push_is_not_called_published() -> None:
     assert [(key.effect, key.status) for key in report(step, seen()).keys] == [(Effect.CANCELLED, "after push")]
 
 
-def test_a_device_that_had_been_told_before_is_still_told_as_such() -> None:
+def test_a_notified_device_stays_one() -> None:
     now = recorded(outcomes={"k1": KeyOutcome(Category.PENDING, "published")})
     step = update("k1", before=recorded(), now=now)
     found = report(step, seen(task("k1", TaskStatus.FAILED, desc="Cancelled by user")))

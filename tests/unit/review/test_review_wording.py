@@ -38,7 +38,7 @@ def test_the_undo_of_a_removed_set_counts_what_stays_cancelled_and_has_nothing_t
     )
 
 
-def test_a_number_that_nobody_knows_is_explained() -> None:
+def test_an_unknown_number_is_explained() -> None:
     assert "push the firmware again · N is the number of keys in FILE" in undo(reports.outage())
 
 
@@ -49,7 +49,7 @@ def test_of_a_removed_set_only_what_is_cancelled_is_counted() -> None:
     assert "--expect 35," in undo(removed.model_copy(update={"sets": (changed,)}))
 
 
-def test_what_we_say_of_a_status_stands_without_quotes() -> None:
+def test_a_remark_about_a_key_has_no_quotes() -> None:
     removed = reports.removal()
     key = removed.sets[0].keys[0].model_copy(update={"status": "cancelled after push"})
     changed = removed.sets[0].model_copy(update={"keys": (key, *removed.sets[0].keys[1:])})
@@ -64,7 +64,7 @@ def warnings(report: ReviewReport) -> list[str]:
     return [plain(text) for text in first_screen(report).verdict.warnings]
 
 
-def test_that_a_job_is_deleted_stands_at_the_top_with_the_set_to_retire() -> None:
+def test_a_deleted_job_is_a_warning_of_the_verdict_with_the_set_to_remove() -> None:
     report = reports.deleted()
     assert (report.exit_code, warnings(report)) == (
         0,
@@ -85,7 +85,7 @@ def test_a_set_that_is_retired_by_this_change_is_not_to_be_retired() -> None:
 
 
 @pytest.mark.parametrize(
-    ("recorded", "told"),
+    ("recorded", "status"),
     [
         (RecordedJobStatus.DELETED, "deleted"),
         (RecordedJobStatus.STARTED, "deleted"),
@@ -93,7 +93,7 @@ def test_a_set_that_is_retired_by_this_change_is_not_to_be_retired() -> None:
     ],
 )
 def test_a_job_that_is_no_longer_there_is_deleted_and_one_that_never_was_is_unknown(
-    recorded: RecordedJobStatus, told: str
+    recorded: RecordedJobStatus, status: str
 ) -> None:
     declared = TaskSet("pumps", "j1", ("k1",), "https://enos", "o1")
     record = Record(frozenset({"k1"}), job=JobFacts(recorded, "Pumps", "2.3.0"))
@@ -105,5 +105,5 @@ def test_a_job_that_is_no_longer_there_is_deleted_and_one_that_never_was_is_unkn
     context = ReviewContext("enos-ota", "prod", "", now)
     report = build_report(context, found, expect_no_changes=True)
     (job,) = report.jobs
-    assert (report.exit_code, job.status, job.looked) == (0, told, True)
-    assert job.name == ("Pumps" if told == "deleted" else "")
+    assert (report.exit_code, job.status, job.looked) == (0, status, True)
+    assert job.name == ("Pumps" if status == "deleted" else "")
