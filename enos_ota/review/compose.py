@@ -42,7 +42,7 @@ _ORDER: Final = {effect: place for place, effect in enumerate(EFFECTS)}
 
 @dataclass(frozen=True, slots=True)
 class ReviewContext:
-    """What is reviewed, when (UTC), and the the stack's own guard, policy packs, ignored options of Pulumi."""
+    """What is reviewed, when (UTC), and the stack's own guard, policy packs, ignored options of Pulumi."""
 
     project: str
     stack: str

@@ -164,7 +164,9 @@ def _cancels(job: JobReport, sets: Sequence[SetReport], counts: Counter[Effect],
     # Counts come from a search that may lag behind what was just read.
     waiting = job.waiting if job.waiting is not None and job.waiting >= number else None
     tone = Tone.PLAIN
-    if job.looked and job.is_unknown:
+    if all(each.change is Change.DELETE for each in sets):
+        items = [say("nothing to cancel")]
+    elif job.looked and job.is_unknown:
         items, tone = [say("nothing to cancel: EnOS has no such job")], Tone.CAREFUL
     elif not (job.looked or number or is_open) and any(e.count(Effect.CANCELLED) for e in sets if not e.expired):
         # They may have been retried since.
