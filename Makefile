@@ -18,6 +18,7 @@ demo: ## Watch it work: simulator, fleet, preview, up, drift, healing.
 test: ## All tests, end-to-end ones with the real pulumi included. ARGS="-k name" chooses.
 	@$(TOOLCHAIN) newest
 	@$(TOOLCHAIN) lowest
+	@$(TOOLCHAIN) oldest
 	@$(TOOLCHAIN) engine
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolchain import actionlint, browser, cache, dist, engine, lock, shell, venv, workflows
+from toolchain import actionlint, browser, build, cache, dist, engine, lock, shell, venv, workflows
 from toolchain.errors import ToolchainError
 from toolchain.progress import Progress
 from toolchain.removal import remove
@@ -43,6 +43,7 @@ def main(argv: Sequence[str]) -> int:
     commands.add_parser("venv", help="the virtual environment alone")
     commands.add_parser("newest", help="a second environment with the newest Pulumi SDK")
     commands.add_parser("lowest", help="a third environment with the lowest versions that pyproject.toml allows")
+    commands.add_parser("oldest", help="the oldest engine that is accepted, built from the Go module proxy")
     commands.add_parser("test-deps", help="Chromium and its driver, where they can be installed")
     commands.add_parser("lock", help="write requirements.lock anew")
     commands.add_parser("workflows", help="lint GitHub workflows with actionlint and zizmor")
@@ -78,6 +79,9 @@ def _run(options: argparse.Namespace, progress: Progress) -> int:
         venv.ensure(venv.lowest(CHECKOUT), environ, progress)
     else:
         python = venv.ensure(venv.locked(CHECKOUT), environ, progress)
+        if options.command == "oldest":
+            build.build(environ, python, progress, build.OLDEST)
+            return 0
         if options.command == "workflows":
             fine = workflows.lint(CHECKOUT, actionlint.obtain(environ, python, progress), python)
             return 0 if fine else 1

@@ -154,7 +154,7 @@ def _named(folder: str) -> Engine:
 
 
 def _official(environ: Mapping[str, str]) -> Path:
-    return cache.root(environ) / "official" / build.pinned()
+    return cache.root(environ) / "official" / build.CURRENT.version
 
 
 def _installed(environ: Mapping[str, str]) -> Engine:
@@ -162,7 +162,7 @@ def _installed(environ: Mapping[str, str]) -> Engine:
 
 
 def _built(environ: Mapping[str, str]) -> Engine:
-    return accept(look(build.cached(environ) / "bin" / "pulumi"), "built from the Go module proxy")
+    return accept(look(build.CURRENT.cached(environ) / "bin" / "pulumi"), "built from the Go module proxy")
 
 
 def users_path(environ: Mapping[str, str]) -> str:
@@ -190,8 +190,8 @@ def _install(environ: Mapping[str, str], python: Path, progress: Progress) -> No
 
     def make(folder: Path) -> None:
         progress.run(
-            f"Installing pulumi {build.pinned()} with its own installer",
-            [str(python), script, "install", str(folder), build.pinned()],
+            f"Installing pulumi {build.CURRENT.version} with its own installer",
+            [str(python), script, "install", str(folder), build.CURRENT.version],
             environ=environ,
             limit=INSTALL_LIMIT,
         )

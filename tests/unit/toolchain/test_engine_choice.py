@@ -65,12 +65,12 @@ def test_an_engine_that_says_no_version_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_engine_in_the_cache_is_used_before_the_network_is(machine: dict[str, str], offline_python: Path) -> None:
-    folder = build.cached(machine)
-    bundle(folder / "bin", f"v{build.pinned()}", ("pulumi-language-python", "pulumi-resource-pulumi-python"))
+    folder = build.CURRENT.cached(machine)
+    bundle(folder / "bin", f"v{build.CURRENT.version}", ("pulumi-language-python", "pulumi-resource-pulumi-python"))
     (folder / "lib").mkdir()
     (folder / "lib" / "version").touch()
     found = obtain(machine, offline_python)
-    assert found == engine.Engine(folder / "bin", build.pinned(), "built from the Go module proxy")
+    assert found == engine.Engine(folder / "bin", build.CURRENT.version, "built from the Go module proxy")
 
 
 def test_the_official_installer_is_used_where_its_host_answers(tmp_path: Path, machine: dict[str, str]) -> None:
@@ -146,7 +146,7 @@ def test_an_engine_of_ours_on_path_does_not_pass_for_the_users_own(
 
 def test_whoever_has_a_pulumi_that_is_not_used_is_told_why(tmp_path: Path, machine: dict[str, str]) -> None:
     bundle(tmp_path / "tools", "v3.1.0")
-    bundle(build.cached(machine) / "bin", f"v{build.pinned()}")
+    bundle(build.CURRENT.cached(machine) / "bin", f"v{build.CURRENT.version}")
     said = io.StringIO()
     engine.obtain(machine, Path(sys.executable), Progress(said))
     assert said.getvalue() == (

@@ -45,13 +45,13 @@ def run(host: RunningHost, tmp_path: Path, python: str, **fields: object) -> lan
 
 
 def test_it_says_the_version_of_the_engine_it_was_built_with(host: RunningHost) -> None:
-    assert host.stub.GetPluginInfo(empty_pb2.Empty()).version == build.pinned()
+    assert host.stub.GetPluginInfo(empty_pb2.Empty()).version == build.CURRENT.version
 
 
 def test_the_launcher_says_it_too(host: RunningHost) -> None:
     command: list[str | Path] = [host.folder / "bin" / "pulumi-language-python", "--version"]
     said = subprocess.run(command, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=True)
-    assert said.stdout == f"{build.pinned()}\n"
+    assert said.stdout == f"{build.CURRENT.version}\n"
 
 
 def test_a_program_gets_the_arguments_of_the_official_executor(host: RunningHost, tmp_path: Path) -> None:

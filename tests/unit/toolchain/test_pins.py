@@ -23,7 +23,7 @@ def test_the_sdk_in_the_lock_is_the_one_that_the_tests_name() -> None:
     named = re.search(r'"pulumi==([\d.]+)"', read("pyproject.toml"))
     assert named
     assert f"\npulumi=={named[1]} " in read("requirements.lock")
-    assert named[1].partition(".")[0] == build.pinned().partition(".")[0]
+    assert named[1].partition(".")[0] == build.CURRENT.version.partition(".")[0]
 
 
 def test_the_ranges_in_requirements_txt_are_those_of_the_package() -> None:
@@ -44,6 +44,10 @@ def test_every_requirement_of_the_package_has_a_lower_bound_that_is_tested() -> 
 def test_the_lock_has_what_the_lowest_versions_are_tested_with() -> None:
     pins = [install.partition("==")[0] for install in venv.lowest(CHECKOUT).installs[0]]
     assert set(venv.TEST_TOOLS) <= set(pins)
+
+
+def test_the_oldest_engine_that_is_accepted_is_the_one_that_tests_run_on() -> None:
+    assert build.OLDEST.version == ".".join(map(str, engine.OLDEST))
 
 
 def test_the_package_allows_no_sdk_older_than_the_oldest_engine() -> None:

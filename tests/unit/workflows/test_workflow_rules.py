@@ -195,7 +195,7 @@ def test_ci_tests_the_oldest_python_and_a_new_one() -> None:
 @every_workflow
 def test_the_pulumi_of_workflows_is_the_one_that_is_tested(file: Path) -> None:
     told = [step["with"]["pulumi-version"] for step in steps(load(file)) if action(step) == "pulumi/actions"]
-    assert set(told) <= {build.pinned()}
+    assert set(told) <= {build.CURRENT.version}
 
 
 def gitlab() -> dict[str, Any]:
@@ -237,7 +237,7 @@ def test_gitlab_s_set_up_is_the_installation_and_nothing_else() -> None:
     fresh, *commands = gitlab()["default"]["before_script"]
     assert fresh == "rm -rf review.md review.html review.json", "one that was committed would be told as this job's"
     assert commands == [f"pip install --quiet --root-user-action ignore {options}" for options in INSTALLATION]
-    assert gitlab()["default"]["image"] == f"pulumi/pulumi-python-3.13:{build.pinned()}"
+    assert gitlab()["default"]["image"] == f"pulumi/pulumi-python-3.13:{build.CURRENT.version}"
 
 
 def test_an_up_in_gitlab_is_started_by_hand_and_cut_off_by_no_other() -> None:
