@@ -1,7 +1,8 @@
-"""How exposed a device is to the firmware that is rolled back: what the colours of a review mean."""
+"""How exposed a device is to the firmware that is rolled back, which colours show, and what each effect means."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -18,10 +19,37 @@ class Exposure(Enum):
     WAITING = "waiting"
     """It will get the firmware."""
     CANCELLED = "cancelled"
-    """Its task is called back."""
+    """Its task is cancelled."""
     UNKNOWN = "unknown"
     """Its status does not tell, such as `failed`, which a cancelled task has too."""
 
+
+@dataclass(frozen=True, slots=True)
+class EffectDisplay:
+    """What a report shows of an effect. The exposure is that after the change, the worst where devices differ."""
+
+    meaning: str
+    exposure: Exposure
+
+
+EFFECTS: Final = {
+    Effect.CANCEL_AGAIN: EffectDisplay("recorded as cancelled, retried since", Exposure.CANCELLED),
+    Effect.ESCAPED: EffectDisplay("were cancelled, no longer are, and cannot be cancelled again", Exposure.RUNS),
+    Effect.AMBIGUOUS: EffectDisplay(
+        "in several products, which a cancel cannot tell apart, so none is sent", Exposure.WAITING
+    ),
+    Effect.MISSING: EffectDisplay("the job has no task for them", Exposure.UNKNOWN),
+    Effect.TOO_LATE: EffectDisplay("upgrading, succeeded or failed: nothing left to cancel", Exposure.RUNS),
+    Effect.PENDING: EffectDisplay("not cancelled yet, and no cancel is planned", Exposure.WAITING),
+    Effect.HELD: EffectDisplay(
+        "waiting, but the job is stopped: EnOS does not push and cannot cancel", Exposure.WAITING
+    ),
+    Effect.UNREAD: EffectDisplay("their tasks were not read", Exposure.UNKNOWN),
+    Effect.CANCEL: EffectDisplay("", Exposure.CANCELLED),
+    Effect.RELEASED: EffectDisplay("no request is sent, cancelled tasks stay cancelled", Exposure.UNKNOWN),
+    Effect.CANCELLED: EffectDisplay("no request is sent", Exposure.CANCELLED),
+}
+"""Every effect, the one that a reviewer has to see first at the beginning."""
 
 _OF_STATUS: Final = {
     "succeeded": Exposure.RUNS,
@@ -29,21 +57,6 @@ _OF_STATUS: Final = {
     "published": Exposure.WAITING,
     "init": Exposure.WAITING,
 }
-
-OF_EFFECT: Final = {
-    Effect.CANCEL: Exposure.CANCELLED,
-    Effect.CANCEL_AGAIN: Exposure.CANCELLED,
-    Effect.CANCELLED: Exposure.CANCELLED,
-    Effect.TOO_LATE: Exposure.RUNS,
-    Effect.ESCAPED: Exposure.RUNS,
-    Effect.AMBIGUOUS: Exposure.WAITING,
-    Effect.HELD: Exposure.WAITING,
-    Effect.PENDING: Exposure.WAITING,
-    Effect.MISSING: Exposure.UNKNOWN,
-    Effect.UNREAD: Exposure.UNKNOWN,
-    Effect.RELEASED: Exposure.UNKNOWN,
-}
-"""The exposure of a device after the change; where devices differ, that of the worst."""
 
 
 def of_status(status: str) -> Exposure:

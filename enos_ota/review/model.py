@@ -27,7 +27,7 @@ class ReportPart(BaseModel):
 
     model_config = ConfigDict(
         frozen=True,
-        extra="forbid",
+        json_schema_serialization_defaults_required=True,
         alias_generator=to_camel,
         validate_by_name=True,
         validate_by_alias=True,
@@ -38,28 +38,19 @@ class ReportPart(BaseModel):
 class Effect(str, Enum):
     """What the change does about one device key of a set."""
 
+    # `EFFECTS` says what each means.
     CANCEL = "will be cancelled"
-    """Its task waits, and `pulumi up` would cancel it for the first time."""
     CANCEL_AGAIN = "will be cancelled again"
-    """It was recorded as cancelled and retried since; its task waits, and `pulumi up` would cancel it again."""
     CANCELLED = "cancelled already"
-    """Its task is cancelled: no request is sent."""
     TOO_LATE = "too late"
-    """Its task is `upgrading`, `succeeded` or `failed` and cannot be cancelled."""
     ESCAPED = "escaped"
-    """It was cancelled, no longer is, and cannot be cancelled again."""
     MISSING = "missing"
-    """The job has no task for it."""
     AMBIGUOUS = "ambiguous"
-    """It has tasks in several products: a cancel cannot tell them apart, so none is sent."""
     HELD = "held"
-    """Its task waits, but the job is stopped: EnOS neither pushes nor cancels."""
     PENDING = "pending"
     """Not cancelled yet, and no cancel is planned: job deleted, set expired, or unknown status."""
     UNREAD = "not looked at"
-    """`pulumi up` would work on it; its task was not read."""
     RELEASED = "no longer declared"
-    """It leaves the set. No request is sent; a cancelled task stays cancelled."""
 
 
 class Outcome(str, Enum):
@@ -84,12 +75,6 @@ EXIT_CODES: Final = {
     Outcome.MISCONFIGURED: 2,
     Outcome.UNDETERMINED: 3,
 }
-
-
-STATUS_AFTER_PUSH: Final = "after push"
-"""Replaces the status of a task that was cancelled after the device had been notified."""
-STATUS_UNKNOWN_TEXT: Final = "failed, with an unknown text"
-"""Replaces the status of a task that failed with an unknown text after EnOS had accepted its cancel."""
 
 
 class KeyReport(ReportPart):
@@ -160,6 +145,11 @@ class JobReport(ReportPart):
         default=(), description="Other started jobs with this firmware; null: they could not be read."
     )
     looked: bool = Field(default=False, description="Whether EnOS was asked about it just now.")
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether EnOS was not asked about the job, or does not have it."""
+        return self.status == "unknown" and not (self.name or self.firmware_version)
 
 
 class OtherJob(ReportPart):
@@ -258,19 +248,10 @@ class ReviewReport(ReportPart):
         """Exit code of the command."""
         return EXIT_CODES[self.outcome]
 
-    @property
-    def will_cancel(self) -> int:
-        """Number of tasks that `pulumi up` would cancel."""
-        return sum(each.will_cancel for each in self.sets)
-
     def with_files(self, files: Mapping[str, str]) -> ReviewReport:
         """Return the report with the file of each set, by name of the set."""
         sets = tuple(each.model_copy(update={"file": files.get(each.name, "")}) for each in self.sets)
         return self.model_copy(update={"sets": sets})
-
-    def job(self, job_id: str) -> JobReport | None:
-        """Return the job of a set."""
-        return next((job for job in self.jobs if job.job_id == job_id), None)
 
 
 JobReport.model_rebuild()

@@ -1,7 +1,6 @@
-"""Texts of a report as pieces, each of a kind: a format decides how a kind looks.
+"""Texts of a report as pieces, each of a kind: a format decides how a kind looks, and escapes its own markup.
 
-Foreign texts (keys, reasons, job names, messages of EnOS) are made visible, cut and put on one line here. Each format
-escapes its own markup in every piece.
+Foreign texts (keys, reasons, job names, messages of EnOS) are made visible, cut and put on one line here.
 """
 
 from __future__ import annotations
@@ -14,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 from enos_ota.devicekeys.visible import is_visible
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from enos_ota.review.exposure import Exposure
 
 _NAME: Final = 120
@@ -41,17 +42,12 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a text: on one line, nothing invisible in it, not escaped yet.
-
-    Attributes:
-        text: The text.
-        kind: What it is.
-        exposure: Exposure of the devices that a number counts, which a format shows by a colour.
-    """
+    """A part of a text: on one line, nothing invisible in it, not escaped yet."""
 
     text: str
     kind: Kind = Kind.WORDS
     exposure: Exposure | None = None
+    """Exposure of the devices that a number counts, which a format shows by a colour."""
 
 
 Text = tuple[Piece, ...]
@@ -79,6 +75,13 @@ def exposed_number(number: int, exposure: Exposure) -> Piece:
 def name(text: str) -> Piece:
     """Make a foreign name. Two names that are not cut never look alike."""
     return Piece(distinct(text, _NAME), Kind.NAME)
+
+
+def names(texts: Sequence[str], most: int) -> Text:
+    """Make a list of at most so many foreign names, and say how many more there are."""
+    shown = [part for each in texts[:most] for part in (", ", name(each))][1:]
+    rest = len(texts) - most
+    return say(*shown, *((" and ", rest, " more") if rest > 0 else ()))
 
 
 def saying(text: str) -> Piece:

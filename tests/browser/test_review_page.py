@@ -1,4 +1,4 @@
-"""The HTML report in a real browser: what its reader can do with it, and what a stranger's text cannot."""
+"""The HTML report in a real browser: what its reader can do with it, and what a foreign text cannot."""
 
 from __future__ import annotations
 
@@ -437,7 +437,7 @@ LARGE: Final[dict[str, Callable[[], ReviewReport]]] = {
 }
 
 
-# A stranger's texts
+# Foreign texts
 
 
 def test_hostile_texts_stay_texts(opened: Callable[..., Page]) -> None:

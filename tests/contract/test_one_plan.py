@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Final
 
 from hypothesis import given, settings
@@ -30,8 +30,7 @@ from enos_ota.plan.record import UNKNOWN_TEXT
 from enos_ota.reconciler import DEFAULT_MARKERS, ApplyResult, Reconciler
 from enos_ota.reconciler.live_reader import read_plan
 from enos_ota.review.compose import ReviewContext, ReviewFacts, build_report
-from enos_ota.review.live import read_live_job
-from enos_ota.review.set_report import ReviewSettings
+from enos_ota.review.reviewing import read_live_job
 from enos_simulator.fleet import parse_fleet
 from enos_simulator.simulator import Simulator
 from tests.harness.clock import FakeClock
@@ -82,14 +81,13 @@ class World:
     def review(self, task_set: TaskSet, record: Record, *, break_glass: str = "") -> ReviewReport:
         """The report of `enos-ota review`."""
         job = read_live_job(self.client, JOB, ())
-        around = ReviewSettings(DEFAULT_MARKERS, TODAY, break_glass)
         step = SetStep("pumps", Change.UPDATE, task_set, task_set, record, record)
         plan = read_plan(
             self.client,
             task_set,
             record,
             today=TODAY,
-            markers=around.markers,
+            markers=DEFAULT_MARKERS,
             break_glass=break_glass,
             job=job.live,
             max_keys=None,
@@ -97,8 +95,8 @@ class World:
         found = ReviewFacts(
             Preview((step,)), previewed=True, refreshed=True, jobs={JOB: job}, plans={step.identity: plan}
         )
-        context = ReviewContext("enos-ota", "dev", "", "2026-12-01T00:00:00Z")
-        return build_report(context, found, around, expect_no_changes=False)
+        context = ReviewContext("enos-ota", "dev", "", datetime(2026, 12, 1, tzinfo=timezone.utc))
+        return build_report(context, found, expect_no_changes=False)
 
 
 def pumps(*keys: str, **settings: Any) -> TaskSet:

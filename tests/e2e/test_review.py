@@ -137,6 +137,8 @@ def test_replacements_by_pulumi_are_changes_and_keep_what_is_known_of_keys(
     assert (report.outcome, report.exit_code) == (Outcome.CHANGES, 1)
     assert report.reasons == (f"set 'pumps' (job {JOB}): replace",)
     assert effects(report.sets[0]) == {"dk-01": "cancelled already", "dk-07": "cancelled already"}
+    assert reviewed(stack).headline == "`pulumi up` will cancel nothing"
+
     ended = stack.up()
     assert f"set 'pumps' (job {JOB}): 2 cancelled tasks stay cancelled" in ended.output
     assert "no longer" not in ended.output, "the set is declared and recorded as before"

@@ -283,7 +283,7 @@ def growth() -> ReviewReport:
 
 
 def removal() -> ReviewReport:
-    """A set is removed; nobody had to ask about its job."""
+    """A set is removed; its job was not read."""
     about = Situation({Effect.RELEASED: 36}, change=Change.DELETE, recorded=36)
     return report(headline="`pulumi up` will cancel nothing", live=False, sets=(about.report(),))
 
@@ -406,7 +406,7 @@ def broken_glass() -> ReviewReport:
 
 
 def missing() -> ReviewReport:
-    """Keys that the job does not know fail the `up`, which cancels the others all the same."""
+    """Keys that the job does not know fail the `up`, which cancels the others."""
     about = Situation({Effect.CANCEL: 30, Effect.MISSING: 2, Effect.AMBIGUOUS: 1})
     errors = (
         f"{about.subject}: 1 key with tasks in several products (pump-00001 init,upgrading): a cancel cannot tell them "
@@ -500,7 +500,7 @@ def own_program() -> ReviewReport:
 
 
 def hostile() -> ReviewReport:
-    """Every text of somebody else's tries to be something that it is not."""
+    """Every foreign text tries to be markup or a command."""
     texts = HOSTILE
     about = Situation({Effect.CANCEL: 1}, name=texts[0], job_id=texts[13])
     effects = tuple(Effect)
@@ -578,7 +578,7 @@ CASES: Final = {
         hostile,
     )
 }
-"""Every situation that is worth a look, by name; each call makes its report anew."""
+"""Every situation that is worth a look, by name; each call makes a new report."""
 
 IN_ALL_FORMATS: Final = ("first_preview", "drift", "misconfigured")
 """Situations whose snapshots are kept in every format."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.review import text
@@ -11,7 +10,7 @@ from enos_ota.review.exposure import Exposure, of_status
 from enos_ota.review.html.markup import Element, element, number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from enos_ota.review.model import JobReport, ReviewReport
 
@@ -26,8 +25,6 @@ _MEANING: Final = {
     ROLLED_BACK: "called back",
 }
 """Statuses in the order of the bars, the most exposed devices first."""
-_WAITING: Final = ("published", "init")
-
 _LEAST: Final = 0.8
 """Percent of a bar's width that the smallest part gets, so that one task is visible."""
 
@@ -37,77 +34,44 @@ _LABELLED: Final = 14.0
 _HEIGHT: Final = 34
 
 
-@dataclass(frozen=True, slots=True)
-class StatusRow:
-    """Tasks of one status.
-
-    Attributes:
-        status: As EnOS spells it, made visible, or `ROLLED_BACK`.
-        now: Number of tasks now.
-        after: Number of tasks after `pulumi up`.
-    """
-
-    status: str
-    now: int
-    after: int
-
-
-def rows(job: JobReport, report: ReviewReport) -> list[StatusRow]:
-    """Return the tasks of a job by status; nothing if EnOS did not return them."""
+def count_tasks(job: JobReport, report: ReviewReport) -> dict[str, dict[str, int]]:
+    """Return the tasks of a job by status: "Now", and "After" the change if it is one; empty if EnOS returned none."""
     now: Counter[str] = Counter()
     for each in job.by_status:
         now[text.name(each.status).text] += each.tasks
-    if not now.total():
-        return []
-    taken = _taken(job, report, now)
-    after = now - taken
-    after[ROLLED_BACK] = taken.total()
-    names = [*_MEANING, *(status for status in now if status not in _MEANING)]
-    return [StatusRow(name, now[name], after[name]) for name in names if now[name] or after[name]]
-
-
-def _taken(job: JobReport, report: ReviewReport, now: Counter[str]) -> Counter[str]:
-    """Return how many tasks the change takes from each status, at most those counted: the counts differ in time."""
-    taken: Counter[str] = Counter()
-    for each in report.sets:
-        if each.job_id == job.job_id:
-            for count in each.will_cancel_by:
-                taken[text.name(count.status).text] += count.tasks
-    taken &= now
-    left = job.will_cancel - taken.total()
-    for status in _WAITING:  # tasks without a status: the most urgent are sent first
-        more = max(0, min(left, now[status] - taken[status]))
-        taken[status] += more
-        left -= more
-    return +taken
+    cancelled: Counter[str] = Counter()
+    for one in report.sets:
+        for each in one.will_cancel_by if one.job_id == job.job_id else ():
+            cancelled[text.name(each.status).text] += each.tasks
+    cancelled &= now
+    # The counts differ in time: what is not counted with its status is taken from the other waiting tasks.
+    for status in ("published", "init"):
+        missing = job.will_cancel - cancelled.total()
+        cancelled[status] += max(0, min(missing, now[status] - cancelled[status]))
+    after = now - cancelled
+    after[ROLLED_BACK] = cancelled.total()
+    statuses = [each for each in dict.fromkeys([*_MEANING, *now]) if now[each] or after[each]]
+    columns = {"Now": now, "After": after} if cancelled.total() else {"Now": now}
+    return {name: {status: tasks[status] for status in statuses} for name, tasks in columns.items() if statuses}
 
 
 def chart(job: JobReport, report: ReviewReport) -> Element | None:
-    """Return two bars and a table of their numbers; None if EnOS did not return the tasks by status."""
-    found = rows(job, report)
-    if not found:
+    """Return a bar for now and one for after the change, and a table of their numbers; None without tasks."""
+    columns = count_tasks(job, report)
+    if not columns:
         return None
-    changes = any(row.now != row.after for row in found)
-    bars = [("Now", [(row.status, row.now) for row in found])]
-    if changes:
-        bars.append(("After", [(row.status, row.after) for row in found]))
-    return element(
-        "div",
-        *(_bar(name, parts) for name, parts in bars),
-        _table(found, job.total, changes=changes),
-        class_="chart",
-    )
+    bars = (_bar(name, tasks) for name, tasks in columns.items())
+    return element("div", *bars, _table(columns, job.total), class_="chart")
 
 
-def _bar(name: str, parts: Sequence[tuple[str, int]]) -> Element:
-    numbers = ", ".join(f"{number(tasks)} {status}" for status, tasks in parts if tasks)
+def _bar(name: str, tasks: Mapping[str, int]) -> Element:
+    numbers = ", ".join(f"{number(count)} {status}" for status, count in tasks.items() if count)
     return element(
         "div",
         element("span", name, class_="bar-name", aria_hidden="true"),
         element(
             "svg",
-            element("title", f"{name}: {numbers}"),
-            *_segments(parts),
+            *_segments(tasks),
             class_="bar",
             role="img",
             aria_label=f"Tasks {name.lower()}: {numbers}",
@@ -118,27 +82,23 @@ def _bar(name: str, parts: Sequence[tuple[str, int]]) -> Element:
     )
 
 
-def _segments(parts: Sequence[tuple[str, int]]) -> Iterable[Element]:
-    total = sum(tasks for _, tasks in parts)
-    sizes = [max(100 * tasks / total, _LEAST) if tasks else 0.0 for _, tasks in parts]
-    scale = 100 / sum(sizes)
+def _segments(tasks: Mapping[str, int]) -> Iterator[Element]:
+    counted = {status: count for status, count in tasks.items() if count}
+    sizes = {status: max(100 * count / sum(counted.values()), _LEAST) for status, count in counted.items()}
     start = 0.0
-    for (status, tasks), size in zip(parts, sizes, strict=True):
-        width = size * scale
-        if tasks:
-            label = None
-            if width >= _LABELLED:
-                label = element("text", f"{number(tasks)} {status}", x="8", y="22")
-            yield element(
-                "svg",  # cuts the label off at the part's end
-                *_fill(status),
-                element("rect", width="2", height="100%", class_="edge") if start else None,
-                label,
-                class_=_exposure(status),
-                x=f"{start:.3f}%",
-                width=f"{width:.3f}%",
-                height=str(_HEIGHT),
-            )
+    for status, count in counted.items():
+        width = 100 * sizes[status] / sum(sizes.values())
+        label = element("text", f"{number(count)} {status}", x="8", y="22") if width >= _LABELLED else None
+        yield element(
+            "svg",  # cuts the label off at the part's end
+            *_fill(status),
+            element("rect", width="2", height="100%", class_="edge") if start else None,
+            label,
+            class_=_exposure(status),
+            x=f"{start:.3f}%",
+            width=f"{width:.3f}%",
+            height=str(_HEIGHT),
+        )
         start += width
 
 
@@ -156,42 +116,28 @@ def _exposure(status: str) -> str:
     return f"exposure-{exposure.value}"
 
 
-def _table(found: Sequence[StatusRow], total: int | None, *, changes: bool) -> Element:
-    heads = [element("th", "Status", scope="col"), element("th", "Now", scope="col", class_="figure")]
-    if changes:
-        heads += [element("th", "After", scope="col", class_="figure")]
-    heads += [element("th", "", scope="col")]
+def _table(columns: Mapping[str, Mapping[str, int]], total: int | None) -> Element:
+    heads = (element("th", name, scope="col", class_="figure") for name in columns)
+    totals = (element("td", number(total or 0), class_="figure") for _ in columns)
+    foot = element("tr", element("th", "in all", scope="row"), *totals, element("td"))
     return element(
         "table",
         element("caption", "Tasks by status", class_="unseen"),
-        element("thead", element("tr", *heads)),
-        element("tbody", *(_line(row, changes=changes) for row in found)),
-        None if total is None else element("tfoot", _total(total, changes=changes)),
+        element("thead", element("tr", element("th", "Status", scope="col"), *heads, element("th", "", scope="col"))),
+        element("tbody", *(_row(status, [each[status] for each in columns.values()]) for status in columns["Now"])),
+        None if total is None else element("tfoot", foot),
         class_="legend",
     )
 
 
-def _total(total: int, *, changes: bool) -> Element:
-    cells = [element("td", number(total), class_="figure") for _ in range(1 + changes)]
-    return element("tr", element("th", "in all", scope="row"), *cells, element("td"))
-
-
-def _line(row: StatusRow, *, changes: bool) -> Element:
-    cells = [element("td", number(row.now), class_="figure")]
-    if changes:
-        is_other = row.now != row.after
-        cells.append(element("td", number(row.after), class_="figure changed" if is_other else "figure"))
+def _row(status: str, counts: Sequence[int]) -> Element:
     swatch = element(
-        "svg",
-        *_fill(row.status),
-        class_=f"swatch {_exposure(row.status)}",
-        width="14",
-        height="14",
-        aria_hidden="true",
+        "svg", *_fill(status), class_=f"swatch {_exposure(status)}", width="14", height="14", aria_hidden="true"
     )
+    figures = ("figure" if count == counts[0] else "figure changed" for count in counts)
     return element(
         "tr",
-        element("th", swatch, " ", row.status, scope="row"),
-        *cells,
-        element("td", _MEANING.get(row.status, ""), class_="meaning"),
+        element("th", swatch, " ", status, scope="row"),
+        *(element("td", number(count), class_=figure) for count, figure in zip(counts, figures, strict=True)),
+        element("td", _MEANING.get(status, ""), class_="meaning"),
     )

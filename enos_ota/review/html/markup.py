@@ -4,41 +4,30 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
-from typing import Any, Final
+from typing import Any
 from xml.etree.ElementTree import Element, tostring
 
-__all__ = ["Element", "element", "json_text", "number", "raw", "serialise", "visible"]
-
-_UNSEEN: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
-"""Unicode categories of characters that HTML cannot hold, that are invisible, or that change their neighbours."""
-
-_SUSPECT: Final = re.compile(r"[^\x20-%'-;=?-~]")
-"""Characters to check in JSON: those that end a script or begin a comment, and all that are not ASCII."""
+__all__ = ["Element", "element", "json_text", "number", "raw", "serialise"]
 
 
 def element(tag: str, *content: Element | str | None, **attributes: str | None) -> Element:
-    """Make an element.
+    """Make an element of elements and visible texts; None is left out.
 
-    Args:
-        tag: Its name.
-        content: Elements, and texts, which may hold anything; None is left out.
-        attributes: Names with `_` for `-`, and a `_` after Python's keywords (`class_`). Values may hold anything; None
-            leaves the attribute out.
+    Attribute names have `_` for `-`, and a `_` after Python's keywords (`class_`).
     """
     made = Element(tag)
     for name, value in attributes.items():
         if value is not None:
-            made.set(name.rstrip("_").replace("_", "-"), visible(value))
+            made.set(name.rstrip("_").replace("_", "-"), value)
     last: Element | None = None
     for part in content:
         if isinstance(part, Element):
             made.append(part)
             last = part
         elif part is not None and last is None:
-            made.text = (made.text or "") + visible(part)
+            made.text = (made.text or "") + part
         elif part is not None and last is not None:
-            last.tail = (last.tail or "") + visible(part)
+            last.tail = (last.tail or "") + part
     return made
 
 
@@ -56,29 +45,9 @@ def raw(tag: str, text: str, **attributes: str) -> Element:
 
 
 def json_text(value: Any) -> str:
-    """Return compact JSON that is safe in a `script` element, whatever texts it has."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return _SUSPECT.sub(_in_json, text)
-
-
-def _in_json(found: re.Match[str]) -> str:
-    character = found[0]
-    if character.isprintable() and character not in "<>&":
-        return character
-    return f"\\u{ord(character):04x}" if character <= "\uffff" else json.dumps(character)[1:-1]
-
-
-def visible(text: str) -> str:
-    r"""Return the text with invisible characters escaped, such as `\x1b`; line breaks stay."""
-    if text.isprintable():
-        return text
-    return "".join(map(_visible, text))
-
-
-def _visible(character: str) -> str:
-    if character == "\n" or unicodedata.category(character) not in _UNSEEN:
-        return character
-    return character.encode("unicode-escape").decode("ascii")
+    """Return compact JSON in ASCII that is safe in a `script` element, whatever texts it has."""
+    text = json.dumps(value, separators=(",", ":"))
+    return re.sub("[<>&]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def number(value: int) -> str:

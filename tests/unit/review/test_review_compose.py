@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import datetime, timezone
 
 from enos_ota.engine.preview_json import Change, Preview, ResourceChange, SetStep
 from enos_ota.enos import Job, JobStatus, Task, TaskStatus
 from enos_ota.plan import LiveSet, Record, TaskSet, build_plan
-from enos_ota.review.compose import ReviewContext, ReviewFacts, build_report, report_misconfigured
-from enos_ota.review.live import LiveJob, RelatedJob
-from enos_ota.review.model import Effect, Outcome, ReviewReport
+from enos_ota.review.compose import LiveJob, ReviewContext, ReviewFacts, build_report, report_misconfigured
+from enos_ota.review.model import Effect, OtherJob, Outcome, ReviewReport
 from enos_ota.review.screen import first_screen
-from enos_ota.review.set_report import ReviewSettings
 
-CONTEXT = ReviewContext("enos-ota", "prod", "abc", "2026-11-23T18:00:00Z")
-SETTINGS = ReviewSettings(("Cancelled by user",), date(2026, 11, 23))
+NOW = datetime(2026, 11, 23, 18, tzinfo=timezone.utc)
+CONTEXT = ReviewContext("enos-ota", "prod", "abc", NOW)
 STATUSES: dict[TaskStatus, int | None] = {TaskStatus.INIT: 80, TaskStatus.PUBLISHED: 4, TaskStatus.SUCCEEDED: 16}
 JOB = Job("j1", name="Pumps", status=JobStatus.STARTED, upgrade_policy="incremental", firmware_version="2.3.0")
 LIVE = LiveSet(JOB, 100, 84, STATUSES)
@@ -28,7 +26,7 @@ def a_step(name: str, *keys: str, urn: str = "") -> SetStep:
 def facts(
     *steps: SetStep,
     live: LiveSet = LIVE,
-    related: tuple[RelatedJob, ...] | None = (RelatedJob("j2", "Others", 7),),
+    related: tuple[OtherJob, ...] | None = (OtherJob(job_id="j2", name="Others", waiting=7),),
     status: TaskStatus = TaskStatus.INIT,
     statuses: dict[str, TaskStatus | None] | None = None,
 ) -> ReviewFacts:
@@ -40,7 +38,7 @@ def facts(
         tasks = {
             key: (Task(key, "j1", key, status=each, raw_status=each.value),) if each else () for key, each in of.items()
         }
-        plans[step.identity] = build_plan(step.declared, Record(), live.with_tasks(tasks), today=SETTINGS.today)
+        plans[step.identity] = build_plan(step.declared, Record(), live.with_tasks(tasks), today=NOW.date())
     jobs = {"j1": LiveJob(live, related)}
     return ReviewFacts(Preview(steps), previewed=True, refreshed=True, jobs=jobs, plans=plans)
 
@@ -49,7 +47,7 @@ FINE = facts(a_step("a", "k1", "k2"))
 
 
 def verdict(found: ReviewFacts, *, expect_no_changes: bool = False) -> ReviewReport:
-    return build_report(CONTEXT, found, SETTINGS, expect_no_changes=expect_no_changes)
+    return build_report(CONTEXT, found, expect_no_changes=expect_no_changes)
 
 
 def test_a_change_that_would_work_is_fine() -> None:
@@ -69,7 +67,7 @@ def test_the_job_says_what_waits_and_is_not_declared() -> None:
     assert {each.status: each.tasks for each in job.by_status} == {"init": 80, "published": 4, "succeeded": 16}
 
 
-def test_other_jobs_that_could_not_be_read_are_told_from_none() -> None:
+def test_unreadable_related_jobs_are_null_in_the_report() -> None:
     (job,) = verdict(facts(a_step("a", "k1"), related=None)).jobs
     assert job.same_firmware is None
 
@@ -80,7 +78,7 @@ def test_two_sets_of_one_job_share_its_report() -> None:
 
 
 def test_a_total_that_is_smaller_than_the_tasks_that_were_read_leaves_exposure_open() -> None:
-    """As where totals are capped: it says nothing of the tasks that nobody declared."""
+    """As where totals are capped: it says nothing of the tasks that are not in any set."""
     (job,) = verdict(facts(a_step("a", "k1", "k2"), live=replace(LIVE, waiting=1))).jobs
     assert job.exposed is None
 
@@ -105,15 +103,15 @@ def test_a_change_of_something_else_is_one_too() -> None:
 def test_a_set_that_is_replaced_is_a_change_although_nothing_is_cancelled() -> None:
     step = replace(a_step("a", "k1"), change=Change.REPLACE)
     found = facts(step, status=TaskStatus.SUCCEEDED)
-    assert verdict(found).headline == "`pulumi up` will cancel nothing; 1 set will be replaced"
+    assert verdict(found).headline == "`pulumi up` will cancel nothing"
     report = verdict(found, expect_no_changes=True)
     assert (report.outcome, report.reasons) == (Outcome.CHANGES, ("set 'a' (job j1): replace",))
-    assert report.headline == "no change was expected, but there is one: 1 set will be replaced"
+    assert report.headline == "no change was expected, but there is one"
 
 
 def test_options_in_the_environment_that_an_up_would_use_are_named() -> None:
     context = replace(CONTEXT, ignored_options=("PULUMI_OPTION_TARGET",))
-    report = build_report(context, FINE, SETTINGS, expect_no_changes=False)
+    report = build_report(context, FINE, expect_no_changes=False)
     assert report.warnings == (
         "PULUMI_OPTION_TARGET in the environment: `pulumi up` would use it, this review did not: it covers the whole "
         "stack as it is configured",
@@ -137,8 +135,8 @@ def test_a_set_that_would_fail_comes_first_and_fails_the_review() -> None:
 def test_a_preview_that_failed_fails_the_review_beside_what_fails_a_set() -> None:
     refused = facts(a_step("a", "k1"), statuses={"k1": None})
     (error,) = verdict(refused).reasons
-    told = Preview(refused.preview.sets, errors=("the disk",))
-    report = verdict(replace(refused, preview=told, previewed=False))
+    failed = Preview(refused.preview.sets, errors=("the disk",))
+    report = verdict(replace(refused, preview=failed, previewed=False))
     assert (report.outcome, report.reasons) == (Outcome.FAILS, (error, "the disk"))
 
 
@@ -188,7 +186,7 @@ def test_what_is_known_only_during_an_up_is_not_called_nothing() -> None:
     )
 
 
-def test_two_sets_of_one_name_are_told_apart() -> None:
+def test_two_sets_with_the_same_name_get_a_report_each() -> None:
     one, other = (a_step("a", key, urn=urn) for key, urn in (("k1", "urn:one"), ("k2", "urn:two")))
     report = verdict(facts(one, other, statuses={"k2": TaskStatus.SUCCEEDED}))
     assert [[(key.device_key, key.effect) for key in each.keys] for each in report.sets] == [

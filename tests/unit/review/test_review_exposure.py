@@ -10,7 +10,7 @@ import pytest
 
 from enos_ota.enos import TaskStatus
 from enos_ota.review import html, markdown, terminal
-from enos_ota.review.exposure import OF_EFFECT, Exposure, of_status
+from enos_ota.review.exposure import EFFECTS, Exposure, of_status
 from enos_ota.review.model import Effect, ReviewReport, StatusCount
 from tests.harness import reports
 
@@ -48,12 +48,12 @@ def test_devices_that_run_the_firmware_are_worst_and_cancelled_ones_best() -> No
     assert [of_status(each) for each in ("succeeded", "upgrading", "published", "init", "failed")] == [
         Exposure.RUNS, Exposure.UPGRADING, Exposure.WAITING, Exposure.WAITING, Exposure.UNKNOWN
     ]  # fmt: skip
-    assert OF_EFFECT[Effect.ESCAPED] is OF_EFFECT[Effect.TOO_LATE] is Exposure.RUNS
-    assert OF_EFFECT[Effect.CANCELLED] is Exposure.CANCELLED
+    assert EFFECTS[Effect.ESCAPED].exposure is EFFECTS[Effect.TOO_LATE].exposure is Exposure.RUNS
+    assert EFFECTS[Effect.CANCELLED].exposure is Exposure.CANCELLED
 
 
 def test_every_effect_has_an_exposure() -> None:
-    assert set(OF_EFFECT) == set(Effect)
+    assert set(EFFECTS) == set(Effect)
 
 
 @EACH_STATUS
@@ -68,7 +68,7 @@ def test_the_terminal_colours_the_number_of_a_status_beside_its_name(status: str
 def test_the_terminal_colours_keys_by_effect(effect: Effect) -> None:
     text = terminal.render(with_effect(effect), color=True)
     (line,) = [line for line in text[text.index("Keys of") :].splitlines() if "7 777" in line]
-    assert f"\x1b[{ANSI[OF_EFFECT[effect]]}m7 777\x1b[0m" in line
+    assert f"\x1b[{ANSI[EFFECTS[effect].exposure]}m7 777\x1b[0m" in line
     assert effect.value in line
 
 
@@ -80,7 +80,7 @@ def test_markdown_puts_a_square_before_the_number_of_a_status(status: str) -> No
 
 @EACH_EFFECT
 def test_markdown_puts_a_square_before_keys_by_effect(effect: Effect) -> None:
-    assert f"<summary>{SQUARES[OF_EFFECT[effect]]} 7 777 {effect.value}" in markdown.render(with_effect(effect))
+    assert f"<summary>{SQUARES[EFFECTS[effect].exposure]} 7 777 {effect.value}" in markdown.render(with_effect(effect))
 
 
 @EACH_STATUS
@@ -95,7 +95,7 @@ def test_the_page_colours_bar_and_legend_of_a_status_and_names_it(status: str) -
 @EACH_EFFECT
 def test_the_page_colours_keys_by_effect(effect: Effect) -> None:
     page = html.render(with_effect(effect))
-    exposure = OF_EFFECT[effect].value
+    exposure = EFFECTS[effect].exposure.value
     assert f'{{"name":"{effect.value}",' in page
     assert re.search(rf'"name":"{effect.value}","meaning":"[^"]*","exposure":"{exposure}"', page)
     assert f'<b class="exposure-{exposure}">7\N{NARROW NO-BREAK SPACE}777</b> {effect.value}' in page

@@ -20,7 +20,7 @@ VALIDATOR = Draft202012Validator(json.loads(schema()))
 
 
 def test_the_published_schema_is_that_of_the_model() -> None:
-    # To write it anew: make docs
+    # `make docs` writes it
     assert PUBLISHED.read_text(encoding="utf-8") == schema()
 
 

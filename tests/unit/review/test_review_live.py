@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_ota.enos import Credentials, EnosClient
-from enos_ota.review.live import read_live_job
+from enos_ota.review.reviewing import read_live_job
 from tests.harness.clock import FakeClock
 from tests.harness.simulator import JOB, running_simulator
 

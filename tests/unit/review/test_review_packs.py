@@ -1,4 +1,4 @@
-"""A policy pack that cannot start is told before Pulumi, which would wait for it, is asked."""
+"""A policy pack that cannot start is reported before Pulumi runs, which would wait for it."""
 
 from __future__ import annotations
 

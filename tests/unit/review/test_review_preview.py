@@ -26,8 +26,8 @@ def state(name: str, *keys: str, exceptions: str = "", **more: Any) -> dict[str,
 
 
 def step(op: str, name: str, *, old: Any = None, new: Any = None) -> dict[str, Any]:
-    told = {"op": op, "urn": URN + name, "detailedDiff": None}
-    return told | ({"oldState": old} if old else {}) | ({"newState": new} if new else {})
+    step = {"op": op, "urn": URN + name, "detailedDiff": None}
+    return step | ({"oldState": old} if old else {}) | ({"newState": new} if new else {})
 
 
 def digest(*steps: dict[str, Any], said: tuple[tuple[str, str], ...] = ()) -> str:
@@ -42,7 +42,7 @@ def test_a_new_set_has_no_past() -> None:
     assert (each.recorded, each.before, each.now) == (None, None, None)
 
 
-def test_what_a_refresh_found_is_told_from_what_was_recorded() -> None:
+def test_a_refreshed_record_differs_from_the_recorded_one() -> None:
     was, now = state("pumps", "k1", "k2"), state("pumps", "k1", exceptions="k2\tpending\tinit, was cancelled\n")
     steps = [
         step("refresh", "pumps", old=was, new=now),
@@ -93,7 +93,7 @@ def test_every_step_of_pulumis_for_a_set_has_its_change(op: str, change: Change)
     assert each.change is change
 
 
-def test_a_step_that_nobody_knows_is_a_change_under_its_own_name() -> None:
+def test_an_unknown_step_is_a_change_under_its_own_name() -> None:
     preview = parse(digest(step("transmute", "pumps", old=state("pumps", "k1"), new=state("pumps", "k1"))))
     assert [(each.op, each.name) for each in preview.others] == [("transmute", "pumps")]
     assert [each.name for each in preview.sets] == ["pumps"]

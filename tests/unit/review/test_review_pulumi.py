@@ -68,5 +68,5 @@ def test_what_is_anything_else_is_passed_on_as_it_is(tmp_path: Path) -> None:
     assert said(tmp_path, "error: something new\n\nand more\n") == ("something new", "and more")
 
 
-def test_an_engine_that_says_nothing_is_told_by_its_exit_code(tmp_path: Path) -> None:
+def test_an_engine_without_output_is_reported_by_its_exit_code(tmp_path: Path) -> None:
     assert said(tmp_path, "") == ("`pulumi preview` ended with exit code 255",)

@@ -1,4 +1,4 @@
-"""What a reader is told first, and in which order."""
+"""The first screen of a review, and its order."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from enos_ota.plan import (
 )
 from enos_ota.plan.record import AFTER_PUSH
 from enos_ota.review import html
+from enos_ota.review.compose import set_messages
+from enos_ota.review.lines import Tone
 from enos_ota.review.model import Effect, GuardUse, JobReport, Limit, Outcome, ReviewReport, SetMessage
 from enos_ota.review.reviewing import review
-from enos_ota.review.screen import Tone, first_screen
-from enos_ota.review.set_report import set_messages
+from enos_ota.review.screen import first_screen
 from enos_ota.review.text import Kind, plain
 from tests.harness import reports
 from tests.harness.any_report import reports as any_report
@@ -33,8 +34,9 @@ from tests.harness.any_report import reports as any_report
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from enos_ota.review.lines import ReportLine
     from enos_ota.review.model import SetReport
-    from enos_ota.review.screen import JobSection, ReportLine, Screen
+    from enos_ota.review.screen import JobSection, Screen
 
 PUMPS = TaskSet("pump-2.3.0", reports.JOB_ID)
 KEYS = [f"k{number}" for number in range(10)]
@@ -71,8 +73,7 @@ def everything(screen: Screen) -> list[str]:
     ]
     for job in screen.jobs:
         texts += [job.title, *(item for line in job.lines for item in line.items)]
-        for part in job.sets:
-            texts += [part.title, *(item for line in part.lines for item in line.items)]
+        texts += [part.title for part in job.sets]
     return [plain(text) for text in [*texts, screen.everything]]
 
 
@@ -85,26 +86,36 @@ def first_job(report: ReviewReport, **changes: object) -> ReviewReport:
 
 
 @pytest.mark.parametrize("case", [reports.first_preview, reports.drift, reports.growth, reports.missing])
-def test_the_lines_stand_in_the_order_of_a_decision(case: object) -> None:
+def test_the_lines_are_in_the_order_of_a_decision(case: object) -> None:
     assert callable(case)
     labels = [line.label for line in only_job(case()).lines]
     assert [label for label in labels if label in ORDER] == ORDER
 
 
-def test_several_sets_on_a_job_keep_that_order_each() -> None:
+def test_several_sets_on_a_job_keep_that_order_and_are_named_on_their_lines() -> None:
     job, *_ = first_screen(reports.several_sets()).jobs
-    for labels in ([line.label for line in job.lines], *([line.label for line in part.lines] for part in job.sets)):
-        known = [label for label in labels if label in ORDER]
-        assert known == sorted(known, key=ORDER.index)
+    labels = [line.label for line in job.lines]
+    known = [label for label in labels if label in ORDER]
+    assert known == sorted(known, key=ORDER.index)
+    for label in ("Set", "Guard", "Digest"):
+        facts = [shown(line) for line in job.lines if line.label == label]
+        assert [each.partition(" · ")[0] for each in facts] == ["pump-north", "pump-south"]
 
 
-def test_it_is_told_what_is_rolled_back() -> None:
+def test_of_very_many_sets_on_a_job_the_first_have_lines() -> None:
+    one = reports.drift()
+    sets = tuple(one.sets[0].model_copy(update={"name": f"pump-{number}"}) for number in range(400))
+    facts = [shown(line) for line in only_job(one.model_copy(update={"sets": sets})).lines if line.label == "Set"]
+    assert (len(facts), facts[-1]) == (21, "and 380 more")
+
+
+def test_the_screen_names_what_is_rolled_back() -> None:
     assert lines(reports.first_preview())["Rollback of"] == (
         "firmware 2.3.0 (Pump main board) · product Pk12aB34 · job started"
     )
 
 
-def test_it_is_told_how_many_of_the_waiting_tasks_will_be_cancelled() -> None:
+def test_the_screen_counts_the_waiting_tasks_that_will_be_cancelled() -> None:
     assert lines(reports.large_first_preview())["Cancel"] == "79 812 of 84 000 waiting tasks will be cancelled"
 
 
@@ -112,57 +123,57 @@ def test_a_job_that_is_larger_than_its_count_says_is_not_counted() -> None:
     assert lines(first_job(reports.first_preview(), waiting=30))["Cancel"] == "36 waiting tasks will be cancelled"
 
 
-def test_it_is_told_which_status_and_version_they_have() -> None:
+def test_tasks_to_cancel_are_counted_by_status_and_version() -> None:
     assert lines(reports.large_first_preview())["By status"] == (
         "70 400 init from 2.2.0 · 9 100 init from 2.1.7 · 312 published from 2.2.0 · "
         "published devices were already notified and may still upgrade"
     )
 
 
-def test_it_is_told_what_is_not_reached() -> None:
+def test_keys_without_a_request_are_counted() -> None:
     assert lines(reports.first_preview())["Other keys"] == "2 already cancelled · 4 too late"
 
 
-def test_it_is_told_who_stays_exposed() -> None:
+def test_the_screen_shows_what_stays_exposed() -> None:
     assert lines(reports.first_preview())["Still exposed"] == (
         "12 waiting tasks are not in any set · incremental job: devices that match later will join · "
         "this firmware is also in started job Pump firmware 2.3.0, pilot (65a1b2c3d4e5f60718293a4c): 7 waiting"
     )
 
 
-def test_what_nobody_could_count_is_not_taken_for_nothing() -> None:
+def test_an_unknown_number_is_not_shown_as_none() -> None:
     assert (
         lines(first_job(reports.first_preview(), exposed=None, incremental=False, same_firmware=()))["Still exposed"]
         == "unknown"
     )
 
 
-def test_other_jobs_that_could_not_be_read_are_not_taken_for_none() -> None:
+def test_unreadable_related_jobs_are_not_shown_as_none() -> None:
     report = first_job(reports.first_preview(), exposed=0, incremental=False, same_firmware=None)
     assert lines(report)["Still exposed"] == "no other waiting tasks · other jobs with this firmware could not be read"
 
 
-def test_a_guard_is_told_with_its_use_and_its_limits() -> None:
+def test_a_guard_is_shown_with_its_use_and_limits() -> None:
     assert lines(reports.first_preview())["Guard"] == "36 of at most 60 devices · maxDevices 500, maxShare 0.5"
 
 
-def test_a_guard_that_the_same_change_raises_is_told() -> None:
+def test_a_guard_that_the_change_raises_is_shown() -> None:
     assert "raised by this change, from maxDevices 50" in lines(reports.growth())["Guard"]
 
 
-def test_a_guard_that_the_same_change_takes_away_is_told() -> None:
+def test_a_guard_that_the_change_removes_is_shown() -> None:
     use = GuardUse(limit=Limit(), before=Limit(max_devices=50), would_send=6, exceeded=False, raised=True)
     assert lines(first_set(reports.growth(), guard=use))["Guard"] == "none · raised by this change, from maxDevices 50"
 
 
-def test_a_guard_that_is_exceeded_is_told() -> None:
+def test_an_exceeded_guard_is_shown() -> None:
     job, _ = first_screen(reports.failing_preview()).jobs
     (line,) = [line for line in job.lines if line.label == "Guard"]
     assert (shown(line), line.tone) == ("exceeded: 36 of at most 20 devices · maxDevices 20", Tone.BAD)
 
 
 def test_what_is_only_recorded_as_cancelled_may_have_been_retried_since() -> None:
-    """Then nobody may say that nothing will be cancelled."""
+    """So the review does not promise that nothing will be cancelled."""
     (recorded,) = reports.nothing_to_do().sets
     recorded = recorded.model_copy(update={"change": Change.DECLARED})
     expired = recorded.model_copy(update={"expired": True})
@@ -175,18 +186,18 @@ def test_what_is_only_recorded_as_cancelled_may_have_been_retried_since() -> Non
     assert to_cancel(expired, reports.unlooked()) == "nothing to cancel"
 
 
-def test_a_guard_that_is_overridden_is_warned_of_at_once_and_told_with_its_reason() -> None:
+def test_an_overridden_guard_is_a_warning_of_the_verdict_and_shown_with_its_reason() -> None:
     verdict = first_screen(reports.broken_glass()).verdict
     assert [plain(text) for text in verdict.warnings] == ["a guard is overridden for this run"]
     assert verdict.tone is Tone.CAREFUL
     assert lines(reports.broken_glass())["Guard"].endswith("overridden by ENOS_OTA_BREAK_GLASS: INC-4711: fire")
 
 
-def test_an_overridden_guard_is_not_told_in_a_note_as_well() -> None:
+def test_an_overridden_guard_is_not_in_a_note_too() -> None:
     assert "Note" not in lines(reports.broken_glass())
 
 
-def test_undoing_is_told_as_a_command() -> None:
+def test_the_undo_is_a_command() -> None:
     (line,) = [line for line in only_job(reports.first_preview()).lines if line.label == "Undo"]
     (command,) = [piece.text for item in line.items for piece in item if piece.kind is Kind.COMMAND]
     assert command == "enos-ota retry --job 65a1b2c3d4e5f60718293a4b --keys FILE --expect 36"
@@ -198,7 +209,7 @@ def test_a_job_id_in_a_command_is_quoted_for_a_shell() -> None:
     assert "--job 'x; reboot' --keys" in lines(report)["Undo"]
 
 
-def test_a_deleted_job_has_no_undo_and_exposes_nobody() -> None:
+def test_a_deleted_job_has_no_undo_and_exposes_no_device() -> None:
     assert not {"Undo", "Still exposed"} & set(lines(reports.deleted()))
 
 
@@ -213,7 +224,7 @@ def test_a_job_that_enos_does_not_have_promises_nothing() -> None:
     assert "Undo" not in found
 
 
-def test_drift_is_told_as_what_somebody_did() -> None:
+def test_drift_is_shown_as_retries() -> None:
     assert lines(reports.drift())["Cancel"] == (
         "3 of 15 waiting tasks will be cancelled · 3 were retried since and will be cancelled again"
     )
@@ -239,7 +250,7 @@ def test_a_stopped_job_says_that_nothing_can_be_cancelled() -> None:
     assert "30 held" in said["Other keys"]
 
 
-def test_without_credentials_what_is_declared_is_told_and_that_nobody_looked() -> None:
+def test_without_credentials_the_screen_shows_the_declaration_and_what_is_unknown() -> None:
     said = lines(reports.without_credentials())
     assert said["Set"] == "pump-2.3.0 · new · 42 keys declared"
     assert said["Cancel"] == "up to 42 keys: their tasks were not read"
@@ -267,7 +278,7 @@ def test_a_misconfigured_stack_has_its_problems_and_nothing_else() -> None:
     ("stack", "project", "first"),
     [("prod", "", "stack prod"), ("", "pumps", "project pumps"), ("", "", "commit ")],
 )
-def test_what_nobody_knows_of_the_stack_is_left_out(stack: str, project: str, first: str) -> None:
+def test_an_unknown_stack_or_project_is_left_out(stack: str, project: str, first: str) -> None:
     report = reports.misconfigured().model_copy(update={"stack": stack, "project": project})
     assert plain(first_screen(report).verdict.context[0]).startswith(first)
     title = html.render(report).partition("<title>")[2].partition("</title>")[0]
@@ -275,7 +286,7 @@ def test_what_nobody_knows_of_the_stack_is_left_out(stack: str, project: str, fi
     assert title == f"MISCONFIGURED{about}"
 
 
-def test_of_several_stacks_without_a_name_the_project_is_told(tmp_path: Path) -> None:
+def test_of_several_stacks_without_a_name_the_project_is_named(tmp_path: Path) -> None:
     (tmp_path / "Pulumi.yaml").write_text("name: pumps\nruntime: python\n")
     for name in ("dev", "prod"):
         (tmp_path / f"Pulumi.{name}.yaml").write_text("config: {}\n")
@@ -305,7 +316,7 @@ def test_other_resources_of_a_program_are_listed() -> None:
 
 
 @pytest.mark.parametrize("case", [case for case in reports.CASES if case != "hostile"])
-def test_nothing_is_said_twice_of_a_job(case: str) -> None:
+def test_a_job_has_no_sentence_twice(case: str) -> None:
     screen = first_screen(reports.CASES[case]())
     for job in screen.jobs:
         # Short ones are numbers, names and reasons.
@@ -321,7 +332,7 @@ def test_a_warning_that_only_counts_keys_is_left_to_the_line_that_counts_them(ca
     assert "Note" not in lines(with_messages(verdict))
 
 
-def test_keys_that_were_told_already_are_noted_only_where_they_are_not_counted_as_such() -> None:
+def test_notified_devices_are_noted_only_where_they_are_not_counted() -> None:
     nine, ten = (Record(keys=frozenset(keys), outcomes=dict.fromkeys(keys, AFTER_PUSH)) for keys in (KEYS[:9], KEYS))
     assert "Note" not in lines(with_messages(describe_record(nine, PUMPS, is_expired=False)))
     assert "Note" in lines(with_messages(describe_record(ten, PUMPS, is_expired=False)))
@@ -333,7 +344,7 @@ def test_what_a_line_says_already_is_found_by_its_code_whatever_its_words() -> N
     assert "Note" not in lines(report)
 
 
-def test_a_warning_with_advice_is_told_without_repeating_its_set() -> None:
+def test_a_warning_with_advice_does_not_repeat_its_set() -> None:
     record = Record(
         keys=frozenset({"k1"}), outcomes={}, job=replace(JobFacts(RecordedJobStatus.STARTED), automatic_retry=True)
     )
@@ -354,10 +365,10 @@ def test_the_gravest_keys_come_first() -> None:
 
 def test_keys_that_are_counted_but_not_there_are_counted() -> None:
     groups = only_job(reports.large_first_preview()).sets[0].groups
-    assert {group.title: (group.total, len(group.keys)) for group in groups} == {
-        "too late": (13, 3),
-        "will be cancelled": (79_812, 8),
-        "cancelled already": (1_204, 0),
+    assert {group.effect: (group.total, len(group.keys)) for group in groups} == {
+        Effect.TOO_LATE: (13, 3),
+        Effect.CANCEL: (79_812, 8),
+        Effect.CANCELLED: (1_204, 0),
     }
 
 
@@ -376,7 +387,7 @@ def test_any_report_makes_a_screen_on_which_nothing_is_invisible(report: ReviewR
 @pytest.mark.parametrize(
     "change", [{"refreshed": False}, {"sets": reports.without_credentials().sets}], ids=["not refreshed", "keys unread"]
 )
-def test_what_nobody_looked_at_is_not_called_ok(change: dict[str, object]) -> None:
+def test_unread_tasks_are_not_called_ok(change: dict[str, object]) -> None:
     verdict = first_screen(reports.first_preview().model_copy(update=change)).verdict
     assert (verdict.badge, verdict.tone) == ("NOT CHECKED", Tone.CAREFUL)
 
@@ -389,7 +400,7 @@ def test_a_new_set_with_a_wider_guard_than_the_stack_has_says_so() -> None:
     assert "more than the stack's guard, maxDevices 5" in lines(wider)["Guard"]
 
 
-def test_what_nobody_looked_at_is_told_as_it_was_recorded() -> None:
+def test_unread_tasks_are_shown_as_last_recorded() -> None:
     report = reports.first_preview()
     (each,) = report.sets
     old = each.model_copy(update={"counts": {Effect.CANCELLED: 2}})

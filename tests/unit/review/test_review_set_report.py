@@ -15,8 +15,8 @@ from enos_ota.plan import Category, Guard, JobFacts, KeyOutcome, LiveSet, Record
 from enos_ota.plan import plan as plans
 from enos_ota.plan.classify import normalise_markers
 from enos_ota.plan.record import AFTER_PUSH
+from enos_ota.review.compose import record_before, report_set
 from enos_ota.review.model import Effect, Limit
-from enos_ota.review.set_report import ReviewSettings, record_before, report_set
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from enos_ota.review.model import SetReport
 
 TODAY = date(2026, 11, 23)
-AROUND = ReviewSettings(("Cancelled by user",), TODAY)
+NO_GUARD = Guard()
 STARTED = JobFacts(RecordedJobStatus.STARTED, "Pumps", "2.3.0")
 
 
@@ -46,18 +46,13 @@ def seen(*tasks: Task, status: JobStatus = JobStatus.STARTED, version: str = "2.
     return LiveSet(job, total, tasks={each.device_key: (each,) for each in tasks})
 
 
-def report(step: SetStep, live: LiveSet | None, settings: ReviewSettings = AROUND) -> SetReport:
+def report(step: SetStep, live: LiveSet | None, *, break_glass: str = "", stack_guard: Guard = NO_GUARD) -> SetReport:
     plan = None
-    if live and step.declared:
-        plan = build_plan(
-            step.declared,
-            record_before(step),
-            live,
-            today=settings.today,
-            markers=normalise_markers(settings.markers),
-            break_glass=settings.break_glass,
-        )
-    return report_set(step, plan, settings)
+    if step.declared:
+        markers = normalise_markers(("Cancelled by user",))
+        before = record_before(step)
+        plan = build_plan(step.declared, before, live, today=TODAY, markers=markers, break_glass=break_glass)
+    return report_set(step, plan, stack_guard)
 
 
 def keys_to_read(step: SetStep, *, stopped: bool) -> frozenset[str]:
@@ -101,7 +96,7 @@ def test_each_status_has_its_effect(status: TaskStatus, desc: str, effect: Effec
     assert found.counts == {effect: 1}
 
 
-def test_a_retried_key_is_told_from_a_new_one() -> None:
+def test_a_retried_key_differs_from_a_new_one() -> None:
     before = recorded("k1", "k2")
     now = recorded("k2", outcomes={"k1": KeyOutcome(Category.PENDING, "init", was_cancelled=True)})
     step = update("k1", "k2", "k3", before=before, now=now)
@@ -175,7 +170,7 @@ def test_a_share_is_of_all_tasks_of_the_job() -> None:
     ],
     ids=str,
 )
-def test_a_raised_guard_is_said(was: Guard, now: Guard, *, raised: bool) -> None:
+def test_a_raised_guard_is_reported(was: Guard, now: Guard, *, raised: bool) -> None:
     step = SetStep(
         "pumps", Change.UPDATE, declared("k1", guard=now), declared("k1", guard=was), recorded("k1"), recorded("k1")
     )
@@ -186,7 +181,7 @@ def test_a_raised_guard_is_said(was: Guard, now: Guard, *, raised: bool) -> None
 
 def test_a_broken_glass_turns_the_guard_into_a_warning() -> None:
     step = replace(CREATE, declared=declared("k1", guard=Guard(max_devices=0)))
-    found = report(step, seen(WAITS), replace(AROUND, break_glass="fire"))
+    found = report(step, seen(WAITS), break_glass="fire")
     assert (found.errors, found.guard.broken_glass) == ((), "fire")
     assert "overridden by ENOS_OTA_BREAK_GLASS (fire)" in found.warnings[0]
 
@@ -243,7 +238,7 @@ def test_a_replacement_for_the_same_job_keeps_what_is_known_of_its_keys() -> Non
     ]
 
 
-def test_a_key_that_somebody_retried_is_cancelled_again_by_a_replacement_for_the_same_job() -> None:
+def test_a_retried_key_is_cancelled_again_by_a_replacement_for_the_same_job() -> None:
     now = Record(outcomes={"k1": KeyOutcome(Category.PENDING, "init", was_cancelled=True)}, job=STARTED)
     step = replace(update("k1", before=recorded("k1"), now=now), change=Change.REPLACE)
     assert effects(report(step, seen(task("k1", TaskStatus.INIT)))) == {"k1": "will be cancelled again"}
@@ -294,9 +289,9 @@ def test_the_digest_is_that_of_the_audit_log() -> None:
 
 
 @pytest.mark.parametrize(("own", "raised"), [(Guard(6), True), (Guard(5), False), (Guard(), True)], ids=str)
-def test_a_new_set_that_allows_itself_more_than_the_stack_is_said(own: Guard, *, raised: bool) -> None:
+def test_a_new_set_that_allows_more_than_the_stack_is_reported(own: Guard, *, raised: bool) -> None:
     step = replace(CREATE, declared=declared("k1", guard=own))
-    guard = report(step, seen(WAITS), replace(AROUND, guard=Guard(max_devices=5))).guard
+    guard = report(step, seen(WAITS), stack_guard=Guard(max_devices=5)).guard
     assert (guard.raised, guard.before, guard.usual) == (raised, None, Limit(max_devices=5))
 
 
@@ -323,7 +318,7 @@ def test_a_cancellation_after_push_is_not_called_published() -> None:
     assert [(key.effect, key.status) for key in report(step, seen()).keys] == [(Effect.CANCELLED, "after push")]
 
 
-def test_a_device_that_had_been_told_before_is_still_told_as_such() -> None:
+def test_a_notified_device_stays_one() -> None:
     now = recorded(outcomes={"k1": KeyOutcome(Category.PENDING, "published")})
     step = update("k1", before=recorded(), now=now)
     found = report(step, seen(task("k1", TaskStatus.FAILED, desc="Cancelled by user")))

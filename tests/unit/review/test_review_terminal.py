@@ -75,7 +75,7 @@ def test_keys_that_only_differ_in_what_is_invisible_look_different() -> None:
     assert len({line.split("init")[0] for line in lines}) == 4
 
 
-def test_of_many_keys_a_few_are_named_and_the_way_to_all_is_told() -> None:
+def test_of_many_keys_a_few_are_listed_and_a_command_lists_all() -> None:
     text = render(reports.many_keys(3_000))
     assert len(text.splitlines()) < 60
     assert "… 2 970 more" in text

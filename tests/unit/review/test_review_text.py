@@ -68,7 +68,7 @@ def test_the_missing_part_is_counted_in_characters_of_the_text() -> None:
 
 
 @pytest.mark.parametrize("make", [name, saying, command])
-def test_a_piece_of_somebody_elses_is_bounded_and_on_one_line(make: object) -> None:
+def test_a_foreign_piece_is_bounded_and_on_one_line(make: object) -> None:
     assert callable(make)
     piece = make("x\n\u202e" * 100_000)
     assert len(piece.text) < 1100

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import pytest
 
 from enos_ota.engine.preview_json import Change, Preview, SetStep
-from enos_ota.plan import Category, JobFacts, LiveSet, Record, RecordedJobStatus, TaskSet, build_plan
+from enos_ota.plan import JobFacts, LiveSet, Record, RecordedJobStatus, TaskSet, build_plan
 from enos_ota.review import terminal
-from enos_ota.review.compose import ReviewContext, ReviewFacts, build_report
-from enos_ota.review.lines import status
-from enos_ota.review.live import LiveJob
+from enos_ota.review.compose import LiveJob, ReviewContext, ReviewFacts, build_report
 from enos_ota.review.screen import first_screen
-from enos_ota.review.set_report import ReviewSettings
-from enos_ota.review.text import Kind, plain
+from enos_ota.review.text import plain
 from tests.harness import reports
 
 if TYPE_CHECKING:
@@ -41,7 +38,7 @@ def test_the_undo_of_a_removed_set_counts_what_stays_cancelled_and_has_nothing_t
     )
 
 
-def test_a_number_that_nobody_knows_is_explained() -> None:
+def test_an_unknown_number_is_explained() -> None:
     assert "push the firmware again · N is the number of keys in FILE" in undo(reports.outage())
 
 
@@ -52,35 +49,12 @@ def test_of_a_removed_set_only_what_is_cancelled_is_counted() -> None:
     assert "--expect 35," in undo(removed.model_copy(update={"sets": (changed,)}))
 
 
-@pytest.mark.parametrize(
-    ("told", "names"),
-    [
-        ("cancelled after push", []),
-        ("after push", []),
-        ("cancelled failed, with an unknown text", []),
-        ("cancelled", []),
-        ("missing", []),
-        ("too late upgrading", ["upgrading"]),
-        ("init", ["init"]),
-        ("cancelled\\n after push", ["cancelled\\\\n after push"]),  # no category, but a text of EnOS
-        ("after pushing", ["after pushing"]),
-        ("", []),
-    ],
-)
-def test_only_what_enos_says_of_a_status_is_a_name(told: str, names: list[str]) -> None:
-    assert [piece.text for piece in status(told) if piece.kind is Kind.NAME] == names
-
-
-def test_what_we_say_of_a_status_stands_without_quotes() -> None:
+def test_a_remark_about_a_key_has_no_quotes() -> None:
     removed = reports.removal()
     key = removed.sets[0].keys[0].model_copy(update={"status": "cancelled after push"})
     changed = removed.sets[0].model_copy(update={"keys": (key, *removed.sets[0].keys[1:])})
     shown = terminal.render(removed.model_copy(update={"sets": (changed,)}))
     assert ("cancelled after push" in shown, "'cancelled after push'" in shown) == (True, False)
-
-
-def test_every_category_is_a_word_of_ours() -> None:
-    assert {each.value for each in Category if any(piece.kind is Kind.NAME for piece in status(each.value))} == set()
 
 
 # A job that is gone: nothing fails, but an approver has to know at once.
@@ -90,7 +64,7 @@ def warnings(report: ReviewReport) -> list[str]:
     return [plain(text) for text in first_screen(report).verdict.warnings]
 
 
-def test_that_a_job_is_deleted_stands_at_the_top_with_the_set_to_retire() -> None:
+def test_a_deleted_job_is_a_warning_of_the_verdict_with_the_set_to_remove() -> None:
     report = reports.deleted()
     assert (report.exit_code, warnings(report)) == (
         0,
@@ -111,7 +85,7 @@ def test_a_set_that_is_retired_by_this_change_is_not_to_be_retired() -> None:
 
 
 @pytest.mark.parametrize(
-    ("recorded", "told"),
+    ("recorded", "status"),
     [
         (RecordedJobStatus.DELETED, "deleted"),
         (RecordedJobStatus.STARTED, "deleted"),
@@ -119,17 +93,17 @@ def test_a_set_that_is_retired_by_this_change_is_not_to_be_retired() -> None:
     ],
 )
 def test_a_job_that_is_no_longer_there_is_deleted_and_one_that_never_was_is_unknown(
-    recorded: RecordedJobStatus, told: str
+    recorded: RecordedJobStatus, status: str
 ) -> None:
     declared = TaskSet("pumps", "j1", ("k1",), "https://enos", "o1")
     record = Record(frozenset({"k1"}), job=JobFacts(recorded, "Pumps", "2.3.0"))
     step = SetStep("pumps", Change.NONE, declared, recorded=declared, before=record, now=record)
-    settings = ReviewSettings(("Cancelled by user",), date(2026, 11, 23))
+    now = datetime(2026, 11, 23, 18, tzinfo=timezone.utc)
     gone = LiveSet(None, not_found="there is no such job")
-    plans = {step.identity: build_plan(declared, record, gone, today=settings.today)}
+    plans = {step.identity: build_plan(declared, record, gone, today=now.date())}
     found = ReviewFacts(Preview((step,)), previewed=True, refreshed=True, jobs={"j1": LiveJob(gone)}, plans=plans)
-    context = ReviewContext("enos-ota", "prod", "", "2026-11-23T18:00:00Z")
-    report = build_report(context, found, settings, expect_no_changes=True)
+    context = ReviewContext("enos-ota", "prod", "", now)
+    report = build_report(context, found, expect_no_changes=True)
     (job,) = report.jobs
-    assert (report.exit_code, job.status, job.looked) == (0, told, True)
-    assert job.name == ("Pumps" if told == "deleted" else "")
+    assert (report.exit_code, job.status, job.looked) == (0, status, True)
+    assert job.name == ("Pumps" if status == "deleted" else "")
