@@ -101,7 +101,7 @@ def report_misconfigured(context: ReviewContext, problems: Sequence[str]) -> Rev
 def build_report(context: ReviewContext, found: ReviewFacts, *, expect_no_changes: bool) -> ReviewReport:
     """Build the report. With `expect_no_changes` any change is a no."""
     sets = [report_set(step, _plan(step, found, context), context.guard) for step in found.preview.sets]
-    ordered = tuple(sorted(sets, key=_gravity))  # stable: otherwise in Pulumi's order
+    ordered = tuple(sorted(sets, key=_gravity))
     outcome, reasons = _verdict(ordered, found, expect_no_changes=expect_no_changes)
     return context.report(
         outcome,
@@ -125,11 +125,11 @@ def _plan(step: SetStep, found: ReviewFacts, context: ReviewContext) -> Plan | N
     return plan or build_plan(step.declared, record_before(step), today=context.now.date())
 
 
-def _gravity(each: SetReport) -> int:
-    """Sort key: failing sets first, then changed ones, then those with warnings."""
+def _gravity(each: SetReport) -> tuple[int, str]:
+    """Sort key: failing sets first, then changed ones, then those with warnings; equal ones by name."""
     if each.errors:
-        return 0
-    return 1 if each.change is not Change.NONE else 2 if each.warnings else 3
+        return 0, each.name
+    return 1 if each.change is not Change.NONE else 2 if each.warnings else 3, each.name
 
 
 def _verdict(

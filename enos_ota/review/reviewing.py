@@ -143,6 +143,9 @@ class _ReviewRun:
             if unread := failed_reads(found.preview.errors):
                 return self._declared_only(*unread)
             try:
+                if not (found.preview.sets or found.previewed):
+                    # A program of one's own may have failed because EnOS does not answer: then the review says so.
+                    next(self._waiting(client).search_jobs(page_size=1), None)
                 jobs, plans = self._read_sets(client, connection, found.preview)
             except (EnosError, Stopped) as error:
                 if not found.previewed:
