@@ -29,7 +29,7 @@ from enos_ota.enos.operations import (
     Operation,
 )
 from enos_ota.enos.paging import LARGEST_PAGE, all_rows, count_rows
-from enos_ota.enos.retry import RetryPolicy, backoff
+from enos_ota.enos.retry import RetryPolicy, throttle_pause
 from enos_ota.enos.transport import Transport, WriteWatch, json_body
 
 if TYPE_CHECKING:
@@ -140,8 +140,7 @@ class EnosClient:
             credentials,
             timeout=(timeout.connect, timeout.read),
             retry=retry,
-            # The pause of a whole client is at least half of what it may be.
-            limiter=Limiter(max_requests_per_second, clock, lambda rounds: backoff(retry, rounds, (1 + random()) / 2)),
+            limiter=Limiter(max_requests_per_second, clock, lambda rounds: throttle_pause(retry, rounds, random())),
             clock=clock,
             random=random,
             new_session=lambda: HttpSession(self.gateway, ca_bundle, adapter, clock),

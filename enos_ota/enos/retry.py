@@ -25,7 +25,7 @@ class RetryPolicy:
     """Limits of the retries of a client.
 
     A 429 is not a failure of the request, so it counts neither as an attempt nor against the budget: the whole client
-    slows down and waits.
+    slows down and waits, see `throttle_pause`.
 
     Raises:
         ValueError: a value is negative, or attempts is 0.
@@ -105,3 +105,11 @@ def backoff(policy: RetryPolicy, attempt: int, random: float) -> float:
     """Return the seconds to wait after failed attempt number `attempt` (from 1): exponential, capped, full jitter."""
     doublings = min(attempt - 1, 62)  # larger powers could overflow, and exceed any cap
     return min(policy.cap, policy.base * 2.0**doublings) * random
+
+
+def throttle_pause(policy: RetryPolicy, rounds: int, random: float) -> float:
+    """Return the seconds that the whole client waits after a 429 without Retry-After: at least half of the back-off.
+
+    `rounds` counts the pauses since the last successful request, from 1.
+    """
+    return backoff(policy, rounds, (1 + random) / 2)

@@ -1,4 +1,7 @@
-"""How exposed a device is to the firmware that is rolled back, which colours show, and what each effect means."""
+"""How exposed a device is to the firmware that is rolled back, and the text of each effect.
+
+The colour of an exposure is in `html/page.css`, `terminal.py` and `markdown.py`.
+"""
 
 from __future__ import annotations
 

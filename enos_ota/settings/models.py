@@ -280,7 +280,8 @@ class DeclaredSet(Keys):
         description="Last day of the set, as 2027-03-31; afterwards it is only reported, never read or written.",
     )
     former_names: list[Name] = Field(
-        default=[], description="Earlier names of this set, so that a rename replaces nothing."
+        default=[],
+        description="Earlier names of this set, so that Pulumi renames the resource and does not replace it.",
     )
     protect: bool = Field(default=False, description="Whether Pulumi refuses to remove the set.")
 
@@ -293,7 +294,7 @@ class EnosOtaKeys(Keys):
     )
     preflight: Annotated[Preflight, BeforeValidator(_switch)] = Field(
         default="auto",
-        description="Whether a preview reads the tasks it would cancel: where there are credentials, always, or never.",
+        description="When a preview reads the tasks: `auto` if there are credentials, `on` always, `off` never.",
     )
     deadline: Annotated[float, BeforeValidator(_number)] = Field(
         default=1800.0,
@@ -304,8 +305,8 @@ class EnosOtaKeys(Keys):
     )
     audit_log: LogFile | None = Field(
         default=None,
-        description="File that records every writing request, its name ending in .jsonl, .ndjson or .log; in the"
-        " project and relative to it, or an absolute path.",
+        description="Audit log (.jsonl, .ndjson or .log), which records every writing request. A relative path"
+        " starts at the project and stays in it.",
     )
     cancelled_task_sets: Annotated[list[DeclaredSet], BeforeValidator(_json)] = Field(
         default=[], description="The sets of devices whose tasks are to be cancelled, beside the set files."

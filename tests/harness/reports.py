@@ -410,7 +410,7 @@ def missing() -> ReviewReport:
     about = Situation({Effect.CANCEL: 30, Effect.MISSING: 2, Effect.AMBIGUOUS: 1})
     errors = (
         f"{about.subject}: 1 key with tasks in several products (pump-00001 init,upgrading): a cancel cannot tell them "
-        "apart; see to it in the EnOS console, then take it out of the set",
+        "apart; cancel it in the EnOS console, then take it out of the set",
         f"{about.subject}: 2 keys without a task in this job, so there is nothing to cancel (pump-00002, pump-00003): "
         "check the key and the job, or take it out of the set (or set onMissing: report)",
     )

@@ -103,7 +103,7 @@ def _segments(tasks: Mapping[str, int]) -> Iterator[Element]:
 
 
 def _fill(status: str) -> tuple[Element, Element]:
-    """Return the colour of an exposure and above it the hatching of a status, see `page.html`."""
+    """Return the colour of an exposure (`page.css`) and above it the hatching of a status (`page.html`)."""
     hatching = "cancelled" if status == ROLLED_BACK else status if status in _MEANING else "other"
     return (
         element("rect", width="100%", height="100%", class_="fill"),
