@@ -587,7 +587,7 @@ def test_on_paper_a_dark_screen_is_forgotten(chrome: Chrome, opened: Callable[..
     assert {where: ratio for where, ratio in page.ask(CONTRASTS).items() if ratio < 4.5} == {}
 
 
-@pytest.mark.parametrize("name", ["several_sets", "hostile", "failing_preview"])
+@pytest.mark.parametrize("name", ["several_sets", "hostile", "refused"])
 def test_on_a_narrow_screen_nothing_sticks_out(opened: Callable[..., Page], name: str) -> None:
     page = opened(name, size=NARROW)
     wide: list[str] = page.ask(

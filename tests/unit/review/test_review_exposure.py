@@ -31,17 +31,20 @@ EACH_EFFECT = pytest.mark.parametrize("effect", Effect)
 
 def with_status(status: str) -> ReviewReport:
     """Return a report on a job whose tasks all have one status."""
-    job = reports.job(by_status=(StatusCount(status=status, tasks=7777),), will_cancel=0, total=None)
-    (one,) = reports.first_preview().sets
-    return reports.report(jobs=(job,), sets=(one.model_copy(update={"will_cancel_by": ()}),))
+    report = reports.first_preview()
+    counts = (StatusCount(status=status, tasks=7777),)
+    job = report.jobs[0].model_copy(update={"by_status": counts, "will_cancel": 0, "total": None})
+    one = report.sets[0].model_copy(update={"will_cancel_by": ()})
+    return report.model_copy(update={"jobs": (job,), "sets": (one,)})
 
 
 def with_effect(effect: Effect) -> ReviewReport:
     """Return a report on a set whose keys all have one effect."""
-    (one,) = reports.first_preview().sets
+    report = reports.first_preview()
+    (one,) = report.sets
     key = one.keys[0].model_copy(update={"effect": effect})
     changed = one.model_copy(update={"keys": (key,), "counts": {effect: 7777}, "warnings": ()})
-    return reports.report(jobs=(reports.job(),), sets=(changed,))
+    return report.model_copy(update={"sets": (changed,)})
 
 
 def test_devices_that_run_the_firmware_are_worst_and_cancelled_ones_best() -> None:

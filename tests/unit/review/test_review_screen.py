@@ -24,7 +24,7 @@ from enos_ota.plan.record import AFTER_PUSH
 from enos_ota.review import html
 from enos_ota.review.compose import set_messages
 from enos_ota.review.lines import Tone
-from enos_ota.review.model import Effect, GuardUse, JobReport, Limit, Outcome, ReviewReport, SetMessage
+from enos_ota.review.model import Effect, GuardUse, Limit, Outcome, ReviewReport, SetMessage
 from enos_ota.review.reviewing import review
 from enos_ota.review.screen import first_screen
 from enos_ota.review.text import Kind, plain
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from enos_ota.review.lines import ReportLine
-    from enos_ota.review.model import SetReport
     from enos_ota.review.screen import JobSection, Screen
 
 PUMPS = TaskSet("pump-2.3.0", reports.JOB_ID)
@@ -116,7 +115,7 @@ def test_the_screen_names_what_is_rolled_back() -> None:
 
 
 def test_the_screen_counts_the_waiting_tasks_that_will_be_cancelled() -> None:
-    assert lines(reports.large_first_preview())["Cancel"] == "79 812 of 84 000 waiting tasks will be cancelled"
+    assert lines(reports.many_keys(3_000))["Cancel"] == "2 980 of 2 992 waiting tasks will be cancelled"
 
 
 def test_a_job_that_is_larger_than_its_count_says_is_not_counted() -> None:
@@ -124,8 +123,8 @@ def test_a_job_that_is_larger_than_its_count_says_is_not_counted() -> None:
 
 
 def test_tasks_to_cancel_are_counted_by_status_and_version() -> None:
-    assert lines(reports.large_first_preview())["By status"] == (
-        "70 400 init from 2.2.0 · 9 100 init from 2.1.7 · 312 published from 2.2.0 · "
+    assert lines(reports.first_preview())["By status"] == (
+        "18 init from 2.2.0 · 9 init from 2.1.7 · 6 published from 2.2.0 · 3 published from 2.1.7 · "
         "published devices were already notified and may still upgrade"
     )
 
@@ -167,23 +166,17 @@ def test_a_guard_that_the_change_removes_is_shown() -> None:
 
 
 def test_an_exceeded_guard_is_shown() -> None:
-    job, _ = first_screen(reports.failing_preview()).jobs
+    job, _ = first_screen(reports.refused()).jobs
     (line,) = [line for line in job.lines if line.label == "Guard"]
     assert (shown(line), line.tone) == ("exceeded: 36 of at most 20 devices · maxDevices 20", Tone.BAD)
 
 
 def test_what_is_only_recorded_as_cancelled_may_have_been_retried_since() -> None:
     """So the review does not promise that nothing will be cancelled."""
-    (recorded,) = reports.nothing_to_do().sets
-    recorded = recorded.model_copy(update={"change": Change.DECLARED})
-    expired = recorded.model_copy(update={"expired": True})
-
-    def to_cancel(one: SetReport, job: JobReport) -> str:
-        return lines(reports.report(jobs=(job,), sets=(one,)))["Cancel"]
-
-    assert to_cancel(recorded, reports.unlooked()) == "unknown: EnOS was not asked"
-    assert to_cancel(recorded, reports.job(waiting=0)) == "nothing to cancel"
-    assert to_cancel(expired, reports.unlooked()) == "nothing to cancel"
+    unread = first_set(reports.expired(), expired=False)
+    assert lines(unread)["Cancel"] == "unknown: EnOS was not asked"
+    assert lines(first_job(unread, looked=True))["Cancel"] == "nothing to cancel"
+    assert lines(reports.expired())["Cancel"] == "nothing to cancel"
 
 
 def test_an_overridden_guard_is_a_warning_of_the_verdict_and_shown_with_its_reason() -> None:
@@ -215,11 +208,7 @@ def test_a_deleted_job_has_no_undo_and_exposes_no_device() -> None:
 
 def test_a_job_that_enos_does_not_have_promises_nothing() -> None:
     """Neither a cancel nor a retry can work for it."""
-    report = reports.first_preview()
-    unread = report.sets[0].model_copy(update={"counts": {Effect.UNREAD: 42}, "keys": (), "will_cancel_by": ()})
-    (job,) = report.jobs
-    unknown = JobReport(job_id=job.job_id, org_id=job.org_id, gateway=job.gateway, looked=True)
-    found = lines(report.model_copy(update={"jobs": (unknown,), "sets": (unread,)}))
+    found = lines(reports.unknown_job())
     assert (found["Rollback of"], found["Cancel"]) == ("an unknown job", "nothing to cancel: EnOS has no such job")
     assert "Undo" not in found
 
@@ -252,25 +241,25 @@ def test_a_stopped_job_says_that_nothing_can_be_cancelled() -> None:
 
 def test_without_credentials_the_screen_shows_the_declaration_and_what_is_unknown() -> None:
     said = lines(reports.without_credentials())
-    assert said["Set"] == "pump-2.3.0 · new · 42 keys declared"
-    assert said["Cancel"] == "up to 42 keys: their tasks were not read"
+    assert said["Set"] == "pump-2.3.0 · new · 40 keys declared"
+    assert said["Cancel"] == "up to 40 keys: their tasks were not read"
     assert said["Still exposed"] == "unknown: EnOS was not asked"
     assert said["Guard"] == "use unknown, at most 500 devices · maxDevices 500"
 
 
 def test_a_change_that_fails_its_preview_would_cancel_and_does_not_say_that_it_will() -> None:
-    job, _ = first_screen(reports.failing_preview()).jobs
-    assert "36 of 48 waiting tasks would be cancelled" in [shown(line) for line in job.lines]
+    job = only_job(reports.failing_preview())
+    assert "4 of 16 waiting tasks would be cancelled" in [shown(line) for line in job.lines]
     assert [group.title for group in job.sets[0].groups] == ["would be cancelled"]
 
 
 def test_a_record_that_could_not_be_read_says_so() -> None:
-    assert "the recorded state could not be read" in lines(reports.outage())["Set"]
+    assert "the recorded state could not be read" in lines(reports.unreadable_state())["Set"]
 
 
 def test_a_misconfigured_stack_has_its_problems_and_nothing_else() -> None:
     screen = first_screen(reports.misconfigured())
-    assert len(screen.verdict.reasons) == 2
+    assert len(screen.verdict.reasons) == 3
     assert (screen.jobs, screen.others, screen.unchanged) == ((), (), ())
 
 
@@ -364,17 +353,19 @@ def test_the_gravest_keys_come_first() -> None:
 
 
 def test_keys_that_are_counted_but_not_there_are_counted() -> None:
-    groups = only_job(reports.large_first_preview()).sets[0].groups
+    report = first_set(reports.first_preview(), counts={Effect.TOO_LATE: 13, Effect.ESCAPED: 1_204})
+    groups = only_job(report).sets[0].groups
     assert {group.effect: (group.total, len(group.keys)) for group in groups} == {
-        Effect.TOO_LATE: (13, 3),
-        Effect.CANCEL: (79_812, 8),
-        Effect.CANCELLED: (1_204, 0),
+        Effect.ESCAPED: (1_204, 0),
+        Effect.TOO_LATE: (13, 4),
+        Effect.CANCEL: (36, 36),
+        Effect.CANCELLED: (2, 2),
     }
 
 
 @pytest.mark.parametrize("outcome", Outcome)
 def test_every_outcome_has_a_badge(outcome: Outcome) -> None:
-    verdict = first_screen(reports.report(outcome=outcome)).verdict
+    verdict = first_screen(reports.nothing_to_do().model_copy(update={"outcome": outcome})).verdict
     assert verdict.badge.isupper()
 
 

@@ -35,9 +35,14 @@ def test_on_a_terminal(case: str, snapshot: SnapshotAssertion) -> None:
     assert terminal.render(reports.CASES[case]()) == snapshot(extension_class=_Text)
 
 
-@pytest.mark.parametrize("case", [*reports.IN_ALL_FORMATS, "failing_preview", "several_sets", "hostile"])
+@pytest.mark.parametrize("case", [*reports.IN_ALL_FORMATS, "refused", "several_sets", "hostile"])
 def test_as_markdown(case: str, snapshot: SnapshotAssertion) -> None:
     assert markdown.render(reports.CASES[case]()) == snapshot(extension_class=_Markdown)
+
+
+def test_a_sentence_of_the_product_reaches_its_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("enos_ota.plan.messages.describe_excess", lambda _: "goes too far")
+    assert "the guard stops this change, which goes too far" in terminal.render(reports.refused(), width=200)
 
 
 @pytest.mark.parametrize("case", reports.IN_ALL_FORMATS)

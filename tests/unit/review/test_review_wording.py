@@ -68,7 +68,7 @@ def test_a_deleted_job_is_a_warning_of_the_verdict_with_the_set_to_remove() -> N
     report = reports.deleted()
     assert (report.exit_code, warnings(report)) == (
         0,
-        [f"job {reports.JOB_ID} is deleted, so none of its tasks can run; set pump-2.3.0 can be removed"],
+        [f"job {reports.JOB.name} is deleted, so none of its tasks can run; set pump-2.3.0 can be removed"],
     )
 
 
