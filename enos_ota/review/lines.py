@@ -71,7 +71,7 @@ class ReportLine:
 def job_lines(job: JobReport, sets: Sequence[SetReport], *, will: str, reasons: frozenset[str]) -> Iterator[ReportLine]:
     """Return the lines about a job and its sets, in the order of a decision.
 
-    `will` is "would" where an `up` would fail. The reasons of the verdict need no line of their own.
+    `will` is "would" where an `up` would send nothing. The reasons of the verdict need no line of their own.
     """
     counts: Counter[Effect] = Counter()
     for each in sets:
@@ -89,7 +89,7 @@ def job_lines(job: JobReport, sets: Sequence[SetReport], *, will: str, reasons: 
     yield from _of_each(shown, _guard)
     yield from _undo(job, sets, counts, declared=declared)
     yield from _of_each(shown, _digest)
-    yield _place(job)
+    yield from _place(job)
     yield from _notes(sets, reasons)
 
 
@@ -102,7 +102,8 @@ def _of_each(sets: Sequence[SetReport], about: Callable[[SetReport], Iterator[Re
 
 def _rollback(job: JobReport) -> ReportLine:
     if job.is_unknown:
-        what = "an unknown job" if job.looked else "a job that was not read"
+        not_read = "a job that was not read" if job.job_id else "a job that is not known yet"
+        what = "an unknown job" if job.looked else not_read
         return ReportLine("Rollback of", (say(what),), Tone.CAREFUL)
     if job.firmware_version or job.firmware_name:
         named = (" (", name(job.firmware_name), ")") if job.firmware_name and job.firmware_version else ()
@@ -130,9 +131,9 @@ def _change(each: SetReport) -> Iterator[Text]:
         yield say("new")
     if each.change is Change.DELETE:
         yield say("removed: no request is sent, cancelled tasks stay cancelled")
-    else:
+    elif not each.unknown:
         yield _declared(each)
-    if each.change in {Change.UPDATE, Change.NONE}:
+    if not each.unknown and each.change in {Change.UPDATE, Change.NONE}:
         yield from _edits(each)
     if each.change is Change.REPLACE:
         before = (" of job ", name(each.job_id_before)) if each.job_id_before else ()
@@ -160,7 +161,8 @@ def _edits(each: SetReport) -> Iterator[Text]:
 
 def _cancels(job: JobReport, sets: Sequence[SetReport], counts: Counter[Effect], *, will: str) -> Iterator[ReportLine]:
     number = counts[Effect.CANCEL] + counts[Effect.CANCEL_AGAIN]
-    is_open = counts[Effect.UNREAD] or counts[Effect.HELD]
+    unknown = any(each.unknown for each in sets)
+    is_open = counts[Effect.UNREAD] or counts[Effect.HELD] or unknown
     # Counts come from a search that may lag behind what was just read.
     waiting = job.waiting if job.waiting is not None and job.waiting >= number else None
     tone = Tone.PLAIN
@@ -179,6 +181,8 @@ def _cancels(job: JobReport, sets: Sequence[SetReport], counts: Counter[Effect],
         items, tone = [*_cancel_remarks(counts, will)], Tone.CAREFUL
     else:
         items = [say("nothing to cancel")]
+    if unknown:
+        items.append(say("not known until ", command("pulumi up")))
     yield ReportLine("Cancel", tuple(items), tone)
     if by_status := [*_by_status(sets)]:
         yield ReportLine("By status", tuple(by_status))
@@ -264,7 +268,7 @@ def _whole_job(job: JobReport) -> Iterator[Text]:
 
 def _guard(each: SetReport) -> Iterator[ReportLine]:
     use = each.guard
-    if each.change is Change.DELETE:
+    if each.change is Change.DELETE or each.unknown:
         return
     items = [_use(use), *([say(*_limits(use.limit))] if use.limit.is_set else [])]
     tone = Tone.PLAIN
@@ -336,10 +340,12 @@ def _digest(each: SetReport) -> Iterator[ReportLine]:
     yield ReportLine("Digest", tuple(items), Tone.QUIET)
 
 
-def _place(job: JobReport) -> ReportLine:
+def _place(job: JobReport) -> Iterator[ReportLine]:
+    if not job.job_id:
+        return
     where = (("organization ", job.org_id), ("at ", job.gateway))
     items = (say(words, name(text)) for words, text in where if text)
-    return ReportLine("Job id", (say(name(job.job_id)), *items), Tone.QUIET)
+    yield ReportLine("Job id", (say(name(job.job_id)), *items), Tone.QUIET)
 
 
 def _notes(sets: Sequence[SetReport], reasons: frozenset[str]) -> Iterator[ReportLine]:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from enos_ota.engine.preview_json import Change  # noqa: TC001 - pydantic reads it
-from enos_ota.plan import Severity  # noqa: TC001 - pydantic reads it
+from enos_ota.plan import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -213,6 +213,11 @@ class SetReport(ReportPart):
     def will_cancel(self) -> int:
         """Number of keys that `pulumi up` would cancel."""
         return self.count(Effect.CANCEL, Effect.CANCEL_AGAIN)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether `pulumi up` would send no request for it."""
+        return any(each.severity is Severity.REFUSAL for each in self.messages)
 
 
 class OtherChange(ReportPart):

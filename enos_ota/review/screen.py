@@ -115,7 +115,7 @@ def _by_job(report: ReviewReport) -> Iterator[tuple[JobReport, Sequence[SetRepor
     for each in report.sets:
         by_job.setdefault(each.job_id, []).append(each)
     for job_id, sets in by_job.items():
-        # EnOS is not asked about the job of a removed set.
+        # The job of a set may not be known until `pulumi up`.
         yield known.get(job_id) or JobReport(job_id=job_id, org_id="", gateway=""), sets
 
 
@@ -167,13 +167,17 @@ def _each_line(texts: Iterable[str]) -> Iterator[Text]:
 
 
 def _job_section(report: ReviewReport, job: JobReport, sets: Sequence[SetReport]) -> JobSection:
-    will = "will" if report.previewed else "would"
+    named = name(job.name or job.job_id) if job.job_id else "that is not known yet"
     return JobSection(
         job=job,
-        title=say("Job ", name(job.name or job.job_id)),
-        lines=tuple(job_lines(job, sets, will=will, reasons=frozenset(report.reasons))),
-        sets=tuple(SetKeys(say("set ", name(each.name)), tuple(_groups(each, will))) for each in sets),
+        title=say("Job ", named),
+        lines=tuple(job_lines(job, sets, will=_will(report, sets), reasons=frozenset(report.reasons))),
+        sets=tuple(SetKeys(say("set ", name(each.name)), tuple(_groups(each, _will(report, [each])))) for each in sets),
     )
+
+
+def _will(report: ReviewReport, sets: Sequence[SetReport]) -> str:
+    return "would" if not report.previewed or any(each.is_refused for each in sets) else "will"
 
 
 def _groups(each: SetReport, will: str) -> Iterator[KeyGroup]:

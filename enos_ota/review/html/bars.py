@@ -39,14 +39,15 @@ def count_tasks(job: JobReport, report: ReviewReport) -> dict[str, dict[str, int
     now: Counter[str] = Counter()
     for each in job.by_status:
         now[text.name(each.status).text] += each.tasks
+    sets = [one for one in report.sets if one.job_id == job.job_id and not one.is_refused]
     cancelled: Counter[str] = Counter()
-    for one in report.sets:
-        for each in one.will_cancel_by if one.job_id == job.job_id else ():
+    for one in sets:
+        for each in one.will_cancel_by:
             cancelled[text.name(each.status).text] += each.tasks
     cancelled &= now
     # The counts differ in time: what is not counted with its status is taken from the other waiting tasks.
     for status in ("published", "init"):
-        missing = job.will_cancel - cancelled.total()
+        missing = sum(one.will_cancel for one in sets) - cancelled.total()
         cancelled[status] += max(0, min(missing, now[status] - cancelled[status]))
     after = now - cancelled
     after[ROLLED_BACK] = cancelled.total()

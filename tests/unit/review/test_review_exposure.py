@@ -33,8 +33,8 @@ def with_status(status: str) -> ReviewReport:
     """Return a report on a job whose tasks all have one status."""
     report = reports.first_preview()
     counts = (StatusCount(status=status, tasks=7777),)
-    job = report.jobs[0].model_copy(update={"by_status": counts, "will_cancel": 0, "total": None})
-    one = report.sets[0].model_copy(update={"will_cancel_by": ()})
+    job = report.jobs[0].model_copy(update={"by_status": counts, "total": None})
+    one = report.sets[0].model_copy(update={"will_cancel_by": (), "counts": {}})
     return report.model_copy(update={"jobs": (job,), "sets": (one,)})
 
 

@@ -262,6 +262,11 @@ def test_where_nothing_changes_there_is_one_bar() -> None:
     assert names == ["Tasks now: 50 succeeded, 7 upgrading, 42 init, 15 failed"]
 
 
+def test_a_change_for_which_no_request_would_be_sent_has_no_bar_after_it() -> None:
+    report = reports.refused()
+    assert [list(bars.count_tasks(job, report)) for job in report.jobs] == [["Now"], ["Now"]]
+
+
 def test_a_bar_tells_its_numbers_to_who_cannot_see_it() -> None:
     names = [each.get("aria-label") or "" for tag, each in page("first_preview").tags if each.get("role") == "img"]
     assert names[1] == (f"Tasks after: 51 succeeded, 9 upgrading, 12 init, 12 failed, 36 {bars.ROLLED_BACK}")

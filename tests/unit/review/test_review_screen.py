@@ -171,6 +171,23 @@ def test_an_exceeded_guard_is_shown() -> None:
     assert (shown(line), line.tone) == ("exceeded: 36 of at most 20 devices · maxDevices 20", Tone.BAD)
 
 
+def test_a_set_for_which_no_request_would_be_sent_does_not_say_that_tasks_will_be_cancelled() -> None:
+    job, _ = first_screen(reports.refused()).jobs
+    assert "36 of 48 waiting tasks would be cancelled" in [shown(line) for line in job.lines]
+    assert [group.title for group in job.sets[0].groups] == ["would be cancelled"]
+
+
+def test_a_job_or_keys_that_are_not_known_yet_are_not_shown_as_none() -> None:
+    job = only_job(reports.known_later())
+    assert plain(job.title) == "Job that is not known yet"
+    assert {line.label: shown(line) for line in job.lines if line.label != "Note"} == {
+        "Rollback of": "a job that is not known yet",
+        "Set": "pump-2.3.0 · new",
+        "Cancel": "not known until pulumi up",
+        "Still exposed": "unknown: EnOS was not asked",
+    }
+
+
 def test_what_is_only_recorded_as_cancelled_may_have_been_retried_since() -> None:
     """So the review does not promise that nothing will be cancelled."""
     unread = first_set(reports.expired(), expired=False)
