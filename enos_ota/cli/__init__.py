@@ -93,8 +93,8 @@ def _is_json(typed: Sequence[str]) -> bool:
 def main() -> None:
     """Call back a firmware rollout on Envision EnOS as safely as a code change.
 
-    Exit codes: 0 success, 1 the answer is no, 2 wrong usage or configuration, 3 the command failed or its result is
-    unknown, also after an interrupt (Ctrl-C, SIGTERM) or at its deadline (enos-ota:deadline).
+    Exit codes: 0 success, 1 refused or a check failed, 2 wrong usage or configuration, 3 the command failed or its
+    result is unknown, also after an interrupt (Ctrl-C, SIGTERM) or at its deadline (enos-ota:deadline).
 
     If stdout cannot be written, a command that changes something prints its result on stderr and keeps its exit code. A
     command that only reads ends with 3, and removes what it wrote if stdout is a file. If the reader of a pipe ends
@@ -102,5 +102,5 @@ def main() -> None:
 
     With --format json, stdout has one JSON document, also if the command fails: an object with exitCode and error,
     which has the message of stderr and, if EnOS refused a request, its code and requestId. A result has its own form
-    even if the answer is no. (A list of jobs or tasks that ends early is not valid JSON: check the exit code.)
+    even with exit code 1. (A list of jobs or tasks that ends early is not valid JSON: check the exit code.)
     """

@@ -3,7 +3,7 @@
 click.ClickException
 ├── click.UsageError        2  the command line
 └── Ended
-    ├── Refused             1  the answer is no
+    ├── Refused             1  EnOS, a guard or a rule refuses
     ├── Misconfigured       2  an invalid stack file, key file or environment
     └── Undetermined        3  the operation failed, or its result is unknown
 """
