@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from enos_ota.engine.preview_json import Change, Preview, ResourceChange, SetStep
 from enos_ota.enos import Job, JobStatus, Task
+from enos_ota.enos.answers import Answer, classify
+from enos_ota.enos.operations import GET_JOB, ApiCall
 from enos_ota.plan import Category, Guard, KeyOutcome, LiveSet, Record, RecordedJobStatus, TaskSet, build_plan
 from enos_ota.plan.classify import facts_of, normalise_markers, outcome_of, settle, settle_unfinished
 from enos_ota.plan.live import COUNTED, WAITING
@@ -163,7 +165,11 @@ def reviewed(
         about = step.declared or step.recorded
         if about is None or about.is_expired(today):
             continue
-        live = _live(about.job_id, jobs, {key: in_enos[key] for each in steps for key in _keys(each, about.job_id)})
+        live = _live(
+            about.job_id,
+            jobs,
+            {key: in_enos[key] for each in steps for key in _keys(each, about.job_id) & in_enos.keys()},
+        )
         found[about.job_id] = LiveJob(live, related)
         if step.declared:
             record = record_before(step)
@@ -185,7 +191,8 @@ def _keys(step: SetStep, job_id: str) -> set[str]:
 def _live(job_id: str, jobs: Sequence[Job], of_sets: Tasks) -> LiveSet:
     job = next((each for each in jobs if each.job_id == job_id), None)
     if job is None:
-        return LiveSet(None, not_found="no such job")
+        answer = Answer(200, body=b'{"code": 24404, "msg": "job not found", "requestId": "r-1"}')
+        return LiveSet(None, not_found=str(classify(answer, ApiCall(GET_JOB, f"job {job_id}"), ())))
     counted = Counter(NOT_IN_SETS)
     counted.update(task.raw_status for each in of_sets.values() for task in each)
     waiting = sum(counted[status.value] for status in WAITING)

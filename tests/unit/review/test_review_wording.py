@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import pytest
 
-from enos_ota.engine.preview_json import Change, Preview, SetStep
-from enos_ota.plan import JobFacts, LiveSet, Record, RecordedJobStatus, TaskSet, build_plan
+from enos_ota.engine.preview_json import Change, SetStep
+from enos_ota.plan import JobFacts, Record, RecordedJobStatus
 from enos_ota.review import terminal
-from enos_ota.review.compose import LiveJob, ReviewContext, ReviewFacts, build_report
 from enos_ota.review.screen import first_screen
 from enos_ota.review.text import plain
 from tests.harness import reports
@@ -95,15 +93,10 @@ def test_a_set_that_is_retired_by_this_change_is_not_to_be_retired() -> None:
 def test_a_job_that_is_no_longer_there_is_deleted_and_one_that_never_was_is_unknown(
     recorded: RecordedJobStatus, status: str
 ) -> None:
-    declared = TaskSet("pumps", "j1", ("k1",), "https://enos", "o1")
+    declared = reports.task_set(["k1"])
     record = Record(frozenset({"k1"}), job=JobFacts(recorded, "Pumps", "2.3.0"))
     step = SetStep("pumps", Change.NONE, declared, recorded=declared, before=record, now=record)
-    now = datetime(2026, 11, 23, 18, tzinfo=timezone.utc)
-    gone = LiveSet(None, not_found="there is no such job")
-    plans = {step.identity: build_plan(declared, record, gone, today=now.date())}
-    found = ReviewFacts(Preview((step,)), previewed=True, refreshed=True, jobs={"j1": LiveJob(gone)}, plans=plans)
-    context = ReviewContext("enos-ota", "prod", "", now)
-    report = build_report(context, found, expect_no_changes=True)
+    report = reports.reviewed([step], jobs=(), expect_no_changes=True)
     (job,) = report.jobs
     assert (report.exit_code, job.status, job.looked) == (0, status, True)
     assert job.name == ("Pumps" if status == "deleted" else "")
