@@ -165,11 +165,7 @@ def reviewed(
         about = step.declared or step.recorded
         if about is None or about.is_expired(today):
             continue
-        live = _live(
-            about.job_id,
-            jobs,
-            {key: in_enos[key] for each in steps for key in _keys(each, about.job_id) & in_enos.keys()},
-        )
+        live = _live(about.job_id, jobs, _tasks_of(about.job_id, steps, in_enos))
         found[about.job_id] = LiveJob(live, related)
         if step.declared:
             record = record_before(step)
@@ -183,18 +179,19 @@ def reviewed(
     return build_report(context, facts, expect_no_changes=expect_no_changes)
 
 
-def _keys(step: SetStep, job_id: str) -> set[str]:
-    sets = (step.declared, step.recorded)
-    return {key for each in sets if each and each.job_id == job_id for key in each.device_keys}
+def _tasks_of(job_id: str, steps: Sequence[SetStep], in_enos: Tasks) -> list[Task]:
+    sets = [each for step in steps for each in (step.declared, step.recorded) if each and each.job_id == job_id]
+    keys = {key for each in sets for key in each.device_keys}
+    return [task for key, of_key in in_enos.items() if key in keys for task in of_key]
 
 
-def _live(job_id: str, jobs: Sequence[Job], of_sets: Tasks) -> LiveSet:
+def _live(job_id: str, jobs: Sequence[Job], of_sets: Sequence[Task]) -> LiveSet:
     job = next((each for each in jobs if each.job_id == job_id), None)
     if job is None:
         answer = Answer(200, body=b'{"code": 24404, "msg": "job not found", "requestId": "r-1"}')
         return LiveSet(None, not_found=str(classify(answer, ApiCall(GET_JOB, f"job {job_id}"), ())))
     counted = Counter(NOT_IN_SETS)
-    counted.update(task.raw_status for each in of_sets.values() for task in each)
+    counted.update(task.raw_status for task in of_sets)
     waiting = sum(counted[status.value] for status in WAITING)
     return LiveSet(job, counted.total(), waiting, {status: counted[status.value] for status in COUNTED})
 
