@@ -181,8 +181,8 @@ class HttpSession(requests.Session):
         # A proxy cannot reach this machine's loopback address, and over plain http it would see the token.
         proxies = {} if is_loopback(urlsplit(gateway).hostname or "") else dict(found["proxies"])
         self.settings: dict[str, Any] = {"proxies": proxies, "verify": found["verify"]}
-        if isinstance(found["verify"], str):
-            check_ca_bundle(found["verify"])
+        if isinstance(found["verify"], str) and gateway.startswith("https:"):
+            check_ca_bundle(found["verify"])  # some 10 ms a session
         self.trust_env = False
         self._deadline = AttemptDeadline(clock)
         sender = adapter() if adapter else _Adapter(self._deadline)
