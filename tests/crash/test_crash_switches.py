@@ -2,16 +2,17 @@
 
 Bounded, so that it stays within minutes on one core:
 
-- each switch at each other value: two scenarios killed at every point and some of their requests gone wrong, the others
+- each switch at each other value: two scenarios killed at many points and some of their requests gone wrong, the others
   cut off or disturbed at a few points; the scenario of 205 keys is left to `test_crash_points`;
 - each pair of the first ten switches: two scenarios, cut off and disturbed at a few points.
 
-What is drawn is drawn by a fixed seed: the same each time. Left out is `auth=legacy`, which the client does not speak.
+The draws have a fixed seed, so they are the same each time; CRASH_FACTOR=3 draws three times as many. Left out is `auth=legacy`, which the client does not speak.
 Where a whole job has to be paged, so are pages of 3 rows, and a random order, in which rows are missed by chance [I].
 """
 
 from __future__ import annotations
 
+import os
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
     from tests.harness.crash_world import Schedule, World
     from tests.harness.explored import Note
 
-IN_FULL = (CREATE, HEAL)
-MOST = 60
-"""Kills of a scenario in full; only switches that make many more requests have more ticks."""
-A_FEW = 5
+FACTOR = int(os.environ.get("CRASH_FACTOR", "1"))
+IN_DEPTH = (CREATE, HEAL)
+MANY = 20 * FACTOR
+"""Kills of a scenario in depth; with CRASH_FACTOR=3 nearly all of them, but for switches that make many requests."""
+A_FEW = 3 * FACTOR
 
 
 def together(*several: Schedules) -> Schedules:
@@ -54,8 +56,8 @@ def test_each_switch_alone(switches: Mapping[str, object], note: Note) -> None:
             continue
         seed = f"{switches}{scenario.name}"
         schedules = (
-            together(sampled(kills, MOST, seed), sampled(orphans, A_FEW, seed), sampled(faults, 3 * A_FEW, seed))
-            if scenario in IN_FULL
+            together(sampled(kills, MANY, seed), sampled(orphans, A_FEW, seed), sampled(faults, 3 * A_FEW, seed))
+            if scenario in IN_DEPTH
             else sampled(together(kills, orphans, interrupts, faults), A_FEW, seed)
         )
         explored.add(explore(scenario, switches, schedules))
