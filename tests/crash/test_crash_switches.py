@@ -6,8 +6,9 @@ Bounded, so that it stays within minutes on one core:
   cut off or disturbed at a few points; the scenario of 205 keys is left to `test_crash_points`;
 - each pair of the first ten switches: two scenarios, cut off and disturbed at a few points.
 
-The draws have a fixed seed, so they are the same each time; CRASH_FACTOR=3 draws three times as many. Left out is `auth=legacy`, which the client does not speak.
-Where a whole job has to be paged, so are pages of 3 rows, and a random order, in which rows are missed by chance [I].
+The draws have a fixed seed, so they are the same each time; CRASH_FACTOR=3 draws three times as many. Left out is
+`auth=legacy`, which the client does not speak. Where a whole job has to be paged, so are pages of 3 rows, and a random
+order, in which rows are missed by chance [I].
 """
 
 from __future__ import annotations
