@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from enos_ota.engine.properties import record_of
-from tests.harness.checked_provider import CheckedProvider, Journal, declared_keys
 from tests.harness.engine_model import Bag, EngineModel
-from tests.harness.served_world import Happening
+from tests.stateful.checked_provider import CheckedProvider, Journal, declared_keys
+from tests.stateful.served_world import Happening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
-    from tests.harness.provider_process import Process, Processes
-    from tests.harness.served_world import ServedWorld, When
+    from tests.stateful.provider_process import Process, Processes
+    from tests.stateful.served_world import ServedWorld, When
 
 
 @dataclass
