@@ -117,10 +117,9 @@ class StackModel:
 
     # What may happen during an operation
 
-    def at(self, number: int, when: When, act: Callable[[], object], *, in_thread: bool = False) -> Happening:
+    def at(self, number: int, when: When, act: Callable[[], object], *, in_thread: bool = False) -> None:
         """Let something happen at a request from now on; see `Happening`."""
         self.world.happening = Happening(self.world.requests + number, when, act, in_thread)
-        return self.world.happening
 
     def kill_provider(self) -> None:
         self.process.kill()
