@@ -20,8 +20,8 @@ from enos_ota.plan.classify import KeyHistory, settle_unfinished
 from enos_ota.provider import CancelledTaskSetProvider
 from enos_ota.reconciler import ApplyResult, Reconciler, Stop, batch, cancellation, reading
 from tests.crash import crash_scenarios as scenarios
-from tests.harness.crash_explore import faults, interrupts, kills, only, orphans, throttled_orphans, undisturbed
-from tests.harness.crash_line import Adapter, Fault
+from tests.crash.crash_explore import faults, interrupts, kills, only, orphans, throttled_orphans, undisturbed
+from tests.crash.crash_line import Adapter, Fault
 from tests.harness.invariants import Wrong
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from enos_ota.enos import Page, Task
     from enos_ota.plan import TaskSet
-    from tests.harness.crash_explore import Scenario, Schedules
+    from tests.crash.crash_explore import Scenario, Schedules
 
 Plant: TypeAlias = Callable[[], AbstractContextManager[object]]
 

@@ -6,11 +6,11 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from enos_ota.plan.guard import BREAK_GLASS
-from tests.harness.crash_explore import Scenario
-from tests.harness.crash_world import a_set
+from tests.crash.crash_explore import Scenario
+from tests.crash.crash_world import a_set
 
 if TYPE_CHECKING:
-    from tests.harness.crash_world import World
+    from tests.crash.crash_world import World
 
 JOB: Final = "65a1b2c3d4e5f60718293a4b"
 OTHER: Final = "65a1b2c3d4e5f60718293a4c"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.crash.crash_bugs import BUGS, Bug
-from tests.harness.crash_explore import explore
+from tests.crash.crash_explore import explore
 
 if TYPE_CHECKING:
     from tests.harness.explored import Note

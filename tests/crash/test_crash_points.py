@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.crash.crash_scenarios import LARGE, SCENARIOS
-from tests.harness.crash_explore import (
+from tests.crash.crash_explore import (
     Scenario,
     double_kills,
     explore,
@@ -18,9 +17,10 @@ from tests.harness.crash_explore import (
     sampled,
     throttled_orphans,
 )
+from tests.crash.crash_scenarios import LARGE, SCENARIOS
 
 if TYPE_CHECKING:
-    from tests.harness.crash_explore import Schedules
+    from tests.crash.crash_explore import Schedules
     from tests.harness.explored import Note
 
 every_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name.replace(" ", "-"))

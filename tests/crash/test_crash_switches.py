@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.crash.crash_explore import Explored, explore, faults, interrupts, kills, orphans, sampled
 from tests.crash.crash_scenarios import CREATE, HEAL, LARGE, QUOTED, SCENARIOS
-from tests.harness.crash_explore import Explored, explore, faults, interrupts, kills, orphans, sampled
-from tests.harness.crash_switches import named, pairs, single
+from tests.crash.crash_switches import named, pairs, single
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tests.harness.crash_explore import Schedules
-    from tests.harness.crash_world import Schedule, World
+    from tests.crash.crash_explore import Schedules
+    from tests.crash.crash_world import Schedule, World
     from tests.harness.explored import Note
 
 FACTOR = int(os.environ.get("CRASH_FACTOR", "1"))

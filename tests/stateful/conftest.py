@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.harness.provider_process import Processes
-from tests.harness.served_world import running_world
+from tests.stateful.provider_process import Processes
+from tests.stateful.served_world import running_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.harness.served_world import ServedWorld
+    from tests.stateful.served_world import ServedWorld
 
 
 @pytest.fixture(scope="session")

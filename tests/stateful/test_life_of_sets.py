@@ -23,19 +23,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from enos_simulator.movement import NO_MOVEMENT, Movement
-from tests.harness.checked_provider import KilledError
 from tests.harness.engine_model import InterruptedRunError
-from tests.harness.served_world import FANS, KEYS, MANY, NOWHERE, PUMPS
 from tests.harness.servicer import ProviderError
-from tests.harness.settled_checks import settle
-from tests.harness.stack_model import StackModel
+from tests.stateful.checked_provider import KilledError
+from tests.stateful.served_world import FANS, KEYS, MANY, NOWHERE, PUMPS
+from tests.stateful.settled_checks import settle
+from tests.stateful.stack_model import StackModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.harness.provider_process import Processes
-    from tests.harness.served_world import ServedWorld
+    from tests.stateful.provider_process import Processes
+    from tests.stateful.served_world import ServedWorld
 
 EXAMPLES = int(os.environ.get("STATEFUL_EXAMPLES", "0"))
 SEED = os.environ.get("STATEFUL_SEED")

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.harness.served_world import PUMPS
-from tests.harness.settled_checks import settle
-from tests.harness.stack_model import StackModel
+from tests.stateful.served_world import PUMPS
+from tests.stateful.settled_checks import settle
+from tests.stateful.stack_model import StackModel
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.harness.provider_process import Processes
-    from tests.harness.served_world import ServedWorld
+    from tests.stateful.provider_process import Processes
+    from tests.stateful.served_world import ServedWorld
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from enos_ota.engine.properties import record_of
 from enos_ota.plan import Category, KeyOutcome, RecordedJobStatus
 from enos_ota.plan.record import AFTER_PUSH, UNKNOWN_TEXT
-from tests.harness.checked_provider import declared_keys, is_expired
-from tests.harness.served_world import CANCELLABLE, MANY, looks_cancelled
+from tests.stateful.checked_provider import declared_keys, is_expired
+from tests.stateful.served_world import CANCELLABLE, MANY, looks_cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from enos_simulator.journal import Entry
     from enos_simulator.store import Task
     from tests.harness.engine_model import Bag, Resource
-    from tests.harness.stack_model import StackModel
+    from tests.stateful.stack_model import StackModel
 
 
 class _Fate(NamedTuple):

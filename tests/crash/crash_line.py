@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from tests.harness.in_process import InProcessAdapter
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import requests
 
     from enos_simulator.gateway import Reply, Request
-    from enos_simulator.simulator import Simulator
+    from tests.crash.crash_world import World
 
 
 class Fault(Enum):
@@ -49,32 +49,10 @@ TO_THE_ROWS: Final = frozenset({Fault.ROW_TWICE, Fault.ROW_MISSED, Fault.ROW_HID
 """Faults of a search whose pages shift while they are read."""
 
 
-class Ticking(Protocol):
-    """What a line tells its world."""
-
-    simulator: Simulator
-
-    def tick(self, what: str) -> None:
-        """This could be the last thing."""
-        ...
-
-    def arrives(self, request: Request) -> Fault | None:
-        """A request is about to be processed; what is to happen to it."""
-        ...
-
-    def answered(self, request: Request, reply: Reply) -> None:
-        """A request was processed."""
-        ...
-
-    def meddle(self, fault: Fault) -> None:
-        """Do what a fault does to the fleet."""
-        ...
-
-
 class Adapter(InProcessAdapter):
     """Answers a client's requests over such a line."""
 
-    def __init__(self, world: Ticking) -> None:
+    def __init__(self, world: World) -> None:
         super().__init__(_Line(world))  # type: ignore[arg-type] # all it needs of a simulator is `answer`
         self.world = world
 
@@ -93,7 +71,7 @@ class Adapter(InProcessAdapter):
 
 
 class _Line:
-    def __init__(self, world: Ticking) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
 
     def answer(self, request: Request) -> Reply:

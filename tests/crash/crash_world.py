@@ -33,11 +33,11 @@ from enos_ota.provider import CancelledTaskSetProvider, ProviderSession
 from enos_ota.reconciler import Limits, Reconciler, SerialWorkers, Stop
 from enos_simulator.fleet import parse_fleet
 from enos_simulator.simulator import Simulator, UnknownJobError
+from tests.crash.crash_line import TO_THE_FLEET, TO_THE_ROWS, Adapter, Fault, operation_of
+from tests.crash.in_process_provider import InProcessProvider
 from tests.harness import invariants
 from tests.harness.clock import FakeClock
-from tests.harness.crash_line import TO_THE_FLEET, TO_THE_ROWS, Adapter, Fault, operation_of
 from tests.harness.engine_model import EngineModel, Resource
-from tests.harness.in_process_provider import InProcessProvider
 from tests.harness.invariants import Arrival, Guarded, Moment, Violation, Wrong
 from tests.harness.servicer import ProviderError
 

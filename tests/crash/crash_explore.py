@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from io import StringIO
 from typing import TYPE_CHECKING, TypeAlias
 
-from tests.harness.crash_line import Fault
-from tests.harness.crash_world import Overtaken, Schedule, World
+from tests.crash.crash_line import Fault
+from tests.crash.crash_world import Overtaken, Schedule, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from enos_ota.engine.properties import record_of
-from tests.harness.checked_provider import CheckedProvider, Journal, declared_keys
 from tests.harness.engine_model import Bag, EngineModel
-from tests.harness.served_world import Happening
+from tests.stateful.checked_provider import CheckedProvider, Journal, declared_keys
+from tests.stateful.served_world import Happening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
-    from tests.harness.provider_process import Process, Processes
-    from tests.harness.served_world import ServedWorld, When
+    from tests.stateful.provider_process import Process, Processes
+    from tests.stateful.served_world import ServedWorld, When
 
 
 @dataclass
@@ -117,10 +117,9 @@ class StackModel:
 
     # What may happen during an operation
 
-    def at(self, number: int, when: When, act: Callable[[], object], *, in_thread: bool = False) -> Happening:
+    def at(self, number: int, when: When, act: Callable[[], object], *, in_thread: bool = False) -> None:
         """Let something happen at a request from now on; see `Happening`."""
         self.world.happening = Happening(self.world.requests + number, when, act, in_thread)
-        return self.world.happening
 
     def kill_provider(self) -> None:
         self.process.kill()

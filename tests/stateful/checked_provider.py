@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from enos_ota.plan import Record
     from enos_simulator.journal import Entry
     from tests.harness.invariants import Violation
-    from tests.harness.provider_process import Process
-    from tests.harness.served_world import ServedWorld
+    from tests.stateful.provider_process import Process
+    from tests.stateful.served_world import ServedWorld
 
 
 class KilledError(Exception):
