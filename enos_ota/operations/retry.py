@@ -13,7 +13,9 @@ from enos_ota.plan.classify import normalise_markers
 from enos_ota.plan.guard import BREAK_GLASS, break_glass
 from enos_ota.plan.messages import describe_limits
 from enos_ota.plan.naming import counted, listed, shown
-from enos_ota.reconciler import Pool
+from enos_ota.reconciler import Limits, Pool
+from enos_ota.reconciler.cancellation import Runtime
+from enos_ota.reconciler.reading import ServiceLimits
 from enos_ota.settings import SettingsError, read_stack_file
 from enos_ota.settings.stackfile import shown_path
 
@@ -158,17 +160,16 @@ def _retry(context: OperationContext, request: RetryRequest, keys: frozenset[str
     def watch(batch: Sequence[str]) -> WriteWatch:
         return context.watch("retryTask", batch, job_id=request.job_id, reason=request.reason, break_glass=override)
 
-    operation = RetryOperation(
-        context.client,
-        request.job_id,
-        markers=normalise_markers(context.connection.cancelled_markers),
-        batch_size=context.connection.batch_size,
+    connection = context.connection
+    runtime = Runtime(
+        markers=normalise_markers(connection.cancelled_markers),
+        limits=Limits(deadline=connection.deadline),
+        service=ServiceLimits(batch=connection.batch_size),
+        workers=Pool(connection.max_concurrency),
         clock=context.clock,
         stop=context.stop,
-        workers=Pool(context.connection.max_concurrency),
-        deadline=context.connection.deadline,
-        watch=watch,
     )
+    operation = RetryOperation(context.client, request.job_id, runtime, watch)
     check = operation.check(keys)
     todo = check.of(*request.states)
     override = _guard_override(context, request, len(todo))

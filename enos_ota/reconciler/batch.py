@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos import (
     ApiError,
-    EnosClient,
     EnosError,
     IncompleteList,
     InvalidArgument,
@@ -15,6 +14,7 @@ from enos_ota.enos import (
     JobNotRunning,
     RequestTooLarge,
     TasksNotCancellable,
+    TasksNotRetryable,
     Throttled,
 )
 from enos_ota.plan.classify import is_cancellable
@@ -24,7 +24,7 @@ from enos_ota.reconciler.reading import chunks, is_published
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from enos_ota.enos import Task, WriteWatch
+    from enos_ota.enos import Clock, Task
     from enos_ota.reconciler.deadline import Deadline
     from enos_ota.reconciler.reading import ServiceLimits, TaskReader
 
@@ -36,6 +36,8 @@ LAG: Final = (0.2, 0.4, 0.8, 1.6)
 """Waits, in seconds, before a batch is sent again, each time that its answer was lost."""
 STUCK: Final = 3
 """Batches in a row that are given up on before the set is."""
+_REFUSALS: Final = (InvalidArgument, TasksNotCancellable, TasksNotRetryable)
+"""Refusals because of the keys. Whether such a call changes nothing is not documented [U]: the tasks are read."""
 
 
 class Unexpected(EnosError):  # noqa: N818 - named like the other errors
@@ -80,25 +82,29 @@ class BatchResult:
 
 @dataclass(frozen=True, slots=True)
 class BatchContext:
-    """What all batches of a change share; the waits of `client` keep to `deadline`."""
+    """What all batches of a change share.
 
-    client: EnosClient
-    job_id: str
+    Attributes:
+        send: Sends one request for some keys; its waits keep to `deadline`.
+        is_open: Whether a key with these tasks still needs the request.
+    """
+
+    send: Callable[[Sequence[str]], object]
+    is_open: Callable[[str, Sequence[Task]], bool]
     reader: TaskReader
     deadline: Deadline
     service: ServiceLimits
-    watch: Callable[[Sequence[str]], WriteWatch]
 
 
 class Batch:
-    """Sends some keys until none of them can be cancelled any more, a bounded number of times. Used once.
+    """Sends some keys until none of them is open any more, a bounded number of times. Used once.
 
-    After a refused call or a lost answer the tasks are read, and only what is still cancellable is sent again.
+    After a refused call or a lost answer the tasks are read, and only what is still open is sent again.
 
     Attributes:
         at_once: The first call was accepted.
         begun: Something may have been sent.
-        problem: Why some of its keys can still be cancelled; other batches are not concerned.
+        problem: Why some of its keys are still open; other batches are not concerned.
         failure: Why nothing more may be sent for the whole set. Not a `Stopped`: configuration, authentication or
             transport failed before a call of this batch was processed.
         job_is_gone: The job was deleted.
@@ -134,14 +140,14 @@ class Batch:
         for attempt in range(ROUNDS):
             if not keys:
                 return False
-            refusal = self._cancel(keys)
+            refusal = self._request(keys)
             if refusal is None:
                 self._stuck = 0
                 return attempt == 0
             if isinstance(refusal, RequestTooLarge):
                 self._context.service.allow_batch((len(keys) + 1) // 2)
                 return self._send_parts(keys, self._context.service.batch)
-            is_answered = isinstance(refusal, (InvalidArgument, TasksNotCancellable))
+            is_answered = isinstance(refusal, _REFUSALS)
             if attempt and is_answered:
                 self._context.deadline.sleep(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
@@ -157,12 +163,13 @@ class Batch:
         return False
 
     def _look(self, keys: Sequence[str]) -> list[str]:
-        """Read these keys; return those that can still be cancelled."""
+        """Read these keys; return those that are still open."""
         reading = self._context.reader.of_keys_surely(keys)
         self.result.note(reading.tasks)
         if not isinstance(reading.failure, IncompleteList):
             reading.complete()
-        return [key for key in keys if is_cancellable(reading.tasks.get(key, ()))]
+        self._context.deadline.check()
+        return [key for key in keys if self._context.is_open(key, reading.tasks.get(key, ()))]
 
     def _wait_for(self, keys: list[str]) -> list[str]:
         """Give what was perhaps processed the time that searches may lag behind, about 2 s [D]."""
@@ -184,22 +191,21 @@ class Batch:
         return all(accepted)
 
     def _give_up_on(self, keys: Sequence[str], refusal: EnosError) -> None:
-        tasks = "1 task still reads" if len(keys) == 1 else f"{len(keys)} tasks still read"
-        cause = f"{tasks} as cancellable after {ROUNDS} attempts, the last: {refusal}"
+        tasks = "1 task is" if len(keys) == 1 else f"{len(keys)} tasks are"
+        cause = f"{tasks} unchanged after {ROUNDS} attempts, the last: {refusal}"
         self._stuck += 1
-        if self._stuck >= STUCK or not isinstance(refusal, (InvalidArgument, TasksNotCancellable)):
+        if self._stuck >= STUCK or not isinstance(refusal, _REFUSALS):
             # These keys are not the reason, so EnOS would refuse the others too.
             raise Stopped(cause)
         self.problem = self.problem or cause
 
-    def _cancel(self, keys: Sequence[str]) -> EnosError | None:
-        """Send one cancelTask: None when it was accepted, else the error after which the tasks must be read."""
-        context, result = self._context, self.result
-        context.deadline.check()
+    def _request(self, keys: Sequence[str]) -> EnosError | None:
+        """Send one request: None when it was accepted, else the error after which the tasks must be read."""
+        result = self.result
+        self._context.deadline.check()
         try:
-            context.client.cancel_tasks(context.job_id, keys, watch=context.watch(keys))
-        except (TasksNotCancellable, InvalidArgument) as refusal:
-            # Whether a refused call changes nothing is not documented [U]: what it did is looked up.
+            self._context.send(keys)
+        except _REFUSALS as refusal:
             result.sent.update(keys)
             return refusal
         except RequestTooLarge as refusal:
@@ -225,3 +231,23 @@ class Batch:
         result.unconfirmed.update(keys)
         result.accepted.update(keys)
         return None
+
+
+def read_until_settled(
+    keys: Sequence[str],
+    read: Callable[[Sequence[str]], Sequence[str]],
+    *,
+    deadline: Deadline,
+    clock: Clock,
+    seconds: float,
+) -> None:
+    """Read keys again, with growing waits, until `read` returns none of them as open or the time is over.
+
+    Searches may show old states for about 2 s [D].
+    """
+    until = clock.monotonic() + seconds
+    wait = FIRST_WAIT
+    while keys and (left := until - clock.monotonic()) > 0:
+        deadline.sleep(min(wait, left))
+        wait = min(wait * 2, LONGEST_WAIT)
+        keys = read(keys)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from enos_ota.enos import ApiError, EnosClient, EnosError, IncompleteList, JobNotFound
 from enos_ota.plan import Category, KeyOutcome
-from enos_ota.plan.classify import NEW, outcome_of, was_notified
+from enos_ota.plan.classify import NEW, is_cancellable, outcome_of, was_notified
 from enos_ota.plan.guard import Objection, guard_objection
 from enos_ota.plan.messages import describe_refusal
-from enos_ota.reconciler.batch import FIRST_WAIT, LONGEST_WAIT, STUCK, Batch, BatchContext, BatchResult
-from enos_ota.reconciler.deadline import Deadline, DeadlineWatch, Stopped
+from enos_ota.reconciler.batch import STUCK, Batch, BatchContext, BatchResult, read_until_settled
+from enos_ota.reconciler.deadline import GRACE, Deadline, DeadlineWatch, Stopped
 from enos_ota.reconciler.progress import Progress
 from enos_ota.reconciler.reading import PAGE_SIZE, TaskReader, chunks
 from enos_ota.reconciler.workers import ask
@@ -34,8 +34,6 @@ _REMEMBERED: Final = 6
 """Over how many of the last batches the share of refused ones is taken."""
 _WAVE: Final = 4
 """Batches between two decisions, for each request that may be under way."""
-_GRACE: Final = 60.0
-"""Seconds to read back what was sent once the deadline is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +124,12 @@ class Cancellation:
             client, job_id, service=service, workers=self._runtime.workers, deadline=deadline, tick=self._progress.tick
         )
         alone = TaskReader(client, job_id, service=service, deadline=deadline)
-        self._context = BatchContext(client, job_id, alone, deadline, service, self._watch)
+
+        def send(keys: Sequence[str]) -> None:
+            watch = self._options.watch(keys, self._override) if self._options.watch else None
+            client.cancel_tasks(job_id, keys, watch=DeadlineWatch(deadline, watch))
+
+        self._context = BatchContext(send, lambda _, tasks: is_cancellable(tasks), alone, deadline, service)
 
     def run(self) -> tuple[dict[str, KeyOutcome | None], str]:
         """Cancel and read back: the outcome of each key, and the problem of the change.
@@ -242,9 +245,6 @@ class Cancellation:
             if self._stuck >= STUCK:
                 raise Stopped(self._problem)
 
-    def _watch(self, keys: Sequence[str]) -> WriteWatch:
-        return DeadlineWatch(self._deadline, self._options.watch(keys, self._override) if self._options.watch else None)
-
     # Looking
 
     def _look(self, doing: str, keys: Collection[str]) -> None:
@@ -266,8 +266,8 @@ class Cancellation:
         """Read what was sent or not read yet, until nothing changes any more or the settle time is over."""
         if self._job_is_gone or self._deadline.interrupted:
             return
-        if self._deadline.left < _GRACE:
-            self._restart_deadline(Deadline(self._runtime.clock, self._runtime.stop, _GRACE))
+        if self._deadline.left < GRACE:
+            self._restart_deadline(Deadline(self._runtime.clock, self._runtime.stop, GRACE))
         result = self._result
         wanted = [key for key in keys if key in result.sent or key not in result.seen]
         try:
@@ -280,19 +280,21 @@ class Cancellation:
             self._problem = f"an error of enos-ota's own: {type(error).__name__}: {error}"
 
     def _wait_for_the_index(self) -> None:
-        """A search may lag behind by about 2 s [D]: what was sent and reads as before is read again."""
-        clock = self._runtime.clock
-        until = clock.monotonic() + min(self._runtime.limits.settle, self._deadline.left)
-        wait = FIRST_WAIT
-        self._progress.wait_for("the searches of EnOS to show what was cancelled")
-        while unsettled := self._result.cancellable(sorted(self._result.unconfirmed)):
-            left = until - clock.monotonic()
-            if left <= 0:
-                return
-            self._deadline.sleep(min(wait, left))
+        """Read what was sent and reads as before again."""
+
+        def read(keys: Sequence[str]) -> list[str]:
             self._progress.tick()
-            wait = min(wait * 2, LONGEST_WAIT)
-            self._note(unsettled)
+            self._note(keys)
+            return self._result.cancellable(keys)
+
+        self._progress.wait_for("the searches of EnOS to show what was cancelled")
+        read_until_settled(
+            self._result.cancellable(sorted(self._result.unconfirmed)),
+            read,
+            deadline=self._deadline,
+            clock=self._runtime.clock,
+            seconds=min(self._runtime.limits.settle, self._deadline.left),
+        )
 
     def _ask_for_the_job(self) -> None:
         """Keys without a task are missing, unless the job went away meanwhile with all its tasks [U]."""

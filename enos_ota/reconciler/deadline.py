@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from enos_ota.enos import Clock, EnosClient, WriteWatch
 
 FOREVER: Final = float("inf")
+GRACE: Final = 60.0
+"""Seconds to read back what was sent once the deadline is over."""
 SET_IS_OVER: Final = "the deadline of {:g} s for one set is over"
 COMMAND_IS_OVER: Final = "the deadline of {:g} s for one command is over"
 

@@ -9,7 +9,9 @@ import pytest
 
 from enos_ota.operations.retry_batches import RetryOperation, RetryState
 from enos_ota.plan.classify import normalise_markers
-from enos_ota.reconciler import SerialWorkers
+from enos_ota.reconciler import Limits, SerialWorkers
+from enos_ota.reconciler.cancellation import Runtime
+from enos_ota.reconciler.reading import ServiceLimits
 from tests.harness.reconciling import World, keys, many, world
 from tests.harness.simulator import JOB
 
@@ -63,17 +65,10 @@ def test_no_retry_is_sent_again_within_three_seconds_of_one_whose_answer_was_los
 ) -> None:
     with world(many(50, **dict.fromkeys(keys(50), "cancelled")), index_delay=2) as here:
         lose(here, "retryTask", faults)
-        operation = RetryOperation(
-            here.client,
-            JOB,
-            markers=normalise_markers(["Cancelled by user"]),
-            batch_size=200,
-            clock=here.clock,
-            stop=here.stop,
-            workers=SerialWorkers(),
-            deadline=600,
-            watch=lambda _: None,
+        runtime = Runtime(
+            normalise_markers(["Cancelled by user"]), Limits(), ServiceLimits(), SerialWorkers(), here.clock, here.stop
         )
+        operation = RetryOperation(here.client, JOB, runtime, lambda _: None)
         check = operation.check(keys(50))
         outcome = operation.run(check, check.of(RetryState.CANCELLED))
         entries = sent(here, "retryTask")

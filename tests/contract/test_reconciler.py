@@ -290,7 +290,7 @@ def test_a_refusal_of_everything_ends_the_set_soon_and_with_its_cause() -> None:
     with world(many(2000), client_class=_RefusesAll) as here:
         record = here.apply(*keys(2000))
         assert _RefusesAll.calls < 40
-        assert "1 task still reads as cancellable after 6 attempts, the last: 99400" in record.problem
+        assert "1 task is unchanged after 6 attempts, the last: 99400" in record.problem
         assert len(record.of(Category.PENDING)) == 2000
 
 
@@ -306,7 +306,7 @@ def test_an_enos_that_fails_every_write_ends_the_set_after_one_batch_and_with_it
     with world(many(2000), client_class=_FailsAlways) as here:
         record = here.apply(*keys(2000))
         assert _FailsAlways.calls == 6
-        assert "200 tasks still read as cancellable after 6 attempts, the last: 99500" in record.problem
+        assert "200 tasks are unchanged after 6 attempts, the last: 99500" in record.problem
 
 
 class _MissesRows(EnosClient):
