@@ -9,27 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from enos_ota.enos import ConfigurationError, ConnectError, RetryPolicy, Timeout
-from tests.harness.authority import Authority
 from tests.harness.scripted_server import ScriptedServer, ok
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.harness.authority import Authority
     from tests.harness.clock import FakeClock
     from tests.unit.enos.conftest import Connect
 
 JOB = ok({"jobId": "j"})
-
-
-@pytest.fixture(scope="module")
-def ours(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("ours"))
-
-
-@pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("other"))
 
 
 def test_a_gateway_signed_by_the_bundle_is_trusted(connect: Connect, ours: Authority) -> None:

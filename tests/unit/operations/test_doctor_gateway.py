@@ -13,7 +13,6 @@ import pytest
 from enos_ota.enos import SYSTEM_CLOCK, ConfigurationError, Timeout
 from enos_ota.operations.doctor.findings import FindingState
 from enos_ota.operations.doctor.gateway import GatewayCheck, check_gateway
-from tests.harness.authority import Authority
 from tests.harness.clock import FakeClock
 from tests.harness.scripted_server import ScriptedServer, drip, free_port, http
 
@@ -21,20 +20,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from enos_ota.enos import Clock
+    from tests.harness.authority import Authority
     from tests.harness.scripted_server import Request
 
 NOW = datetime(2026, 5, 4, 12, 0, 0, tzinfo=timezone.utc)
 QUICK = Timeout(connect=5, read=5)
-
-
-@pytest.fixture(scope="module")
-def ours(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("ours"))
-
-
-@pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("other"))
 
 
 @pytest.fixture(autouse=True)
