@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
-from enos_ota.enos import RetryPolicy
+from enos_ota.enos.client import DEFAULT_RETRY
 from enos_ota.reconciler.progress import EVERY
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class ReportingClock:
         if pause.seconds >= _SHORTEST and self._is_due():
             self._notify(
                 f"waiting: {pause};"
-                f" enos-ota gives up after {RetryPolicy().standstill:.0f} s without a successful request"
+                f" enos-ota gives up after {DEFAULT_RETRY.standstill:.0f} s without a successful request"
             )
         self._sleep(seconds)
 
