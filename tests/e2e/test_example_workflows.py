@@ -235,7 +235,7 @@ def test_a_merge_is_brought_about_and_proved_and_no_later_run_undoes_what_was_do
     simulator.retry(JOB, ["pump-00016"])
     assert repository.run("up", failing=["Up"])["Prove"].code != 0
 
-    # The colleague was right: un-declared, merged; then somebody presses "Re-run" on the run that had cancelled it.
+    # The colleague was right: the key leaves the set. Then an operator re-runs the run that had cancelled it.
     keys = repository.project / KEYS
     commits = {COMMIT: keys.read_text(encoding="utf-8")}
     commits["89abcdef"] = commits[COMMIT].replace("pump-00016\n", "").replace("pump-00017\n", "")

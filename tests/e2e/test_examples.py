@@ -115,7 +115,7 @@ def test_one_job_is_called_back_as_its_key_file_says(example: Stack, simulator: 
 def test_a_fleet_is_called_back_job_by_job(example: Stack, simulator: RunningSimulator) -> None:
     """Keys from a text file, a table and a set file; also those that look like numbers."""
     example.run("stack", "init", "prod")
-    # A job that is about something else fails its own set; the others are called back all the same.
+    # A job for other firmware fails its own set; the other sets are cancelled.
     file = example.project / "stacks" / "prod" / "valve-1.1.0.yaml"
     right = file.read_text("utf-8")
     file.write_text(right.replace('"1.1.0"}', '"1.1.1"}'), encoding="utf-8")

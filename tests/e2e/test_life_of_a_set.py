@@ -44,7 +44,7 @@ def test_a_retry_of_the_whole_set_is_seen_and_healed(stack_of_each_sdk: Stack, s
 def test_what_cannot_be_cancelled_fails_the_run_once_and_keeps_nothing_else_from_it(
     stack: Stack, simulator: RunningSimulator
 ) -> None:
-    """Missing and late keys beside eligible ones, and a job that nobody knows; each set says itself what fails."""
+    """Missing and late keys beside eligible ones, and an unknown job; the settings of each set decide what fails."""
     simulator.add_job(other_job("v-1", "v-2"))
     stuck = a_set("dk-01", name="wrong-job", job_id="no-such-job")
     tolerant = a_set("dk-03", "dk-09", "no-one", name="tolerant", onMissing="report")

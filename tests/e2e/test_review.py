@@ -193,7 +193,7 @@ def test_jobs_that_are_another_stopped_or_deleted(stack: Stack, simulator: Runni
     assert (sets["deleted"].change, effects(sets["deleted"])) == (Change.NONE, {"d-1": "cancelled already"})
     assert "job deleted: retire this set" in sets["deleted"].warnings[0]
 
-    # A task that was retried in a stopped job is told though nothing is planned; a deleted job is no change.
+    # A retried task of a stopped job is reported though nothing is planned; a deleted job is no change.
     stack.declare(a_set("dk-01"), stopped, deleted)
     report = reviewed(stack, expect_no_changes=True)
     assert report.outcome is Outcome.CHANGES
@@ -229,7 +229,7 @@ def test_where_enos_cannot_be_asked_the_declared_change_is_shown_and_drift_is_un
 ) -> None:
     stack.declare(a_set("dk-01", "dk-02"))
     stack.up()
-    # Of all that ends before a connection stands, a certificate that nobody trusts is told without a second attempt.
+    # Of the failures before a connection, an untrusted certificate is reported without a second attempt.
     with ScriptedServer([], tls=Authority(tmp_path).server()) as untrusted:
         stack.config["enos:apiGateway"] = f"https://127.0.0.1:{untrusted.port}"
         stack.declare(a_set("dk-01", "dk-02"))
